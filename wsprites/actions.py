@@ -1,0 +1,60 @@
+"""What an integer label means: the only authority for it. Numbers are those of the released W-Sprites data."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class GlobalAction(IntEnum):
+    """A step of a walk, of the sprite or of the background's crop. x grows to the right, y grows down."""
+
+    left = 0
+    right = 1
+    up = 2
+    down = 3
+    stay = 4
+
+
+class LocalAction(IntEnum):
+    """The animation that the character shows. The three `back` ones occur only in worlds with `facings=4`."""
+
+    walk_front = 0
+    walk_left = 1
+    walk_right = 2
+    spellcast_front = 3
+    spellcast_left = 4
+    spellcast_right = 5
+    slash_front = 6
+    slash_left = 7
+    slash_right = 8
+    walk_back = 9
+    spellcast_back = 10
+    slash_back = 11
+
+
+CYCLE = 8
+"""Frames in the cycle of every animation."""
+
+DELTA_XY = np.array([(-1, 0), (1, 0), (0, -1), (0, 1), (0, 0)], np.int64)
+"""(5, 2) int64: the unit step (dx, dy) of each GlobalAction."""
+
+
+def local_actions(facings: int) -> tuple[LocalAction, ...]:
+    """The local actions of a world with 3 or 4 facings, in the order of their numbers."""
+    return tuple(LocalAction)[: 3 * facings]
+
+
+def is_walk(action: LocalAction) -> bool:
+    """True for the animations of a moving character in the coupled world."""
+    return action.name.startswith("walk")
+
+
+def walk_of(direction: GlobalAction, facings: int) -> LocalAction:
+    """The walk that a character shows while it moves in `direction` (not `stay`); with 3 facings it is seen from the front going up."""
+    upwards = LocalAction.walk_back if facings == 4 else LocalAction.walk_front
+    return {
+        GlobalAction.left: LocalAction.walk_left,
+        GlobalAction.right: LocalAction.walk_right,
+        GlobalAction.up: upwards,
+        GlobalAction.down: LocalAction.walk_front,
+    }[direction]

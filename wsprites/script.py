@@ -1,0 +1,255 @@
+"""script(spec, seed, index) -> Script: who is seen, where, doing what, at every frame of a clip. No pixels.
+
+The only place where randomness is drawn. Clip `index` of `seed` has the Philox generator with the key (seed, index). It yields rows
+of eight 64-bit words: row 0 casts the clip, row t + 1 decides frame t. So a clip depends on nothing but (spec, seed, index), and the
+first frames of a clip are the same however long it is.
+
+Axis suffixes: n clips, t frames, 2 = (x, y) or columns of a row.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wsprites.actions import CYCLE, GlobalAction, LocalAction, is_walk, local_actions, walk_of
+from wsprites.spec import SPLITS, WorldSpec
+from wsprites.walk import start, walk
+
+_WORDS = 8
+# Columns of row 0, and of every other row.
+_CAST_SPRITE, _CAST_OFFSET, _CAST_BACKGROUND = slice(0, 2), slice(2, 4), 4
+_SPRITE, _BACKGROUND, _LOCAL = slice(0, 2), slice(2, 4), slice(4, 6)
+# Clip numbers end below 2**63; the keys above it belong to permutations.
+_SPLIT_KEY, _ORDER_KEY = 2**64 - 1, 2**64 - 2
+
+
+@dataclass(frozen=True)
+class Script:
+    """One clip of T frames, or N of them with a leading axis. Labels at t: what led from frame t-1 to frame t, and frame t's state."""
+
+    index: NDArray[np.int64]
+    """() number of the clip in the whole data set."""
+    character: NDArray[np.int32]
+    """() number of the character: the mixed-radix number of its sheets, the lowest layer leading."""
+    parts: NDArray[np.int32]
+    """(P,) number of its sheet in each layer where characters differ (`CastSpec.parts`)."""
+    background: NDArray[np.int32]
+    """() number of the background image."""
+    global_action: NDArray[np.uint8]
+    """(T,) GlobalAction: the sprite's step."""
+    local_action: NDArray[np.uint8]
+    """(T,) LocalAction: the animation shown."""
+    background_action: NDArray[np.uint8]
+    """(T,) GlobalAction: the step of the background's crop. The scene moves the other way on the screen."""
+    animation_frame: NDArray[np.uint8]
+    """(T,) frame of the animation's cycle, 0 to 7."""
+    position: NDArray[np.int16]
+    """(T, 2) pixels: (x, y) of the top-left corner of the sprite's cell."""
+    shift: NDArray[np.int16]
+    """(T, 2) pixels: motion of the sprite on the screen."""
+    background_offset: NDArray[np.int16]
+    """(T, 2) pixels: (x, y) of the crop's top-left corner in the background image."""
+    background_shift: NDArray[np.int16]
+    """(T, 2) pixels: motion of the scene on the screen, minus the change of the offset."""
+
+    def __getitem__(self, clips: "int | slice | NDArray[np.integer]") -> "Script":
+        """One clip, or some, of a script of many."""
+        return Script(**{name: getattr(self, name)[clips] for name in LABELS})
+
+    def window(self, first: int, stop: int) -> "Script":
+        """The frames `first` to `stop - 1` of a script of one clip."""
+        return dataclasses.replace(self, **{name: getattr(self, name)[first:stop] for name in FRAME_LABELS})
+
+
+LABELS = tuple(f.name for f in dataclasses.fields(Script))
+"""Fields of a Script, the names of the data sets in a file."""
+CLIP_LABELS = LABELS[:4]
+FRAME_LABELS = LABELS[4:]
+
+
+def script(spec: WorldSpec, seed: int, index: int) -> Script:
+    """The script of clip `index` (>= 0) of the data set `seed` (0 to 2**63 - 1)."""
+    return scripts(spec, seed, [index])[0]
+
+
+def scripts(spec: WorldSpec, seed: int, indices: ArrayLike) -> Script:
+    """The scripts of several clips, written together: the same as one by one, many times faster.
+
+    Args:
+        indices: (N,) int, numbers of clips, in any order.
+    """
+    index_n = np.asarray(indices, np.int64)
+    cast, rows = _uniforms(seed, index_n, spec.frames)
+    sprite = walk(
+        start(cast[:, _CAST_SPRITE], spec.sprite_box),
+        rows[..., _SPRITE],
+        box=spec.sprite_box,
+        step=spec.sprite.step,
+        p_inertia=spec.sprite.p_inertia,
+        rule=spec.rule,
+    )
+    background = walk(
+        start(cast[:, _CAST_OFFSET], spec.background_box),
+        rows[..., _BACKGROUND],
+        box=spec.background_box,
+        step=spec.background.step,
+        p_inertia=spec.background.p_inertia,
+        rule=spec.rule,
+    )
+    if spec.local.coupled:
+        local_nt, frame_nt = _coupled(spec, sprite.action_nt, rows[..., _LOCAL])
+    else:
+        local_nt, frame_nt = _uncoupled(spec, rows[..., _LOCAL])
+    order = casting(spec, seed)
+    character_n = order.character[index_n % spec.cast.characters]
+    return Script(
+        index=index_n,
+        character=character_n.astype(np.int32),
+        parts=parts_of(spec, character_n),
+        background=(cast[:, _CAST_BACKGROUND] * spec.cast.backgrounds).astype(np.int32),
+        global_action=sprite.action_nt,
+        local_action=local_nt,
+        background_action=background.action_nt,
+        animation_frame=frame_nt,
+        position=sprite.point_nt2,
+        shift=sprite.shift_nt2,
+        background_offset=background.point_nt2,
+        background_shift=-background.shift_nt2,
+    )
+
+
+class Casting(NamedTuple):
+    """Who is seen in which clip: clip i shows `character[i % len(character)]`."""
+
+    character: NDArray[np.int64]
+    """(C,) all characters in order of appearance. Every stretch of it holds the splits in about their shares."""
+    split: NDArray[np.int8]
+    """(C,) the split (number in SPLITS) of each of them, in the same order."""
+
+
+@lru_cache(maxsize=8)
+def casting(spec: WorldSpec, seed: int) -> Casting:
+    """Deal the characters out to the splits (by `spec.split.seed`), and order them (by `seed`)."""
+    characters = np.arange(spec.cast.characters)
+    split_c = _splits(spec)
+    shuffled = characters[_permutation(seed, _ORDER_KEY, len(characters))]
+    # A character's place is its relative rank within its own split, so that the splits come in turn.
+    place = np.empty(len(characters))
+    for number in range(len(SPLITS)):
+        members = shuffled[split_c[shuffled] == number]
+        place[members] = (np.arange(len(members)) + 0.5) / max(len(members), 1)
+    order = np.lexsort((split_c, place))
+    return Casting(order, split_c[order])
+
+
+def split_indices(spec: WorldSpec, seed: int, n: int) -> dict[str, NDArray[np.int64]]:
+    """The numbers of the clips of each split among the first `n`, ascending."""
+    split_n = np.resize(casting(spec, seed).split, n)
+    return {name: np.flatnonzero(split_n == number) for number, name in enumerate(SPLITS)}
+
+
+def parts_of(spec: WorldSpec, character_n: NDArray[np.integer]) -> NDArray[np.int32]:
+    """(N, P) int32: the sheets of characters, one column for each of `spec.cast.parts`."""
+    columns = np.unravel_index(character_n, spec.cast.part_counts or (1,))[: len(spec.cast.parts)]
+    return np.stack(columns, axis=-1).astype(np.int32) if columns else np.zeros((len(character_n), 0), np.int32)
+
+
+def _splits(spec: WorldSpec) -> NDArray[np.int8]:
+    """(C,) int8: the split of each character."""
+    shares = np.array([spec.split.train, spec.split.val, spec.split.test])
+    if not spec.split.holdout:
+        return _deal(spec.split.seed, spec.cast.characters, shares)
+    layer = spec.cast.layers.index(spec.split.holdout)
+    part_c = np.unravel_index(np.arange(spec.cast.characters), spec.cast.counts)[layer]
+    return _deal(spec.split.seed, spec.cast.counts[layer], shares)[part_c]
+
+
+def _deal(seed: int, n: int, shares: NDArray[np.float64]) -> NDArray[np.int8]:
+    """(n,) int8: splits of n things in the given shares, at least one thing for every share above 0 where there are enough."""
+    sizes = np.zeros(len(shares), np.int64)
+    if n >= np.count_nonzero(shares):
+        sizes[shares > 0] = 1
+    while sizes.sum() < n:  # one by one to whoever is furthest below its share
+        sizes[np.argmax(shares * n - sizes)] += 1
+    dealt = np.empty(n, np.int8)
+    dealt[_permutation(seed, _SPLIT_KEY, n)] = np.repeat(np.arange(len(shares)), sizes)
+    return dealt
+
+
+def _permutation(seed: int, key: int, n: int) -> NDArray[np.int64]:
+    return np.argsort(np.random.Philox(key=np.array([seed, key], np.uint64)).random_raw(n), kind="stable")
+
+
+def _uniforms(seed: int, index_n: NDArray[np.int64], frames: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Row 0, (N, 8), and the others, (T, N, 8), float64 in [0, 1).
+
+    Made from the raw words, whose stream numpy keeps for ever, unlike that of its distributions.
+    """
+    raw = np.empty((len(index_n), 1 + frames, _WORDS), np.uint64)
+    generator = np.random.Philox(key=np.array([seed, 0], np.uint64))
+    state = generator.state
+    for rows, index in zip(raw, index_n, strict=True):
+        # Setting the key of a fresh state is three times faster than making a generator.
+        state["state"]["key"][1] = index
+        generator.state = state
+        rows.reshape(-1)[:] = generator.random_raw(rows.size)
+    uniform = (raw >> np.uint64(11)) * 2.0**-53
+    return uniform[:, 0], np.ascontiguousarray(uniform[:, 1:].transpose(1, 0, 2))
+
+
+def _coupled(
+    spec: WorldSpec, global_nt: NDArray[np.uint8], uniform_tn2: NDArray[np.float64]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Local actions and animation frames, (N, T) each, of characters that walk where they go and act in bouts while they stay."""
+    known = local_actions(spec.facings)
+    none = len(known)  # stands for "nothing shown yet"
+    walks = np.array([walk_of(g, spec.facings) for g in GlobalAction if g != GlobalAction.stay] + [none])
+    standing = [a for a in known if not is_walk(a)]
+    candidates = np.zeros((none + 1, len(standing)), np.int64)  # standing actions to choose from, by what is shown
+    count = np.zeros(none + 1, np.int64)
+    for shown in range(none + 1):
+        others = [a for a in standing if a != shown]
+        candidates[shown, : len(others)], count[shown] = others, len(others)
+    is_standing = np.array([a in standing for a in known] + [False])
+    lengths = spec.local.bout_max - spec.local.bout_min + 1
+
+    clips, frames = global_nt.shape
+    local_tn, frame_tn = np.empty((2, frames, clips), np.uint8)
+    cursor = np.zeros(clips * none, np.int64)  # next frame of the cycle of each clip's every animation
+    first = np.arange(clips) * none
+    shown, left = np.full(clips, none), np.zeros(clips, np.int64)
+    for t in range(frames):
+        stays = global_nt[:, t] == GlobalAction.stay
+        new_bout = stays & (~is_standing[shown] | (left == 0))
+        act = candidates[shown, (uniform_tn2[t, :, 0] * count[shown]).astype(np.int64)]
+        length = spec.local.bout_min + (uniform_tn2[t, :, 1] * lengths).astype(np.int64)
+        shown = np.where(stays, np.where(new_bout, act, shown), walks[global_nt[:, t]])
+        left = np.where(new_bout, length, left) - 1
+        frame = np.where(new_bout, 0, cursor[first + shown])
+        cursor[first + shown] = (frame + 1) % CYCLE
+        local_tn[t], frame_tn[t] = shown, frame
+    return np.ascontiguousarray(local_tn.T), np.ascontiguousarray(frame_tn.T)
+
+
+def _uncoupled(spec: WorldSpec, uniform_tn2: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Local actions and animation frames, (N, T) each, of an inertia chain over all local actions that knows nothing of the walk."""
+    frames, clips = uniform_tn2.shape[:2]
+    actions = len(local_actions(spec.facings))
+    local_tn, frame_tn = np.empty((2, frames, clips), np.uint8)
+    shown, frame = np.full(clips, actions), np.zeros(clips, np.int64)
+    for t in range(frames):
+        # As in the walk, the released rule draws any candidate but the previous action; at first there is none.
+        excluded = int(spec.rule == "released" and t > 0)
+        candidate = (uniform_tn2[t, :, 0] * (actions - excluded)).astype(np.int64)
+        candidate += excluded * (candidate >= shown)
+        keep = (uniform_tn2[t, :, 1] < spec.local.p_inertia) & (t > 0)
+        new = np.where(keep, shown, candidate)
+        frame = np.where(new == shown, (frame + 1) % CYCLE, 0)
+        shown = new
+        local_tn[t], frame_tn[t] = shown, frame
+    return np.ascontiguousarray(local_tn.T), np.ascontiguousarray(frame_tn.T)

@@ -1,0 +1,285 @@
+"""Every number of a world, checked when it is set, as frozen dataclasses; JSON in both directions, TOML in. Sizes are (height, width)."""
+
+import dataclasses
+import difflib
+import json
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from wsprites.errors import UserError
+
+CELL = 64
+"""Height and width in pixels of the cell that a character is drawn in; a fact of the LPC sheets, not a choice."""
+
+SPLITS = ("train", "val", "test")
+
+
+class SpecError(UserError):
+    """A number of a world is of the wrong type or outside its range; names the field, the value and the range."""
+
+
+def _number(default: Any, low: float, high: float) -> Any:
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+def _choice(default: Any, *choices: Any) -> Any:
+    return field(default=default, metadata={"choices": choices})
+
+
+def _check(spec: Any) -> None:
+    """Raise SpecError unless every field of a dataclass has its declared type and lies in its declared range."""
+    types = get_type_hints(type(spec))
+    for f in dataclasses.fields(spec):
+        value, want = getattr(spec, f.name), types[f.name]
+        is_list = bool(get_args(want))
+        values = value if is_list and isinstance(value, tuple) else (value,)
+        item = get_args(want)[0] if is_list else want
+        if (is_list and not isinstance(value, tuple)) or not all(_is(v, item) for v in values):
+            raise SpecError(f"{f.name} = {_show(value)} must be {'a list of' if is_list else 'of type'} {item.__name__}")
+        if "choices" in f.metadata and value not in f.metadata["choices"]:
+            raise SpecError(f"{f.name} = {_show(value)} is not one of {', '.join(map(repr, f.metadata['choices']))}")
+        if "low" in f.metadata:
+            low, high = f.metadata["low"], f.metadata["high"]
+            if not all(math.isfinite(v) and low <= v <= high for v in values):
+                raise SpecError(f"{f.name} = {_show(value)} is outside the range {low} to {high}")
+
+
+def _is(value: Any, want: type) -> bool:
+    """Exact type, but for whole numbers where a float is wanted; a bool is not a number."""
+    return type(value) is want or (want is float and type(value) is int)
+
+
+def _show(value: Any) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)
+
+
+@dataclass(frozen=True)
+class WalkSpec:
+    """The sprite's inertia walk (supplement B, eqs. 1-7): the whole cell stays in the frame."""
+
+    p_inertia: float = _number(0.9, 0.0, 1.0)
+    """Probability of keeping the previous action."""
+    step: int = _number(7, 1, 1024)
+    """Length of a step in pixels; the last one before an edge may be shorter."""
+
+    __post_init__ = _check
+
+
+@dataclass(frozen=True)
+class BackgroundSpec:
+    """The inertia walk of the background's crop inside an image that is `limit` pixels larger than the frame."""
+
+    p_inertia: float = _number(0.95, 0.0, 1.0)
+    step: int = _number(2, 1, 1024)
+    limit: int = _number(25, 0, 1024)
+    """Most pixels of motion in x and in y; 0 is a background that never moves."""
+
+    __post_init__ = _check
+
+
+@dataclass(frozen=True)
+class LocalSpec:
+    """How the local action is chosen."""
+
+    coupled: bool = True
+    """True: the walk's direction decides it, and standing characters act in bouts (the paper). False: a chain of its own (factorial)."""
+    bout_min: int = _number(4, 1, 1000)
+    bout_max: int = _number(8, 1, 1000)
+    """Frames that a standing character shows one action for, uniform from bout_min to bout_max. Coupled worlds only."""
+    p_inertia: float = _number(0.9, 0.0, 1.0)
+    """Probability of keeping the previous local action. Uncoupled worlds only."""
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if self.bout_min > self.bout_max:
+            raise SpecError(f"bout_min = {self.bout_min} is above bout_max = {self.bout_max}")
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """Which characters are seen in train, val and test. No character is ever in two of them."""
+
+    train: float = _number(0.8, 0.0, 1.0)
+    val: float = _number(0.1, 0.0, 1.0)
+    test: float = _number(0.1, 0.0, 1.0)
+    """Shares of the characters, or of the held-out layer's parts; a share above 0 gets at least one."""
+    holdout: str = ""
+    """A layer (such as "body") whose parts are dealt out to the splits whole; empty: characters are dealt out one by one."""
+    seed: int = _number(0, 0, 2**63 - 1)
+    """Of the permutation that deals them out. Not the data's seed: files of one world with other seeds share their test characters."""
+
+    def __post_init__(self) -> None:
+        _check(self)
+        total = self.train + self.val + self.test
+        if not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise SpecError(f"train + val + test = {total:g}; the shares must add up to 1")
+
+
+@dataclass(frozen=True)
+class CastSpec:
+    """What there is to be seen. `counts` and `backgrounds` are filled in from the art (`WorldSpec.with_cast`)."""
+
+    layers: tuple[str, ...] = ("body", "bottomwear", "topwear", "hair", "shoes")
+    """Folders of a character's layers, in the order in which they are composited, the lowest first."""
+    counts: tuple[int, ...] = _number((6, 6, 6, 6, 1), 1, 100_000)
+    """Sheets in each layer. A character is one of each; layers with a single sheet are worn by all."""
+    backgrounds: int = _number(7, 1, 1_000_000)
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if not self.layers or len(set(self.layers)) != len(self.layers):
+            raise SpecError(f"layers = {list(self.layers)} must name at least one layer and none twice")
+        if len(self.counts) != len(self.layers):
+            raise SpecError(f"counts = {list(self.counts)} must have one number for each of the {len(self.layers)} layers")
+        if math.prod(self.counts) > 10_000_000:
+            raise SpecError(f"counts = {list(self.counts)} make {math.prod(self.counts)} characters; at most 10,000,000 are possible")
+
+    @property
+    def characters(self) -> int:
+        """Number of different characters: the product of the counts."""
+        return math.prod(self.counts)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The layers in which characters differ: the columns of the `parts` label."""
+        return tuple(name for name, count in zip(self.layers, self.counts, strict=True) if count > 1)
+
+    @property
+    def part_counts(self) -> tuple[int, ...]:
+        """Sheets of each of `parts`."""
+        return tuple(count for count in self.counts if count > 1)
+
+
+@dataclass(frozen=True)
+class WorldSpec:
+    """A world: together with a seed and a clip's number it determines every label, and with the art every pixel.
+
+    Raises:
+        SpecError: a value of a wrong type or outside its range, or values that contradict one another.
+    """
+
+    name: str = "paper"
+    height: int = _number(96, CELL, 1024)
+    width: int = _number(128, CELL, 1024)
+    """Of a frame, in pixels. The whole 64 x 64 cell of the character fits in."""
+    frames: int = _number(90, 1, 10_000)
+    """Of a clip."""
+    rule: str = _choice("paper", "paper", "released")
+    """Of all walks. `released` is the distribution of the authors' generator: the candidate never equals the previous action, `stay`
+    is kept with probability 0.9 whatever p_inertia is, and boxes end one pixel earlier."""
+    facings: int = _choice(3, 3, 4)
+    """3: front, left, right, as released; 4: back as well."""
+    sprite: WalkSpec = WalkSpec()
+    background: BackgroundSpec = BackgroundSpec()
+    local: LocalSpec = LocalSpec()
+    split: SplitSpec = SplitSpec()
+    cast: CastSpec = CastSpec()
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if self.split.holdout:
+            if self.split.holdout not in self.cast.layers:
+                raise SpecError(f"split.holdout = {self.split.holdout!r} is not a layer ({', '.join(self.cast.layers)})")
+            count = self.cast.counts[self.cast.layers.index(self.split.holdout)]
+            if count < sum(share > 0 for share in (self.split.train, self.split.val, self.split.test)):
+                raise SpecError(f"split.holdout = {self.split.holdout!r} has only {count} parts, fewer than there are splits")
+
+    def with_cast(self, layers: tuple[str, ...], counts: tuple[int, ...], backgrounds: int) -> "WorldSpec":
+        """This world with the layers, numbers of sheets and number of backgrounds of a loaded art."""
+        return dataclasses.replace(self, cast=CastSpec(layers, counts, backgrounds))
+
+    @property
+    def sprite_box(self) -> tuple[int, int]:
+        """Largest x and y, inclusive, of the cell's top-left corner."""
+        return self._box(self.width - CELL, self.height - CELL)
+
+    @property
+    def background_box(self) -> tuple[int, int]:
+        """Largest x and y, inclusive, of the crop's offset in the background image."""
+        return self._box(self.background.limit, self.background.limit)
+
+    def _box(self, x: int, y: int) -> tuple[int, int]:
+        return (x, y) if self.rule == "paper" else (max(x - 1, 0), max(y - 1, 0))
+
+    @property
+    def background_size(self) -> tuple[int, int]:
+        """(height, width) that every background image is scaled to."""
+        return self.height + self.background.limit, self.width + self.background.limit
+
+    def to_json(self) -> str:
+        """The whole world as JSON; `from_json` gives it back."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> "WorldSpec":
+        """The world that `to_json` wrote. Raises SpecError for anything else."""
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise SpecError(f"the world is not JSON: {error}") from None
+        return _build(WorldSpec(), values)
+
+
+PRESETS = {
+    "paper": WorldSpec(name="paper"),
+    "released": WorldSpec(name="released", rule="released"),
+    "factorial": WorldSpec(name="factorial", local=LocalSpec(coupled=False)),
+}
+"""`paper`: supplement B. `released`: the distribution of the authors' generator. `factorial`: three independent chains."""
+
+
+def load_world(name_or_path: str) -> WorldSpec:
+    """The preset of that name, or the world of a TOML file.
+
+    Keys of the file are fields of WorldSpec, tables are its nested dataclasses; `preset` names what the others override.
+
+    Raises:
+        UserError: neither a preset nor a readable file, not TOML, a key that does not exist, or a value that is not possible.
+    """
+    if name_or_path in PRESETS:
+        return PRESETS[name_or_path]
+    path = Path(name_or_path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: not TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file; a world is a TOML file") from None
+    except OSError as error:
+        presets = ", ".join(PRESETS)
+        raise UserError(f"--world {name_or_path}: neither a preset ({presets}) nor a readable TOML file ({error.strerror})") from None
+    preset = values.pop("preset", "paper")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise UserError(f"{path}: preset = {preset!r} is not one of {', '.join(PRESETS)}")
+    values.setdefault("name", path.stem)
+    cast = values.get("cast")
+    if isinstance(cast, dict) and isinstance(cast.get("layers"), list):
+        cast.setdefault("counts", [6] * len(cast["layers"]))  # until the art says how many there are
+    try:
+        return _build(PRESETS[preset], values)
+    except SpecError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _build(base: Any, values: Any, prefix: str = "") -> Any:
+    """`base` with the fields in the nested dict `values` replaced; unknown keys are refused with the nearest known one."""
+    if not isinstance(values, dict):
+        raise SpecError(f"{prefix.rstrip('.') or 'the world'} = {values!r} must be a table of fields")
+    known = {f.name for f in dataclasses.fields(base)}
+    changes = {}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+            raise SpecError(f"there is no key {prefix}{key}; the nearest is {prefix}{near[0]}")
+        old = getattr(base, key)
+        if dataclasses.is_dataclass(old):
+            changes[key] = _build(old, value, f"{prefix}{key}.")
+        else:
+            changes[key] = tuple(value) if isinstance(value, list) else value
+    try:
+        return dataclasses.replace(base, **changes)
+    except SpecError as error:
+        raise SpecError(f"{prefix}{error}") from None
