@@ -1,0 +1,67 @@
+"""What things look like: characters in layers, backgrounds, and who drew them."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from wsprites.art.backgrounds import Backgrounds, image_paths, load_backgrounds, photos
+from wsprites.art.characters import Characters, sheet_paths
+from wsprites.art.credits import Credits, sheet_credits
+from wsprites.spec import WorldSpec
+
+_PACKAGE = Path(__file__).parents[1]
+ASSETS = next(folder for folder in (_PACKAGE / "assets", _PACKAGE.parent / "assets") if folder.is_dir())
+"""The folder `assets/`: inside the package where it is installed, beside it in a checkout."""
+
+
+@dataclass(frozen=True, eq=False)
+class Art:
+    """Everything that a script needs to become pixels."""
+
+    characters: Characters
+    backgrounds: Backgrounds
+    credits: Credits
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of every pixel and name, in the order of their numbers: two arts with one hash render the same."""
+        digest = hashlib.sha256()
+        for number, (layer, names) in enumerate(zip(self.characters.layers, self.characters.names, strict=True)):
+            for sheet, name in enumerate(names):
+                digest.update(f"{layer}/{name}\0".encode())
+                digest.update(self.characters.cells(number, sheet))
+        digest.update(repr(self.backgrounds.images.shape).encode())
+        for name in self.backgrounds.names:
+            digest.update(f"{name}\0".encode())
+        digest.update(self.backgrounds.images)
+        return digest.hexdigest()
+
+    def world(self, spec: WorldSpec) -> WorldSpec:
+        """`spec` with this art's layers and numbers of sheets and backgrounds."""
+        return spec.with_cast(self.characters.layers, self.characters.counts, len(self.backgrounds.names))
+
+
+def load_art(spec: WorldSpec, sheets: str | Path, backgrounds: str | Path = "photos") -> Art:
+    """The art for a world.
+
+    Args:
+        spec: says which layers make a character, in which order, and how large a background must be.
+        sheets: a folder of LPC sheets, a sub-folder for each layer, or whole characters directly in it.
+        backgrounds: "photos", the colour photographs of scikit-image, or a folder of images.
+
+    Raises:
+        UserError: something is missing, unreadable or of a wrong size; the message names it.
+    """
+    folder = Path(sheets)
+    paths = sheet_paths(folder, spec.cast.layers)
+    characters = Characters.from_folder(folder, spec.cast.layers)
+    credits = sheet_credits(folder, [path for layer in paths.values() for path in layer], ASSETS)
+    if backgrounds == "photos":
+        credited = photos(ASSETS)
+        images, lines = list(credited), "\n".join(credited.values())
+    else:
+        images = image_paths(Path(backgrounds))
+        lines = f"{len(images)} images of the user's own"
+    text = f"Characters\n{credits.attribution}\n\nBackgrounds\n{lines}"
+    return Art(characters, load_backgrounds(images, spec.background_size), Credits(credits.licence, text))

@@ -1,0 +1,65 @@
+"""Backgrounds: photographs that ship inside scikit-image, or any folder of images, scaled once to what the crop's walk needs."""
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wsprites.art.sheets import decode, open_image
+from wsprites.errors import UserError
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
+_MOST_BYTES = 2**30
+
+
+@dataclass(frozen=True, eq=False)
+class Backgrounds:
+    """B images of one size."""
+
+    names: tuple[str, ...]
+    images: NDArray[np.uint8]
+    """(B, H, W, 3) uint8 RGB."""
+
+
+def photos(assets: Path) -> dict[Path, str]:
+    """The colour photographs inside scikit-image, with a line of credit for each. Raises UserError where it does not hold them."""
+    folder = Path(str(files("skimage"))) / "data"  # finds the package without importing it
+    credited = tomllib.loads((assets / "photos.toml").read_text(encoding="utf-8"))
+    missing = [name for name in credited if not (folder / name).is_file()]
+    if missing:
+        raise UserError(f"--backgrounds photos: the installed scikit-image lacks {', '.join(missing)}; install version 0.22 or later")
+    return {folder / name: f"{name}: {c['title']}, by {c['author']} ({c['licence']})" for name, c in credited.items()}
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """The images of a folder, in the order of their names. Raises UserError if there are none."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; --backgrounds wants 'photos' or a folder of images")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.name.startswith("."))
+    if not paths:
+        raise UserError(f"{folder}: there is no image in it ({', '.join(_SUFFIXES)})")
+    return paths
+
+
+def load_backgrounds(paths: list[Path], size: tuple[int, int]) -> Backgrounds:
+    """Read images and scale each to `size`, (height, width), with Pillow's Lanczos filter.
+
+    Raises:
+        UserError: an image is unreadable or smaller than `size`, or all of them together would not fit in 1 GiB.
+    """
+    height, width = size
+    if len(paths) * height * width * 3 > _MOST_BYTES:
+        most = _MOST_BYTES // (height * width * 3)
+        raise UserError(f"{paths[0].parent}: {len(paths)} backgrounds; at most {most} of {width} x {height} fit in memory")
+    images = np.empty((len(paths), height, width, 3), np.uint8)
+    for image_hwc, path in zip(images, paths, strict=True):
+        with open_image(path) as opened:
+            image = Image.fromarray(decode(path, opened, "RGB"))
+        if image.height < height or image.width < width:
+            raise UserError(f"{path}: {image.width} x {image.height} pixels; a background of this world needs {width} x {height} or more")
+        image_hwc[:] = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+    return Backgrounds(tuple(path.name for path in paths), images)

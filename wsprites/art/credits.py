@@ -1,0 +1,46 @@
+"""Who drew the art, and under which licence: what every file carries and `wsprites credits` prints."""
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsprites.errors import UserError
+
+_AUTHORS = ("AUTHORS", "CREDITS", "ATTRIBUTION")
+_MOST_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Credits:
+    """The licence of the art in a line, and the text that names its authors."""
+
+    licence: str
+    attribution: str
+
+
+def sheet_credits(folder: Path, paths: list[Path], assets: Path) -> Credits:
+    """The credits of sheets: known by their hashes where they are the real ones, else from the text files beside them.
+
+    Those are AUTHORS*, CREDITS* and ATTRIBUTION* for the names, and *LICEN[CS]E* for the licence.
+    """
+    lpc = tomllib.loads((assets / "lpc.toml").read_text(encoding="utf-8"))
+    known = set(lpc["sha256"].values())
+    texts = [(path.name, _text(path)) for path in _beside(folder, _AUTHORS)]
+    attribution = "\n\n".join(f"{name}:\n{text}" for name, text in texts)
+    if all(hashlib.sha256(path.read_bytes()).hexdigest() in known for path in paths):
+        head = f"{lpc['title']}\nLicence: {lpc['licence']}\nSource: {lpc['source']}\nAuthors: {', '.join(lpc['authors'])}"
+        return Credits(lpc["licence"], f"{head}\n\n{attribution}".strip())
+    licences = [path.name for path in _beside(folder, ("LICENSE", "LICENCE"))]
+    licence = f"see {', '.join(licences)} of the sheets" if licences else "unknown"
+    return Credits(licence, attribution or "The sheets came without the names of their authors.")
+
+
+def _beside(folder: Path, words: tuple[str, ...]) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and any(word in path.name.upper() for word in words))
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > _MOST_BYTES:
+        raise UserError(f"{path}: over 1 MiB of attribution; leave only the authors of the sheets that are used in it")
+    return path.read_text(encoding="utf-8-sig", errors="replace").strip()

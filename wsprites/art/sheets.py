@@ -1,0 +1,73 @@
+"""The layout of LPC sprite sheets: 13 columns of 64 x 64 cells; four rows (back, left, front, right) to an animation."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from wsprites.actions import LocalAction
+from wsprites.errors import UserError
+from wsprites.spec import CELL
+
+SHEET_SIZES = ((1344, 832), (2944, 832), (3456, 832))
+"""(height, width) in pixels of Universal-LPC sheets; the first 21 rows of the taller ones are those of the first."""
+
+_FIRST_ROW = {"spellcast": 0, "walk": 8, "slash": 12}
+_FACING_ROW = {"back": 0, "left": 1, "front": 2, "right": 3}
+_CYCLE_COLUMNS = {
+    "walk": (8, 1, 2, 3, 4, 5, 6, 7),  # column 0 is the standing pose
+    "spellcast": (0, 1, 2, 3, 4, 5, 4, 6),
+    "slash": (0, 1, 2, 3, 4, 5, 4, 0),
+}
+
+
+def _place(action: LocalAction, frame: int) -> tuple[int, int]:
+    """(row, column) in a sheet of a frame of an action's cycle."""
+    animation, facing = action.name.split("_")
+    return _FIRST_ROW[animation] + _FACING_ROW[facing], _CYCLE_COLUMNS[animation][frame]
+
+
+CELL_PLACES = tuple(dict.fromkeys(_place(action, frame) for action in LocalAction for frame in range(8)))
+"""(row, column) of the 84 different cells that the twelve animations are made of, in the order of the actions' numbers."""
+
+CELL_OF = np.array([[CELL_PLACES.index(_place(action, frame)) for frame in range(8)] for action in LocalAction])
+"""(12, 8) int: the cell that shows a frame of an action's cycle. Worlds with three facings use the first 63 cells."""
+
+
+def read_sheet(path: Path) -> NDArray[np.uint8]:
+    """The cells of a sheet, (84, 64, 64, 4) uint8 RGBA with straight alpha.
+
+    Raises:
+        UserError: not an image, damaged, or not of one of SHEET_SIZES. The size is checked before the pixels are decoded.
+    """
+    with open_image(path) as image:
+        if image.size[::-1] not in SHEET_SIZES:
+            sizes = ", ".join(f"{w} x {h}" for h, w in SHEET_SIZES)
+            raise UserError(f"{path}: {image.width} x {image.height} pixels; an LPC sheet (width x height) has {sizes}")
+        rgba = decode(path, image, "RGBA")
+    if rgba[..., 3].all():
+        raise UserError(f"{path}: no pixel of the sheet is transparent; save it with an alpha channel around the character")
+    return np.stack([rgba[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL] for y, x in CELL_PLACES])
+
+
+def open_image(path: Path) -> Image.Image:
+    """The image with its header read but not yet its pixels. Raises UserError if there is none."""
+    try:
+        return Image.open(path)
+    except Image.DecompressionBombError:
+        raise UserError(f"{path}: the image is too large to open safely; scale it down") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not an image that Pillow can read"
+        raise UserError(f"{path}: {reason}; replace the file or take it out of the folder") from None
+
+
+def decode(path: Path, image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    """(H, W, C) uint8 pixels of an opened image in another mode, upright by its EXIF flag. Raises UserError if they are damaged."""
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip at 255
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return np.array(image.convert(mode))
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise UserError(f"{path}: the image is damaged ({error}); replace the file") from None
