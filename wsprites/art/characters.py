@@ -156,12 +156,16 @@ class Figure:
         self._rgba = np.zeros((1, pixels, 4), np.uint8)
         self._rgb, self._opaque = np.zeros((2, 1, pixels, 3), np.uint8)
         self._solid = np.zeros((1, pixels), np.uint8)
+        self._character = -1
         self._sheets: list[tuple[_Block, ...]] = []
         self._ready = [False] * len(_BLOCKS)
         self._sprites = [self._view(cell) for cell in range(len(CELL_PLACES))]
 
     def dress(self, character: int) -> None:
-        """Become a character. Sprites handed out before are no longer valid."""
+        """Become a character. Sprites handed out before are no longer valid, unless it is the same again."""
+        if character == self._character:
+            return
+        self._character = character
         self._sheets = self._characters.sheets_of(character)
         self._ready = [False] * len(_BLOCKS)
         self.soft.clear()

@@ -1,0 +1,169 @@
+"""The command line: the only place that parses arguments and prints. Nothing heavy is imported before a command needs it."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+_PATH = click.Path(path_type=Path)
+_FILE = click.argument("file", type=_PATH)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wsprites")
+def wsprites() -> None:
+    """W-Sprites: videos in which every action is known, and every pixel has a known cause."""
+
+
+@wsprites.command()
+@click.option("--n", type=int, required=True, help="Number of clips over all splits.")
+@click.option("--out", type=_PATH, required=True, help="The HDF5 file to write.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything that is drawn at random.")
+@click.option("--world", default="paper", show_default=True, help="paper, released, factorial, or a TOML file that overrides one of them.")
+@click.option("--sheets", required=True, help="A folder of LPC sheets, with a sub-folder for each layer; or 'lpc', the fetched ones.")
+@click.option("--backgrounds", default="photos", show_default=True, help="'photos', those inside scikit-image, or a folder of images.")
+@click.option("--workers", type=click.IntRange(1, 1024), default=None, help="Threads.  [default: one for each core]")
+@click.option("--compression", type=click.Choice(["zstd", "gzip", "lz4", "none"]), default="zstd", show_default=True)
+@click.option("--no-frames", is_flag=True, help="Labels only: frames and masks are rendered when the file is read.")
+@click.option("--no-masks", is_flag=True, help="Leave out the masks.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+def generate(
+    n: int,
+    out: Path,
+    seed: int,
+    world: str,
+    sheets: str,
+    backgrounds: str,
+    workers: int | None,
+    compression: str,
+    no_frames: bool,
+    no_masks: bool,
+    overwrite: bool,
+    dry_run: bool,
+) -> None:
+    """Generate a data set into one HDF5 file."""
+    from tqdm import tqdm
+
+    from wsprites import summary
+    from wsprites.art import ignored_folders, load_art
+    from wsprites.generate import Order, check_disk, check_output, estimate
+    from wsprites.generate import generate as write
+    from wsprites.script import split_indices
+    from wsprites.spec import load_world
+
+    spec = load_world(world)
+    check_output(out, overwrite)
+    art = load_art(spec, sheets, backgrounds)
+    spec = art.world(spec)
+    order = Order(spec, art, seed, n, compression, not no_frames, not no_masks)
+    clips = {name: len(index_n) for name, index_n in split_indices(spec, seed, n).items()}
+    expected = estimate(order)
+    free = check_disk(out, expected)
+    click.echo(f"world    {summary.world_line(spec)}, seed {seed}")
+    click.echo(f"clips    {summary.clips_line(spec, clips)}")
+    click.echo(f"cast     {summary.cast_line(spec)}")
+    click.echo(f"licence  {art.credits.licence}")
+    for name in ignored_folders(sheets, spec.cast.layers):
+        click.echo(f"ignored  folder '{name}' of the sheets: not among the layers of this world")
+    click.echo(f"output   {out}: about {summary.size(expected)}; {summary.size(free)} free")
+    if dry_run:
+        return
+    begin = time.perf_counter()
+    frames = n * spec.frames
+    with tqdm(total=frames if order.pixels else 0, unit=" frames", unit_scale=True, disable=not order.pixels) as bar:
+        write(order, out, workers=workers or len(os.sched_getaffinity(0)), overwrite=overwrite, progress=bar.update)
+    seconds = time.perf_counter() - begin
+    rate = f"{frames / seconds:,.0f} frames/s, " if order.pixels else ""
+    written = out.stat().st_size
+    click.echo(f"done     {out}: {summary.size(written)} in {seconds:.1f} s ({rate}{written / frames:,.0f} bytes a frame)")
+
+
+@wsprites.command()
+@_FILE
+def info(file: Path) -> None:
+    """What is in FILE, how it was made, and the balance of its labels."""
+    import wsprites as package
+    from wsprites.summary import summary
+
+    with package.open(file) as data:
+        click.echo(summary(data))
+
+
+@wsprites.command()
+@_FILE
+@click.option("--all", "all_pixels", is_flag=True, help="Render every clip again, not a sample.")
+def verify(file: Path, all_pixels: bool) -> None:
+    """Make FILE again from its world, seed and art, and compare: all labels, and the pixels of a sample of clips."""
+    from tqdm import tqdm
+
+    import wsprites as package
+    from wsprites.verify import pixel_rows
+    from wsprites.verify import verify as compare
+
+    with package.open(file) as data:
+        stored = [split for split in data.splits.values() if split.stored]
+        total = sum(len(pixel_rows(len(split), data.clips, all_pixels)) for split in stored)
+        with tqdm(total=total, unit=" clips", disable=not total) as bar:
+            report = compare(data, all_pixels=all_pixels, progress=bar.update)
+    for problem in report.problems:
+        click.echo(f"wrong    {problem}")
+    pixels = f"pixels of {report.pixels:,}" if report.pixels else "no pixels (the file holds labels only)"
+    click.echo(f"{'FAILED' if report.problems else 'ok'}: compared labels of {report.labels:,} clips, {pixels}")
+    if report.problems:
+        sys.exit(1)
+
+
+@wsprites.command()
+@_FILE
+@click.option("--clip", type=int, default=0, show_default=True, help="Number of the clip in the whole data set (the label 'index').")
+@click.option("--out", type=_PATH, required=True, help="A .gif, animated, or a .png, a contact sheet.")
+def preview(file: Path, clip: int, out: Path) -> None:
+    """Draw a clip of FILE with action names, the mask's outline and arrows for motion."""
+    import wsprites as package
+    from wsprites.preview import preview as draw
+
+    with package.open(file) as data:
+        draw(data, clip, out)
+    click.echo(f"{out}: clip {clip} of {file}")
+
+
+@wsprites.command()
+@_FILE
+def credits(file: Path) -> None:
+    """Who drew the art in FILE, and under which licence."""
+    import wsprites as package
+
+    with package.open(file) as data:
+        click.echo(f"Licence of the art: {data.credits.licence}\n\n{data.credits.attribution}")
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run a command. Bad input is one line and exit code 2; a failure on the way is one line and exit code 1."""
+    from wsprites.errors import UserError
+
+    try:
+        return wsprites(args, prog_name="wsprites", standalone_mode=False)
+    except UserError as error:
+        _end(str(error), 2)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "wsprites"
+        _end(f"{error.format_message()} ({command} --help lists what is possible)", 2)
+    except click.ClickException as error:
+        _end(error.format_message(), 2)
+    except (KeyboardInterrupt, click.Abort):
+        _end("interrupted; nothing was written", 1)
+    except OSError as error:
+        _end(f"{error}; nothing was written", 1)
+
+
+def _end(line: str, code: int) -> None:
+    click.echo(f"wsprites: {' '.join(line.split())}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,458 @@
+"""The HDF5 file: layout, writer, reader. Axis order of its arrays: clips, frames, height, width, colour; points are (x, y).
+
+    /            attributes: format, format_version, world (JSON), seed, clips, art_licence, attribution, art_sha256, versions (JSON)
+    /train, /val, /test
+        frames, masks                      pixels; absent where only labels were asked for
+        index, character, parts, ...       the fields of a Script, one row a clip
+    /art/layers/NAME, /art/backgrounds     the art itself, so that the file renders and verifies without anything else
+"""
+
+import json
+import os
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import h5py
+import hdf5plugin
+import numpy as np
+import PIL
+import zstandard
+from numpy.typing import NDArray
+
+import wsprites
+from wsprites.actions import GlobalAction, local_actions
+from wsprites.art import Art
+from wsprites.art.backgrounds import Backgrounds
+from wsprites.art.characters import Characters, Figure
+from wsprites.art.credits import Credits
+from wsprites.art.sheets import CELL_PLACES
+from wsprites.errors import UserError
+from wsprites.render import Clip, render
+from wsprites.script import CLIP_LABELS, LABELS, Script
+from wsprites.spec import CELL, SPLITS, WorldSpec
+
+FORMAT, FORMAT_VERSION = "wsprites", 1
+CHUNK_FRAMES = 30
+_LABEL_ROWS = 64
+_ART_CELLS = (len(CELL_PLACES), CELL, CELL, 4)
+_MOST_BACKGROUND_BYTES = 2**30
+
+DESCRIPTIONS = {
+    "frames": "RGB frames",
+    "masks": "True where the sprite's alpha is 128 or more",
+    "index": "number of the clip in the whole data set: with world and seed it determines the clip",
+    "character": "number of the character",
+    "parts": "number of the character's sheet in each layer where characters differ; the attribute 'layers' names the columns",
+    "background": "number of the background image",
+    "global_action": "the sprite's step from frame t-1 to frame t",
+    "local_action": "the animation shown at frame t",
+    "background_action": "the step of the background's crop from frame t-1 to frame t; the scene moves the other way",
+    "animation_frame": "frame of the animation's cycle, 0 to 7",
+    "position": "(x, y) in pixels of the top-left corner of the sprite's 64 x 64 cell",
+    "shift": "(dx, dy) in pixels of the sprite on the screen, from frame t-1 to frame t",
+    "background_offset": "(x, y) in pixels of the crop in the background image",
+    "background_shift": "(dx, dy) in pixels of the scene on the screen, from frame t-1 to frame t",
+}
+
+
+# Compression. Chunks are compressed outside HDF5, which would do it one at a time under its global lock.
+
+
+def _zstd(chunk: NDArray[np.uint8]) -> bytes:
+    # Strategy "fast" with long matches: the frames before are in the window, and whatever moves is found again as a whole.
+    parameters = zstandard.ZstdCompressionParameters(
+        strategy=zstandard.STRATEGY_FAST, window_log=22, hash_log=16, min_match=7, target_length=2, chain_log=6, search_log=1
+    )
+    return zstandard.ZstdCompressor(compression_params=parameters).compress(chunk.data)
+
+
+def _lz4(chunk: NDArray[np.uint8]) -> bytes:
+    name = f"lz4-{threading.get_ident()}"  # HDF5 knows files in memory by their names
+    with h5py.File(name, "w", driver="core", backing_store=False) as memory:
+        dataset = memory.create_dataset("chunk", data=chunk, chunks=chunk.shape, **hdf5plugin.LZ4())
+        return bytes(dataset.id.read_direct_chunk((0,) * chunk.ndim)[1])
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How the chunks of a file are compressed."""
+
+    encode: Callable[[NDArray[np.uint8]], bytes]
+    """Compress a chunk, (1, T, H, W[, 3]) uint8, contiguous, to what HDF5 stores."""
+    options: Callable[[], dict[str, Any]]
+    """Of h5py's create_dataset, so that readers know the filter."""
+    tiles: int = 1
+    """Chunks have 1/tiles of a frame's height and width."""
+
+
+CODECS = {
+    "zstd": Codec(_zstd, lambda: dict(hdf5plugin.Zstd(clevel=1))),
+    # Deflate looks back 32 kB, less than a frame: only small tiles let it see the frame before.
+    "gzip": Codec(lambda chunk: zlib.compress(chunk.data, 4), lambda: {"compression": "gzip", "compression_opts": 4}, tiles=4),
+    "lz4": Codec(_lz4, lambda: dict(hdf5plugin.LZ4())),
+    "none": Codec(lambda chunk: chunk.tobytes(), dict),
+}
+
+
+def chunk_shape(shape: tuple[int, ...], tiles: int) -> tuple[int, ...]:
+    """The chunk of an (N, T, H, W[, 3]) array: one clip by CHUNK_FRAMES frames by a tile."""
+    _, frames, height, width, *colour = shape
+    return (1, min(CHUNK_FRAMES, frames), -(-height // tiles), -(-width // tiles), *colour)
+
+
+def encode_window(pixels: NDArray[Any], first: int, chunk: tuple[int, ...], codec: Codec) -> list[tuple[tuple[int, ...], bytes]]:
+    """Compress the frames `first` and following of a clip, (T, H, W[, 3]), no more than a chunk has.
+
+    Returns:
+        The chunks as (offset in the clip's array, bytes). Those that reach over an edge are filled up with zeros.
+    """
+    pixels = pixels.view(np.uint8)
+    chunks = []
+    for y in range(0, pixels.shape[1], chunk[2]):
+        for x in range(0, pixels.shape[2], chunk[3]):
+            tile = pixels[:, y : y + chunk[2], x : x + chunk[3]]
+            if tile.shape != chunk[1:]:
+                tile = np.pad(tile, [(0, full - part) for full, part in zip(chunk[1:], tile.shape, strict=True)])
+            chunks.append(((first, y, x, *(0 for _ in chunk[4:])), codec.encode(np.ascontiguousarray(tile)[None])))
+    return chunks
+
+
+# Writing.
+
+
+def create(
+    path: Path, spec: WorldSpec, art: Art, seed: int, indices: dict[str, NDArray[np.int64]], compression: str, pixels: tuple[str, ...]
+) -> h5py.File:
+    """A new file with everything but the rows: attributes, art, and empty arrays.
+
+    Args:
+        indices: the clips' numbers for each split.
+        pixels: which of "frames" and "masks" it is to hold.
+    """
+    codec = CODECS[compression]
+    h5 = h5py.File(path, "w", libver=("v110", "v110"))
+    h5.attrs["format"] = FORMAT
+    h5.attrs["format_version"] = FORMAT_VERSION
+    h5.attrs["world"] = spec.to_json()
+    h5.attrs["seed"] = np.int64(seed)
+    h5.attrs["clips"] = np.int64(sum(map(len, indices.values())))
+    h5.attrs["art_licence"] = art.credits.licence
+    h5.attrs["attribution"] = art.credits.attribution
+    h5.attrs["art_sha256"] = art.sha256
+    h5.attrs["versions"] = json.dumps(versions())
+    for number, (layer, names) in enumerate(zip(art.characters.layers, art.characters.names, strict=True)):
+        shape = (len(names), *_ART_CELLS)
+        dataset = h5.create_dataset(f"art/layers/{layer}", shape, "u1", chunks=(1, *_ART_CELLS), **codec.options())
+        dataset.attrs["names"] = names
+        for sheet in range(len(names)):
+            dataset[sheet] = art.characters.cells(number, sheet)
+    images = art.backgrounds.images
+    h5.create_dataset("art/backgrounds", data=images, chunks=(1, *images.shape[1:]), **codec.options())
+    h5["art/backgrounds"].attrs["names"] = art.backgrounds.names
+    for split, index_n in indices.items():
+        for name, (shape, dtype) in layout(spec, len(index_n)).items():
+            if name in pixels:
+                chunks = chunk_shape(shape, codec.tiles)
+            elif name in LABELS:
+                chunks = (min(_LABEL_ROWS, max(len(index_n), 1)), *(max(axis, 1) for axis in shape[1:]))
+            else:
+                continue
+            dataset = h5.create_dataset(f"{split}/{name}", shape, dtype, chunks=chunks, **codec.options())
+            dataset.attrs["description"] = DESCRIPTIONS[name]
+            if name == "parts":
+                dataset.attrs["layers"] = spec.cast.parts
+    return h5
+
+
+def layout(spec: WorldSpec, clips: int) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """The arrays of a split: {name: (shape, dtype)}."""
+    frame = (clips, spec.frames, spec.height, spec.width)
+    steps = (clips, spec.frames)
+    directions = _enum(list(GlobalAction))
+    return {
+        "frames": ((*frame, 3), np.dtype("u1")),
+        "masks": (frame, np.dtype(bool)),
+        "index": ((clips,), np.dtype("i8")),
+        "character": ((clips,), np.dtype("i4")),
+        "parts": ((clips, len(spec.cast.parts)), np.dtype("i4")),
+        "background": ((clips,), np.dtype("i4")),
+        "global_action": (steps, directions),
+        "local_action": (steps, _enum(list(local_actions(spec.facings)))),
+        "background_action": (steps, directions),
+        "animation_frame": (steps, np.dtype("u1")),
+        "position": ((*steps, 2), np.dtype("i2")),
+        "shift": ((*steps, 2), np.dtype("i2")),
+        "background_offset": ((*steps, 2), np.dtype("i2")),
+        "background_shift": ((*steps, 2), np.dtype("i2")),
+    }
+
+
+def _enum(members: list[Any]) -> np.dtype[Any]:
+    return h5py.enum_dtype({member.name: int(member) for member in members}, basetype="u1")
+
+
+def write_labels(group: h5py.Group, first: int, script: Script) -> None:
+    """Write the labels of a script of many clips to the rows from `first` on."""
+    rows = slice(first, first + len(script.index))
+    for name in LABELS:
+        group[name][rows] = getattr(script, name)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides about the bytes of a file."""
+    return {
+        "wsprites": wsprites.__version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "pillow": PIL.__version__,
+        "h5py": h5py.__version__,
+        "hdf5": h5py.version.hdf5_version,
+        "hdf5plugin": hdf5plugin.version,
+        "zstandard": zstandard.__version__,
+    }
+
+
+# Reading.
+
+
+class Array:
+    """A (N, ...) array in a file with the indexing of numpy. `array[...]` reads what it selects; nothing is kept."""
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self._dataset = dataset
+        self.shape: tuple[int, ...] = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Any:
+        if _is_basic(key):
+            return self._dataset[key]
+        return self._dataset[()][key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[...], dtype)
+
+
+class Pixels(Array):
+    """The frames or masks of a split, read from the file or, where it holds labels only, rendered when asked for."""
+
+    def __init__(self, split: "Split", name: str, dataset: h5py.Dataset | None) -> None:
+        self._split, self._name, self._pixels = split, name, dataset
+        self.shape, self.dtype = layout(split.spec, len(split))[name]
+
+    def __getitem__(self, key: Any) -> Any:
+        if self._pixels is not None and _is_basic(key):
+            return self._pixels[key]
+        key = key if isinstance(key, tuple) else (key,)
+        clip_key, rest = _of_frames(key, len(self.shape))
+        # Which clip and which frame every element of the result comes from, by numpy's own rules.
+        clips = np.broadcast_to(np.arange(self.shape[0])[:, None], self.shape[:2])[clip_key]
+        frames = np.broadcast_to(np.arange(self.shape[1]), self.shape[:2])[clip_key]
+        picked = np.empty((clips.size, *self.shape[2:]), self.dtype)
+        clip_n, frame_n = clips.reshape(-1), frames.reshape(-1)
+        for clip in np.unique(clip_n):
+            at = np.flatnonzero(clip_n == clip)
+            first, stop = int(frame_n[at].min()), int(frame_n[at].max()) + 1
+            picked[at] = self._read(int(clip), first, stop)[frame_n[at] - first]
+        picked = picked.reshape(*clips.shape, *self.shape[2:])
+        return picked[(slice(None),) * clips.ndim + rest] if rest else picked
+
+    def _read(self, clip: int, first: int, stop: int) -> NDArray[Any]:
+        if self._pixels is not None:
+            return self._pixels[clip, first:stop]  # type: ignore[no-any-return]
+        rendered = self._split.render(clip, first, stop)
+        return rendered.frames_thwc if self._name == "frames" else rendered.masks_thw
+
+
+def _parts(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
+def _is_basic(key: Any) -> bool:
+    """True for what h5py and numpy read alike: whole numbers, forward slices, one ellipsis."""
+    return all(
+        part is Ellipsis or _is_int(part) or (isinstance(part, slice) and (part.step is None or part.step > 0)) for part in _parts(key)
+    )
+
+
+def _is_int(part: Any) -> bool:
+    return isinstance(part, int | np.integer) and not isinstance(part, bool)
+
+
+def _of_frames(key: tuple[Any, ...], ndim: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Split an index of an (N, T, ...) array into that of the first two axes, and that of the others, which must be basic."""
+    used = sum(np.ndim(part) if np.asarray(part).dtype == bool else 1 for part in key if part is not Ellipsis and part is not None)
+    if Ellipsis not in [part for part in key if part is Ellipsis]:
+        key = (*key, Ellipsis)
+    at = next(i for i, part in enumerate(key) if part is Ellipsis)
+    key = (*key[:at], *(slice(None),) * (ndim - used), *key[at + 1 :])
+    if used > ndim or any(part is Ellipsis for part in key):
+        raise IndexError(f"too many indices: the array has {ndim} axes")
+    taken, split_at = 0, 0
+    while taken < 2:
+        part = key[split_at]
+        taken += 0 if part is None else np.ndim(part) if np.asarray(part).dtype == bool else 1
+        split_at += 1
+    rest = key[split_at:]
+    if taken > 2 or any(not (_is_int(part) or isinstance(part, slice)) for part in rest):
+        raise IndexError("arrays can select clips and frames only; index the pixels of what is returned")
+    return key[:split_at], rest
+
+
+class Split:
+    """The clips of one split: `split["frames"]`, `split["global_action"]`, ... by the names of the file."""
+
+    def __init__(self, data: "DataFile", group: h5py.Group) -> None:
+        self._data, self._group = data, group
+        self.spec = data.spec
+        self._figure: Figure | None = None
+
+    def __len__(self) -> int:
+        return int(self._group["index"].shape[0])
+
+    def keys(self) -> tuple[str, ...]:
+        """Names of the arrays. Frames and masks are always among them."""
+        return ("frames", "masks", *LABELS)
+
+    def __getitem__(self, name: str) -> Array:
+        if name in ("frames", "masks"):
+            return Pixels(self, name, self._group.get(name))
+        if name not in LABELS:
+            raise KeyError(f"there is no array {name!r}; there are {', '.join(self.keys())}")
+        return Array(self._group[name])
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """Which of "frames" and "masks" the file itself holds; the others are rendered."""
+        return tuple(name for name in ("frames", "masks") if name in self._group)
+
+    def script(self, row: int) -> Script:
+        """The labels of a clip, by its row in this split, as a Script."""
+        return Script(**{name: np.asarray(self._group[name][row]) for name in LABELS})
+
+    def render(self, row: int, first: int = 0, stop: int | None = None) -> Clip:
+        """The frames `first` to `stop - 1` of a clip, rendered from its labels and the art in the file."""
+        self._figure = self._figure or Figure(self._data.art.characters)
+        script = self.script(row).window(first, self.spec.frames if stop is None else stop)
+        return render(self.spec, script, self._data.art, figure=self._figure)
+
+
+class DataFile:
+    """An open data file. A context manager; `data["train"]` is a Split.
+
+    Raises:
+        UserError: the file does not exist, is not a wsprites file, comes from a newer version, or is damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise UserError(f"{self.path}: no such file")
+        try:
+            self.h5 = h5py.File(self.path, "r")
+        except OSError as error:
+            what = "truncated: " if "truncated" in str(error) else ""
+            raise UserError(f"{self.path}: {what}not a complete HDF5 file; generate or copy it again") from None
+        try:
+            self._check()
+        except UserError:
+            self.h5.close()
+            raise
+
+    def _check(self) -> None:
+        attrs = self.h5.attrs
+        if attrs.get("format") != FORMAT:
+            raise UserError(f"{self.path}: an HDF5 file, but not one of wsprites; its attribute 'format' is not '{FORMAT}'")
+        if int(attrs["format_version"]) > FORMAT_VERSION:
+            raise UserError(
+                f"{self.path}: format {attrs['format_version']}, newer than this wsprites reads ({FORMAT_VERSION}); pip install -U wsprites"
+            )
+        try:
+            self.spec = WorldSpec.from_json(attrs["world"])
+            self.seed, self.clips = int(attrs["seed"]), int(attrs["clips"])
+            self.credits = Credits(str(attrs["art_licence"]), str(attrs["attribution"]))
+            self.versions: dict[str, str] = json.loads(attrs["versions"])
+            self.splits = {name: Split(self, self._group(name)) for name in SPLITS}
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{self.path}: damaged: {error}; generate it again") from None
+
+    def _group(self, name: str) -> h5py.Group:
+        """A split's group, with arrays of the right shapes and types in it, all of them in this very file."""
+        group = self._here(self.h5, name, h5py.Group)
+        clips = self._here(group, "index", h5py.Dataset).shape[0]
+        for key, (shape, dtype) in layout(self.spec, clips).items():
+            if key in ("frames", "masks") and key not in group:
+                continue
+            dataset = self._here(group, key, h5py.Dataset)
+            if dataset.shape != shape or dataset.dtype != dtype:
+                raise ValueError(f"/{name}/{key} is {dataset.dtype} {dataset.shape}, not {dtype} {shape}")
+        return group
+
+    @staticmethod
+    def _here(group: h5py.Group, name: str, kind: type) -> Any:
+        """What lies in a group, unless it leads out of the file."""
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{group.name.rstrip('/')}/{name} is missing or a link")
+        item = group[name]
+        if not isinstance(item, kind) or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
+            raise ValueError(f"{item.name} is not a {kind.__name__.lower()} of this file")
+        return item
+
+    @property
+    def art(self) -> Art:
+        """The art that is in the file. Raises UserError if it is damaged."""
+        if not hasattr(self, "_art"):
+            try:
+                self._art = self._load_art()
+            except (KeyError, TypeError, ValueError, OSError) as error:
+                raise UserError(f"{self.path}: its art is damaged: {error}; generate it again") from None
+        return self._art
+
+    def _load_art(self) -> Art:
+        group = self._here(self.h5, "art", h5py.Group)
+        layers = self._here(group, "layers", h5py.Group)
+        cast = self.spec.cast
+        names = []
+        for layer, count in zip(cast.layers, cast.counts, strict=True):
+            sheets = self._here(layers, layer, h5py.Dataset)
+            if sheets.shape != (count, *_ART_CELLS) or sheets.dtype != np.uint8:
+                raise ValueError(f"{sheets.name} is {sheets.dtype} {sheets.shape}")
+            names.append(tuple(map(str, sheets.attrs["names"])))
+        images = self._here(group, "backgrounds", h5py.Dataset)
+        if images.shape != (cast.backgrounds, *self.spec.background_size, 3) or images.dtype != np.uint8:
+            raise ValueError(f"{images.name} is {images.dtype} {images.shape}")
+        if images.nbytes > _MOST_BACKGROUND_BYTES:
+            raise ValueError(f"{images.name} has {images.nbytes} bytes, more than 1 GiB")
+        cells: Iterator[Any] = ((layers[layer][sheet] for sheet in range(count)) for layer, count in zip(cast.layers, cast.counts, strict=True))
+        characters = Characters.from_cells(cast.layers, names, cells)
+        return Art(characters, Backgrounds(tuple(map(str, images.attrs["names"])), images[()]), self.credits)
+
+    def __getitem__(self, split: str) -> Split:
+        if split not in self.splits:
+            raise KeyError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
+        return self.splits[split]
+
+    def find(self, index: int) -> tuple[str, int]:
+        """The split and row of the clip with a number in the whole data set. Raises UserError if there is none."""
+        for name, split in self.splits.items():
+            row = np.flatnonzero(split["index"][...] == index)
+            if len(row):
+                return name, int(row[0])
+        raise UserError(f"{self.path}: there is no clip {index}; the file has clips 0 to {self.clips - 1}")
+
+    def close(self) -> None:
+        """Close the HDF5 file."""
+        self.h5.close()
+
+    def __enter__(self) -> "DataFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,103 @@
+"""A clip as a picture for people: frames enlarged, the mask outlined, motion as arrows, actions by name."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from wsprites.actions import GlobalAction, LocalAction
+from wsprites.errors import UserError
+from wsprites.file import DataFile
+from wsprites.script import Script
+from wsprites.spec import CELL
+
+_SCALE = 3
+_SHEET_COLUMNS, _SHEET_FRAMES = 5, 20
+_MILLISECONDS = 100
+_INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
+_SPRITE, _LOCAL, _SCENE = (255, 209, 102), (255, 135, 160), (102, 204, 255)  # global, local, background
+_ARROW = 2.5  # lengths of arrows, in steps
+
+
+def preview(data: DataFile, index: int, out: Path) -> None:
+    """Write a clip as an animated GIF, or as a PNG contact sheet of up to 20 frames, by the name of `out`.
+
+    Raises:
+        UserError: there is no such clip, or `out` ends in something else.
+    """
+    suffix = out.suffix.lower()
+    if suffix not in (".gif", ".png"):
+        raise UserError(f"--out {out}: a preview is a .gif or a .png")
+    name, row = data.find(index)
+    split = data[name]
+    script, frames_thwc, masks_thw = split.script(row), split["frames"][row], split["masks"][row]
+    head = f"clip {index}   {name}   character {int(script.character)}"
+    if suffix == ".gif":
+        pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head) for t in range(len(frames_thwc))]
+        images = [Image.fromarray(picture).quantize(256, dither=Image.Dither.NONE) for picture in pictures]
+        images[0].save(out, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0, disposal=1)
+        return
+    chosen = np.unique(np.linspace(0, len(frames_thwc) - 1, _SHEET_FRAMES).round().astype(int))
+    pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head) for t in chosen]
+    Image.fromarray(_grid(pictures, min(_SHEET_COLUMNS, len(pictures)))).save(out)
+
+
+def _picture(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, head: str) -> NDArray[np.uint8]:
+    """One annotated frame, (h, w, 3) uint8."""
+    large = _enlarge(frame_hwc)
+    solid = _enlarge(mask_hw.astype(np.uint8))
+    large[cv2.dilate(solid, np.ones((3, 3), np.uint8)) > solid] = _SPRITE
+    height, width = large.shape[:2]
+    centre = (script.position[t] + CELL // 2) * _SCALE
+    _arrow(large, centre, script.shift[t], _SPRITE)
+    _arrow(large, np.array([width - 30, 30]), 2 * script.background_shift[t], _SCENE)
+
+    bar, line = 17 * 2 + 8, 17
+    canvas = Image.new("RGB", (width, 22 + height + bar), _PAPER)
+    canvas.paste(Image.fromarray(large), (0, 22))
+    draw, font = ImageDraw.Draw(canvas), _font()
+    draw.text((8, 4), head, _INK, font)
+    count = f"frame {t}"
+    draw.text((width - 8 - draw.textlength(count, font), 4), count, _MUTED, font)
+    cells = [
+        ("global", GlobalAction(script.global_action[t]).name, _SPRITE),
+        ("local", f"{LocalAction(script.local_action[t]).name}  {script.animation_frame[t]}", _LOCAL),
+        ("background", GlobalAction(script.background_action[t]).name, _SCENE),
+    ]
+    for (label, value, colour), x in zip(cells, (8, width * 0.26, width * 0.72), strict=True):
+        draw.text((x, height + 26), label, _MUTED, font)
+        draw.text((x, height + 26 + line), value, colour, font)
+    return np.asarray(canvas)
+
+
+def _enlarge(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(np.repeat(image, _SCALE, 0), _SCALE, 1)
+
+
+def _arrow(image: NDArray[np.uint8], start: NDArray[np.integer], shift: NDArray[np.integer], colour: tuple[int, int, int]) -> None:
+    """An arrow along a motion in pixels of the frame, or a dot where there is none, with a dark rim."""
+    from_xy = (int(start[0]), int(start[1]))
+    to_xy = (int(start[0] + shift[0] * _ARROW * _SCALE), int(start[1] + shift[1] * _ARROW * _SCALE))
+    for thickness, ink in ((6, _PAPER), (3, colour)):
+        if from_xy == to_xy:
+            cv2.circle(image, from_xy, thickness, ink, -1, cv2.LINE_AA)
+        else:
+            cv2.arrowedLine(image, from_xy, to_xy, ink, thickness, cv2.LINE_AA, tipLength=0.3)
+
+
+def _grid(pictures: list[NDArray[np.uint8]], columns: int, gap: int = 8) -> NDArray[np.uint8]:
+    height, width = pictures[0].shape[:2]
+    rows = -(-len(pictures) // columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 60, np.uint8)
+    for number, picture in enumerate(pictures):
+        y, x = gap + number // columns * (height + gap), gap + number % columns * (width + gap)
+        sheet[y : y + height, x : x + width] = picture
+    return sheet
+
+
+@lru_cache(maxsize=1)
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(13)

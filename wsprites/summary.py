@@ -1,0 +1,75 @@
+"""What is in a data file, as text for people."""
+
+import numpy as np
+
+from wsprites.actions import GlobalAction, LocalAction, local_actions
+from wsprites.file import DataFile, Split
+from wsprites.spec import WorldSpec
+
+_BATCH = 4096
+_BAR = 30
+
+
+def world_line(spec: WorldSpec) -> str:
+    """A world in a line."""
+    local = "coupled to the walk" if spec.local.coupled else "independent of the walk"
+    holdout = f", {spec.split.holdout} held out" if spec.split.holdout else ""
+    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{holdout})"
+
+
+def cast_line(spec: WorldSpec) -> str:
+    """Who and what there is to be seen, in a line."""
+    layers = " x ".join(f"{count} {name}" for name, count in zip(spec.cast.layers, spec.cast.counts, strict=True))
+    return f"{spec.cast.characters:,} characters ({layers}), {spec.cast.backgrounds} backgrounds"
+
+
+def clips_line(spec: WorldSpec, clips: dict[str, int]) -> str:
+    """How many clips of which size, in a line."""
+    total = sum(clips.values())
+    each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
+    return f"{total:,} ({each}) of {spec.frames} frames, {spec.height} x {spec.width}: {total * spec.frames:,} frames"
+
+
+def size(bytes_: float) -> str:
+    """A number of bytes for people."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if bytes_ >= scale:
+            return f"{bytes_ / scale:.1f} {unit}"
+    return f"{bytes_:.0f} bytes"
+
+
+def summary(data: DataFile) -> str:
+    """What is in a file, how it was made, and the balance of its labels."""
+    spec = data.spec
+    stored = data["train"].stored
+    bytes_ = data.path.stat().st_size
+    frames = data.clips * spec.frames
+    lines = [
+        f"{data.path}: {size(bytes_)}, {bytes_ / frames:,.0f} bytes a frame",
+        f"world        {world_line(spec)}",
+        f"clips        {clips_line(spec, {name: len(split) for name, split in data.splits.items()})}",
+        f"cast         {cast_line(spec)}",
+        f"pixels       {' and '.join(stored) + ' stored' if stored else 'not stored, rendered when read'}",
+        f"made by      {', '.join(f'{name} {version}' for name, version in data.versions.items())}",
+        f"made from    seed {data.seed}, art {str(data.h5.attrs['art_sha256'])[:16]}",
+        f"art          {data.credits.licence} (names: wsprites credits {data.path})",
+    ]
+    choices = {
+        "global_action": [action.name for action in GlobalAction],
+        "local_action": [LocalAction(action).name for action in local_actions(spec.facings)],
+        "background_action": [action.name for action in GlobalAction],
+    }
+    for key, names in choices.items():
+        counts = sum(_counts(split, key, len(names)) for split in data.splits.values())
+        shares = counts / counts.sum()
+        lines += ["", key]
+        lines += [f"  {name:<16} {share:6.1%} {'#' * round(_BAR * share / shares.max())}" for name, share in zip(names, shares, strict=True)]
+    return "\n".join(lines)
+
+
+def _counts(split: Split, key: str, values: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    labels = split[key]
+    counts = np.zeros(values, np.int64)
+    for first in range(0, len(split), _BATCH):
+        counts += np.bincount(labels[first : first + _BATCH].ravel(), minlength=values)[:values]
+    return counts
