@@ -67,7 +67,7 @@ def generate(
     click.echo(f"clips    {summary.clips_line(spec, clips)}")
     click.echo(f"cast     {summary.cast_line(spec)}")
     click.echo(f"licence  {art.credits.licence}")
-    for name in ignored_folders(sheets, spec.cast.layers):
+    for name in ignored_folders(Path(sheets), spec.cast.layers):
         click.echo(f"ignored  folder '{name}' of the sheets: not among the layers of this world")
     click.echo(f"output   {out}: about {summary.size(expected)}; {summary.size(free)} free")
     if dry_run:

@@ -6,9 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 from wsprites.art.backgrounds import Backgrounds, image_paths, load_backgrounds, photos
-from wsprites.art.characters import Characters, sheet_paths
+from wsprites.art.characters import Characters, ignored_folders, sheet_paths
 from wsprites.art.credits import Credits, sheet_credits
 from wsprites.spec import WorldSpec
+
+__all__ = ["ASSETS", "Art", "ignored_folders", "load_art"]
 
 _PACKAGE = Path(__file__).parents[1]
 ASSETS = next(folder for folder in (_PACKAGE / "assets", _PACKAGE.parent / "assets") if folder.is_dir())
