@@ -1,8 +1,12 @@
 """The command line: the only place that parses arguments and prints. Nothing heavy is imported before a command needs it."""
 
 import os
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +53,7 @@ def generate(
     from tqdm import tqdm
 
     from wsprites import summary
-    from wsprites.art import ignored_folders, load_art
+    from wsprites.art import ignored_folders, load_art, sheets_folder
     from wsprites.generate import Order, check_disk, check_output, estimate
     from wsprites.generate import generate as write
     from wsprites.script import split_indices
@@ -67,15 +71,21 @@ def generate(
     click.echo(f"clips    {summary.clips_line(spec, clips)}")
     click.echo(f"cast     {summary.cast_line(spec)}")
     click.echo(f"licence  {art.credits.licence}")
-    for name in ignored_folders(Path(sheets), spec.cast.layers):
+    for name in ignored_folders(sheets_folder(sheets), spec.cast.layers):
         click.echo(f"ignored  folder '{name}' of the sheets: not among the layers of this world")
     click.echo(f"output   {out}: about {summary.size(expected)}; {summary.size(free)} free")
     if dry_run:
         return
     begin = time.perf_counter()
     frames = n * spec.frames
-    with tqdm(total=frames if order.pixels else 0, unit=" frames", unit_scale=True, disable=not order.pixels) as bar:
-        write(order, out, workers=workers or len(os.sched_getaffinity(0)), overwrite=overwrite, progress=bar.update)
+    with tqdm(total=frames, unit=" frames", unit_scale=True, disable=not order.pixels) as bar, _interruptible() as interrupted:
+
+        def progress(done: int) -> None:
+            bar.update(done)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+
+        write(order, out, workers=workers or len(os.sched_getaffinity(0)), overwrite=overwrite, progress=progress)
     seconds = time.perf_counter() - begin
     rate = f"{frames / seconds:,.0f} frames/s, " if order.pixels else ""
     written = out.stat().st_size
@@ -141,6 +151,41 @@ def credits(file: Path) -> None:
         click.echo(f"Licence of the art: {data.credits.licence}\n\n{data.credits.attribution}")
 
 
+@wsprites.group()
+def assets() -> None:
+    """Art that is not in the package."""
+
+
+@assets.command()
+def fetch() -> None:
+    """Download the real LPC sheets (CC-BY-SA 3.0 or GPL 3.0, 0.4 MB) into the cache, for `--sheets lpc`."""
+    from tqdm import tqdm
+
+    from wsprites.art import ASSETS
+    from wsprites.art.fetch import fetch as download
+    from wsprites.art.fetch import lpc
+
+    catalogue = lpc(ASSETS)
+    with tqdm(total=len(catalogue["sha256"]), unit=" sheets", leave=False) as bar:
+        folder = download(ASSETS, progress=bar.update)
+    click.echo(f"{folder}: {len(catalogue['sha256'])} sheets, hashes verified; {catalogue['licence']}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, to be looked at where stopping is safe: an exception in the midst of HDF5 can get lost."""
+    interrupted = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        yield interrupted
+        return
+    signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def main(args: list[str] | None = None) -> Any:
     """Run a command. Bad input is one line and exit code 2; a failure on the way is one line and exit code 1."""
     from wsprites.errors import UserError
@@ -157,7 +202,7 @@ def main(args: list[str] | None = None) -> Any:
     except (KeyboardInterrupt, click.Abort):
         _end("interrupted; nothing was written", 1)
     except OSError as error:
-        _end(f"{error}; nothing was written", 1)
+        _end(str(error), 1)
 
 
 def _end(line: str, code: int) -> None:

@@ -1,10 +1,10 @@
 """The HDF5 file: layout, writer, reader. Axis order of its arrays: clips, frames, height, width, colour; points are (x, y).
 
-    /            attributes: format, format_version, world (JSON), seed, clips, art_licence, attribution, art_sha256, versions (JSON)
-    /train, /val, /test
-        frames, masks                      pixels; absent where only labels were asked for
-        index, character, parts, ...       the fields of a Script, one row a clip
-    /art/layers/NAME, /art/backgrounds     the art itself, so that the file renders and verifies without anything else
+/            attributes: format, format_version, world (JSON), seed, clips, art_licence, attribution, art_sha256, versions (JSON)
+/train, /val, /test
+    frames, masks                      pixels; absent where only labels were asked for
+    index, character, parts, ...       the fields of a Script, one row a clip
+/art/layers/NAME, /art/backgrounds     the art itself, so that the file renders and verifies without anything else
 """
 
 import json
@@ -33,7 +33,7 @@ from wsprites.art.credits import Credits
 from wsprites.art.sheets import CELL_PLACES
 from wsprites.errors import UserError
 from wsprites.render import Clip, render
-from wsprites.script import CLIP_LABELS, LABELS, Script
+from wsprites.script import LABELS, Script
 from wsprites.spec import CELL, SPLITS, WorldSpec
 
 FORMAT, FORMAT_VERSION = "wsprites", 1
@@ -159,10 +159,11 @@ def create(
             if name in pixels:
                 chunks = chunk_shape(shape, codec.tiles)
             elif name in LABELS:
-                chunks = (min(_LABEL_ROWS, max(len(index_n), 1)), *(max(axis, 1) for axis in shape[1:]))
+                chunks = (min(_LABEL_ROWS, len(index_n)), *shape[1:])
             else:
                 continue
-            dataset = h5.create_dataset(f"{split}/{name}", shape, dtype, chunks=chunks, **codec.options())
+            stored = {"chunks": chunks, **codec.options()} if len(index_n) else {}  # HDF5 has no chunks of nothing
+            dataset = h5.create_dataset(f"{split}/{name}", shape, dtype, **stored)
             dataset.attrs["description"] = DESCRIPTIONS[name]
             if name == "parts":
                 dataset.attrs["layers"] = spec.cast.parts
@@ -430,7 +431,9 @@ class DataFile:
             raise ValueError(f"{images.name} is {images.dtype} {images.shape}")
         if images.nbytes > _MOST_BACKGROUND_BYTES:
             raise ValueError(f"{images.name} has {images.nbytes} bytes, more than 1 GiB")
-        cells: Iterator[Any] = ((layers[layer][sheet] for sheet in range(count)) for layer, count in zip(cast.layers, cast.counts, strict=True))
+        cells: Iterator[Any] = (
+            (layers[layer][sheet] for sheet in range(count)) for layer, count in zip(cast.layers, cast.counts, strict=True)
+        )
         characters = Characters.from_cells(cast.layers, names, cells)
         return Art(characters, Backgrounds(tuple(map(str, images.attrs["names"])), images[()]), self.credits)
 

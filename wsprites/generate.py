@@ -1,12 +1,13 @@
 """Many scripts, many workers, one file."""
 
+import itertools
 import math
 import os
 import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from wsprites.script import LABELS, scripts, split_indices
 from wsprites.spec import WorldSpec
 
 _LABEL_BATCH = 1024
+_PATIENCE = 0.1  # seconds between looks at whether to stop
 _CLIPS_A_JOB = 64  # scripts are written many at a time: a batch of 8 would take longer than its rendering
 
 
@@ -57,7 +59,7 @@ def estimate(order: Order) -> int:
     """Bytes that the file will have, from compressing a few of its clips."""
     codec, characters = CODECS[order.compression], order.art.characters
     sample = np.unique(np.linspace(0, order.n - 1, 4).astype(np.int64))
-    pixels = sum(len(chunk) for *_, chunk in _encode(order, sample, _Memory(order))) / len(sample) if order.pixels else 0
+    pixels = sum(len(chunk) for *_, chunk in _encode(order, sample, _Memory(order), threading.Event())) / len(sample) if order.pixels else 0
     raw_labels = sum(dtype.itemsize * math.prod(shape) for name, (shape, dtype) in layout(order.spec, 1).items() if name in LABELS)
     labels = raw_labels / (1 if order.compression == "none" else 8)  # measured: Zstd 8.2, gzip 8.9
     art = len(codec.encode(characters.cells(0, 0)[None])) * sum(characters.counts) + order.art.backgrounds.images.nbytes
@@ -71,7 +73,8 @@ def generate(
 
     Args:
         workers: threads that render and compress. The bytes of the file do not depend on it.
-        progress: called with a number of frames whenever so many more are done.
+        progress: called with the number of frames that were done since the last call, several times a second. What it raises
+            stops everything.
 
     Raises:
         UserError: the output exists and `overwrite` is False, or its folder is missing.
@@ -82,23 +85,29 @@ def generate(
     indices = split_indices(order.spec, order.seed, order.n)
     try:
         h5 = create(partial, order.spec, order.art, order.seed, indices, order.compression, order.pixels)
-    except BlockingIOError:
-        raise UserError(f"{partial}: another run is writing it; wait for it or choose another --out") from None
+    except OSError as error:  # HDF5 locks what it writes; within one process it says "already open" instead
+        if isinstance(error, BlockingIOError) or "already open" in str(error):
+            raise UserError(f"{partial}: another run is writing it; wait for it or choose another --out") from None
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{out}: writing failed ({error}); nothing was kept") from error
     try:
         with h5:
             for split, index_n in indices.items():
                 for first in range(0, len(index_n), _LABEL_BATCH):
                     write_labels(h5[split], first, scripts(order.spec, order.seed, index_n[first : first + _LABEL_BATCH]))
+                    progress(0)
             if order.pixels:
                 split_of, row_of = np.empty((2, order.n), np.int64)
                 for number, index_n in enumerate(indices.values()):
                     split_of[index_n], row_of[index_n] = number, np.arange(len(index_n))
                 arrays = [{name: h5[split][name].id for name in order.pixels} for split in indices]
-                for clips, chunks in _in_order(order, workers):
+                for clips, chunks in _in_order(order, workers, progress):
                     for index, name, offset, data in chunks:
                         arrays[split_of[index]][name].write_direct_chunk((row_of[index], *offset), data)
                     progress(clips * order.spec.frames)
         os.replace(partial, out)
+    except OSError as error:
+        raise OSError(f"{out}: writing failed ({error}); nothing was kept") from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -114,13 +123,18 @@ class _Memory(threading.local):
 _Chunk = tuple[int, str, tuple[int, ...], bytes]  # the clip's number, the array's name, the offset in the clip, the bytes
 
 
-def _encode(order: Order, index_n: NDArray[np.int64], memory: _Memory) -> list[_Chunk]:
-    """Write, render and compress some clips. Window by window, so that pixels are compressed while they are in the cache."""
+def _encode(order: Order, index_n: NDArray[np.int64], memory: _Memory, stop: threading.Event) -> list[_Chunk]:
+    """Write, render and compress some clips. Window by window, so that pixels are compressed while they are in the cache.
+
+    Once `stop` is set, it comes to nothing.
+    """
     codec, spec = CODECS[order.compression], order.spec
     shapes = {name: chunk_shape(shape, codec.tiles) for name, (shape, _) in layout(spec, 1).items() if name in order.pixels}
     script_n = scripts(spec, order.seed, index_n)
     chunks: list[_Chunk] = []
     for number, index in enumerate(index_n.tolist()):
+        if stop.is_set():
+            return []
         script = script_n[number]
         for first in range(0, spec.frames, CHUNK_FRAMES):
             window = script.window(first, first + CHUNK_FRAMES)
@@ -132,7 +146,7 @@ def _encode(order: Order, index_n: NDArray[np.int64], memory: _Memory) -> list[_
     return chunks
 
 
-def _in_order(order: Order, workers: int) -> Iterator[tuple[int, list[_Chunk]]]:
+def _in_order(order: Order, workers: int, progress: Callable[[int], object]) -> Iterator[tuple[int, list[_Chunk]]]:
     """(number of clips, their chunks) job by job, always in the same order, computed by threads a few jobs ahead.
 
     Threads, since rendering and compression leave Python: nothing has to be copied between processes. Clips of one character come
@@ -141,18 +155,19 @@ def _in_order(order: Order, workers: int) -> Iterator[tuple[int, list[_Chunk]]]:
     index_n = np.arange(order.n)
     visit_n = np.lexsort((index_n, index_n % order.spec.cast.characters))
     jobs = (visit_n[first : first + _CLIPS_A_JOB] for first in range(0, order.n, _CLIPS_A_JOB))
-    memory = _Memory(order)
-    ahead: deque[tuple[int, Future[list[_Chunk]]]] = deque()
+    memory, stop = _Memory(order), threading.Event()
     pool = ThreadPoolExecutor(workers)
     try:
-        for job in jobs:
-            ahead.append((len(job), pool.submit(_encode, order, job, memory)))
-            if len(ahead) > 2 * workers:
-                clips, chunks = ahead.popleft()
-                yield clips, chunks.result()
-        for clips, chunks in ahead:
-            yield clips, chunks.result()
+        ahead = deque((len(job), pool.submit(_encode, order, job, memory, stop)) for job in itertools.islice(jobs, 2 * workers))
+        while ahead:
+            clips, future = ahead.popleft()
+            while not future.done():
+                wait([future], timeout=_PATIENCE)
+                progress(0)
+            ahead.extend((len(job), pool.submit(_encode, order, job, memory, stop)) for job in itertools.islice(jobs, 1))
+            yield clips, future.result()
     finally:
+        stop.set()
         pool.shutdown(cancel_futures=True)
 
 
@@ -172,5 +187,7 @@ def check_disk(out: Path, size: int) -> int:
     """Free bytes where `out` will be. Raises UserError if they are fewer than `size`."""
     free = shutil.disk_usage(out.absolute().parent).free
     if size > free:
-        raise UserError(f"{out}: about {size / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; choose another disk or a smaller --n")
+        raise UserError(
+            f"{out}: about {size / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; choose another disk or a smaller --n"
+        )
     return free

@@ -18,7 +18,8 @@ _SCALE = 3
 _SHEET_COLUMNS, _SHEET_FRAMES = 5, 20
 _MILLISECONDS = 100
 _INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
-_SPRITE, _LOCAL, _SCENE = (255, 209, 102), (255, 135, 160), (102, 204, 255)  # global, local, background
+_SPRITE, _LOCAL, _SCENE = (178, 245, 80), (255, 150, 170), (102, 204, 255)  # global, local, background
+_CHEST = (CELL // 2, 42)  # of a character in its cell, pixels
 _ARROW = 2.5  # lengths of arrows, in steps
 
 
@@ -51,8 +52,8 @@ def _picture(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: S
     solid = _enlarge(mask_hw.astype(np.uint8))
     large[cv2.dilate(solid, np.ones((3, 3), np.uint8)) > solid] = _SPRITE
     height, width = large.shape[:2]
-    centre = (script.position[t] + CELL // 2) * _SCALE
-    _arrow(large, centre, script.shift[t], _SPRITE)
+    chest = (script.position[t] + _CHEST) * _SCALE
+    _arrow(large, chest, script.shift[t], _SPRITE)
     _arrow(large, np.array([width - 30, 30]), 2 * script.background_shift[t], _SCENE)
 
     bar, line = 17 * 2 + 8, 17
@@ -65,7 +66,7 @@ def _picture(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: S
     cells = [
         ("global", GlobalAction(script.global_action[t]).name, _SPRITE),
         ("local", f"{LocalAction(script.local_action[t]).name}  {script.animation_frame[t]}", _LOCAL),
-        ("background", GlobalAction(script.background_action[t]).name, _SCENE),
+        ("background crop", GlobalAction(script.background_action[t]).name, _SCENE),
     ]
     for (label, value, colour), x in zip(cells, (8, width * 0.26, width * 0.72), strict=True):
         draw.text((x, height + 26), label, _MUTED, font)

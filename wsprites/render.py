@@ -12,7 +12,6 @@ from wsprites.art.sheets import CELL_OF
 from wsprites.script import Script
 from wsprites.spec import WorldSpec
 
-
 Background = Literal["moving", "frozen", "blank"]
 
 

@@ -8,7 +8,6 @@ Axis suffixes: n clips, t frames, 2 = (x, y) or columns of a row.
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wsprites.actions import CYCLE, GlobalAction, LocalAction, is_walk, local_actions, walk_of
+from wsprites.actions import CYCLE, GlobalAction, is_walk, local_actions, walk_of
 from wsprites.spec import SPLITS, WorldSpec
 from wsprites.walk import start, walk
 

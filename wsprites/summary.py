@@ -63,7 +63,9 @@ def summary(data: DataFile) -> str:
         counts = sum(_counts(split, key, len(names)) for split in data.splits.values())
         shares = counts / counts.sum()
         lines += ["", key]
-        lines += [f"  {name:<16} {share:6.1%} {'#' * round(_BAR * share / shares.max())}" for name, share in zip(names, shares, strict=True)]
+        lines += [
+            f"  {name:<16} {share:6.1%} {'#' * round(_BAR * share / shares.max())}" for name, share in zip(names, shares, strict=True)
+        ]
     return "\n".join(lines)
 
 

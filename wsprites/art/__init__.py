@@ -8,9 +8,10 @@ from pathlib import Path
 from wsprites.art.backgrounds import Backgrounds, image_paths, load_backgrounds, photos
 from wsprites.art.characters import Characters, ignored_folders, sheet_paths
 from wsprites.art.credits import Credits, sheet_credits
+from wsprites.art.fetch import fetched
 from wsprites.spec import WorldSpec
 
-__all__ = ["ASSETS", "Art", "ignored_folders", "load_art"]
+__all__ = ["ASSETS", "Art", "ignored_folders", "load_art", "sheets_folder"]
 
 _PACKAGE = Path(__file__).parents[1]
 ASSETS = next(folder for folder in (_PACKAGE / "assets", _PACKAGE.parent / "assets") if folder.is_dir())
@@ -44,18 +45,23 @@ class Art:
         return spec.with_cast(self.characters.layers, self.characters.counts, len(self.backgrounds.names))
 
 
+def sheets_folder(sheets: str | Path) -> Path:
+    """The folder that `--sheets` means. Raises UserError for "lpc" where the real sheets were not fetched."""
+    return fetched(ASSETS) if sheets == "lpc" else Path(sheets)
+
+
 def load_art(spec: WorldSpec, sheets: str | Path, backgrounds: str | Path = "photos") -> Art:
     """The art for a world.
 
     Args:
         spec: says which layers make a character, in which order, and how large a background must be.
-        sheets: a folder of LPC sheets, a sub-folder for each layer, or whole characters directly in it.
+        sheets: a folder of LPC sheets, a sub-folder for each layer, or whole characters directly in it; "lpc": the fetched ones.
         backgrounds: "photos", the colour photographs of scikit-image, or a folder of images.
 
     Raises:
         UserError: something is missing, unreadable or of a wrong size; the message names it.
     """
-    folder = Path(sheets)
+    folder = sheets_folder(sheets)
     paths = sheet_paths(folder, spec.cast.layers)
     characters = Characters.from_folder(folder, spec.cast.layers)
     credits = sheet_credits(folder, [path for layer in paths.values() for path in layer], ASSETS)

@@ -77,9 +77,7 @@ class Characters:
     """(85,) where each cell begins in a strip."""
 
     @staticmethod
-    def from_cells(
-        layers: Sequence[str], names: Sequence[Sequence[str]], cells: Iterable[Iterable[NDArray[np.uint8]]]
-    ) -> "Characters":
+    def from_cells(layers: Sequence[str], names: Sequence[Sequence[str]], cells: Iterable[Iterable[NDArray[np.uint8]]]) -> "Characters":
         """Characters from the (84, 64, 64, 4) uint8 RGBA cells of every sheet of every layer, the lowest layer first."""
         dense = [[_not_clear(sheet) for sheet in layer] for layer in cells]
         covered = np.zeros(math.prod(_CELLS_SHAPE), bool)
@@ -254,9 +252,9 @@ def _pngs(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: (_natural(path.stem), path.name))
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts 2 before 10."""
-    return [(int(digits or -1), text) for digits, text in re.findall(r"(\d*)(\D*)", name)]
+def _natural(name: str) -> list[str | int]:
+    """Sorts 2 before 10: texts and numbers take turns in it."""
+    return [int(part) if number % 2 else part for number, part in enumerate(re.split(r"(\d+)", name))]
 
 
 def _not_clear(cells: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

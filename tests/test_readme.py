@@ -1,0 +1,76 @@
+"""The README's commands, run as a stranger would run them."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import serve
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def marked(name: str) -> str:
+    found = re.search(rf"<!-- {name} -->\n```sh\n(.*?)\n```", README, re.DOTALL)
+    assert found, f"README.md has no block marked {name}"
+    return found[1]
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    extract = "sed -n '/<!-- test -->/,/^```$/p' README.md | sed '/^<!--/d;/^```/d'"
+    assert extract in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    extracted = subprocess.run(["bash", "-c", extract], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert extracted.strip() == marked("test")
+    assert "\n" not in marked("test") and "\n" not in marked("install")
+
+
+def test_the_commands_and_the_program_work(mirror: str, tmp_path: Path):
+    commands = [block for block in blocks("sh") if block.strip() not in (marked("install"), marked("test"))]
+    assert len(commands) == 1 and commands[0].count("wsprites ") >= 8
+    bin_folder = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "WSPRITES_LPC_URL": mirror,
+        "WSPRITES_CACHE": str(tmp_path / "cache"),
+    }
+    script = "set -e\nwsprites assets fetch\n" + commands[0]
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=300)
+    assert (tmp_path / "labels.h5").stat().st_size < 5e6  # "in 4 MB"
+    (program,) = blocks("python")
+    check = "\nassert frames.shape == (9, 96, 128, 3) and masks.shape == (12, 96, 128) and actions.shape == (11,)"
+    check += "\nassert twin.frames_thwc.shape == (90, 96, 128, 3) and script.position.shape == (90, 2)"
+    subprocess.run([sys.executable, "-c", program + check], cwd=tmp_path, env=environment, check=True, timeout=100)
+
+
+def test_the_toml_of_the_readme_is_a_world(tmp_path: Path):
+    from wsprites.spec import load_world
+
+    (world,) = blocks("toml")
+    (tmp_path / "my.toml").write_text(world, encoding="utf-8")
+    spec = load_world(str(tmp_path / "my.toml"))
+    assert (spec.frames, spec.facings, spec.height, spec.sprite.p_inertia) == (60, 4, 128, 0.8)
+    assert spec.background.limit == 0 and spec.split.holdout == "body" and not spec.local.coupled
+
+
+def test_the_install_command_works_in_an_empty_environment(real_sheets: Path, tmp_path: Path):
+    """The wheel holds everything: it is built, installed and used outside the checkout."""
+    checkout, away = tmp_path / "checkout", tmp_path / "away"
+    away.mkdir()
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    for name in filter(None, tracked):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_bytes((ROOT / name).read_bytes())
+    for address in serve(real_sheets):
+        environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        environment |= {"WSPRITES_LPC_URL": address, "WSPRITES_CACHE": str(tmp_path / "cache")}
+        subprocess.run(["bash", "-c", marked("install")], cwd=checkout, env=environment, check=True, capture_output=True, timeout=600)
+        command = [checkout / ".venv" / "bin" / "wsprites", "generate", "--n", "5", "--sheets", "lpc", "--out", "far.h5"]
+        subprocess.run(list(map(str, command)), cwd=away, env=environment, check=True, capture_output=True, timeout=100)
+    assert (checkout / "data.h5").stat().st_size > 1e6 and (away / "far.h5").is_file()
