@@ -56,7 +56,7 @@ def generate(
     from wsprites.art import ignored_folders, load_art, sheets_folder
     from wsprites.generate import Order, check_disk, check_output, estimate
     from wsprites.generate import generate as write
-    from wsprites.script import split_indices
+    from wsprites.script import split_sizes
     from wsprites.spec import load_world
 
     spec = load_world(world)
@@ -64,11 +64,10 @@ def generate(
     art = load_art(spec, sheets, backgrounds)
     spec = art.world(spec)
     order = Order(spec, art, seed, n, compression, not no_frames, not no_masks)
-    clips = {name: len(index_n) for name, index_n in split_indices(spec, seed, n).items()}
     expected = estimate(order)
     free = check_disk(out, expected)
     click.echo(f"world    {summary.world_line(spec)}, seed {seed}")
-    click.echo(f"clips    {summary.clips_line(spec, clips)}")
+    click.echo(f"clips    {summary.clips_line(spec, split_sizes(spec, seed, n))}")
     click.echo(f"cast     {summary.cast_line(spec)}")
     click.echo(f"licence  {art.credits.licence}")
     for name in ignored_folders(sheets_folder(sheets), spec.cast.layers):

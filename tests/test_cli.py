@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -49,7 +50,7 @@ def test_from_generate_to_preview(run, make, tmp_path: Path):
     assert code == 0 and "seed 3" in out and "walk_front" in out and "frames and masks stored" in out
     with h5py.File("data.h5") as h5:
         stays = np.mean(np.concatenate([h5[split]["global_action"][()].ravel() for split in ("train", "val", "test")]) == 4)
-    assert f"  stay             {stays:.1%} ####" in out
+    assert re.search(rf"global_action\n(  .*\n){{4}}  stay +{stays:.1%} #{{30}}\n", out)
     code, out, _ = run("verify", "data.h5", "--all")
     assert (code, out) == (0, "ok: compared labels of 10 clips, pixels of 10\n")
     code, out, _ = run("preview", "data.h5", "--clip", 3, "--out", "clip.gif")

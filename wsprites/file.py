@@ -63,12 +63,17 @@ DESCRIPTIONS = {
 # Compression. Chunks are compressed outside HDF5, which would do it one at a time under its global lock.
 
 
+_of_thread = threading.local()
+
+
 def _zstd(chunk: NDArray[np.uint8]) -> bytes:
-    # Strategy "fast" with long matches: the frames before are in the window, and whatever moves is found again as a whole.
-    parameters = zstandard.ZstdCompressionParameters(
-        strategy=zstandard.STRATEGY_FAST, window_log=22, hash_log=16, min_match=7, target_length=2, chain_log=6, search_log=1
-    )
-    return zstandard.ZstdCompressor(compression_params=parameters).compress(chunk.data)
+    if not hasattr(_of_thread, "compressor"):  # making one takes as long as compressing a chunk
+        # Strategy "fast" with long matches: the frames before are in the window, and whatever moves is found again as a whole.
+        parameters = zstandard.ZstdCompressionParameters(
+            strategy=zstandard.STRATEGY_FAST, window_log=22, hash_log=16, min_match=7, target_length=2, chain_log=6, search_log=1
+        )
+        _of_thread.compressor = zstandard.ZstdCompressor(compression_params=parameters)
+    return _of_thread.compressor.compress(chunk.data)  # type: ignore[no-any-return]
 
 
 def _lz4(chunk: NDArray[np.uint8]) -> bytes:
@@ -146,8 +151,7 @@ def create(
     h5.attrs["art_sha256"] = art.sha256
     h5.attrs["versions"] = json.dumps(versions())
     for number, (layer, names) in enumerate(zip(art.characters.layers, art.characters.names, strict=True)):
-        shape = (len(names), *_ART_CELLS)
-        dataset = h5.create_dataset(f"art/layers/{layer}", shape, "u1", chunks=(1, *_ART_CELLS), **codec.options())
+        dataset = h5.create_dataset(f"art/layers/{layer}", (len(names), *_ART_CELLS), "u1", chunks=(1, *_ART_CELLS), **codec.options())
         dataset.attrs["names"] = names
         for sheet in range(len(names)):
             dataset[sheet] = art.characters.cells(number, sheet)
@@ -156,17 +160,18 @@ def create(
     h5["art/backgrounds"].attrs["names"] = art.backgrounds.names
     for split, index_n in indices.items():
         for name, (shape, dtype) in layout(spec, len(index_n)).items():
+            chunks: tuple[int, ...]
             if name in pixels:
                 chunks = chunk_shape(shape, codec.tiles)
             elif name in LABELS:
                 chunks = (min(_LABEL_ROWS, len(index_n)), *shape[1:])
             else:
                 continue
-            stored = {"chunks": chunks, **codec.options()} if len(index_n) else {}  # HDF5 has no chunks of nothing
+            stored = {} if 0 in shape else {"chunks": chunks, **codec.options()}  # HDF5 has no chunks of nothing
             dataset = h5.create_dataset(f"{split}/{name}", shape, dtype, **stored)
             dataset.attrs["description"] = DESCRIPTIONS[name]
             if name == "parts":
-                dataset.attrs["layers"] = spec.cast.parts
+                dataset.attrs["layers"] = np.array(spec.cast.parts, h5py.string_dtype())
     return h5
 
 
@@ -194,7 +199,8 @@ def layout(spec: WorldSpec, clips: int) -> dict[str, tuple[tuple[int, ...], np.d
 
 
 def _enum(members: list[Any]) -> np.dtype[Any]:
-    return h5py.enum_dtype({member.name: int(member) for member in members}, basetype="u1")
+    dtype: np.dtype[Any] = h5py.enum_dtype({member.name: int(member) for member in members}, basetype="u1")
+    return dtype
 
 
 def write_labels(group: h5py.Group, first: int, script: Script) -> None:

@@ -138,7 +138,8 @@ def _encode(order: Order, index_n: NDArray[np.int64], memory: _Memory, stop: thr
         script = script_n[number]
         for first in range(0, spec.frames, CHUNK_FRAMES):
             window = script.window(first, first + CHUNK_FRAMES)
-            memory_t = Clip(*(pixels[: len(window.position)] for pixels in memory.clip))
+            frames = len(window.position)
+            memory_t = Clip(memory.clip.frames_thwc[:frames], memory.clip.masks_thw[:frames])
             clip = render(spec, window, order.art, out=memory_t, figure=memory.figure)
             pixels = {"frames": clip.frames_thwc, "masks": clip.masks_thw}
             for name, shape in shapes.items():

@@ -152,6 +152,14 @@ def split_indices(spec: WorldSpec, seed: int, n: int) -> dict[str, NDArray[np.in
     return {name: np.flatnonzero(split_n == number) for number, name in enumerate(SPLITS)}
 
 
+def split_sizes(spec: WorldSpec, seed: int, n: int) -> dict[str, int]:
+    """How many of the first `n` clips are in each split."""
+    split_c = casting(spec, seed).split
+    rounds, rest = divmod(n, len(split_c))
+    counts = rounds * np.bincount(split_c, minlength=len(SPLITS)) + np.bincount(split_c[:rest], minlength=len(SPLITS))
+    return dict(zip(SPLITS, counts.tolist(), strict=True))
+
+
 def parts_of(spec: WorldSpec, character_n: NDArray[np.integer]) -> NDArray[np.int32]:
     """(N, P) int32: the sheets of characters, one column for each of `spec.cast.parts`."""
     columns = np.unravel_index(character_n, spec.cast.part_counts or (1,))[: len(spec.cast.parts)]
@@ -197,7 +205,7 @@ def _uniforms(seed: int, index_n: NDArray[np.int64], frames: int) -> tuple[NDArr
         state["state"]["key"][1] = index
         generator.state = state
         rows.reshape(-1)[:] = generator.random_raw(rows.size)
-    uniform = (raw >> np.uint64(11)) * 2.0**-53
+    uniform: NDArray[np.float64] = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return uniform[:, 0], np.ascontiguousarray(uniform[:, 1:].transpose(1, 0, 2))
 
 
@@ -211,9 +219,9 @@ def _coupled(
     standing = [a for a in known if not is_walk(a)]
     candidates = np.zeros((none + 1, len(standing)), np.int64)  # standing actions to choose from, by what is shown
     count = np.zeros(none + 1, np.int64)
-    for shown in range(none + 1):
-        others = [a for a in standing if a != shown]
-        candidates[shown, : len(others)], count[shown] = others, len(others)
+    for before in range(none + 1):
+        others = [a for a in standing if a != before]
+        candidates[before, : len(others)], count[before] = others, len(others)
     is_standing = np.array([a in standing for a in known] + [False])
     lengths = spec.local.bout_max - spec.local.bout_min + 1
 

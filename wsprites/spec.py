@@ -7,7 +7,7 @@ import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from wsprites.errors import UserError
 
@@ -15,6 +15,12 @@ CELL = 64
 """Height and width in pixels of the cell that a character is drawn in; a fact of the LPC sheets, not a choice."""
 
 SPLITS = ("train", "val", "test")
+
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    _Spec = TypeVar("_Spec", bound=DataclassInstance)
 
 
 class SpecError(UserError):
@@ -43,7 +49,7 @@ def _check(spec: Any) -> None:
             raise SpecError(f"{f.name} = {_show(value)} is not one of {', '.join(map(repr, f.metadata['choices']))}")
         if "low" in f.metadata:
             low, high = f.metadata["low"], f.metadata["high"]
-            if not all(math.isfinite(v) and low <= v <= high for v in values):
+            if not all(low <= v <= high for v in values):  # false for NaN as well
                 raise SpecError(f"{f.name} = {_show(value)} is outside the range {low} to {high}")
 
 
@@ -65,7 +71,8 @@ class WalkSpec:
     step: int = _number(7, 1, 1024)
     """Length of a step in pixels; the last one before an edge may be shorter."""
 
-    __post_init__ = _check
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,8 @@ class BackgroundSpec:
     limit: int = _number(25, 0, 1024)
     """Most pixels of motion in x and in y; 0 is a background that never moves."""
 
-    __post_init__ = _check
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True)
@@ -244,10 +252,10 @@ def load_world(name_or_path: str) -> WorldSpec:
     path = Path(name_or_path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not TOML: {error}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file; a world is a TOML file") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not TOML: {error}") from None
     except OSError as error:
         presets = ", ".join(PRESETS)
         raise UserError(f"--world {name_or_path}: neither a preset ({presets}) nor a readable TOML file ({error.strerror})") from None
@@ -264,18 +272,18 @@ def load_world(name_or_path: str) -> WorldSpec:
         raise UserError(f"{path}: {error}") from None
 
 
-def _build(base: Any, values: Any, prefix: str = "") -> Any:
+def _build(base: "_Spec", values: Any, prefix: str = "") -> "_Spec":
     """`base` with the fields in the nested dict `values` replaced; unknown keys are refused with the nearest known one."""
     if not isinstance(values, dict):
         raise SpecError(f"{prefix.rstrip('.') or 'the world'} = {values!r} must be a table of fields")
     known = {f.name for f in dataclasses.fields(base)}
-    changes = {}
+    changes: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
             raise SpecError(f"there is no key {prefix}{key}; the nearest is {prefix}{near[0]}")
         old = getattr(base, key)
-        if dataclasses.is_dataclass(old):
+        if dataclasses.is_dataclass(old) and not isinstance(old, type):
             changes[key] = _build(old, value, f"{prefix}{key}.")
         else:
             changes[key] = tuple(value) if isinstance(value, list) else value

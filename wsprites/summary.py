@@ -60,7 +60,7 @@ def summary(data: DataFile) -> str:
         "background_action": [action.name for action in GlobalAction],
     }
     for key, names in choices.items():
-        counts = sum(_counts(split, key, len(names)) for split in data.splits.values())
+        counts = np.sum([_counts(split, key, len(names)) for split in data.splits.values()], axis=0)
         shares = counts / counts.sum()
         lines += ["", key]
         lines += [

@@ -1,4 +1,4 @@
-"""The inertia random walk (Davtyan & Favaro, ECCV 2022, supplement B, eqs. 1-7). Axis suffixes: n clips, t frames, 2 = (x, y) or columns."""
+"""The inertia random walk (Davtyan & Favaro, ECCV 2022, supplement B, eqs. 1-7). Axis suffixes: n clips, t frames, 2 = (x, y)."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class Choices(NamedTuple):
 
     candidates: NDArray[np.uint8]
     """(96, 5): the actions that the candidate is drawn from, in ascending order, left-aligned."""
-    count: NDArray[np.int64]
+    options: NDArray[np.int64]
     """(96,): how many they are."""
     p_keep: NDArray[np.float64]
     """(96,): probability of keeping the previous action; 0 where it is not available."""
@@ -54,7 +54,8 @@ def choices(p_inertia: float, rule: str) -> Choices:
 
 def start(uniform_n2: NDArray[np.float64], box: tuple[int, int]) -> NDArray[np.int64]:
     """(N, 2) points drawn uniformly from the inclusive box [0, box[0]] x [0, box[1]]; `uniform_n2` lies in [0, 1)."""
-    return np.floor(uniform_n2 * (np.array(box) + 1)).astype(np.int64)
+    sizes = np.array(box, np.float64) + 1
+    return (uniform_n2 * sizes).astype(np.int64)
 
 
 def walk(
@@ -88,7 +89,7 @@ def walk(
     action = np.full(clips, _NONE)
     for t in range(steps):  # flat look-ups and no temporaries beyond these: this loop is the cost of a script
         code = edges_x[x] + edges_y[y] + action
-        pick = (uniform_tn2[t, :, 0] * table.count[code]).astype(np.int64)
+        pick = (uniform_tn2[t, :, 0] * table.options[code]).astype(np.int64)
         candidate = candidates[code * len(GlobalAction) + pick]
         action = np.where(uniform_tn2[t, :, 1] < table.p_keep[code], action, candidate)
         x = np.minimum(np.maximum(x + dx[action], 0), right)
@@ -102,7 +103,7 @@ def walk(
 
 
 def _edges(largest: int, bit: int) -> NDArray[np.int64]:
-    """(largest + 1,) the share in `Choices`' code of a coordinate, by its value; `bit` stands for the lower edge, the next one for the upper."""
+    """(largest + 1,) what a coordinate adds to the code of Choices, by its value; `bit` is the lower edge, the next one the upper."""
     code = np.zeros(largest + 1, np.int64)
     code[0] += bit
     code[largest] += 2 * bit

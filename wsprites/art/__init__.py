@@ -33,11 +33,11 @@ class Art:
         for number, (layer, names) in enumerate(zip(self.characters.layers, self.characters.names, strict=True)):
             for sheet, name in enumerate(names):
                 digest.update(f"{layer}/{name}\0".encode())
-                digest.update(self.characters.cells(number, sheet))
+                digest.update(self.characters.cells(number, sheet).data)
         digest.update(repr(self.backgrounds.images.shape).encode())
         for name in self.backgrounds.names:
             digest.update(f"{name}\0".encode())
-        digest.update(self.backgrounds.images)
+        digest.update(self.backgrounds.images.data)
         return digest.hexdigest()
 
     def world(self, spec: WorldSpec) -> WorldSpec:

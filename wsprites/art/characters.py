@@ -87,10 +87,10 @@ class Characters:
         boxes = np.array([_box(cell) for cell in covered.reshape(_CELLS_SHAPE)])
         starts = np.concatenate([[0], np.cumsum(boxes[:, 2] * boxes[:, 3])])
         # Where each pixel of the dense cells lies in the strip.
-        place = np.zeros(_CELLS_SHAPE, np.int64)
-        for cell, (y, x, h, w), first in zip(place, boxes, starts[:-1], strict=True):
+        place_of = np.zeros(_CELLS_SHAPE, np.int64)
+        for cell, (y, x, h, w), first in zip(place_of, boxes, starts[:-1], strict=True):
             cell[y : y + h, x : x + w] = first + np.arange(h * w).reshape(h, w)
-        place = place.ravel()
+        place = place_of.ravel()
         sheets = tuple(tuple(_blocks(place[where], rgba, starts) for where, rgba in layer) for layer in dense)
         return Characters(tuple(layers), tuple(map(tuple, names)), sheets, boxes, starts)
 

@@ -57,13 +57,12 @@ def fetch(assets: Path, *, progress: Callable[[int], object] = lambda files: Non
         try:
             cache.fetch(name, downloader=pooch.HTTPDownloader(timeout=30))
         except requests.HTTPError as error:
-            raise FetchError(
-                f"{url}/{name}: the server answered {error.response.status_code}; try again later or set WSPRITES_LPC_URL"
-            ) from None
+            answer = error.response.status_code if error.response is not None else "an error"
+            raise FetchError(f"{url}/{name}: the server answered {answer}; try again later or set WSPRITES_LPC_URL") from None
         except requests.RequestException as error:
             reason = type(error).__name__
             raise FetchError(f"{url}/{name}: no connection or a broken one ({reason}); check the network and try again") from None
         except ValueError:
             raise FetchError(f"{url}/{name}: not the file that it should be (its SHA-256 differs); nothing of it was kept") from None
         progress(1)
-    return cache.abspath
+    return lpc_folder()
