@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from dataclasses import fields, replace
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -230,12 +230,22 @@ def test_the_state_before_frame_0_is_uniform_in_the_boxes(world):
         assert stats.chisquare(counts).pvalue > P_MIN
 
 
-def test_backgrounds_are_uniform_and_independent_of_the_character():
+def p_independent(one, other):
+    """The p-value of the chi-square test that two labels are independent."""
+    return stats.chi2_contingency(stats.contingency.crosstab(one, other).count).pvalue
+
+
+def test_what_a_clip_begins_with_is_independent():
     clips = whole(PAPER)
-    assert stats.chisquare(np.bincount(clips.background, minlength=7)).pvalue > P_MIN
-    counts = np.zeros((6, 7))
-    np.add.at(counts, (clips.parts[:, 0], clips.background), 1)
-    assert stats.chi2_contingency(counts).pvalue > P_MIN
+    x, y = (clips.position[:, 0] - clips.shift[:, 0]).T
+    u, v = (clips.background_offset[:, 0] + clips.background_shift[:, 0]).T
+    begins = [x // 13, y // 7, u // 6, v // 6, clips.background]  # five stretches of each coordinate
+    for one, other in [*combinations(begins, 2), *product(begins, clips.parts.T)]:
+        assert p_independent(one, other) > P_MIN
+
+
+def test_backgrounds_are_uniform():
+    assert stats.chisquare(np.bincount(whole(PAPER).background, minlength=7)).pvalue > P_MIN
 
 
 # From global to local actions.
@@ -359,9 +369,17 @@ def test_factorial_chains_are_independent(pair, frame):
     # One frame of every clip, because the frames of a clip are not independent.
     one, other = (getattr(whole(FACTORIAL), name)[:, frame] for name in pair)
     assert abs(adjusted_mutual_info_score(one, other)) < 0.002
-    counts = np.zeros((one.max() + 1, other.max() + 1))
-    np.add.at(counts, (one, other), 1)
-    assert stats.chi2_contingency(counts).pvalue > P_MIN
+    assert p_independent(one, other) > P_MIN
+
+
+@pytest.mark.parametrize("pair", list(combinations(CHAINS, 2)), ids=" and ".join)
+def test_factorial_chains_change_independently(pair):
+    def changes(name):
+        """What an action changed into, or 9 where it was kept, on frames that are far apart."""
+        labels = getattr(whole(FACTORIAL), name)
+        return np.where(labels[:, 9::10] == labels[:, 8::10], 9, labels[:, 9::10]).ravel()
+
+    assert p_independent(*map(changes, pair)) > P_MIN
 
 
 def test_in_paper_only_the_background_is_independent():

@@ -192,7 +192,7 @@ def test_choices_are_named_where_a_value_is_none_of_them(spec, f):
         (lambda: CastSpec(("a",), (2, 2)), "counts = [2, 2] must have one number for each of the 1 layers"),
         (
             lambda: CastSpec(("a", "b"), (100_000, 101)),
-            "counts = [100000, 101] make 10100000 characters; at most 10,000,000 are possible",
+            "counts = [100000, 101] make too many characters; at most 10,000,000 are possible",
         ),
         (
             lambda: WorldSpec(split=SplitSpec(holdout="hat")),

@@ -383,6 +383,14 @@ def test_start_is_uniform_in_the_inclusive_box(box):
     assert fits(np.bincount(x * (box[1] + 1) + y, minlength=cells), [1 / cells] * cells) > P_MIN
 
 
+@pytest.mark.parametrize("largest", [0, 1, 24, 25, 31, 32, 63, 64])
+def test_start_gives_every_coordinate_the_same_stretch_of_uniforms(largest):
+    count = 1000 * (largest + 1)
+    even = np.repeat((np.arange(count)[:, None] + 0.5) / count, 2, axis=1)
+    x, y = start(even, (largest, largest)).T
+    assert np.bincount(x).tolist() == np.bincount(y).tolist() == [1000] * (largest + 1)
+
+
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(box=st.tuples(st.integers(0, 1024), st.integers(0, 1024)))
 def test_start_reaches_both_ends_and_nothing_beyond(box):

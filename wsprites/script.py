@@ -143,7 +143,10 @@ def casting(spec: WorldSpec, seed: int) -> Casting:
         members = shuffled[split_c[shuffled] == number]
         place[members] = (np.arange(len(members)) + 0.5) / max(len(members), 1)
     order = np.lexsort((split_c, place))
-    return Casting(order, split_c[order])
+    cast = Casting(order, split_c[order])
+    for array in cast:
+        array.setflags(write=False)  # it is kept, and handed out again
+    return cast
 
 
 def split_indices(spec: WorldSpec, seed: int, n: int) -> dict[str, NDArray[np.int64]]:
@@ -178,11 +181,12 @@ def _splits(spec: WorldSpec) -> NDArray[np.int8]:
 
 def _deal(seed: int, n: int, shares: NDArray[np.float64]) -> NDArray[np.int8]:
     """(n,) int8: splits of n things in the given shares, at least one thing for every share above 0 where there are enough."""
-    sizes = np.zeros(len(shares), np.int64)
-    if n >= np.count_nonzero(shares):
-        sizes[shares > 0] = 1
+    sizes = np.maximum(np.floor(shares * n).astype(np.int64), shares > 0)
     while sizes.sum() < n:  # one by one to whoever is furthest below its share
         sizes[np.argmax(shares * n - sizes)] += 1
+    while sizes.sum() > n:  # and back from whoever is furthest above it, the last one only where there are too few
+        above = sizes - shares * n
+        sizes[np.argmax(np.where(sizes > 1, above, -np.inf if (sizes > 1).any() else above))] -= 1
     dealt = np.empty(n, np.int8)
     dealt[_permutation(seed, _SPLIT_KEY, n)] = np.repeat(np.arange(len(shares)), sizes)
     return dealt

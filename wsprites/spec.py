@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import json
 import math
+import reprlib
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,8 +59,19 @@ def _is(value: Any, want: type) -> bool:
     return type(value) is want or (want is float and type(value) is int)
 
 
+def _plain(key: str) -> str:
+    """A key as it is, unless it would break the line or fill it."""
+    return key if key.isprintable() and len(key) < 80 else _show(key)
+
+
 def _show(value: Any) -> str:
-    return repr(list(value) if isinstance(value, tuple) else value)
+    """A value as text, never long: it may come from a stranger's file."""
+    short = reprlib.Repr()
+    short.maxother = short.maxstring = 200
+    try:
+        return short.repr(list(value) if isinstance(value, tuple) else value)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 @dataclass(frozen=True)
@@ -123,7 +135,7 @@ class SplitSpec:
         _check(self)
         total = self.train + self.val + self.test
         if not math.isclose(total, 1.0, abs_tol=1e-9):
-            raise SpecError(f"train + val + test = {total:g}; the shares must add up to 1")
+            raise SpecError(f"train + val + test = {total:.9g}; the shares must add up to 1")
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,7 @@ class CastSpec:
         if len(self.counts) != len(self.layers):
             raise SpecError(f"counts = {list(self.counts)} must have one number for each of the {len(self.layers)} layers")
         if math.prod(self.counts) > 10_000_000:
-            raise SpecError(f"counts = {list(self.counts)} make {math.prod(self.counts)} characters; at most 10,000,000 are possible")
+            raise SpecError(f"counts = {list(self.counts)} make too many characters; at most 10,000,000 are possible")
 
     @property
     def characters(self) -> int:
@@ -223,7 +235,7 @@ class WorldSpec:
 
     @staticmethod
     def from_json(text: str) -> "WorldSpec":
-        """The world that `to_json` wrote. Raises SpecError for anything else."""
+        """The world that `to_json` wrote; fields that are not there have the paper's values. Raises SpecError for what is no world."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -254,7 +266,7 @@ def load_world(name_or_path: str) -> WorldSpec:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file; a world is a TOML file") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not TOML: {error}") from None
     except OSError as error:
         presets = ", ".join(PRESETS)
@@ -275,13 +287,13 @@ def load_world(name_or_path: str) -> WorldSpec:
 def _build(base: "_Spec", values: Any, prefix: str = "") -> "_Spec":
     """`base` with the fields in the nested dict `values` replaced; unknown keys are refused with the nearest known one."""
     if not isinstance(values, dict):
-        raise SpecError(f"{prefix.rstrip('.') or 'the world'} = {values!r} must be a table of fields")
+        raise SpecError(f"{prefix.rstrip('.') or 'the world'} = {_show(values)} must be a table of fields")
     known = {f.name for f in dataclasses.fields(base)}
     changes: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise SpecError(f"there is no key {prefix}{key}; the nearest is {prefix}{near[0]}")
+            raise SpecError(f"there is no key {prefix}{_plain(key)}; the nearest is {prefix}{near[0]}")
         old = getattr(base, key)
         if dataclasses.is_dataclass(old) and not isinstance(old, type):
             changes[key] = _build(old, value, f"{prefix}{key}.")
