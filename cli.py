@@ -84,7 +84,7 @@ def generate(
             if interrupted.is_set():
                 raise KeyboardInterrupt
 
-        write(order, out, workers=workers or len(os.sched_getaffinity(0)), overwrite=overwrite, progress=progress)
+        write(order, out, workers=workers or _cores(), overwrite=overwrite, progress=progress)
     seconds = time.perf_counter() - begin
     rate = f"{frames / seconds:,.0f} frames/s, " if order.pixels else ""
     written = out.stat().st_size
@@ -168,6 +168,11 @@ def fetch() -> None:
     with tqdm(total=len(catalogue["sha256"]), unit=" sheets", leave=False) as bar:
         folder = download(ASSETS, progress=bar.update)
     click.echo(f"{folder}: {len(catalogue['sha256'])} sheets, hashes verified; {catalogue['licence']}")
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system says so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

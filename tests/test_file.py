@@ -103,7 +103,7 @@ keys = st.one_of(
 )
 
 
-@settings(deadline=None, derandomize=True, max_examples=150)
+@settings(deadline=None, derandomize=True, max_examples=80)
 @given(keys)
 def test_reading_has_numpys_semantics_for_stored_and_for_rendered_pixels(data_file: Path, labels_file: Path, key):
     with wsprites.open(data_file) as stored, wsprites.open(labels_file) as rendered, h5py.File(data_file) as h5:
@@ -250,6 +250,48 @@ def test_files_that_are_not_right_are_refused_in_one_line(broken: Path, breakage
     assert words in str(error.value) and str(broken) in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("format_version", "one"),
+        ("format_version", [1, 1]),
+        ("seed", -1),
+        ("seed", 1e300),
+        ("clips", 25),
+        ("versions", "[1]"),
+        ("world", 3),
+    ],
+)
+def test_attributes_that_are_not_right_are_refused_in_one_line(broken: Path, name: str, value):
+    with h5py.File(broken, "r+") as h5:
+        h5.attrs[name] = value
+    with pytest.raises(UserError, match="damaged") as error:
+        wsprites.open(broken)
+    assert "\n" not in str(error.value)
+    with h5py.File(broken, "r+") as h5:
+        del h5.attrs[name]
+    with pytest.raises(UserError, match="damaged"):
+        wsprites.open(broken)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("position", -1), ("position", 65), ("background_offset", 26), ("background_offset", -1), ("local_action", 9)),
+        *(("global_action", 5), ("animation_frame", 8), ("character", 36), ("character", -1), ("background", 3)),
+    ],
+)
+def test_labels_that_cannot_be_are_refused_before_they_are_rendered(broken: Path, name: str, value: int):
+    with h5py.File(broken, "r+") as h5:
+        rows = h5["train"][name][()]
+        rows[2, ...] = value
+        h5["train"][name][...] = rows
+    with wsprites.open(broken) as data:
+        with pytest.raises(UserError, match=f"damaged: /train/{name} of row 2 is outside"):
+            data["train"]["frames"][2, 7]
+        data["train"]["frames"][1]
+
+
 def test_files_that_are_none_are_refused(tmp_path: Path, data_file: Path):
     with pytest.raises(UserError, match="no such file"):
         wsprites.open(tmp_path / "absent.h5")
@@ -264,7 +306,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path, data_file: Path):
 def test_damaged_art_is_refused_when_it_is_needed(broken: Path):
     with h5py.File(broken, "r+") as h5:
         del h5["art/layers/hair"]
-    with wsprites.open(broken) as data, pytest.raises(UserError, match="art is damaged"):
+    with wsprites.open(broken) as data, pytest.raises(UserError, match="damaged"):
         data["train"]["frames"][0]
 
 

@@ -25,7 +25,7 @@ import zstandard
 from numpy.typing import NDArray
 
 import wsprites
-from wsprites.actions import GlobalAction, local_actions
+from wsprites.actions import CYCLE, GlobalAction, local_actions
 from wsprites.art import Art
 from wsprites.art.backgrounds import Backgrounds
 from wsprites.art.characters import Characters, Figure
@@ -34,7 +34,7 @@ from wsprites.art.sheets import CELL_PLACES
 from wsprites.errors import UserError
 from wsprites.render import Clip, render
 from wsprites.script import LABELS, Script
-from wsprites.spec import CELL, SPLITS, WorldSpec
+from wsprites.spec import CELL, SPLITS, SpecError, WorldSpec
 
 FORMAT, FORMAT_VERSION = "wsprites", 1
 CHUNK_FRAMES = 30
@@ -341,8 +341,23 @@ class Split:
         return tuple(name for name in ("frames", "masks") if name in self._group)
 
     def script(self, row: int) -> Script:
-        """The labels of a clip, by its row in this split, as a Script."""
-        return Script(**{name: np.asarray(self._group[name][row]) for name in LABELS})
+        """The labels of a clip, by its row in this split, as a Script. Raises UserError if they are not possible in this world."""
+        script = Script(**{name: np.asarray(self._group[name][row]) for name in LABELS})
+        limits = {
+            "character": self.spec.cast.characters - 1,
+            "background": self.spec.cast.backgrounds - 1,
+            "global_action": len(GlobalAction) - 1,
+            "local_action": len(local_actions(self.spec.facings)) - 1,
+            "background_action": len(GlobalAction) - 1,
+            "animation_frame": CYCLE - 1,
+            "position": (self.spec.width - CELL, self.spec.height - CELL),
+            "background_offset": (self.spec.background.limit, self.spec.background.limit),
+        }
+        for name, limit in limits.items():
+            values = getattr(script, name)
+            if ((values < 0) | (values > limit)).any():
+                raise UserError(f"{self._data.path}: damaged: {self._group.name}/{name} of row {row} is outside 0 to {limit}")
+        return script
 
     def render(self, row: int, first: int = 0, stop: int | None = None) -> Clip:
         """The frames `first` to `stop - 1` of a clip, rendered from its labels and the art in the file."""
@@ -367,6 +382,7 @@ class DataFile:
         except OSError as error:
             what = "truncated: " if "truncated" in str(error) else ""
             raise UserError(f"{self.path}: {what}not a complete HDF5 file; generate or copy it again") from None
+        self._art: Art | None = None
         try:
             self._check()
         except UserError:
@@ -375,20 +391,32 @@ class DataFile:
 
     def _check(self) -> None:
         attrs = self.h5.attrs
-        if attrs.get("format") != FORMAT:
+        if not np.array_equal(attrs.get("format"), FORMAT):
             raise UserError(f"{self.path}: an HDF5 file, but not one of wsprites; its attribute 'format' is not '{FORMAT}'")
-        if int(attrs["format_version"]) > FORMAT_VERSION:
-            raise UserError(
-                f"{self.path}: format {attrs['format_version']}, newer than this wsprites reads ({FORMAT_VERSION}); pip install -U wsprites"
-            )
         try:
-            self.spec = WorldSpec.from_json(attrs["world"])
+            version = int(attrs["format_version"])
+            if version > FORMAT_VERSION:
+                raise UserError(
+                    f"{self.path}: format {version}, newer than this wsprites reads ({FORMAT_VERSION}); pip install -U wsprites"
+                )
+            self.spec = WorldSpec.from_json(str(attrs["world"]))
             self.seed, self.clips = int(attrs["seed"]), int(attrs["clips"])
             self.credits = Credits(str(attrs["art_licence"]), str(attrs["attribution"]))
-            self.versions: dict[str, str] = json.loads(attrs["versions"])
+            self.art_sha256 = str(attrs["art_sha256"])
+            self.versions = {str(name): str(number) for name, number in json.loads(attrs["versions"]).items()}
             self.splits = {name: Split(self, self._group(name)) for name in SPLITS}
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{self.path}: damaged: {error}; generate it again") from None
+            rows = sum(map(len, self.splits.values()))
+            if self.seed < 0 or self.clips < 1 or rows != self.clips:
+                raise ValueError(f"seed {self.seed}, {self.clips} clips, {rows} rows")
+        except (SpecError, AttributeError, KeyError, OSError, OverflowError, RecursionError, RuntimeError, TypeError) as error:
+            raise self._damaged(error) from None
+        except UserError:
+            raise
+        except ValueError as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> UserError:
+        return UserError(f"{self.path}: damaged: {error}; generate it again or get another copy")
 
     def _group(self, name: str) -> h5py.Group:
         """A split's group, with arrays of the right shapes and types in it, all of them in this very file."""
@@ -415,11 +443,11 @@ class DataFile:
     @property
     def art(self) -> Art:
         """The art that is in the file. Raises UserError if it is damaged."""
-        if not hasattr(self, "_art"):
+        if self._art is None:
             try:
                 self._art = self._load_art()
-            except (KeyError, TypeError, ValueError, OSError) as error:
-                raise UserError(f"{self.path}: its art is damaged: {error}; generate it again") from None
+            except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+                raise self._damaged(error) from None
         return self._art
 
     def _load_art(self) -> Art:

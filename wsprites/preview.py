@@ -12,15 +12,15 @@ from wsprites.actions import GlobalAction, LocalAction
 from wsprites.errors import UserError
 from wsprites.file import DataFile
 from wsprites.script import Script
-from wsprites.spec import CELL
+from wsprites.spec import CELL, WorldSpec
 
-_SCALE = 3
+_WIDTH = 384  # of an enlarged frame, about: what the labels below it need
 _SHEET_COLUMNS, _SHEET_FRAMES = 5, 20
 _MILLISECONDS = 100
 _INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
 _SPRITE, _LOCAL, _SCENE = (178, 245, 80), (255, 150, 170), (102, 204, 255)  # global, local, background
 _CHEST = (CELL // 2, 42)  # of a character in its cell, pixels
-_ARROW = 2.5  # lengths of arrows, in steps
+_ARROW, _SCENE_ARROW = 50, 24  # lengths of arrows for a whole step, pixels of the picture
 
 
 def preview(data: DataFile, index: int, out: Path) -> None:
@@ -37,24 +37,26 @@ def preview(data: DataFile, index: int, out: Path) -> None:
     script, frames_thwc, masks_thw = split.script(row), split["frames"][row], split["masks"][row]
     head = f"clip {index}   {name}   character {int(script.character)}"
     if suffix == ".gif":
-        pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head) for t in range(len(frames_thwc))]
+        pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head, data.spec) for t in range(len(frames_thwc))]
         images = [Image.fromarray(picture).quantize(256, dither=Image.Dither.NONE) for picture in pictures]
         images[0].save(out, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0, disposal=1)
         return
     chosen = np.unique(np.linspace(0, len(frames_thwc) - 1, _SHEET_FRAMES).round().astype(int))
-    pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head) for t in chosen]
+    pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head, data.spec) for t in chosen]
     Image.fromarray(_grid(pictures, min(_SHEET_COLUMNS, len(pictures)))).save(out)
 
 
-def _picture(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, head: str) -> NDArray[np.uint8]:
+def _picture(
+    frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, head: str, spec: WorldSpec
+) -> NDArray[np.uint8]:
     """One annotated frame, (h, w, 3) uint8."""
-    large = _enlarge(frame_hwc)
-    solid = _enlarge(mask_hw.astype(np.uint8))
+    scale = max(round(_WIDTH / spec.width), 1)
+    large = _enlarge(frame_hwc, scale)
+    solid = _enlarge(mask_hw.astype(np.uint8), scale)
     large[cv2.dilate(solid, np.ones((3, 3), np.uint8)) > solid] = _SPRITE
     height, width = large.shape[:2]
-    chest = (script.position[t] + _CHEST) * _SCALE
-    _arrow(large, chest, script.shift[t], _SPRITE)
-    _arrow(large, np.array([width - 30, 30]), 2 * script.background_shift[t], _SCENE)
+    _arrow(large, (script.position[t] + _CHEST) * scale, script.shift[t] / spec.sprite.step * _ARROW, _SPRITE)
+    _arrow(large, np.array([width - 36, 36]), script.background_shift[t] / spec.background.step * _SCENE_ARROW, _SCENE)
 
     bar, line = 17 * 2 + 8, 17
     canvas = Image.new("RGB", (width, 22 + height + bar), _PAPER)
@@ -74,14 +76,14 @@ def _picture(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: S
     return np.asarray(canvas)
 
 
-def _enlarge(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.repeat(np.repeat(image, _SCALE, 0), _SCALE, 1)
+def _enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    return np.repeat(np.repeat(image, scale, 0), scale, 1)
 
 
-def _arrow(image: NDArray[np.uint8], start: NDArray[np.integer], shift: NDArray[np.integer], colour: tuple[int, int, int]) -> None:
-    """An arrow along a motion in pixels of the frame, or a dot where there is none, with a dark rim."""
+def _arrow(image: NDArray[np.uint8], start: NDArray[np.integer], way: NDArray[np.floating], colour: tuple[int, int, int]) -> None:
+    """An arrow, or a dot where it has no length, with a dark rim. In pixels of the picture."""
     from_xy = (int(start[0]), int(start[1]))
-    to_xy = (int(start[0] + shift[0] * _ARROW * _SCALE), int(start[1] + shift[1] * _ARROW * _SCALE))
+    to_xy = (int(start[0] + way[0]), int(start[1] + way[1]))
     for thickness, ink in ((6, _PAPER), (3, colour)):
         if from_xy == to_xy:
             cv2.circle(image, from_xy, thickness, ink, -1, cv2.LINE_AA)

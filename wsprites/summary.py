@@ -51,7 +51,7 @@ def summary(data: DataFile) -> str:
         f"cast         {cast_line(spec)}",
         f"pixels       {' and '.join(stored) + ' stored' if stored else 'not stored, rendered when read'}",
         f"made by      {', '.join(f'{name} {version}' for name, version in data.versions.items())}",
-        f"made from    seed {data.seed}, art {str(data.h5.attrs['art_sha256'])[:16]}",
+        f"made from    seed {data.seed}, art {data.art_sha256[:16]}",
         f"art          {data.credits.licence} (names: wsprites credits {data.path})",
     ]
     choices = {

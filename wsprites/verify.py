@@ -37,7 +37,7 @@ def verify(data: DataFile, *, all_pixels: bool = False, progress: Callable[[int]
         progress: called with 1 for every clip whose pixels were compared.
     """
     report = Report()
-    if data.art.sha256 != data.h5.attrs["art_sha256"]:
+    if data.art.sha256 != data.art_sha256:
         report.problems.append("art: its pixels are not those that the file was made with (art_sha256)")
     expected = split_indices(data.spec, data.seed, data.clips)
     for name, split in data.splits.items():
