@@ -8,6 +8,7 @@
 """
 
 import json
+import operator
 import os
 import threading
 import zlib
@@ -394,13 +395,13 @@ class DataFile:
         if not np.array_equal(attrs.get("format"), FORMAT):
             raise UserError(f"{self.path}: an HDF5 file, but not one of wsprites; its attribute 'format' is not '{FORMAT}'")
         try:
-            version = int(attrs["format_version"])
+            version = operator.index(attrs["format_version"])
             if version > FORMAT_VERSION:
                 raise UserError(
                     f"{self.path}: format {version}, newer than this wsprites reads ({FORMAT_VERSION}); pip install -U wsprites"
                 )
             self.spec = WorldSpec.from_json(str(attrs["world"]))
-            self.seed, self.clips = int(attrs["seed"]), int(attrs["clips"])
+            self.seed, self.clips = operator.index(attrs["seed"]), operator.index(attrs["clips"])
             self.credits = Credits(str(attrs["art_licence"]), str(attrs["attribution"]))
             self.art_sha256 = str(attrs["art_sha256"])
             self.versions = {str(name): str(number) for name, number in json.loads(attrs["versions"]).items()}
