@@ -16,10 +16,12 @@ _PATH = click.Path(path_type=Path)
 _FILE = click.argument("file", type=_PATH)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(package_name="wsprites")
-def wsprites() -> None:
+@click.pass_context
+def wsprites(context: click.Context) -> None:
     """W-Sprites: videos in which every action is known, and every pixel has a known cause."""
+    _help_alone(context)
 
 
 @wsprites.command()
@@ -150,9 +152,11 @@ def credits(file: Path) -> None:
         click.echo(f"Licence of the art: {data.credits.licence}\n\n{data.credits.attribution}")
 
 
-@wsprites.group()
-def assets() -> None:
+@wsprites.group(invoke_without_command=True)
+@click.pass_context
+def assets(context: click.Context) -> None:
     """Art that is not in the package."""
+    _help_alone(context)
 
 
 @assets.command()
@@ -168,6 +172,12 @@ def fetch() -> None:
     with tqdm(total=len(catalogue["sha256"]), unit=" sheets", leave=False) as bar:
         folder = download(ASSETS, progress=bar.update)
     click.echo(f"{folder}: {len(catalogue['sha256'])} sheets, hashes verified; {catalogue['licence']}")
+
+
+def _help_alone(context: click.Context) -> None:
+    """A group without a command says what there is."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def _cores() -> int:

@@ -164,6 +164,17 @@ def test_bad_sheets_are_named_in_one_line(sheets: Path, tmp_path: Path, breakage
     assert words in str(error.value) and str(folder) in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_name_that_is_not_text_is_refused(sheets: Path, tmp_path: Path):
+    import os
+    import shutil
+
+    folder = tmp_path / "names"
+    shutil.copytree(sheets, folder)
+    shutil.copy(folder / "hair" / "0.png", os.fsencode(folder / "hair") + b"/bad\xff.png")
+    with pytest.raises(UserError, match="not printable text"):
+        load_art(PAPER, folder)
+
+
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path):
     Image.new("1", (30_000, 13_000)).save(tmp_path / "bomb.png")
     with pytest.raises(UserError, match="too large"):

@@ -105,6 +105,11 @@ def small_background() -> list[object]:
     return ["--backgrounds", "images"]
 
 
+def pipe() -> list[object]:
+    os.mkfifo("pipe")
+    return ["--out", "pipe", "--overwrite"]
+
+
 def occupied() -> list[object]:
     Path("there.h5").write_text("precious", encoding="utf-8")
     return ["--out", "there.h5"]
@@ -113,7 +118,7 @@ def occupied() -> list[object]:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--n", -3], "--n -3: a data set needs at least one clip"),
+        (["--n", -3], "--n -3: a data set has 1 to 1,000,000,000 clips"),
         (["--n", "many"], "'many' is not a valid integer"),
         (["--seed", -1], "--seed -1 is outside the range"),
         (["--sheets", "nowhere"], "nowhere: no such folder"),
@@ -124,12 +129,19 @@ def occupied() -> list[object]:
         (["--compression", "zip"], "'zip' is not one of"),
         (["--workers", 0], "0 is not in the range"),
         (["--colour"], "No such option"),
-        (["--n", 10**9], "are free"),
+        (["--n", 10**9], "needed and"),
+        (["--n", 10**20], "a data set has 1 to 1,000,000,000 clips"),
+        (["--sheets", ""], "--sheets is empty"),
+        (pipe, "a device or a pipe"),
+        (["--out", "a" * 250], "the name is too long"),
         (small_background, "images/a.png: 20 x 20 pixels; a background of this world needs 153 x 121"),
         (occupied, "there.h5: exists already"),
         (bad_toml("frame = 3"), "there is no key frame; the nearest is frames"),
         (bad_toml("[sprite]\np_inertia = 1.5"), "my.toml: sprite.p_inertia = 1.5 is outside the range 0.0 to 1.0"),
         (bad_toml("[["), "my.toml: not TOML"),
+        (bad_toml('[cast]\nlayers = ["body/"]'), "'body/' cannot be the name of a folder"),
+        (bad_toml("[cast]\nbackgrounds = 3"), "cast.backgrounds is counted in the art"),
+        (bad_toml('name = "a\\nb"'), "name = 'a\\nb' must be"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(run, make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more, words: str):
@@ -141,6 +153,11 @@ def test_bad_input_is_one_line_and_exit_code_2(run, make, monkeypatch: pytest.Mo
     assert words in err and err.startswith("wsprites: ") and err.count("\n") == 1
     assert "done" not in out
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_preview_needs_a_folder(run, data_file: Path):
+    code, _, err = run("preview", data_file, "--out", "absent/clip.gif")
+    assert code == 2 and "absent: no such folder" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", [["info"], ["verify"], ["credits"], ["preview", "--out", "a.gif"]])
@@ -155,7 +172,8 @@ def test_missing_arguments_name_the_help(run):
     code, _, err = run("generate")
     assert code == 2 and "--help" in err and err.count("\n") == 1
     assert run("--help")[0] == 0
-    assert "generate" in run()[2] + run()[1]
+    assert run()[0] == run("assets")[0] == 0
+    assert "generate" in run()[1] and "fetch" in run("assets")[1]
 
 
 def test_a_full_disk_is_one_line_and_exit_code_1(run, make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -2,9 +2,11 @@
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -144,6 +146,24 @@ def test_labels_alone_take_little_room(labels_file: Path, data_file: Path):
         assert data["train"].stored == ()
         assert data["train"].keys()[:2] == ("frames", "masks")
         assert np.asarray(data["test"]["position"]).dtype == np.int16
+
+
+def test_threads_render_side_by_side(data_file: Path, labels_file: Path):
+    with wsprites.open(data_file) as stored, wsprites.open(labels_file) as rendered, ThreadPoolExecutor(4) as pool:
+        expected, frames = stored["train"]["frames"][...], rendered["train"]["frames"]
+        rows = [row for _ in range(12) for row in range(6)]
+        for row, clip in zip(rows, pool.map(lambda row: frames[row], rows), strict=True):
+            assert np.array_equal(clip, expected[row])
+
+
+def test_a_copy_in_another_process_opens_the_file_for_itself(labels_file: Path):
+    with wsprites.open(labels_file) as data:
+        with pickle.loads(pickle.dumps(data)) as again:
+            assert again.h5.id.id != data.h5.id.id
+            assert np.array_equal(again["val"]["frames"][0], data["val"]["frames"][0])
+        split = data["val"]
+    with pytest.raises(ValueError, match="the file is closed"):
+        split["frames"]
 
 
 def test_unknown_names_are_refused(data_file: Path):

@@ -119,7 +119,7 @@ def test_ctrl_c_ends_the_command_at_once_and_without_traces(sheets: Path, backgr
         # A test run in the background ignores Ctrl-C, and its children would too.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
-    partial = tmp_path / "data.h5.partial"
+    partial = tmp_path / ".data.h5.wsprites-partial"
     try:
         for _ in range(600):
             if partial.exists() and partial.stat().st_size > 20_000_000:
@@ -160,9 +160,17 @@ def test_outputs_that_cannot_be_written_are_refused(order: Order, tmp_path: Path
     with pytest.raises(UserError, match="a folder"):
         generate(order, tmp_path, overwrite=True)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: namedtuple("usage", "free")(10**6))
-    with pytest.raises(UserError, match=r"about 0.01 GB are needed and 0.00 GB are free"):
+    with pytest.raises(UserError, match=r"about 10.0 MB needed and 1.0 MB free"):
         check_disk(tmp_path / "data.h5", 10**7)
     assert check_disk(tmp_path / "data.h5", 10**5) == 10**6
+
+
+def test_a_link_stays_a_link(order: Order, tmp_path: Path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link.h5").symlink_to(tmp_path / "far" / "data.h5")
+    generate(replace(order, n=2), tmp_path / "link.h5")
+    assert (tmp_path / "link.h5").is_symlink()
+    assert [path.name for path in (tmp_path / "far").iterdir()] == ["data.h5"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from PIL import Image
 
 import wsprites
 from wsprites.errors import UserError
-from wsprites.preview import _SPRITE, preview
+from wsprites.preview import _INK, _LOCAL, _PAPER, _SCENE, _SPRITE, preview
 
 
 def test_a_gif_has_every_frame(data_file: Path, tmp_path: Path):
@@ -17,6 +17,10 @@ def test_a_gif_has_every_frame(data_file: Path, tmp_path: Path):
     with Image.open(tmp_path / "clip.gif") as image:
         assert image.n_frames == 40 and image.info["duration"] == 100 and image.info["loop"] == 0
         assert image.width == 3 * 128
+        for frame in (0, 20, 39):  # marks keep their colours among the many of a scene
+            image.seek(frame)
+            colours = {colour for _, colour in image.convert("RGB").getcolors(2**20)}
+            assert {_SPRITE, _LOCAL, _SCENE, _INK, _PAPER} <= colours
 
 
 def test_a_contact_sheet_outlines_the_mask(data_file: Path, tmp_path: Path):

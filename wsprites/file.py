@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import h5py
@@ -36,6 +36,8 @@ from wsprites.errors import UserError
 from wsprites.render import Clip, render
 from wsprites.script import LABELS, Script
 from wsprites.spec import CELL, SPLITS, SpecError, WorldSpec
+
+_Value = TypeVar("_Value")
 
 FORMAT, FORMAT_VERSION = "wsprites", 1
 CHUNK_FRAMES = 30
@@ -314,13 +316,19 @@ def _of_frames(key: tuple[Any, ...], ndim: int) -> tuple[tuple[Any, ...], tuple[
     return key[:split_at], rest
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
 class Split:
     """The clips of one split: `split["frames"]`, `split["global_action"]`, ... by the names of the file."""
 
     def __init__(self, data: "DataFile", group: h5py.Group) -> None:
         self._data, self._group = data, group
         self.spec = data.spec
-        self._figure: Figure | None = None
+        self._of_thread = threading.local()
 
     def __len__(self) -> int:
         return int(self._group["index"].shape[0])
@@ -330,6 +338,8 @@ class Split:
         return ("frames", "masks", *LABELS)
 
     def __getitem__(self, name: str) -> Array:
+        if not self._group:
+            raise ValueError(f"{self._data.path}: the file is closed")
         if name in ("frames", "masks"):
             return Pixels(self, name, self._group.get(name))
         if name not in LABELS:
@@ -357,14 +367,16 @@ class Split:
         for name, limit in limits.items():
             values = getattr(script, name)
             if ((values < 0) | (values > limit)).any():
-                raise UserError(f"{self._data.path}: damaged: {self._group.name}/{name} of row {row} is outside 0 to {limit}")
+                bad = f"{self._group.name}/{name} of row {row} is outside 0 to {limit}"
+                raise UserError(f"{self._data.path}: damaged: {bad}; generate it again or get another copy")
         return script
 
     def render(self, row: int, first: int = 0, stop: int | None = None) -> Clip:
         """The frames `first` to `stop - 1` of a clip, rendered from its labels and the art in the file."""
-        self._figure = self._figure or Figure(self._data.art.characters)
+        if not hasattr(self._of_thread, "figure"):
+            self._of_thread.figure = Figure(self._data.art.characters)
         script = self.script(row).window(first, self.spec.frames if stop is None else stop)
-        return render(self.spec, script, self._data.art, figure=self._figure)
+        return render(self.spec, script, self._data.art, figure=self._of_thread.figure)
 
 
 class DataFile:
@@ -377,13 +389,14 @@ class DataFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            raise UserError(f"{self.path}: no such file")
+            raise UserError(f"{self.path}: {'a folder, not a file' if self.path.is_dir() else 'no such file'}")
         try:
             self.h5 = h5py.File(self.path, "r")
         except OSError as error:
             what = "truncated: " if "truncated" in str(error) else ""
             raise UserError(f"{self.path}: {what}not a complete HDF5 file; generate or copy it again") from None
         self._art: Art | None = None
+        self._lock = threading.Lock()
         try:
             self._check()
         except UserError:
@@ -395,19 +408,19 @@ class DataFile:
         if not np.array_equal(attrs.get("format"), FORMAT):
             raise UserError(f"{self.path}: an HDF5 file, but not one of wsprites; its attribute 'format' is not '{FORMAT}'")
         try:
-            version = operator.index(attrs["format_version"])
+            version = self._attribute("format_version", operator.index)
             if version > FORMAT_VERSION:
                 raise UserError(
                     f"{self.path}: format {version}, newer than this wsprites reads ({FORMAT_VERSION}); pip install -U wsprites"
                 )
-            self.spec = WorldSpec.from_json(str(attrs["world"]))
-            self.seed, self.clips = operator.index(attrs["seed"]), operator.index(attrs["clips"])
-            self.credits = Credits(str(attrs["art_licence"]), str(attrs["attribution"]))
-            self.art_sha256 = str(attrs["art_sha256"])
-            self.versions = {str(name): str(number) for name, number in json.loads(attrs["versions"]).items()}
+            self.spec = WorldSpec.from_json(self._attribute("world", _text))
+            self.seed, self.clips = self._attribute("seed", operator.index), self._attribute("clips", operator.index)
+            self.credits = Credits(self._attribute("art_licence", _text), self._attribute("attribution", _text))
+            self.art_sha256 = self._attribute("art_sha256", _text)
+            self.versions = self._attribute("versions", lambda text: {str(k): str(v) for k, v in json.loads(text).items()})
             self.splits = {name: Split(self, self._group(name)) for name in SPLITS}
             rows = sum(map(len, self.splits.values()))
-            if self.seed < 0 or self.clips < 1 or rows != self.clips:
+            if not 0 <= self.seed < 2**63 or self.clips < 1 or rows != self.clips:
                 raise ValueError(f"seed {self.seed}, {self.clips} clips, {rows} rows")
         except (SpecError, AttributeError, KeyError, OSError, OverflowError, RecursionError, RuntimeError, TypeError) as error:
             raise self._damaged(error) from None
@@ -415,6 +428,12 @@ class DataFile:
             raise
         except ValueError as error:
             raise self._damaged(error) from None
+
+    def _attribute(self, name: str, parse: Callable[[Any], _Value]) -> _Value:
+        try:
+            return parse(self.h5.attrs[name])
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            raise ValueError(f"the attribute '{name}' is missing or not what it should be") from None
 
     def _damaged(self, error: Exception) -> UserError:
         return UserError(f"{self.path}: damaged: {error}; generate it again or get another copy")
@@ -444,12 +463,13 @@ class DataFile:
     @property
     def art(self) -> Art:
         """The art that is in the file. Raises UserError if it is damaged."""
-        if self._art is None:
-            try:
-                self._art = self._load_art()
-            except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-                raise self._damaged(error) from None
-        return self._art
+        with self._lock:
+            if self._art is None:
+                try:
+                    self._art = self._load_art()
+                except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+                    raise self._damaged(error) from None
+            return self._art
 
     def _load_art(self) -> Art:
         group = self._here(self.h5, "art", h5py.Group)
@@ -484,6 +504,9 @@ class DataFile:
             if len(row):
                 return name, int(row[0])
         raise UserError(f"{self.path}: there is no clip {index}; the file has clips 0 to {self.clips - 1}")
+
+    def __reduce__(self) -> tuple[type["DataFile"], tuple[Path]]:
+        return DataFile, (self.path.absolute(),)  # a copy in another process opens the file for itself
 
     def close(self) -> None:
         """Close the HDF5 file."""

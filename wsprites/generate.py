@@ -21,9 +21,11 @@ from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, create, encode_wind
 from wsprites.render import Clip, empty, render
 from wsprites.script import LABELS, scripts, split_indices
 from wsprites.spec import WorldSpec
+from wsprites.summary import size as for_people
 
 _LABEL_BATCH = 1024
 _PATIENCE = 0.1  # seconds between looks at whether to stop
+_MOST_CLIPS = 10**9
 _CLIPS_A_JOB = 64  # scripts are written many at a time: a batch of 8 would take longer than its rendering
 
 
@@ -42,8 +44,8 @@ class Order:
     masks: bool = True
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise UserError(f"--n {self.n}: a data set needs at least one clip")
+        if not 1 <= self.n <= _MOST_CLIPS:
+            raise UserError(f"--n {self.n}: a data set has 1 to {_MOST_CLIPS:,} clips")
         if not 0 <= self.seed < 2**63:
             raise UserError(f"--seed {self.seed} is outside the range 0 to {2**63 - 1}")
         if self.compression not in CODECS:
@@ -62,7 +64,8 @@ def estimate(order: Order) -> int:
     pixels = sum(len(chunk) for *_, chunk in _encode(order, sample, _Memory(order), threading.Event())) / len(sample) if order.pixels else 0
     raw_labels = sum(dtype.itemsize * math.prod(shape) for name, (shape, dtype) in layout(order.spec, 1).items() if name in LABELS)
     labels = raw_labels / (1 if order.compression == "none" else 8)  # measured: Zstd 8.2, gzip 8.9
-    art = len(codec.encode(characters.cells(0, 0)[None])) * sum(characters.counts) + order.art.backgrounds.images.nbytes
+    images = order.art.backgrounds.images
+    art = len(codec.encode(characters.cells(0, 0)[None])) * sum(characters.counts) + len(codec.encode(images[:1])) * len(images)
     return int(order.n * (pixels + labels) + art)
 
 
@@ -81,7 +84,8 @@ def generate(
         OSError: writing failed; nothing is left behind.
     """
     check_output(out, overwrite)
-    partial = out.with_name(out.name + ".partial")
+    target = Path(os.path.realpath(out))  # a link stays one
+    partial = _partial(target)
     indices = split_indices(order.spec, order.seed, order.n)
     try:
         h5 = create(partial, order.spec, order.art, order.seed, indices, order.compression, order.pixels)
@@ -105,7 +109,7 @@ def generate(
                     for index, name, offset, data in chunks:
                         arrays[split_of[index]][name].write_direct_chunk((row_of[index], *offset), data)
                     progress(clips * order.spec.frames)
-        os.replace(partial, out)
+        os.replace(partial, target)
     except OSError as error:
         raise OSError(f"{out}: writing failed ({error}); nothing was kept") from error
     finally:
@@ -172,10 +176,18 @@ def _in_order(order: Order, workers: int, progress: Callable[[int], object]) -> 
         pool.shutdown(cancel_futures=True)
 
 
+def _partial(out: Path) -> Path:
+    """Where a file is while it is written: beside its place, so that it can be renamed."""
+    return out.with_name(f".{out.name}.wsprites-partial")
+
+
 def check_output(out: Path, overwrite: bool) -> None:
     """Raise UserError unless a file can be written there."""
-    if out.is_dir():
-        raise UserError(f"{out}: a folder; --out wants the name of a file")
+    if out.exists() and not out.is_file():
+        what = "a folder" if out.is_dir() else "a device or a pipe"
+        raise UserError(f"{out}: {what}; --out wants the name of a file")
+    if len(os.fsencode(_partial(out).name)) > 255:
+        raise UserError(f"--out {out.name[:40]}...: the name is too long; choose a shorter one")
     if out.exists() and not overwrite:
         raise UserError(f"{out}: exists already; choose another name or add --overwrite")
     if not out.absolute().parent.is_dir():
@@ -188,7 +200,5 @@ def check_disk(out: Path, size: int) -> int:
     """Free bytes where `out` will be. Raises UserError if they are fewer than `size`."""
     free = shutil.disk_usage(out.absolute().parent).free
     if size > free:
-        raise UserError(
-            f"{out}: about {size / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; choose another disk or a smaller --n"
-        )
+        raise UserError(f"{out}: about {for_people(size)} needed and {for_people(free)} free; choose another disk or a smaller --n")
     return free

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from wsprites.actions import GlobalAction, LocalAction
 from wsprites.errors import UserError
 from wsprites.file import DataFile
+from wsprites.generate import check_output
 from wsprites.script import Script
 from wsprites.spec import CELL, WorldSpec
 
@@ -32,13 +33,14 @@ def preview(data: DataFile, index: int, out: Path) -> None:
     suffix = out.suffix.lower()
     if suffix not in (".gif", ".png"):
         raise UserError(f"--out {out}: a preview is a .gif or a .png")
+    check_output(out, overwrite=True)
     name, row = data.find(index)
     split = data[name]
     script, frames_thwc, masks_thw = split.script(row), split["frames"][row], split["masks"][row]
     head = f"clip {index}   {name}   character {int(script.character)}"
     if suffix == ".gif":
         pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head, data.spec) for t in range(len(frames_thwc))]
-        images = [Image.fromarray(picture).quantize(256, dither=Image.Dither.NONE) for picture in pictures]
+        images = [_indexed(picture) for picture in pictures]
         images[0].save(out, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0, disposal=1)
         return
     chosen = np.unique(np.linspace(0, len(frames_thwc) - 1, _SHEET_FRAMES).round().astype(int))
@@ -70,10 +72,24 @@ def _picture(
         ("local", f"{LocalAction(script.local_action[t]).name}  {script.animation_frame[t]}", _LOCAL),
         ("background crop", GlobalAction(script.background_action[t]).name, _SCENE),
     ]
-    for (label, value, colour), x in zip(cells, (8, width * 0.26, width * 0.72), strict=True):
+    for (label, value, colour), x in zip(cells, (8, width * 0.26, width * 0.7), strict=True):
         draw.text((x, height + 26), label, _MUTED, font)
         draw.text((x, height + 26 + line), value, colour, font)
     return np.asarray(canvas)
+
+
+def _indexed(picture: NDArray[np.uint8]) -> Image.Image:
+    """A picture in 256 colours, among them those of the marks, which would be lost among the many of a scene."""
+    inks = np.array([_INK, _PAPER, _MUTED, _SPRITE, _LOCAL, _SCENE], np.uint8)
+    colours = 256 - len(inks)
+    image = Image.fromarray(picture).quantize(colours, dither=Image.Dither.NONE)
+    palette = (image.getpalette() or [])[: 3 * colours]
+    index = np.array(image)
+    for number, ink in enumerate(inks, start=colours):
+        index[(picture == ink).all(-1)] = number
+    indexed = Image.fromarray(index)
+    indexed.putpalette([*palette, *[0] * (3 * colours - len(palette)), *inks.ravel().tolist()])
+    return indexed
 
 
 def _enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:

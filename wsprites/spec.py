@@ -150,6 +150,9 @@ class CastSpec:
 
     def __post_init__(self) -> None:
         _check(self)
+        for layer in self.layers:
+            if not layer.isprintable() or not layer.strip(". ") or set(layer) & set("/\\") or len(layer) > 100:
+                raise SpecError(f"layers = {_show(self.layers)}: {_show(layer)} cannot be the name of a folder")
         if not self.layers or len(set(self.layers)) != len(self.layers):
             raise SpecError(f"layers = {list(self.layers)} must name at least one layer and none twice")
         if len(self.counts) != len(self.layers):
@@ -200,6 +203,8 @@ class WorldSpec:
 
     def __post_init__(self) -> None:
         _check(self)
+        if not self.name.isprintable() or not self.name.strip() or len(self.name) > 100:
+            raise SpecError(f"name = {_show(self.name)} must be 1 to 100 printable characters")
         if self.split.holdout:
             if self.split.holdout not in self.cast.layers:
                 raise SpecError(f"split.holdout = {self.split.holdout!r} is not a layer ({', '.join(self.cast.layers)})")
@@ -263,7 +268,7 @@ def load_world(name_or_path: str) -> WorldSpec:
         return PRESETS[name_or_path]
     path = Path(name_or_path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file; a world is a TOML file") from None
     except (ValueError, RecursionError) as error:
@@ -274,8 +279,11 @@ def load_world(name_or_path: str) -> WorldSpec:
     preset = values.pop("preset", "paper")
     if not isinstance(preset, str) or preset not in PRESETS:
         raise UserError(f"{path}: preset = {preset!r} is not one of {', '.join(PRESETS)}")
-    values.setdefault("name", path.stem)
+    values.setdefault("name", path.stem[:100])
     cast = values.get("cast")
+    if isinstance(cast, dict):
+        for key in cast.keys() & {"counts", "backgrounds"}:
+            raise UserError(f"{path}: cast.{key} is counted in the art, and cannot be set")
     if isinstance(cast, dict) and isinstance(cast.get("layers"), list):
         cast.setdefault("counts", [6] * len(cast["layers"]))  # until the art says how many there are
     try:

@@ -20,7 +20,7 @@ def world_line(spec: WorldSpec) -> str:
 def cast_line(spec: WorldSpec) -> str:
     """Who and what there is to be seen, in a line."""
     layers = " x ".join(f"{count} {name}" for name, count in zip(spec.cast.layers, spec.cast.counts, strict=True))
-    return f"{spec.cast.characters:,} characters ({layers}), {spec.cast.backgrounds} backgrounds"
+    return f"{_count(spec.cast.characters, 'character')} ({layers}), {_count(spec.cast.backgrounds, 'background')}"
 
 
 def clips_line(spec: WorldSpec, clips: dict[str, int]) -> str:
@@ -28,6 +28,10 @@ def clips_line(spec: WorldSpec, clips: dict[str, int]) -> str:
     total = sum(clips.values())
     each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
     return f"{total:,} ({each}) of {spec.frames} frames, {spec.height} x {spec.width}: {total * spec.frames:,} frames"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def size(bytes_: float) -> str:

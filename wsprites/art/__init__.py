@@ -9,6 +9,7 @@ from wsprites.art.backgrounds import Backgrounds, image_paths, load_backgrounds,
 from wsprites.art.characters import Characters, ignored_folders, sheet_paths
 from wsprites.art.credits import Credits, sheet_credits
 from wsprites.art.fetch import fetched
+from wsprites.errors import UserError
 from wsprites.spec import WorldSpec
 
 __all__ = ["ASSETS", "Art", "ignored_folders", "load_art", "sheets_folder"]
@@ -47,6 +48,8 @@ class Art:
 
 def sheets_folder(sheets: str | Path) -> Path:
     """The folder that `--sheets` means. Raises UserError for "lpc" where the real sheets were not fetched."""
+    if not str(sheets):
+        raise UserError("--sheets is empty; it wants 'lpc' or a folder of LPC sheets")
     return fetched(ASSETS) if sheets == "lpc" else Path(sheets)
 
 
@@ -69,6 +72,8 @@ def load_art(spec: WorldSpec, sheets: str | Path, backgrounds: str | Path = "pho
         credited = photos(ASSETS)
         images, lines = list(credited), "\n".join(credited.values())
     else:
+        if not str(backgrounds):
+            raise UserError("--backgrounds is empty; it wants 'photos' or a folder of images")
         images = image_paths(Path(backgrounds))
         lines = f"{len(images)} images of the user's own"
     text = f"Characters\n{credits.attribution}\n\nBackgrounds\n{lines}"

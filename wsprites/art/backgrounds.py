@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsprites.art.sheets import decode, open_image
+from wsprites.art.sheets import decode, files_in, open_image
 from wsprites.errors import UserError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
@@ -39,7 +39,7 @@ def image_paths(folder: Path) -> list[Path]:
     """The images of a folder, in the order of their names. Raises UserError if there are none."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; --backgrounds wants 'photos' or a folder of images")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.name.startswith("."))
+    paths = sorted(files_in(folder, _SUFFIXES))
     if not paths:
         raise UserError(f"{folder}: there is no image in it ({', '.join(_SUFFIXES)})")
     return paths

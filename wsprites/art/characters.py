@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.art.sheets import CELL_OF, CELL_PLACES, read_sheet
+from wsprites.art.sheets import CELL_OF, CELL_PLACES, files_in, read_sheet
 from wsprites.errors import UserError
 from wsprites.spec import CELL
 
@@ -248,8 +248,7 @@ def sheet_paths(folder: Path, layers: Sequence[str]) -> dict[str, list[Path]]:
 
 
 def _pngs(folder: Path) -> list[Path]:
-    files = (path for path in folder.iterdir() if path.suffix.lower() == ".png" and not path.name.startswith("."))
-    return sorted(files, key=lambda path: (_natural(path.stem), path.name))
+    return sorted(files_in(folder, (".png",)), key=lambda path: (_natural(path.stem), path.name))
 
 
 def _natural(name: str) -> list[str | int]:

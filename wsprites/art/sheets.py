@@ -51,6 +51,15 @@ def read_sheet(path: Path) -> NDArray[np.uint8]:
     return np.stack([rgba[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL] for y, x in CELL_PLACES])
 
 
+def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The files of a folder with some endings, but for hidden ones. Raises UserError for a name that is not text."""
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    for path in paths:
+        if not path.name.isprintable():
+            raise UserError(f"{folder}: the name of the file {path.name!r} is not printable text; rename the file")
+    return paths
+
+
 def open_image(path: Path) -> Image.Image:
     """The image with its header read but not yet its pixels. Raises UserError if there is none."""
     try:
@@ -66,6 +75,8 @@ def decode(path: Path, image: Image.Image, mode: str) -> NDArray[np.uint8]:
     """(H, W, C) uint8 pixels of an opened image in another mode, upright by its EXIF flag. Raises UserError if they are damaged."""
     try:
         image = ImageOps.exif_transpose(image)
+        if "transparency" in image.info:
+            image = image.convert("RGBA")
         if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip at 255
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         return np.array(image.convert(mode))
