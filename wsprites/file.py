@@ -76,7 +76,8 @@ def _zstd(chunk: NDArray[np.uint8]) -> bytes:
             strategy=zstandard.STRATEGY_FAST, window_log=22, hash_log=16, min_match=7, target_length=2, chain_log=6, search_log=1
         )
         _of_thread.compressor = zstandard.ZstdCompressor(compression_params=parameters)
-    return _of_thread.compressor.compress(chunk.data)  # type: ignore[no-any-return]
+    compressor: zstandard.ZstdCompressor = _of_thread.compressor
+    return compressor.compress(chunk.data)
 
 
 def _lz4(chunk: NDArray[np.uint8]) -> bytes:
@@ -288,7 +289,7 @@ class Pixels(Array):
 
     def _read(self, clip: int, first: int, stop: int) -> NDArray[Any]:
         if self._pixels is not None:
-            return self._pixels[clip, first:stop]  # type: ignore[no-any-return]
+            return np.asarray(self._pixels[clip, first:stop])
         rendered = self._split.render(clip, first, stop)
         return rendered.frames_thwc if self._name == "frames" else rendered.masks_thw
 
