@@ -99,10 +99,10 @@ def _cells(seed: int, height: int, width: int) -> tuple[Ints, Ints, Ints]:
     return key, (second - first) // 4, light
 
 
-def _scatter(seed: int, step: int, where: Mask) -> Iterator[tuple[int, int, int]]:
-    """(x, y, hash) of points about `step` apart where a mask is true, from top to bottom."""
+def _scatter(seed: int, step: int, where: Mask, period: int = 1000) -> Iterator[tuple[int, int, int]]:
+    """(x, y, hash) of points about `step` apart where a mask is true, from top to bottom. After `period` columns they come again."""
     rows, columns = np.mgrid[: where.shape[0] // step + 1, : where.shape[1] // step + 1]
-    h = _hash(seed, rows, columns)
+    h = _hash(seed, rows, columns % period)
     xs, ys = columns * step + (h & 255) * step // 256, rows * step + (h >> 8 & 255) * step // 256
     for y, x, key in sorted(zip(ys.flat, xs.flat, (h >> 16).flat, strict=True)):
         if y < where.shape[0] and x < where.shape[1] and where[y, x]:
@@ -190,7 +190,7 @@ class _Canvas:
         column, u = np.divmod(x + row % 2 * shift, width)
         h = _hash(seed, row, column)
         joint = (u >= width - 3) | (v >= height - 3)
-        worn = np.minimum(u, width - 4 - u) + np.minimum(v, height - 4 - v) < 3 + h % 5
+        worn = np.minimum(u, width - 4 - u) + np.minimum(v, height - 4 - v) < (2 + h % 4) * min(height, width) // 20
         lit = ((u < 3) | (v < 3)).astype(np.int64) - ((u >= width - 6) | (v >= height - 6))
         pits = (_noise(seed + 1, 7, 9) > 186).astype(np.int64)
         self.put(ramp, tone + np.where(joint | worn, -2, lit - pits + (h >> 4) % 5 // 2 - 1), where)
@@ -219,7 +219,7 @@ class _Canvas:
         """Grass in drifts of two tones, with tufts all over."""
         drift = (_noise(seed, 50, 70) * 2 + _noise(seed + 1, 13, 19)) // 3
         self.put(ramp, tone - (drift < 112) + (drift > 172), where)
-        for x, y, key in _scatter(seed + 2, 15, where):
+        for x, y, key in _scatter(seed + 2, 17, where, 9):
             here = int(self.index[y, x]) & 7
             self.tuft(x, y + 4, 11 + key % 3 * 3, ramp, min(max(here, tone - 1), tone), key)
 
@@ -238,7 +238,7 @@ class _Canvas:
             cx, cy = x + dx * width // 32 + h % 7 - 3, y + dy * height // 28 + (h >> 8) % 7 - 3
             self.dome(cx + 1, cy + 5, 2 * ry + 8, 2 * rx + 8, ramp, tone - 3, 1)
             for px, py, key in _scatter(h, 9, _oval(2 * ry, 2 * rx)[2]):
-                lit = (6 * rx * ry - (px - rx) * ry * 5 - (py - ry) * rx * 7) // (4 * rx * ry) - (dx + dy > 7)
+                lit = (6 * rx * ry - (px - rx) * ry * 5 - (py - ry) * rx * 7) // (4 * rx * ry) - (dx + dy > 6) + (dx + dy < -4)
                 self.drawing(cx + px - rx, cy + py - ry, _LEAVES, ramp, tone - 1 + min(max(lit, -1), 2), key & 1)
 
     def trunk(self, x: int, y: int, height: int, width: int, ramp: str = "bark") -> None:
@@ -312,13 +312,13 @@ class _Canvas:
         worn = (_hash(seed, v // 4, u // 5) % 6 == 0).astype(np.int64)
         self.put(ramp, tone + tones - worn - (tops < 4), tops > 0, x - width // 2, y - height)
 
-    def crystal(self, x: int, y: int, height: int, width: int, lean: int, ramp: str, tone: int = 4) -> None:
-        """A six-sided crystal that leans; three of its faces are seen."""
+    def crystal(self, x: int, y: int, height: int, width: int, lean: int, ramp: str, tone: int = 4, blunt: int = 1) -> None:
+        """A six-sided crystal that leans, of which three faces are seen; with a greater `blunt` its tip is longer."""
         v, u = np.mgrid[: height + 1, -height : height + 1]
         up = height - v
         u = u - up * lean // 16
-        half = np.minimum(width // 2, (v * width + 4) // width)
-        tones = tone + np.where(u < -half // 3, 1, np.where(u < half // 2, 2 - up % 23 // 21, -1)) - (up < height // 4) - (up < height // 9)
+        half = np.minimum(width // 2, v // blunt + 1)
+        tones = tone + np.where(u < -half // 3, 1, np.where(u < half // 2, 2, -1)) - (up < height // 4) - (up < height // 9)
         self.put(ramp, np.where(abs(u) >= half - 1, tone - 1 - (u > 0), tones), abs(u) <= half, x - height, y - height)
 
     def fence(self, x: int, y: int, count: int, ramp: str = "bark", snow: str = "") -> None:
@@ -382,16 +382,16 @@ class _Canvas:
         self.dome(x + width // 3, y - height // 2, 8, 8, "wheat", 5, 2)
 
     def dunes(self, ramp: str, seed: int, where: Mask, tone: int = 4) -> None:
-        """Sand or snow: broad drifts, and ripples that come and go."""
-        y, _ = _grid()
-        drift, bend = _noise(seed, 60, 110), _noise(seed + 1, 34, 46)
-        self.put(ramp, tone + (drift > 165) - (drift < 90), where)
-        ripple = (y + bend // 4 + _noise(seed + 2, 9, 15) // 50) % 17
-        fresh = where & (_noise(seed + 3, 24, 60) > 96)
-        self.put("", -1, fresh & (ripple < 5))
-        self.put("", 1, fresh & (ripple >= 5) & (ripple < 8))
-        for x, y, key in _scatter(seed + 4, 23, where):
-            self.dome(x, y, 3 + key % 3, 4 + key % 5, "", -1, 0)
+        """Sand or snow: broad drifts, and short ripples with a lit crest and a shaded foot."""
+        drift = _noise(seed, 50, 90) + _noise(seed + 1, 12, 26) // 4
+        self.put(ramp, tone + (drift > 200) - (drift < 120), where)
+        for x, y, key in _scatter(seed + 4, 17, where, 9):
+            half = 8 + key % 4 * 4
+            v, u = np.ogrid[-6:9, -half : half + 1]
+            crest = v - (key % 3 - 1) * (u * u * 5 // (half * half) - 2) - u * (key >> 4 & 1) // 8
+            thick = 1 + (half - abs(u)) * 2 // half
+            self.put("", -1, (crest >= 0) & (crest < thick + 1), x - half, y - 6)
+            self.put("", 1, (crest < 0) & (crest > -thick), x - half, y - 6)
 
     def mushroom(self, x: int, y: int, size: int, ramp: str) -> None:
         """A toadstool with pale spots."""
@@ -433,13 +433,78 @@ class _Canvas:
 
     def torch(self, x: int, y: int) -> None:
         """A torch on a wall, and its glow."""
-        for size in (170, 110):
-            self.dome(x, y - 30, size * 3 // 4, size, "", 1, 0)
+        for size in range(190, 90, -20):
+            self.dome(x, y - 20, size * 3 // 4, size, "", int(size == 190 or size == 130), 0)
         self.board(x - 5, y - 24, 34, 10, "bark", 4)
         self.board(x - 9, y - 26, 7, 18, "wheat", 3)
-        for height, width, tone in ((40, 22, 4), (28, 15, 5), (16, 8, 7)):
-            self.dome(x, y - 26 - height // 3, height * 2 // 3, width, "lava", tone, 0)
-            self.crystal(x, y - 26 - height // 3, height, width, 2, "lava", tone)
+        for number, (height, width) in enumerate(((46, 22), (34, 16), (20, 10))):
+            v, u = np.mgrid[:height, -width : width + 1]
+            half = width * v * (height * 5 // 4 - v) * 2 // (height * height)
+            self.put("lava", 4 + number + (u < 0), abs(u + (v - height) // 6 * (v // 9 % 2)) <= half, x - width, y - 26 - height)
+
+    def bale(self, x: int, y: int, size: int) -> None:
+        """A round bale of straw, its flat end to the front."""
+        self.shadow(x + size // 3, y - 6, size * 3 // 2)
+        v, u = np.mgrid[:size, : size * 2]
+        straw = _hash(size, v // 3, (u + v * 5) // 14) % 3
+        self.put("wheat", 5 - v * 4 // size + straw - 1, (u > size // 2) & (v > (u - size) ** 2 // (size * 9)) & (u < size * 7 // 4 + v % 3), x - size // 2, y - size)
+        for ring, radius in enumerate(range(size, 4, -8)):
+            self.dome(x, y - size // 2, radius, radius, "wheat", 4 + ring % 2, 1)
+
+    def scarecrow(self, x: int, y: int) -> None:
+        """A scarecrow on a pole."""
+        self.shadow(x, y, 50)
+        self.board(x - 5, y - 120, 120, 10, "bark", 4)
+        self.board(x - 50, y - 94, 9, 100, "bark", 4)
+        for left, top, height, width in ((-40, -100, 26, 80), (-22, -98, 56, 44)):
+            self.board(x + left, y + top, height, width, "roof", 4, width)
+        for at in (-44, -30, 26, 38):
+            self.tuft_down(x + at, y - 80, 22, "wheat", 5, "")
+        for at in range(-20, 24, 8):
+            self.tuft_down(x + at, y - 46, 16, "roof", 4, "")
+        self.dome(x, y - 116, 34, 32, "wheat", 5, 1)
+        self.dome(x, y - 128, 14, 60, "bark", 5, 1)
+        self.dome(x, y - 138, 26, 30, "bark", 5, 2)
+        for at in (-6, 6):
+            self.dome(x + at, y - 116, 4, 4, "bark", 1, 0)
+
+    def stall(self, x: int, y: int, width: int, ramp: str, seed: int) -> None:
+        """A market stall: goods on a counter of planks, below a striped awning."""
+        left = x - width // 2
+        self.shadow(x, y - 10, width)
+        self.put("bark", 1, np.ones((66, width - 16), bool), left + 8, y - 108)
+        for k in range(4):
+            self.board(left, y - 48 + 12 * k, 12, width, "bark", 4 - (k == 3), k + seed)
+        self.board(left - 4, y - 78, 32, width + 8, "bark", 6, seed)
+        for k in range(width // 17 * 2 - 1):
+            goods = ("roof", "wheat", "leaf")[k // 6 * 2 % 3]
+            self.dome(left + 14 + k * 17 // 2, y - 66 + k % 2 * 9, 15, 15, goods, 4, 2)
+        for at in (left, left + width - 10):
+            self.board(at, y - 130, 130, 10, "bark", 5, at)
+        v, u = np.mgrid[:70, : width + 24]
+        stripe = u % 24
+        low = 54 + np.minimum(stripe, 23 - stripe).clip(0, 7)
+        awning = (v < low) & (v > (12 - u).clip(0) + (u - width - 12).clip(0))
+        self.put("", -2, awning, left - 10, y - 150)
+        for cloth, parity in ((ramp, 0), ("snow", 1)):
+            tones = 5 + (v < 10) - (v > 44) - (stripe > 19) - (v > low - 4)
+            self.put(cloth, tones, awning & (u // 24 % 2 == parity), left - 12, y - 160)
+
+    def fountain(self, x: int, y: int, width: int) -> None:
+        """A round fountain."""
+        self.shadow(x, y, width)
+        for up in range(0, 24, 2):
+            self.dome(x, y - width // 4 - up, width // 2, width, "stone", 3 - (up < 5), 2)
+        self.dome(x, y - width // 4 - 26, width // 2, width, "stone", 6, 1)
+        self.dome(x, y - width // 4 - 24, width * 5 // 13, width * 5 // 6, "stone", 2, -1)
+        for ring in range(4):
+            self.dome(x, y - width // 4 - 20, width * (9 - 2 * ring) // 26, width * (9 - 2 * ring) // 12, "water", 4 + ring % 2, 1)
+        self.column(x, y - width // 4 - 8, 56, width // 7, "stone")
+        self.dome(x, y - width // 4 - 68, width // 7, width // 3, "stone", 4, 2)
+        self.dome(x, y - width // 4 - 72, width // 9, width * 3 // 10, "water", 6, 1)
+        for lean in (-5, 5, -2, 2):
+            for k in range(12):
+                self.dome(x + lean * k, y - width // 4 - 84 - k * 6 + k * k * (4 + abs(lean)) // 8, 8, 6, "water", 7 - k % 2, 1)
 
     def cliff(self, top: Ints, height: int, ramp: str, seed: int, cell: tuple[int, int] = (44, 26)) -> Mask:
         """A face of rock below the line `top`, a row for every column, with a lit lip and a shadow at its foot. Returns where it is."""
@@ -491,11 +556,12 @@ def _everywhere() -> Mask:
 
 
 def _meadow() -> _Canvas:
-    c = _Canvas("grass leaf bark stone pink wheat snow")
+    c = _Canvas("grass leaf bark stone pink wheat snow earth")
     c.lawn("grass", 1, _everywhere())
+    c.cliff(100 + _noise(10, 90, 70)[:1] // 14, 44, "earth", 10, (24, 26))
     patch = _noise(2, 60, 80)
-    c.flowers("pink", 3, 22, patch > 165)
-    c.flowers("wheat", 4, 22, patch < 84)
+    c.flowers("pink", 3, 18, patch > 172)
+    c.flowers("wheat", 4, 18, patch < 76)
     c.flowers("snow", 5, 34, abs(patch - 125) < 26)
     c.fence(190, 92, 6)
     c.rock(395, 292, 56, 84, "stone", 6)
@@ -508,8 +574,9 @@ def _meadow() -> _Canvas:
 def _forest() -> _Canvas:
     c = _Canvas("moss pine leaf bark earth rust snow")
     c.lawn("moss", 11, _everywhere())
-    c.path(_from_line([(170, 400), (210, 280), (300, 215), (290, 120), (340, -40)], _noise(12, 30, 30)) - 38, "earth", 13, "moss")
-    for x, y, key in _scatter(14, 44, _noise(15, 60, 60) > 150):
+    away = _from_line([(170, 400), (210, 280), (300, 215), (290, 120), (340, -40)], _noise(12, 30, 30)) - 38
+    c.path(away, "earth", 13, "moss")
+    for x, y, key in _scatter(14, 40, away > 12):
         c.tuft(x, y, 22, "leaf", 3, key, 14)
     c.tree(225, 44, 180, "leaf", 16, 3)
     c.pine(30, 90, 190, "pine", 14)
@@ -560,7 +627,8 @@ def _dungeon() -> _Canvas:
     c.put("", -2, (y >= 28) & (y < 38) & (x >= 0))
     c.put("", -2, (y >= 124) & (y < 138 + x * 0))
     rug = (abs(x - 228) < 54) & (y > 124)
-    c.put("roof", 4 - ((x + y) // 6 + (x - y) // 6) % 2 - (y < 138), rug)
+    diamond = abs((x - 228) % 54 - 27) + abs(y % 54 - 27)
+    c.put("roof", 4 + (diamond < 27) - (abs(diamond - 18) < 4) * 2 - (y < 138) - (_noise(50, 4, 5) > 180), rug)
     c.put("wheat", 4 + (x + y) // 9 % 2 - (y < 138), rug & (abs(x - 228) > 40) & (abs(x - 228) < 48))
     for px in (70, 386):
         c.column(px, 150, 150, 52, "stone")
@@ -576,8 +644,7 @@ def _desert() -> _Canvas:
     c = _Canvas("sand rust leaf stone wheat snow")
     y, x = _grid()
     c.dunes("sand", 51, _everywhere())
-    edge = 30 + (_noise(52, 90, 60)[0] - 128) // 5 + np.where(x[0] > 250, 0, (250 - x[0]) // 3 - 70)
-    top = edge[None] + 0 * y[:1]
+    top = 20 + abs(x - 250) // 6 + (_noise(52, 90, 50)[:1] - 128) // 6
     c.stones(y < top, "rust", 5, 26, 40, 53, 3, 40)
     c.cliff(top, 96, "rust", 54, (60, 34))
     for px, py, key in _scatter(55, 58, y > 170):
@@ -597,7 +664,10 @@ def _snowfield() -> _Canvas:
     away = _from_line([(300, 300), (380, 316), (440, 290)], _noise(62, 30, 40)) - 46
     c.put("snow", 3, away < 8)
     c.put("snow", 7, (away >= 8) & (away < 12))
-    c.water(-away, 63, foam=False)
+    c.put("water", 5 + ((x + y * 2 + _noise(63, 9, 40) // 20) % 90 < 26), away < 0)
+    _, crack, _ = _cells(69, 44, 60)
+    c.put("", 1, (away < 0) & (crack < 2))
+    c.put("water", 3, (away < 0) & (away > -5))
     for k in range(9):
         c.dome(186 + k * 9 + k % 2 * 16, 350 - 26 * k, 12, 10, "snow", 2, -1)
         c.dome(187 + k * 9 + k % 2 * 16, 353 - 26 * k, 6, 8, "snow", 3, 0)
@@ -616,6 +686,7 @@ def _village() -> _Canvas:
     y, x = _grid()
     c.lawn("grass", 71, _everywhere())
     c.path(_from_line([(150, 200), (160, 280), (260, 330), (500, 320)], _noise(72, 30, 30)) - 34, "earth", 73, "grass")
+    c.flowers("wheat", 81, 24, _noise(82, 50, 50) > 165)
     wall = (x >= 28) & (x < 268) & (y >= 60) & (y < 204)
     c.put("", -1, (x >= 40) & (x < 284) & (y >= 196) & (y < 222))
     c.put("lime", 5 - (_noise(74, 6, 11) < 70) - (_noise(75, 30, 30) < 90), wall)
@@ -633,7 +704,6 @@ def _village() -> _Canvas:
     c.barrel(300, 210, 70, 79)
     c.tree(394, 190, 190, "leaf", 80)
     c.fence(-20, 318, 3)
-    c.flowers("wheat", 81, 24, _noise(82, 50, 50) > 175)
     return c
 
 
@@ -655,7 +725,7 @@ def _autumn() -> _Canvas:
 def _cave() -> _Canvas:
     c = _Canvas("gloom crystal pink basalt water")
     y, x = _grid()
-    c.stones(_everywhere(), "gloom", 3, 30, 42, 101, 5, 30)
+    c.stones(_everywhere(), "gloom", 4, 36, 52, 101, 2, 60)
     top = 36 + (_noise(102, 90, 50)[:1] - 128) // 6
     c.stones(y < top, "gloom", 2, 20, 28, 103, 4, 30)
     c.cliff(top, 92, "gloom", 104, (56, 30))
@@ -669,7 +739,7 @@ def _cave() -> _Canvas:
             c.crystal(px + lean * size // 22, py + abs(lean) * size // 120, size * tall // 10, size // 4, lean, ramp)
     for px, py, size in ((280, 150, 70), (120, 330, 80), (300, 356, 50)):
         c.shadow(px, py, size // 2)
-        c.crystal(px, py, size, size // 3, 0, "gloom", 3)
+        c.crystal(px, py, size, size // 2, 0, "gloom", 3, 4)
     return c
 
 
@@ -682,12 +752,23 @@ def _wheat() -> _Canvas:
     for px, py, key in _scatter(114, 11, (away > 24) & ((y < 220) | (y > 300))):
         c.tuft(px, py + 18, 34, "wheat", 4, key, 4)
     c.fence(-10, 190, 9)
+    c.scarecrow(330, 120)
+    c.bale(96, 276, 62)
+    c.bale(180, 292, 54)
     return c
 
 
 def _market() -> _Canvas:
     c = _Canvas("lime stone bark roof water wheat leaf snow rust")
-    c.stones(_everywhere(), "stone", 5, 27, 33, 121, 5, 40)
+    y, x = _grid()
+    c.stones(_everywhere(), "lime", 4, 27, 33, 121, 4, 44)
+    c.stall(96, 160, 150, "roof", 122)
+    c.stall(300, 150, 170, "water", 123)
+    c.fountain(330, 336, 170)
+    c.barrel(196, 160, 66, 124, "rust")
+    c.crate(430, 200, 56, 125)
+    c.crate(50, 330, 62, 126)
+    c.barrel(108, 344, 66, 127, "leaf")
     return c
 
 
@@ -695,10 +776,24 @@ def _volcano() -> _Canvas:
     c = _Canvas("basalt lava bark stone")
     y, x = _grid()
     c.stones(_everywhere(), "basalt", 4, 34, 48, 131, 4, 26)
-    away = _from_line([(330, 90), (320, 170), (200, 240), (160, 400)], _noise(132, 24, 30)) - 34
-    c.put("basalt", 1, away < 14)
-    c.put("lava", 2, away < 7)
-    c.put("lava", 4 + (_noise(133, 14, 22) > 120) + (_noise(134, 9, 14) > 170), away < 0)
+    away = _from_line([(330, 60), (320, 170), (200, 240), (160, 400)], _noise(132, 24, 30)) - 34
+    _, crack, _ = _cells(131, 34, 48)
+    c.put("lava", 3, (crack < 3) & (away < 46))
+    top = 26 + (_noise(135, 90, 50)[:1] - 128) // 6
+    c.stones(y < top, "basalt", 3, 24, 30, 136, 3, 30)
+    c.cliff(top, 84, "basalt", 137, (50, 30))
+    c.put("basalt", 1, away < 12)
+    c.put("lava", 2, away < 6)
+    flow = _noise(133, 14, 22) + _noise(134, 9, 14) // 2
+    c.put("lava", 4 + (flow > 150) + (flow > 220), away < 0)
+    fall = (abs(x - 330 + _noise(138, 30, 30) // 40) < 30) & (y < top + 96)
+    c.put("lava", 4 + _hash(139, x // 5, (y + _hash(x // 5) % 40) // 34) % 3, fall & (y < top + 84))
+    c.put("lava", 6, fall & (y > top + 78))
+    for px, py, size in ((250, 228, 34), (300, 190, 26), (190, 300, 40)):
+        c.rock(px, py, size * 2 // 3, size, "basalt", px, 3)
+    c.rock(60, 190, 70, 96, "basalt", 140)
+    c.rock(400, 300, 56, 80, "basalt", 141)
+    c.crystal(128, 180, 60, 44, 3, "basalt", 3, 3)
     return c
 
 
