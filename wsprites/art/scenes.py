@@ -43,7 +43,7 @@ RAMPS = {
     "crystal": "102c4e 164b72 1e7097 2d98b8 50bdcf 87dade bff0ea f0fdf8",
 }
 
-_LEAVES = "....55.... ..445543.. .4455.4543 3445434443 .333323432 ..2321.221 ...1...11."
+_LEAVES = "....55..... ..445544... .445544554. 44554444544 34443334443 .3332.23333 ..22...222."
 _SHELL = "..566.. .56765. 5465465 .46454. ..343.. ...2..."
 _SKULL = "...5666554.... ..566776655... .56677766655.. .56666666554.. .52256622554.. .51145511445.. ..455225444... ...4555444.... ....4345......"
 _LEAF = "...55.. ..5654. .56544. 456443. .4433.. 3......"
@@ -99,10 +99,17 @@ def _cells(seed: int, height: int, width: int) -> tuple[Ints, Ints, Ints]:
     return key, (second - first) // 4, light
 
 
-def _scatter(seed: int, step: int, where: Mask, period: int = 1000) -> Iterator[tuple[int, int, int]]:
-    """(x, y, hash) of points about `step` apart where a mask is true, from top to bottom. After `period` columns they come again."""
+def _scatter(seed: int, step: int, where: Mask, again: bool = False) -> Iterator[tuple[int, int, int]]:
+    """(x, y, hash) of points about `step` apart where a mask is true, from top to bottom.
+
+    With `again` they come again after 154 pixels, and in bands of 66 rows that are shifted against one another, if `step` is 11 or 22: PNG
+    stores as a reference what it has seen within 71 rows.
+    """
     rows, columns = np.mgrid[: where.shape[0] // step + 1, : where.shape[1] // step + 1]
-    h = _hash(seed, rows, columns % period)
+    h = _hash(seed, rows, columns)
+    if again:
+        band, row = np.divmod(rows, 66 // step)
+        h = _hash(seed, row, (columns + band * 44 // step) % (154 // step))
     xs, ys = columns * step + (h & 255) * step // 256, rows * step + (h >> 8 & 255) * step // 256
     for y, x, key in sorted(zip(ys.flat, xs.flat, (h >> 16).flat, strict=True)):
         if y < where.shape[0] and x < where.shape[1] and where[y, x]:
@@ -211,23 +218,25 @@ class _Canvas:
             h = _hash(key % 8, blade)
             tall = height - int(h % 4) * height // 8 - abs(blade - 2) * height // 8
             lean = (blade - 2) * spread * height // 20 + int(h >> 8) % 3 - 1
-            middle = (blade - 2) * 2 + lean * up * up // (height * height)
+            middle = (blade - 2) * 3 * (up + 4) // (height + 4) + lean * up * up // (height * height)
             mask = (abs(2 * (u - middle) + 1) <= 3 - 2 * up // tall) & (up <= tall)
             self.put(ramp, tone - 1 + 3 * up // tall - (blade > 2), mask, x - height, y - height)
 
     def lawn(self, ramp: str, seed: int, where: Mask, tone: int = 4) -> None:
         """Grass in drifts of two tones, with tufts all over."""
-        drift = (_noise(seed, 50, 70) * 2 + _noise(seed + 1, 13, 19)) // 3
-        self.put(ramp, tone - (drift < 112) + (drift > 172), where)
-        for x, y, key in _scatter(seed + 2, 17, where, 9):
-            here = int(self.index[y, x]) & 7
-            self.tuft(x, y + 4, 11 + key % 3 * 3, ramp, min(max(here, tone - 1), tone), key)
+        drift = _noise(seed, 50, 70) * 2 + _noise(seed + 1, 18, 28)
+        self.put(ramp, tone - (drift < 280), where)
+        for x, y, key in _scatter(seed + 3, 11, where, True):
+            self.drawing(x, y, ("5..5 455. .45.", "3.33 .33.", "33.3 .334 3.3.", "55.. .454")[key % 4], ramp, tone, key >> 2 & 1)
+        for x, y, key in _scatter(seed + 2, 22, where, True):
+            self.tuft(x, y + 4, 11 + key % 3 * 3, ramp, tone - (key >> 8) % 2, key)
 
-    def flowers(self, ramp: str, seed: int, step: int, where: Mask, tone: int = 4) -> None:
-        """Blossoms on short stalks where the ground allows."""
-        for x, y, key in _scatter(seed, step, where):
-            self.tuft(x, y + 10, 11, self.ramps[0], 2, key)
-            self.drawing(x, y, _FLOWER, ramp, tone, key & 1)
+    def flowers(self, ramp: str, seed: int, where: Mask, share: int = 4) -> None:
+        """Blossoms on short stalks; `share` eighths of the ground are left to them."""
+        for x, y, key in _scatter(seed, 11, where, True):
+            if key % 16 < share:
+                self.tuft(x, y + 10, 11, self.ramps[0], 2, key)
+                self.drawing(x, y, _FLOWER, ramp, 4, key >> 8 & 1)
 
     def crown(self, x: int, y: int, height: int, width: int, ramp: str, seed: int, tone: int = 4) -> None:
         """A mass of leaves around (x, y): clusters on lobes, the lower ones in front."""
@@ -237,9 +246,9 @@ class _Canvas:
             ry, rx = height * size // 32, width * size // 32
             cx, cy = x + dx * width // 32 + h % 7 - 3, y + dy * height // 28 + (h >> 8) % 7 - 3
             self.dome(cx + 1, cy + 5, 2 * ry + 8, 2 * rx + 8, ramp, tone - 3, 1)
-            for px, py, key in _scatter(h, 9, _oval(2 * ry, 2 * rx)[2]):
-                lit = (6 * rx * ry - (px - rx) * ry * 5 - (py - ry) * rx * 7) // (4 * rx * ry) - (dx + dy > 6) + (dx + dy < -4)
-                self.drawing(cx + px - rx, cy + py - ry, _LEAVES, ramp, tone - 1 + min(max(lit, -1), 2), key & 1)
+            for px, py, _ in _scatter(h, 10, _oval(2 * ry + 8, 2 * rx + 4)[2]):
+                lit = (6 * rx * ry - (px - rx - 2) * ry * 5 - (py - ry - 4) * rx * 7) // (4 * rx * ry) - (dx + dy > 6) + (dx + dy < -4)
+                self.drawing(cx + px - rx, cy + py - ry, _LEAVES, ramp, tone - 1 + min(max(lit, -1), 2))
 
     def trunk(self, x: int, y: int, height: int, width: int, ramp: str = "bark") -> None:
         """A trunk that spreads into roots at its foot."""
@@ -385,8 +394,10 @@ class _Canvas:
         """Sand or snow: broad drifts, and short ripples with a lit crest and a shaded foot."""
         drift = _noise(seed, 50, 90) + _noise(seed + 1, 12, 26) // 4
         self.put(ramp, tone + (drift > 200) - (drift < 120), where)
-        for x, y, key in _scatter(seed + 4, 17, where, 9):
-            half = 8 + key % 4 * 4
+        for x, y, key in _scatter(seed + 4, 11, where, True):
+            if key >> 8 & 1:
+                continue
+            half = 6 + key % 4 * 4
             v, u = np.ogrid[-6:9, -half : half + 1]
             crest = v - (key % 3 - 1) * (u * u * 5 // (half * half) - 2) - u * (key >> 4 & 1) // 8
             thick = 1 + (half - abs(u)) * 2 // half
@@ -522,15 +533,15 @@ class _Canvas:
     def path(self, away: Ints, ramp: str, seed: int, verge: str) -> None:
         """Trodden ground where `away` is negative: pebbles, a dark upper rim, and grass that hangs over its edge."""
         inside = away < 0
-        drift = _noise(seed, 21, 45) + _noise(seed + 1, 7, 11) // 2
+        drift = _noise(seed, 21, 45) + _noise(seed + 1, 11, 17) // 2
         self.put(ramp, 4 + (drift > 210) - (drift < 130), inside)
         self.put(ramp, 3, inside & (away > -5))
         self.put(ramp, 2, inside & np.roll(~inside, 4, 0))
-        for x, y, key in _scatter(seed + 2, 19, away < -9):
+        for x, y, key in _scatter(seed + 2, 22, away < -9, True):
             width = 5 + key % 8
             self.dome(x + 1, y + 2, width * 2 // 3, width, ramp, 2, 0)
             self.dome(x, y, width * 2 // 3, width, ramp, 5 + key % 2, 1)
-        for x, y, key in _scatter(seed + 3, 9, abs(away - 1) < 4):
+        for x, y, key in _scatter(seed + 3, 11, abs(away - 1) < 5, True):
             self.tuft(x, y + 4, 9 + key % 6, verge, 3, key, 7)
 
     def water(self, depth: Ints, seed: int, ramp: str = "water", foam: bool = True) -> None:
@@ -558,11 +569,11 @@ def _everywhere() -> Mask:
 def _meadow() -> _Canvas:
     c = _Canvas("grass leaf bark stone pink wheat snow earth")
     c.lawn("grass", 1, _everywhere())
-    c.cliff(100 + _noise(10, 90, 70)[:1] // 14, 44, "earth", 10, (24, 26))
     patch = _noise(2, 60, 80)
-    c.flowers("pink", 3, 18, patch > 172)
-    c.flowers("wheat", 4, 18, patch < 76)
-    c.flowers("snow", 5, 34, abs(patch - 125) < 26)
+    c.flowers("pink", 3, patch > 172, 7)
+    c.flowers("wheat", 4, patch < 76, 7)
+    c.flowers("snow", 5, abs(patch - 125) < 26, 2)
+    c.cliff(100 + _noise(10, 90, 70)[:1] // 14, 44, "earth", 10, (24, 26))
     c.fence(190, 92, 6)
     c.rock(395, 292, 56, 84, "stone", 6)
     c.rock(345, 300, 30, 44, "stone", 7)
@@ -576,7 +587,7 @@ def _forest() -> _Canvas:
     c.lawn("moss", 11, _everywhere())
     away = _from_line([(170, 400), (210, 280), (300, 215), (290, 120), (340, -40)], _noise(12, 30, 30)) - 38
     c.path(away, "earth", 13, "moss")
-    for x, y, key in _scatter(14, 40, away > 12):
+    for x, y, key in _scatter(14, 52, away > 12):
         c.tuft(x, y, 22, "leaf", 3, key, 14)
     c.tree(225, 44, 180, "leaf", 16, 3)
     c.pine(30, 90, 190, "pine", 14)
@@ -686,7 +697,7 @@ def _village() -> _Canvas:
     y, x = _grid()
     c.lawn("grass", 71, _everywhere())
     c.path(_from_line([(150, 200), (160, 280), (260, 330), (500, 320)], _noise(72, 30, 30)) - 34, "earth", 73, "grass")
-    c.flowers("wheat", 81, 24, _noise(82, 50, 50) > 165)
+    c.flowers("wheat", 81, _noise(82, 50, 50) > 165)
     wall = (x >= 28) & (x < 268) & (y >= 60) & (y < 204)
     c.put("", -1, (x >= 40) & (x < 284) & (y >= 196) & (y < 222))
     c.put("lime", 5 - (_noise(74, 6, 11) < 70) - (_noise(75, 30, 30) < 90), wall)
@@ -700,7 +711,7 @@ def _village() -> _Canvas:
     c.door(150, 204, 106, 56)
     c.window(46, 108, 44, 42)
     c.window(214, 108, 44, 34)
-    c.flowers("pink", 78, 13, (y > 202) & (y < 226) & (((x > 34) & (x < 110)) | ((x > 196) & (x < 262))))
+    c.flowers("pink", 78, (y > 202) & (y < 226) & (((x > 34) & (x < 110)) | ((x > 196) & (x < 262))), 14)
     c.barrel(300, 210, 70, 79)
     c.tree(394, 190, 190, "leaf", 80)
     c.fence(-20, 318, 3)
@@ -711,8 +722,9 @@ def _autumn() -> _Canvas:
     c = _Canvas("dry gold rust bark earth leaf")
     c.lawn("dry", 91, _everywhere())
     c.path(_from_line([(-40, 300), (120, 290), (260, 240), (320, 140), (300, -40)], _noise(92, 30, 30)) - 34, "earth", 93, "dry")
-    for x, y, key in _scatter(94, 19, _noise(95, 50, 50) > 96):
-        c.drawing(x, y, _LEAF, ("gold", "rust")[key % 3 % 2], 4 + key % 2, key >> 2 & 1)
+    for x, y, key in _scatter(94, 11, _noise(95, 50, 50) > 96, True):
+        if key % 5 < 2:
+            c.drawing(x, y, _LEAF, ("gold", "rust")[key % 3 % 2], 4 + key % 2, key >> 2 & 1)
     c.tree(180, 60, 190, "rust", 96)
     c.tree(400, 110, 200, "gold", 97)
     c.tree(80, 214, 190, "gold", 98)
@@ -749,7 +761,7 @@ def _wheat() -> _Canvas:
     c.lawn("dry", 111, _everywhere())
     away = _from_line([(-30, 250), (180, 230), (300, 260), (500, 240)], _noise(112, 30, 30)) - 40
     c.path(away, "earth", 113, "dry")
-    for px, py, key in _scatter(114, 11, (away > 24) & ((y < 220) | (y > 300))):
+    for px, py, key in _scatter(114, 11, (away > 24) & ((y < 220) | (y > 300)), True):
         c.tuft(px, py + 18, 34, "wheat", 4, key, 4)
     c.fence(-10, 190, 9)
     c.scarecrow(330, 120)
