@@ -45,7 +45,6 @@ RAMPS = {
 
 _LEAVES = "....55..... ..445544... .445544554. 44554444544 34443334443 .3332.23333 ..22...222."
 _SHELL = "..566.. .56765. 5465465 .46454. ..343.. ...2..."
-_SKULL = "...5666554.... ..566776655... .56677766655.. .56666666554.. .52256622554.. .51145511445.. ..455225444... ...4555444.... ....4345......"
 _LEAF = "...55.. ..5654. .56544. 456443. .4433.. 3......"
 _FLOWER = "...77... ..7667.. .7665667 .7655667 ..76667. ...67... ........"
 
@@ -256,7 +255,7 @@ class _Canvas:
         up = height - v
         half = width // 2 + width * 40 // (up * 8 + 40) // 2 + (_hash(5, u // 7) % 3) * (up < 8)
         strip = (u + up // 9) // 4
-        grain = _hash(x, strip, (up + _hash(strip) % 31) // 31) % 3 - 1
+        grain = _hash(strip, (up + _hash(strip) % 31) // 31) % 3 - 1
         self.put(ramp, 3 - 3 * u // (half + 1) // 2 + grain - (abs(u) >= half - 1), abs(u) <= half, x - 2 * width, y - height)
 
     def tree(self, x: int, y: int, height: int, ramp: str, seed: int, tone: int = 4) -> None:
@@ -273,7 +272,7 @@ class _Canvas:
         for tier in range(5):
             foot, half = y - height // 11 - tier * height * 17 // 100, height * (27 - 4 * tier) // 100
             tooth = abs((u + _hash(seed, tier) % 12) % 12 - 6)
-            side = 3 + half * v * (height // 4 + v) * 16 // (height * height * 2)
+            side = np.minimum(3 + half * v * (height // 4 + v) * 8 // (height * height), half)
             low = height // 4 - tooth * 5 // 3 - u * u * height // (half * half * 9)
             mask = (abs(u) < side) & (v < low)
             needles = _hash(seed, u * 14 // (v + 12), tier) % 3 - 1
@@ -444,8 +443,9 @@ class _Canvas:
 
     def torch(self, x: int, y: int) -> None:
         """A torch on a wall, and its glow."""
-        for size in range(190, 90, -20):
-            self.dome(x, y - 20, size * 3 // 4, size, "", int(size == 190 or size == 130), 0)
+        for size in (200, 160, 120, 90):
+            dy, dx, glow = _oval(size * 3 // 4, size)
+            self.put("", 1, glow & ((dx + dy) % 2 < 1), x - size // 2, y - 20 - size * 3 // 8)
         self.board(x - 5, y - 24, 34, 10, "bark", 4)
         self.board(x - 9, y - 26, 7, 18, "wheat", 3)
         for number, (height, width) in enumerate(((46, 22), (34, 16), (20, 10))):
@@ -487,9 +487,9 @@ class _Canvas:
         for k in range(4):
             self.board(left, y - 48 + 12 * k, 12, width, "bark", 4 - (k == 3), k + seed)
         self.board(left - 4, y - 78, 32, width + 8, "bark", 6, seed)
-        for k in range(width // 17 * 2 - 1):
-            goods = ("roof", "wheat", "leaf")[k // 6 * 2 % 3]
-            self.dome(left + 14 + k * 17 // 2, y - 66 + k % 2 * 9, 15, 15, goods, 4, 2)
+        for k in range(width // 17 * 2 - 2):
+            goods = ("roof", "wheat", "leaf")[k // 6 % 3]
+            self.dome(left + 14 + k // 2 * 17 + k % 2 * 5, y - 70 + k % 2 * 13, 15, 15, goods, 4, 2)
         for at in (left, left + width - 10):
             self.board(at, y - 130, 130, 10, "bark", 5, at)
         v, u = np.mgrid[:70, : width + 24]
@@ -590,11 +590,11 @@ def _forest() -> _Canvas:
     for x, y, key in _scatter(14, 52, away > 12):
         c.tuft(x, y, 22, "leaf", 3, key, 14)
     c.tree(225, 44, 180, "leaf", 16, 3)
-    c.pine(30, 90, 190, "pine", 14)
-    c.pine(130, 74, 210, "pine", 15)
-    c.pine(432, 104, 200, "pine", 17)
+    c.pine(130, 70, 200, "pine", 14)
+    c.pine(30, 96, 200, "pine", 14)
+    c.pine(432, 110, 200, "pine", 14)
     c.tree(62, 240, 180, "leaf", 20, 3)
-    c.pine(414, 290, 200, "pine", 21)
+    c.pine(414, 290, 200, "pine", 14)
     c.mushroom(128, 262, 22, "rust")
     c.mushroom(112, 268, 15, "rust")
     c.pine(16, 375, 130, "pine", 22)
@@ -612,17 +612,17 @@ def _shore() -> _Canvas:
     c.water(depth, 34)
     for px, py, key in _scatter(35, 50, (depth < -8) & (x > 120)):
         c.drawing(px, py, _SHELL, ("snow", "rust")[key % 2], 5, key >> 1 & 1)
+    c.put("", -2, (abs(x - 376) < 44) & (depth > 0))
     for k in range(15):
-        c.board(322, 60 + 21 * k, 21, 78, "bark", 4 + k % 2, k)
-        if k % 5 == 1:
-            for px in (312, 390):
-                c.board(px, 40 + 21 * k, 66, 16, "bark", 3, k)
-                c.board(px, 36 + 21 * k, 8, 16, "bark", 6)
+        c.board(322, 60 + 21 * k, 21, 84, "bark", 4 + k % 2, k)
+        for px in (312, 402)[: 2 * (k % 5 == 2)]:
+            c.board(px, 30 + 21 * k, 52, 14, "bark", 4, k)
+            c.board(px, 26 + 21 * k, 8, 14, "bark", 6)
     for px, py, size in ((60, 330, 74), (118, 346, 46), (216, 268, 40)):
         c.dome(px, py - size // 8, size // 2, size * 5 // 4, "water", 7, 0)
         c.rock(px, py, size * 3 // 4, size, "stone", px)
     c.crate(282, 96, 52, 3)
-    c.palm(66, 176, 160, "leaf")
+    c.palm(60, 168, 150, "leaf")
     return c
 
 
@@ -659,11 +659,10 @@ def _desert() -> _Canvas:
     c.stones(y < top, "rust", 5, 26, 40, 53, 3, 40)
     c.cliff(top, 96, "rust", 54, (60, 34))
     for px, py, key in _scatter(55, 58, y > 170):
-        c.tuft(px, py, 16 + key % 8, "wheat", 3, key, 12)
+        c.tuft(px, py, 16 + key % 8, "leaf", 4, key, 14)
     c.rock(300, 190, 40, 60, "rust", 56)
     c.cactus(84, 206, 150, "leaf")
     c.cactus(398, 330, 110, "leaf")
-    c.drawing(236, 300, _SKULL, "snow", 4)
     c.rock(40, 345, 46, 70, "rust", 58)
     return c
 
@@ -723,7 +722,7 @@ def _autumn() -> _Canvas:
     c.lawn("dry", 91, _everywhere())
     c.path(_from_line([(-40, 300), (120, 290), (260, 240), (320, 140), (300, -40)], _noise(92, 30, 30)) - 34, "earth", 93, "dry")
     for x, y, key in _scatter(94, 11, _noise(95, 50, 50) > 96, True):
-        if key % 5 < 2:
+        if key % 4 < 1:
             c.drawing(x, y, _LEAF, ("gold", "rust")[key % 3 % 2], 4 + key % 2, key >> 2 & 1)
     c.tree(180, 60, 190, "rust", 96)
     c.tree(400, 110, 200, "gold", 97)
@@ -764,7 +763,7 @@ def _wheat() -> _Canvas:
     for px, py, key in _scatter(114, 11, (away > 24) & ((y < 220) | (y > 300)), True):
         c.tuft(px, py + 18, 34, "wheat", 4, key, 4)
     c.fence(-10, 190, 9)
-    c.scarecrow(330, 120)
+    c.scarecrow(330, 168)
     c.bale(96, 276, 62)
     c.bale(180, 292, 54)
     return c
@@ -787,24 +786,24 @@ def _market() -> _Canvas:
 def _volcano() -> _Canvas:
     c = _Canvas("basalt lava bark stone")
     y, x = _grid()
-    c.stones(_everywhere(), "basalt", 4, 34, 48, 131, 4, 26)
+    c.stones(_everywhere(), "basalt", 4, 46, 62, 131, 3, 30)
     away = _from_line([(330, 60), (320, 170), (200, 240), (160, 400)], _noise(132, 24, 30)) - 34
-    _, crack, _ = _cells(131, 34, 48)
+    _, crack, _ = _cells(131, 46, 62)
     c.put("lava", 3, (crack < 3) & (away < 46))
     top = 26 + (_noise(135, 90, 50)[:1] - 128) // 6
     c.stones(y < top, "basalt", 3, 24, 30, 136, 3, 30)
     c.cliff(top, 84, "basalt", 137, (50, 30))
-    c.put("basalt", 1, away < 12)
-    c.put("lava", 2, away < 6)
+    c.put("basalt", 1, (away < 12) & (y > top + 74))
+    c.put("lava", 2, (away < 6) & (y > top + 78))
     flow = _noise(133, 14, 22) + _noise(134, 9, 14) // 2
-    c.put("lava", 4 + (flow > 150) + (flow > 220), away < 0)
+    c.put("lava", 4 + (flow > 150) + (flow > 220), (away < 0) & (y > top + 80))
     fall = (abs(x - 330 + _noise(138, 30, 30) // 40) < 30) & (y < top + 96)
     c.put("lava", 4 + _hash(139, x // 5, (y + _hash(x // 5) % 40) // 34) % 3, fall & (y < top + 84))
     c.put("lava", 6, fall & (y > top + 78))
     for px, py, size in ((250, 228, 34), (300, 190, 26), (190, 300, 40)):
         c.rock(px, py, size * 2 // 3, size, "basalt", px, 3)
-    c.rock(60, 190, 70, 96, "basalt", 140)
-    c.rock(400, 300, 56, 80, "basalt", 141)
+    c.rock(60, 190, 70, 96, "stone", 140, 3)
+    c.rock(400, 300, 56, 80, "stone", 141, 3)
     c.crystal(128, 180, 60, 44, 3, "basalt", 3, 3)
     return c
 
