@@ -185,8 +185,8 @@ class _Canvas:
         """A plank with its corner at (x, y): light upper left edges, dark lower right ones, grain along its length."""
         v, u = np.mgrid[:height, :width]
         along, across = (v, u) if height > width else (u, v)
-        grain = _hash(seed, x, y, across // 3, (along + across * 7) // 22) % 4 == 0
-        tones = tone - grain + ((u < 2) | (v < 2)) - 2 * ((u >= width - 3) | (v >= height - 3))
+        grain = _hash(seed, x, y, across // 3, (along + across * 7) // 22) % 6
+        tones = tone - (grain < 2) + (grain == 5) + ((u < 2) | (v < 2)) - 2 * ((u >= width - 3) | (v >= height - 3))
         self.put(ramp, tones, np.ones((height, width), bool), x, y)
 
     def tiles(self, where: Mask, ramp: str, tone: Ints | int, height: int, width: int, seed: int, shift: int = 0) -> None:
@@ -204,8 +204,8 @@ class _Canvas:
     def stones(self, where: Mask, ramp: str, tone: Ints | int, height: int, width: int, seed: int, joint: int = 6, relief: int = 24) -> None:
         """Stones without order, domed: a smaller `relief` is a stronger one."""
         key, edge, light = _cells(seed, height, width)
-        tones = tone + (light + relief // 2) // relief + key % 3 - 1
-        self.put(ramp, np.where(edge < joint, tone - 2, np.clip(tones, tone - 1, tone + 2)), where)
+        tones = np.clip(tone + (light + relief // 2) // relief + key % 3 - 1, tone - 1, tone + 2) - (_noise(seed + 2, 7, 9) > 200)
+        self.put(ramp, np.where(edge < joint, tone - 2, tones), where)
 
     # Things that grow.
 
@@ -224,7 +224,7 @@ class _Canvas:
     def lawn(self, ramp: str, seed: int, where: Mask, tone: int = 4) -> None:
         """Grass in drifts of two tones, with tufts all over."""
         drift = _noise(seed, 50, 70) * 2 + _noise(seed + 1, 18, 28)
-        self.put(ramp, tone - (drift < 280), where)
+        self.put(ramp, tone - (drift < 262), where)
         for x, y, key in _scatter(seed + 3, 11, where, True):
             self.drawing(x, y, ("5..5 455. .45.", "3.33 .33.", "33.3 .334 3.3.", "55.. .454")[key % 4], ramp, tone, key >> 2 & 1)
         for x, y, key in _scatter(seed + 2, 22, where, True):
@@ -245,7 +245,7 @@ class _Canvas:
             ry, rx = height * size // 32, width * size // 32
             cx, cy = x + dx * width // 32 + h % 7 - 3, y + dy * height // 28 + (h >> 8) % 7 - 3
             self.dome(cx + 1, cy + 5, 2 * ry + 8, 2 * rx + 8, ramp, tone - 3, 1)
-            for px, py, _ in _scatter(h, 10, _oval(2 * ry + 8, 2 * rx + 4)[2]):
+            for px, py, _ in _scatter(h, 11, _oval(2 * ry + 8, 2 * rx + 4)[2]):
                 lit = (6 * rx * ry - (px - rx - 2) * ry * 5 - (py - ry - 4) * rx * 7) // (4 * rx * ry) - (dx + dy > 6) + (dx + dy < -4)
                 self.drawing(cx + px - rx, cy + py - ry, _LEAVES, ramp, tone - 1 + min(max(lit, -1), 2))
 
@@ -272,7 +272,7 @@ class _Canvas:
         for tier in range(5):
             foot, half = y - height // 11 - tier * height * 17 // 100, height * (27 - 4 * tier) // 100
             tooth = abs((u + _hash(seed, tier) % 12) % 12 - 6)
-            side = np.minimum(3 + half * v * (height // 4 + v) * 8 // (height * height), half)
+            side = np.minimum(3 + half * v * (height // 4 + v) * 8 // (height * height), half - 5)
             low = height // 4 - tooth * 5 // 3 - u * u * height // (half * half * 9)
             mask = (abs(u) < side) & (v < low)
             needles = _hash(seed, u * 14 // (v + 12), tier) % 3 - 1
@@ -317,8 +317,8 @@ class _Canvas:
         for number, (ax, ay, light) in enumerate(planes):
             z = 56 + _hash(seed, number) % 16 - (ax * px + ay * py) // 3
             tops, tones = np.minimum(tops, z), np.where(z < tops, light, tones)
-        worn = (_hash(seed, v // 4, u // 5) % 6 == 0).astype(np.int64)
-        self.put(ramp, tone + tones - worn - (tops < 4), tops > 0, x - width // 2, y - height)
+        pits = _noise(seed, 7, 9)[: height + 1, : width + 1] > 196
+        self.put(ramp, tone + tones - pits - (tops < 4), tops > 0, x - width // 2, y - height)
 
     def crystal(self, x: int, y: int, height: int, width: int, lean: int, ramp: str, tone: int = 4, blunt: int = 1) -> None:
         """A six-sided crystal that leans, of which three faces are seen; with a greater `blunt` its tip is longer."""
@@ -483,7 +483,8 @@ class _Canvas:
         """A market stall: goods on a counter of planks, below a striped awning."""
         left = x - width // 2
         self.shadow(x, y - 10, width)
-        self.put("bark", 1, np.ones((66, width - 16), bool), left + 8, y - 108)
+        for k in range(left, left + width - 20, 20):
+            self.board(k, y - 108, 66, 20, "bark", 2, k)
         for k in range(4):
             self.board(left, y - 48 + 12 * k, 12, width, "bark", 4 - (k == 3), k + seed)
         self.board(left - 4, y - 78, 32, width + 8, "bark", 6, seed)
@@ -587,7 +588,7 @@ def _forest() -> _Canvas:
     c.lawn("moss", 11, _everywhere())
     away = _from_line([(170, 400), (210, 280), (300, 215), (290, 120), (340, -40)], _noise(12, 30, 30)) - 38
     c.path(away, "earth", 13, "moss")
-    for x, y, key in _scatter(14, 52, away > 12):
+    for x, y, key in _scatter(14, 64, away > 12):
         c.tuft(x, y, 22, "leaf", 3, key, 14)
     c.tree(225, 44, 180, "leaf", 16, 3)
     c.pine(130, 70, 200, "pine", 14)
@@ -612,7 +613,7 @@ def _shore() -> _Canvas:
     c.water(depth, 34)
     for px, py, key in _scatter(35, 50, (depth < -8) & (x > 120)):
         c.drawing(px, py, _SHELL, ("snow", "rust")[key % 2], 5, key >> 1 & 1)
-    c.put("", -2, (abs(x - 376) < 44) & (depth > 0))
+    c.put("", -1, (abs(x - 376) < 44) & (depth > 0))
     for k in range(15):
         c.board(322, 60 + 21 * k, 21, 84, "bark", 4 + k % 2, k)
         for px in (312, 402)[: 2 * (k % 5 == 2)]:
@@ -658,8 +659,8 @@ def _desert() -> _Canvas:
     top = 20 + abs(x - 250) // 6 + (_noise(52, 90, 50)[:1] - 128) // 6
     c.stones(y < top, "rust", 5, 26, 40, 53, 3, 40)
     c.cliff(top, 96, "rust", 54, (60, 34))
-    for px, py, key in _scatter(55, 58, y > 170):
-        c.tuft(px, py, 16 + key % 8, "leaf", 4, key, 14)
+    for px, py, key in _scatter(55, 62, y > top + 130):
+        c.tuft(px, py, 16 + key % 3 * 4, "leaf", 4, key, 12)
     c.rock(300, 190, 40, 60, "rust", 56)
     c.cactus(84, 206, 150, "leaf")
     c.cactus(398, 330, 110, "leaf")
@@ -699,7 +700,7 @@ def _village() -> _Canvas:
     c.flowers("wheat", 81, _noise(82, 50, 50) > 165)
     wall = (x >= 28) & (x < 268) & (y >= 60) & (y < 204)
     c.put("", -1, (x >= 40) & (x < 284) & (y >= 196) & (y < 222))
-    c.put("lime", 5 - (_noise(74, 6, 11) < 70) - (_noise(75, 30, 30) < 90), wall)
+    c.put("lime", 5 - (_noise(74, 6, 11) < 90) + (_noise(75, 8, 13) > 170), wall)
     c.tiles(wall & (y > 178), "stone", 4, 26, 38, 76, 19)
     for left in (28, 96, 190, 254):
         c.board(left, 60, 118 if left in (96, 190) else 144, 14, "bark", 4, left)
@@ -762,8 +763,8 @@ def _wheat() -> _Canvas:
     c.path(away, "earth", 113, "dry")
     for px, py, key in _scatter(114, 11, (away > 24) & ((y < 220) | (y > 300)), True):
         c.tuft(px, py + 18, 34, "wheat", 4, key, 4)
-    c.fence(-10, 190, 9)
     c.scarecrow(330, 168)
+    c.fence(-10, 190, 9)
     c.bale(96, 276, 62)
     c.bale(180, 292, 54)
     return c
@@ -784,7 +785,7 @@ def _market() -> _Canvas:
 
 
 def _volcano() -> _Canvas:
-    c = _Canvas("basalt lava bark stone")
+    c = _Canvas("basalt lava")
     y, x = _grid()
     c.stones(_everywhere(), "basalt", 4, 46, 62, 131, 3, 30)
     away = _from_line([(330, 60), (320, 170), (200, 240), (160, 400)], _noise(132, 24, 30)) - 34
@@ -802,9 +803,8 @@ def _volcano() -> _Canvas:
     c.put("lava", 6, fall & (y > top + 78))
     for px, py, size in ((250, 228, 34), (300, 190, 26), (190, 300, 40)):
         c.rock(px, py, size * 2 // 3, size, "basalt", px, 3)
-    c.rock(60, 190, 70, 96, "stone", 140, 3)
-    c.rock(400, 300, 56, 80, "stone", 141, 3)
-    c.crystal(128, 180, 60, 44, 3, "basalt", 3, 3)
+    c.rock(60, 190, 70, 96, "basalt", 140, 5)
+    c.rock(400, 300, 56, 80, "basalt", 141, 5)
     return c
 
 
