@@ -6,6 +6,7 @@ every machine paints the same pixels. Points are (x, y), sizes (height, width).
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,8 @@ def noise(seed: int, height: int, width: int) -> Ints:
     corner = chance(seed, np.arange(HEIGHT // height + 2)[:, None], np.arange(WIDTH // width + 2)) & 255
     upper = corner[j, i] * (width**3 - u) + corner[j, i + 1] * u
     lower = corner[j + 1, i] * (width**3 - u) + corner[j + 1, i + 1] * u
-    return (upper * (height**3 - v) + lower * v) // (height * width) ** 3
+    field: Ints = (upper * (height**3 - v) + lower * v) // (height * width) ** 3
+    return field
 
 
 def cells(seed: int, height: int, width: int) -> tuple[Ints, Ints, Ints]:
@@ -119,11 +121,12 @@ def from_line(seed: int, *points: tuple[int, int]) -> Ints:
     """Distance in pixels of every pixel from a line through points, made a little uneven."""
     y, x = grid()
     nearest = np.full((HEIGHT, WIDTH), 1 << 30)
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         length = (x1 - x0) ** 2 + (y1 - y0) ** 2
         t = np.clip((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0), 0, length)
         nearest = np.minimum(nearest, (x - x0 - t * (x1 - x0) // length) ** 2 + (y - y0 - t * (y1 - y0) // length) ** 2)
-    return np.sqrt(nearest).astype(np.int64) + (noise(seed, 30, 30) - 128) // 10  # a square root is exact on every machine
+    distance: Ints = np.sqrt(nearest).astype(np.int64)  # of whole numbers it is the same on every machine
+    return distance + (noise(seed, 30, 30) - 128) // 10
 
 
 class Canvas:

@@ -86,11 +86,11 @@ def cliff(c: Canvas, ramp: str, seed: int, top: Ints, height: int, stone: tuple[
 # Things that grow.
 
 
-def crown(c: Canvas, x: int, y: int, height: int, width: int, ramp: str, seed: int, tone: int = 4) -> None:
+def crown(c: Canvas, x: int, y: int, height: int, width: int, ramp: str, tone: int = 4) -> None:
     """A mass of leaves around (x, y): clusters on lobes, the lower ones in front."""
     lobes = ((0, -5, 8), (-7, -3, 7), (7, -2, 7), (-9, 3, 6), (9, 4, 6), (-1, 1, 8), (-5, 7, 6), (4, 7, 6))
     for number, (dx, dy, size) in enumerate(lobes):
-        h = int(chance(seed, number))
+        h = int(chance(x, number))
         ry, rx = height * size // 32, width * size // 32
         cx, cy = x + dx * width // 32 + h % 7 - 3, y + dy * height // 28 + (h >> 8) % 7 - 3
         c.dome(cx + 1, cy + 5, 2 * ry + 8, 2 * rx + 8, ramp, tone - 3, 1)
@@ -109,25 +109,25 @@ def trunk(c: Canvas, x: int, y: int, height: int, width: int) -> None:
     c.put("bark", 3 - 3 * u // (half + 1) // 2 + grain - (abs(u) >= half - 1), abs(u) <= half, x - 2 * width, y - height)
 
 
-def tree(c: Canvas, x: int, y: int, height: int, ramp: str, seed: int, tone: int = 4) -> None:
+def tree(c: Canvas, x: int, y: int, height: int, ramp: str, tone: int = 4) -> None:
     """A broad-leaved tree."""
     c.shadow(x, y, height * 4 // 5)
     trunk(c, x, y, height // 2, height // 8)
-    crown(c, x, y - height * 5 // 8, height * 3 // 4, height * 7 // 8, ramp, seed, tone)
+    crown(c, x, y - height * 5 // 8, height * 3 // 4, height * 7 // 8, ramp, tone)
 
 
-def pine(c: Canvas, x: int, y: int, height: int, seed: int, snow: str = "") -> None:
+def pine(c: Canvas, x: int, y: int, height: int, snow: str = "") -> None:
     """A fir of drooping tiers, the upper ones in front; snow lies on their upper left."""
     c.shadow(x, y, height // 2)
     trunk(c, x, y, height // 4, height // 12)
     v, u = np.mgrid[: height // 4, -height // 3 : height // 3 + 1]
     for tier in range(5):
         left, top, half = x - height // 3, y - height * (34 + tier * 17) // 100, height * (27 - 4 * tier) // 100
-        tooth = abs((u + chance(seed, tier) % 12) % 12 - 6)
+        tooth = abs((u + chance(65, tier) % 12) % 12 - 6)
         side = np.minimum(3 + half * v * (height // 4 + v) * 8 // (height * height), half - 5)
         low = height // 4 - tooth * 5 // 3 - u * u * height // (half * half * 9)
         mask = (abs(u) < side) & (v < low)
-        needles = chance(seed, u * 14 // (v + 12), tier) % 3 - 1
+        needles = chance(65, u * 14 // (v + 12), tier) % 3 - 1
         c.put("pine", 3 - (u * 3 + half) // (half + 1) + needles - (v > low - 5) * 2 - (v < height // 10), mask, left, top)
         if snow:
             lies = mask & (v < low - 10 - tooth + u // 6) & (needles < 1)
@@ -180,16 +180,16 @@ def pumpkin(c: Canvas, x: int, y: int, size: int) -> None:
 # Things of stone.
 
 
-def rock(c: Canvas, x: int, y: int, height: int, width: int, ramp: str, seed: int, tone: int = 4) -> None:
+def rock(c: Canvas, x: int, y: int, height: int, width: int, ramp: str, tone: int = 4) -> None:
     """A boulder: the solid inside some planes, each with its own light."""
     c.shadow(x, y - height // 6, width)
     v, u = np.mgrid[: height + 1, : width + 1]
     v, u = v * 128 // height - 64, u * 128 // width - 64
     top, light = np.full(v.shape, 30), np.full(v.shape, 1)
     for ax, ay, lit in ((3, 0, -1), (2, 2, -2), (0, 2, -1), (-2, 2, 0), (-3, 0, 1), (-2, -2, 2), (0, -3, 2), (2, -2, 0)):
-        plane = 56 + chance(seed, ax, ay) % 16 - (ax * u + ay * v) // 3
+        plane = 56 + chance(x, ax, ay) % 16 - (ax * u + ay * v) // 3
         top, light = np.minimum(top, plane), np.where(plane < top, lit, light)
-    pits = noise(seed, 7, 9)[: height + 1, : width + 1] > 196
+    pits = noise(x, 7, 9)[: height + 1, : width + 1] > 196
     c.put(ramp, tone + light - pits - (top < 4), top > 0, x - width // 2, y - height)
 
 
@@ -233,8 +233,7 @@ def fence(c: Canvas, x: int, y: int, posts: int, snow: str = "") -> None:
             c.dome(left + 40, y + 4, 8, 56, "", -1)
             for rail in (44, 24):
                 c.board(left, y - rail, 10, 60)
-                if snow:
-                    c.board(left, y - rail - 3, 5, 60, snow, 6)
+                c.board(left, y - rail - 3, 5, 60, snow or "bark", 6)
         c.board(left, y - 58, 60, 14, tone=5)
         c.board(left, y - 61, 8, 14, snow or "bark", 6)
 
@@ -294,15 +293,14 @@ def scarecrow(c: Canvas, x: int, y: int) -> None:
     c.shadow(x, y, 50)
     c.board(x - 5, y - 120, 120, 10)
     c.board(x - 50, y - 94, 9, 100)
-    c.board(x - 40, y - 100, 26, 80, "roof")
-    c.board(x - 22, y - 98, 56, 44, "roof")
+    for half, height in ((40, 26), (22, 58)):
+        c.board(x - half, y - 100, height, 2 * half, "roof")
     for dx in (-44, -30, 26, 38):
         c.fringe(x + dx, y - 80, 22, "wheat", 5)
     for dx in range(-20, 24, 8):
         c.fringe(x + dx, y - 46, 16, "roof", 4)
-    c.dome(x, y - 116, 34, 32, "wheat", 5, 1)
-    c.dome(x, y - 128, 14, 60, "bark", 5, 1)
-    c.dome(x, y - 138, 26, 30, "bark", 5, 2)
+    for up, height, width, ramp in ((116, 34, 32, "wheat"), (128, 14, 60, "bark"), (138, 26, 30, "bark")):
+        c.dome(x, y - up, height, width, ramp, 5, 2)
     for dx in (-6, 6):
         c.dome(x + dx, y - 116, 4, 4, "bark", 1)
 

@@ -17,10 +17,10 @@ def _meadow(c: Canvas) -> None:
         s.flowers(c, ramp, "grass", seed, where, share)
     s.cliff(c, "earth", 10, 100 + noise(10, 90, 70)[:1] // 14, 44, (24, 26))
     s.fence(c, 190, 92, 6)
-    s.rock(c, 395, 292, 56, 84, "stone", 6)
-    s.rock(c, 345, 300, 30, 44, "stone", 7)
-    s.tree(c, 86, 212, 190, "leaf", 8)
-    s.crown(c, 215, 352, 60, 96, "leaf", 9)
+    s.rock(c, 395, 292, 56, 84, "stone")
+    s.rock(c, 345, 300, 30, 44, "stone")
+    s.tree(c, 86, 212, 190, "leaf")
+    s.crown(c, 215, 352, 60, 96, "leaf")
 
 
 def _forest(c: Canvas) -> None:
@@ -29,12 +29,12 @@ def _forest(c: Canvas) -> None:
     s.path(c, "moss", 13, away)
     for x, y, key in scatter(14, 64, away > 12):
         c.tuft(x, y, 22, "leaf", 3, key, 14)
-    s.tree(c, 225, 44, 180, "leaf", 16, 3)
+    s.tree(c, 225, 44, 180, "leaf", 3)
     for x, y in ((130, 70), (30, 96), (432, 110)):
-        s.pine(c, x, y, 200, 14)
-    s.tree(c, 62, 240, 180, "leaf", 20, 3)
-    s.pine(c, 414, 290, 200, 14)
-    s.pine(c, 16, 375, 130, 22)
+        s.pine(c, x, y, 200)
+    s.tree(c, 62, 240, 180, "leaf", 3)
+    s.pine(c, 414, 290, 200)
+    s.pine(c, 16, 375, 130)
     for x, y, size in ((128, 262, 22), (112, 268, 15), (350, 340, 20)):
         s.mushroom(c, x, y, size)
 
@@ -56,7 +56,7 @@ def _shore(c: Canvas) -> None:
             c.board(left, 26 + 21 * k, 8, 14, tone=6)
     for left, foot, size in ((60, 330, 74), (118, 346, 46), (216, 268, 40)):
         c.dome(left, foot - size // 8, size // 2, size * 5 // 4, "water", 7)
-        s.rock(c, left, foot, size * 3 // 4, size, "stone", left)
+        s.rock(c, left, foot, size * 3 // 4, size, "stone")
     s.crate(c, 282, 96, 52)
     s.palm(c, 60, 168, 150)
 
@@ -91,10 +91,10 @@ def _desert(c: Canvas) -> None:
     s.cliff(c, "rust", 54, top, 96, (60, 34))
     for left, foot, key in scatter(55, 62, y > top + 130):
         c.tuft(left, foot, 16 + key % 3 * 4, "leaf", 4, key, 12)
-    s.rock(c, 300, 190, 40, 60, "rust", 56)
+    s.rock(c, 300, 190, 40, 60, "rust")
     s.cactus(c, 84, 206, 150)
     s.cactus(c, 398, 330, 110)
-    s.rock(c, 40, 345, 46, 70, "rust", 58)
+    s.rock(c, 40, 345, 46, 70, "rust")
 
 
 def _snow(c: Canvas) -> None:
@@ -113,8 +113,8 @@ def _snow(c: Canvas) -> None:
         c.dome(left + 1, foot + 3, 6, 8, "snow", 3)
     s.fence(c, 250, 96, 4, "snow")
     for left, foot, height in ((180, 56, 190), (60, 150, 210), (130, 236, 170), (430, 210, 170)):
-        s.pine(c, left, foot, height, 65, "snow")
-    s.rock(c, 50, 330, 50, 76, "stone", 67)
+        s.pine(c, left, foot, height, "snow")
+    s.rock(c, 50, 330, 50, 76, "stone")
     c.dome(46, 290, 20, 60, "snow", 6, 1)
 
 
@@ -127,7 +127,7 @@ def _village(c: Canvas) -> None:
     s.house(c, 28, 204, 240)
     s.flowers(c, "pink", "grass", 78, (abs(y - 214) < 12) & (abs(abs(x - 148) - 78) < 38), 14)
     s.barrel(c, 300, 210, 70)
-    s.tree(c, 394, 190, 190, "leaf", 80)
+    s.tree(c, 394, 190, 190, "leaf")
     s.fence(c, -20, 318, 3)
 
 
@@ -137,13 +137,8 @@ def _autumn(c: Canvas) -> None:
     for x, y, key in scatter(94, 11, noise(95, 50, 50) > 96, again=True):
         if key % 4 < 1:
             c.drawing(x, y, "...55.. ..5654. .56544. 456443. .4433..", ("gold", "rust")[key % 3 % 2], 4 + key // 4 % 2)
-    for x, y, height, ramp, seed in (
-        (180, 60, 190, "rust", 96),
-        (400, 110, 200, "gold", 97),
-        (80, 214, 190, "gold", 98),
-        (390, 320, 170, "rust", 99),
-    ):
-        s.tree(c, x, y, height, ramp, seed)
+    for x, y, height, ramp in ((180, 60, 190, "rust"), (400, 110, 200, "gold"), (80, 214, 190, "gold"), (390, 320, 170, "rust")):
+        s.tree(c, x, y, height, ramp)
     for x, y, size in ((196, 334, 46), (240, 346, 36), (160, 350, 30)):
         s.pumpkin(c, x, y, size)
 
@@ -207,9 +202,9 @@ def _volcano(c: Canvas) -> None:
     c.put("lava", 4 + chance(139, x // 5, (y + chance(x // 5) % 40) // 34) % 3, fall & (y < top + 84))
     c.put("lava", 6, fall & (y > top + 78) & (y < top + 96))
     for left, foot, size in ((250, 228, 34), (300, 190, 26), (190, 300, 40)):
-        s.rock(c, left, foot, size * 2 // 3, size, "basalt", left, 3)
-    s.rock(c, 60, 190, 70, 96, "basalt", 140, 5)
-    s.rock(c, 400, 300, 56, 80, "basalt", 141, 5)
+        s.rock(c, left, foot, size * 2 // 3, size, "basalt", 3)
+    s.rock(c, 60, 190, 70, 96, "basalt", 5)
+    s.rock(c, 400, 300, 56, 80, "basalt", 5)
 
 
 _PAINTERS = (_meadow, _forest, _shore, _dungeon, _desert, _snow, _village, _autumn, _cave, _wheat, _market, _volcano)
@@ -227,9 +222,9 @@ def paint(name: str) -> NDArray[np.uint8]:
 
 def png(image: NDArray[np.uint8]) -> bytes:
     """A picture of at most 256 colours, (H, W, 3), as a PNG file with a palette."""
-    colours, index = np.unique(image.reshape(-1, 3), axis=0, return_inverse=True)
+    colours, index = np.unique(image.astype(np.int64) @ (65536, 256, 1), return_inverse=True)
     picture = Image.fromarray(index.reshape(image.shape[:2]).astype(np.uint8))
-    picture.putpalette(colours.tobytes())
+    picture.putpalette(b"".join(int(colour).to_bytes(3, "big") for colour in colours))
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)
     return file.getvalue()
