@@ -124,7 +124,7 @@ def pine(c: Canvas, x: int, y: int, height: int, snow: str = "") -> None:
     for tier in range(5):
         left, top, half = x - height // 3, y - height * (34 + tier * 17) // 100, height * (27 - 4 * tier) // 100
         tooth = abs((u + chance(65, tier) % 12) % 12 - 6)
-        side = np.minimum(3 + half * v * (height // 4 + v) * 8 // (height * height), half - 5)
+        side = np.minimum(3 + half * v * (height // 4 + v) * 8 // (height * height), half - 8)
         low = height // 4 - tooth * 5 // 3 - u * u * height // (half * half * 9)
         mask = (abs(u) < side) & (v < low)
         needles = chance(65, u * 14 // (v + 12), tier) % 3 - 1
