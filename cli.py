@@ -29,8 +29,10 @@ def wsprites(context: click.Context) -> None:
 @click.option("--out", type=_PATH, required=True, help="The HDF5 file to write.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything that is drawn at random.")
 @click.option("--world", default="paper", show_default=True, help="paper, released, factorial, or a TOML file that overrides one of them.")
-@click.option("--sheets", required=True, help="A folder of LPC sheets, with a sub-folder for each layer; or 'lpc', the fetched ones.")
-@click.option("--backgrounds", default="photos", show_default=True, help="'photos', those inside scikit-image, or a folder of images.")
+@click.option("--sheets", default="own", show_default=True, help="'own', 'lpc' (after 'wsprites assets fetch'), or a folder of LPC sheets.")
+@click.option(
+    "--backgrounds", default="painted", show_default=True, help="'painted', 'photos' (inside scikit-image), or a folder of images."
+)
 @click.option("--workers", type=click.IntRange(1, 1024), default=None, help="Threads.  [default: one for each core]")
 @click.option("--compression", type=click.Choice(["zstd", "gzip", "lz4", "none"]), default="zstd", show_default=True)
 @click.option("--no-frames", is_flag=True, help="Labels only: frames and masks are rendered when the file is read.")

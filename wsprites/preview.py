@@ -53,8 +53,8 @@ def _picture(
 ) -> NDArray[np.uint8]:
     """One annotated frame, (h, w, 3) uint8."""
     scale = max(round(_WIDTH / spec.width), 1)
-    large = _enlarge(frame_hwc, scale)
-    solid = _enlarge(mask_hw.astype(np.uint8), scale)
+    large = enlarge(frame_hwc, scale)
+    solid = enlarge(mask_hw.astype(np.uint8), scale)
     large[cv2.dilate(solid, np.ones((3, 3), np.uint8)) > solid] = _SPRITE
     height, width = large.shape[:2]
     _arrow(large, (script.position[t] + _CHEST) * scale, script.shift[t] / spec.sprite.step * _ARROW, _SPRITE)
@@ -63,7 +63,7 @@ def _picture(
     bar, line = 17 * 2 + 8, 17
     canvas = Image.new("RGB", (width, 22 + height + bar), _PAPER)
     canvas.paste(Image.fromarray(large), (0, 22))
-    draw, font = ImageDraw.Draw(canvas), _font()
+    draw, font = ImageDraw.Draw(canvas), font()
     draw.text((8, 4), head, _INK, font)
     count = f"frame {t}"
     draw.text((width - 8 - draw.textlength(count, font), 4), count, _MUTED, font)
@@ -92,7 +92,7 @@ def _indexed(picture: NDArray[np.uint8]) -> Image.Image:
     return indexed
 
 
-def _enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     return np.repeat(np.repeat(image, scale, 0), scale, 1)
 
 
@@ -118,5 +118,5 @@ def _grid(pictures: list[NDArray[np.uint8]], columns: int, gap: int = 8) -> NDAr
 
 
 @lru_cache(maxsize=1)
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(13)

@@ -49,17 +49,20 @@ class Art:
 def sheets_folder(sheets: str | Path) -> Path:
     """The folder that `--sheets` means. Raises UserError for "lpc" where the real sheets were not fetched."""
     if not str(sheets):
-        raise UserError("--sheets is empty; it wants 'lpc' or a folder of LPC sheets")
+        raise UserError("--sheets is empty; it wants 'own', 'lpc' or a folder of LPC sheets")
+    if sheets == "own":
+        return ASSETS / "characters"
     return fetched(ASSETS) if sheets == "lpc" else Path(sheets)
 
 
-def load_art(spec: WorldSpec, sheets: str | Path, backgrounds: str | Path = "photos") -> Art:
+def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Path = "painted") -> Art:
     """The art for a world.
 
     Args:
         spec: says which layers make a character, in which order, and how large a background must be.
-        sheets: a folder of LPC sheets, a sub-folder for each layer, or whole characters directly in it; "lpc": the fetched ones.
-        backgrounds: "photos", the colour photographs of scikit-image, or a folder of images.
+        sheets: "own", the project's own; "lpc", the fetched real ones; or a folder of LPC sheets, a sub-folder for each layer, or whole
+            characters directly in it.
+        backgrounds: "painted", the project's own; "photos", the colour photographs of scikit-image; or a folder of images.
 
     Raises:
         UserError: something is missing, unreadable or of a wrong size; the message names it.
@@ -68,12 +71,15 @@ def load_art(spec: WorldSpec, sheets: str | Path, backgrounds: str | Path = "pho
     paths = sheet_paths(folder, spec.cast.layers)
     characters = Characters.from_folder(folder, spec.cast.layers)
     credits = sheet_credits(folder, [path for layer in paths.values() for path in layer], ASSETS)
-    if backgrounds == "photos":
+    if backgrounds == "painted":
+        images = image_paths(ASSETS / "backgrounds")
+        lines = f"{len(images)} pictures by the wsprites authors (CC0 1.0)"
+    elif backgrounds == "photos":
         credited = photos(ASSETS)
         images, lines = list(credited), "\n".join(credited.values())
     else:
         if not str(backgrounds):
-            raise UserError("--backgrounds is empty; it wants 'photos' or a folder of images")
+            raise UserError("--backgrounds is empty; it wants 'painted', 'photos' or a folder of images")
         images = image_paths(Path(backgrounds))
         lines = f"{len(images)} images of the user's own"
     text = f"Characters\n{credits.attribution}\n\nBackgrounds\n{lines}"

@@ -1,4 +1,4 @@
-"""Backgrounds: photographs that ship inside scikit-image, or any folder of images, scaled once to what the crop's walk needs."""
+"""Backgrounds: painted ones, photographs that ship inside scikit-image, or any folder of images, scaled once to what the crop's walk needs."""
 
 import tomllib
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def photos(assets: Path) -> dict[Path, str]:
 def image_paths(folder: Path) -> list[Path]:
     """The images of a folder, in the order of their names. Raises UserError if there are none."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; --backgrounds wants 'photos' or a folder of images")
+        raise UserError(f"{folder}: no such folder; --backgrounds wants 'painted', 'photos' or a folder of images")
     paths = sorted(files_in(folder, _SUFFIXES))
     if not paths:
         raise UserError(f"{folder}: there is no image in it ({', '.join(_SUFFIXES)})")

@@ -1,5 +1,6 @@
 """Who drew the art, and under which licence: what every file carries and `wsprites credits` prints."""
 
+import csv
 import hashlib
 import tomllib
 from dataclasses import dataclass
@@ -20,20 +21,28 @@ class Credits:
 
 
 def sheet_credits(folder: Path, paths: list[Path], assets: Path) -> Credits:
-    """The credits of sheets: known by their hashes where they are the real ones, else from the text files beside them.
+    """The credits of sheets: known by their hashes where they are the project's own or the real ones, else from the text files beside them.
 
     Those are AUTHORS*, CREDITS* and ATTRIBUTION* for the names, and *LICEN[CS]E* for the licence.
     """
     lpc = tomllib.loads((assets / "lpc.toml").read_text(encoding="utf-8"))
-    known = set(lpc["sha256"].values())
+    hashes = {hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     texts = [(path.name, _text(path)) for path in _beside(folder, _AUTHORS)]
     attribution = "\n\n".join(f"{name}:\n{text}" for name, text in texts)
-    if all(hashlib.sha256(path.read_bytes()).hexdigest() in known for path in paths):
+    if hashes <= {picture["sha256"] for picture in own_pictures(assets)}:
+        return Credits("CC0 1.0", "Drawn for W-Sprites by the wsprites authors; CC0 1.0, no rights reserved")
+    if hashes <= set(lpc["sha256"].values()):
         head = f"{lpc['title']}\nLicence: {lpc['licence']}\nSource: {lpc['source']}\nAuthors: {', '.join(lpc['authors'])}"
         return Credits(lpc["licence"], f"{head}\n\n{attribution}".strip())
     licences = [path.name for path in _beside(folder, ("LICENSE", "LICENCE"))]
     licence = f"see {', '.join(licences)} of the sheets" if licences else "unknown"
     return Credits(licence, attribution or "The sheets came without the names of their authors.")
+
+
+def own_pictures(assets: Path) -> list[dict[str, str]]:
+    """The project's own pictures, each with file, author, licence and sha256: `assets/CREDITS.csv`."""
+    with (assets / "CREDITS.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def _beside(folder: Path, words: tuple[str, ...]) -> list[Path]:

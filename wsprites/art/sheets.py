@@ -13,7 +13,7 @@ from wsprites.spec import CELL
 SHEET_SIZES = ((1344, 832), (2944, 832), (3456, 832))
 """(height, width) in pixels of Universal-LPC sheets; the first 21 rows of the taller ones are those of the first."""
 
-_FIRST_ROW = {"spellcast": 0, "walk": 8, "slash": 12}
+FIRST_ROW = {"spellcast": 0, "walk": 8, "slash": 12}
 _FACING_ROW = {"back": 0, "left": 1, "front": 2, "right": 3}
 _CYCLE_COLUMNS = {
     "walk": (8, 1, 2, 3, 4, 5, 6, 7),  # column 0 is the standing pose
@@ -25,7 +25,7 @@ _CYCLE_COLUMNS = {
 def _place(action: LocalAction, frame: int) -> tuple[int, int]:
     """(row, column) in a sheet of a frame of an action's cycle."""
     animation, facing = action.name.split("_")
-    return _FIRST_ROW[animation] + _FACING_ROW[facing], _CYCLE_COLUMNS[animation][frame]
+    return FIRST_ROW[animation] + _FACING_ROW[facing], _CYCLE_COLUMNS[animation][frame]
 
 
 CELL_PLACES = tuple(dict.fromkeys(_place(action, frame) for action in LocalAction for frame in range(8)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wsprites.art.canvas import Canvas, Ints, Mask, cells, chance, grid, noise, oval, scatter
+from wsprites.art.painter.canvas import Canvas, Ints, Mask, cells, chance, grid, noise, oval, scatter
 
 _LEAVES = "....55..... ..445544... .445544554. 44554444544 34443334443 .3332.23333 ..22...222."
 _FLOWER = "...77... ..7667.. .7665667 .7655667 ..76667. ...67..."
@@ -272,10 +272,42 @@ def torch(c: Canvas, x: int, y: int) -> None:
         c.put("", 1, glow & ((dx + dy) % 2 < 1), x - size // 2, y - 20 - size * 3 // 8)
     c.board(x - 5, y - 24, 34, 10)
     c.board(x - 9, y - 26, 7, 18, "wheat", 3)
+    flame(c, x, y - 26)
+
+
+def flame(c: Canvas, x: int, y: int) -> None:
+    """A fire that stands on (x, y)."""
     for height, width, tone in ((46, 22, 4), (34, 16, 5), (20, 10, 6)):
         v, u = np.mgrid[:height, -width : width + 1]
         half = width * v * (height * 5 // 4 - v) * 2 // (height * height)
-        c.put("lava", tone + (u < 0), abs(u + (v - height) // 6 * (v // 9 % 2)) <= half, x - width, y - 26 - height)
+        c.put("lava", tone + (u < 0), abs(u + (v - height) // 6 * (v // 9 % 2)) <= half, x - width, y - height)
+
+
+def campfire(c: Canvas, x: int, y: int) -> None:
+    """Logs that burn in a ring of stones, and the light around them."""
+    for size in (300, 240, 180, 130):
+        dy, dx, glow = oval(size * 3 // 4, size)
+        c.put("", 1, glow & ((dx + dy) % 2 < 1), x - size // 2, y - size * 3 // 8)
+    for left, foot in ((-34, -8), (-16, -16), (8, -17), (28, -8)):
+        rock(c, x + left, y + foot, 16, 22, "slate", 4)
+    for left in (-24, -6, 10):
+        c.board(x + left, y - 12, 9, 26)
+    flame(c, x, y - 6)
+    flame(c, x - 10, y - 2)
+    for left, foot in ((-38, 6), (-16, 13), (12, 13), (36, 5)):
+        rock(c, x + left, y + foot, 16, 24, "slate", 4)
+
+
+def tent(c: Canvas, x: int, y: int, height: int, cloth: str) -> None:
+    """A ridge tent that opens to the front."""
+    c.shadow(x, y, height * 5 // 4)
+    v, u = np.mgrid[:height, -height * 3 // 4 : height * 3 // 4 + 1]
+    half = v * 5 // 8
+    seam = (abs(u) * 40 // (v + 20)) % 10 == 0
+    weave = chance(71, u // 3, v // 3) % 5 == 0
+    c.put(cloth, 5 - (u > 0) - seam - weave, abs(u) <= half, x - height * 3 // 4, y - height)
+    c.put("bark", 1 - (v // 4 % 3 == 0) + (abs(u) < 3), (abs(u) <= v * 2 // 9) & (v > height // 5), x - height * 3 // 4, y - height)
+    c.put("wheat", 4 - (u > 0), (abs(abs(u) - half) < 3), x - height * 3 // 4, y - height)
 
 
 def bale(c: Canvas, x: int, y: int, size: int) -> None:

@@ -1,13 +1,10 @@
-"""The backgrounds in assets/: a dozen places of a role-playing game, seen from above at a slant as the characters are."""
-
-import io
+"""The backgrounds in assets/: thirteen places of a role-playing game, seen from above at a slant as the characters are."""
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from wsprites.art import scenery as s
-from wsprites.art.canvas import Canvas, cells, chance, from_line, grid, noise, scatter
+from wsprites.art.painter import scenery as s
+from wsprites.art.painter.canvas import Canvas, cells, chance, from_line, grid, noise, scatter
 
 
 def _meadow(c: Canvas) -> None:
@@ -207,7 +204,23 @@ def _volcano(c: Canvas) -> None:
     s.rock(c, 400, 300, 56, 80, "basalt", 5)
 
 
-_PAINTERS = (_meadow, _forest, _shore, _dungeon, _desert, _snow, _village, _autumn, _cave, _wheat, _market, _volcano)
+def _night(c: Canvas) -> None:
+    y, x = grid()
+    s.lawn(c, "pine", 141)
+    s.flowers(c, "snow", "pine", 142, noise(143, 60, 80) > 150, 2)
+    for left, foot, size in ((30, 120, 170), (120, 74, 170), (436, 150, 190)):
+        s.pine(c, left, foot, size)
+    s.tree(c, 250, 96, 170, "pine", 5)
+    s.rock(c, 60, 250, 50, 70, "slate")
+    s.rock(c, 420, 330, 40, 60, "slate")
+    s.tent(c, 330, 232, 116, "gloom")
+    c.put("", -1, x + y >= 0)
+    s.campfire(c, 214, 268)
+    for left, top, _ in scatter(144, 70, (x < 150) | (y > 300) | (y < 90)):
+        c.drawing(left, top, ".7. 787 .7.", "wheat", 5)
+
+
+_PAINTERS = (_meadow, _forest, _shore, _dungeon, _desert, _snow, _village, _autumn, _cave, _wheat, _market, _volcano, _night)
 
 SCENES = tuple(painter.__name__[1:] for painter in _PAINTERS)
 """Names of the pictures."""
@@ -218,13 +231,3 @@ def paint(name: str) -> NDArray[np.uint8]:
     canvas = Canvas()
     _PAINTERS[SCENES.index(name)](canvas)
     return canvas.rgb()
-
-
-def png(image: NDArray[np.uint8]) -> bytes:
-    """A picture of at most 256 colours, (H, W, 3), as a PNG file with a palette."""
-    colours, index = np.unique(image.astype(np.int64) @ (65536, 256, 1), return_inverse=True)
-    picture = Image.fromarray(index.reshape(image.shape[:2]).astype(np.uint8))
-    picture.putpalette(b"".join(int(colour).to_bytes(3, "big") for colour in colours))
-    file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
-    return file.getvalue()
