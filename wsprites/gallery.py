@@ -18,8 +18,8 @@ from wsprites.render import render
 from wsprites.script import Script, scripts
 from wsprites.spec import PRESETS, WorldSpec
 
-_SEED, _FRAMES, _SCALE, _MILLISECONDS = 7, 24, 2, 110
-_COLOURS = 96
+_SEED, _FRAMES, _SCALE, _MILLISECONDS = 7, 20, 2, 110
+_COLOURS = 40
 _GROUND, _PAPER, _INK, _MUTED = (98, 120, 96), (22, 25, 31), (236, 239, 244), (140, 149, 163)
 _MARKS = ("global", (178, 245, 80)), ("local", (255, 150, 170)), ("background", (102, 204, 255))
 
@@ -57,7 +57,7 @@ def _cast(art: Art) -> NDArray[np.uint8]:
     for sheets in _CAST:
         cells = art.characters.atlas(int(np.ravel_multi_index(sheets, art.characters.counts)))
         poses = [cells[CELL_OF[LocalAction[action]][frame]] for action, frame in _POSES]
-        rows.append(np.concatenate([np.where(pose[..., 3:] > 0, pose[..., :3], np.uint8(_GROUND)) for pose in poses], 1))
+        rows.append(np.concatenate([np.where(pose[..., 3:] > 0, pose[..., :3], np.array(_GROUND, np.uint8)) for pose in poses], 1))
     return enlarge(np.concatenate([np.concatenate(rows[first : first + 3]) for first in (0, 3)], 1), 1)
 
 

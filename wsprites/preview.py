@@ -63,18 +63,18 @@ def _picture(
     bar, line = 17 * 2 + 8, 17
     canvas = Image.new("RGB", (width, 22 + height + bar), _PAPER)
     canvas.paste(Image.fromarray(large), (0, 22))
-    draw, font = ImageDraw.Draw(canvas), font()
-    draw.text((8, 4), head, _INK, font)
+    draw, letters = ImageDraw.Draw(canvas), font()
+    draw.text((8, 4), head, _INK, letters)
     count = f"frame {t}"
-    draw.text((width - 8 - draw.textlength(count, font), 4), count, _MUTED, font)
+    draw.text((width - 8 - draw.textlength(count, letters), 4), count, _MUTED, letters)
     cells = [
         ("global", GlobalAction(script.global_action[t]).name, _SPRITE),
         ("local", f"{LocalAction(script.local_action[t]).name}  {script.animation_frame[t]}", _LOCAL),
         ("background crop", GlobalAction(script.background_action[t]).name, _SCENE),
     ]
     for (label, value, colour), x in zip(cells, (8, width * 0.26, width * 0.7), strict=True):
-        draw.text((x, height + 26), label, _MUTED, font)
-        draw.text((x, height + 26 + line), value, colour, font)
+        draw.text((x, height + 26), label, _MUTED, letters)
+        draw.text((x, height + 26 + line), value, colour, letters)
     return np.asarray(canvas)
 
 
@@ -93,6 +93,7 @@ def _indexed(picture: NDArray[np.uint8]) -> Image.Image:
 
 
 def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    """Every pixel as a square of `scale` x `scale`."""
     return np.repeat(np.repeat(image, scale, 0), scale, 1)
 
 
@@ -119,4 +120,5 @@ def _grid(pictures: list[NDArray[np.uint8]], columns: int, gap: int = 8) -> NDAr
 
 @lru_cache(maxsize=1)
 def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """What texts in pictures are set in."""
     return ImageFont.load_default(13)

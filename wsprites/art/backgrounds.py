@@ -1,4 +1,4 @@
-"""Backgrounds: painted ones, photographs that ship inside scikit-image, or any folder of images, scaled once to what the crop's walk needs."""
+"""Backgrounds: painted ones, photographs inside scikit-image, or any folder of images, scaled once to what the crop's walk needs."""
 
 import tomllib
 from dataclasses import dataclass
