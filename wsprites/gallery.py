@@ -18,8 +18,8 @@ from wsprites.render import render
 from wsprites.script import Script, scripts
 from wsprites.spec import PRESETS, WorldSpec
 
-_SEED, _FRAMES, _SCALE, _MILLISECONDS = 7, 20, 2, 110
-_COLOURS = 40
+_SEED, _FRAMES, _SCALE, _MILLISECONDS = 7, 16, 2, 110
+_COLOURS = 112
 _GROUND, _PAPER, _INK, _MUTED = (98, 120, 96), (22, 25, 31), (236, 239, 244), (140, 149, 163)
 _MARKS = ("global", (178, 245, 80)), ("local", (255, 150, 170)), ("background", (102, 204, 255))
 
@@ -30,7 +30,7 @@ def gallery(folder: Path) -> None:
     art = load_art(PRESETS["paper"])
     paper, factorial = (art.world(PRESETS[name]) for name in ("paper", "factorial"))
     Image.fromarray(_cast(art)).quantize(128, dither=Image.Dither.NONE).save(folder / "cast.png", optimize=True)
-    for name, spec, index in (("paper", paper, 9), ("factorial", factorial, 4)):
+    for name, spec, index in (("paper", paper, 36), ("factorial", factorial, 4)):
         _write(folder / f"{name}.gif", (enlarge(frame, _SCALE) for frame in _frames(spec, art, index)))
     _write(folder / "twins.gif", _twins(factorial, art, 12))
     _write(folder / "labels.gif", _labels(paper, art, 21))
@@ -97,7 +97,7 @@ def _write(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> None:
     """A GIF with one palette for all frames, so that what stands still costs nothing."""
     frames = [Image.fromarray(picture) for picture in pictures]
     together = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[::4]]))
-    palette = together.quantize(_COLOURS, dither=Image.Dither.NONE)
+    palette = together.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     images = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     images[0].save(path, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0, optimize=False)
 

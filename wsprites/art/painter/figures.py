@@ -27,7 +27,7 @@ _FACES = {
     "left": (".###", ".DIw", ".IIw", "", "", "", ".sss"),
     "left asleep": ("", "", ".###", "", "", "", ".sss"),
 }
-_FACE_ROW, _FACE_COLUMN = 27, {"front": 25, "left": 24}
+_FACE_ROW, _FACE_COLUMN = 26, {"front": 25, "left": 24}
 _INKS = {"#": (EYES, 0), "D": (EYES, 1), "I": (EYES, 2), "w": (EYES, 3), "s": (SKIN, 1)}
 
 
@@ -62,7 +62,7 @@ def _cell(layer: str, look: Look, animation: str, column: int, side: str) -> Dra
 @cache
 def _joints(animation: str, column: int, side: str) -> Joints:
     pose = POSES[animation][column]
-    if not column:  # every animation begins with the same stance
+    if not column:
         return joints(pose)
     if animation == "slash" and side == "left":  # as in LPC, it strikes with the arm that is not behind the head
         pose = pose.mirrored()

@@ -166,7 +166,7 @@ POSES: dict[str, tuple[Pose, ...]] = {
     ),
     "walk": (Pose(), *(_stride(frame) for frame in range(1, 9))),
     "slash": (
-        Pose(),
+        Pose((2.0, 1.0, -12.0), (2.8, 3.2, -11.2), (4.8, 1.6, 0.0), (4.8, -1.6, 0.0)),
         replace(_WIDE, left_hand=(2.6, 2.0, -11.6), right_hand=(8.0, -6.0, 7.0), rise=0.3, lean=-0.8, twist=-30),
         replace(_WIDE, left_hand=(3.2, 1.0, -11.4), right_hand=(6.0, 3.0, 10.0), rise=-0.2, lean=0.4, twist=-15),
         replace(_WIDE, left_hand=(3.6, -1.0, -11.2), right_hand=(2.0, 10.5, 4.0), rise=-1.2, lean=1.6, twist=5),

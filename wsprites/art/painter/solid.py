@@ -6,6 +6,7 @@ between the feet. A point appears at column 32 + x and row GROUND - z + TILT y.
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from wsprites.spec import CELL
 
 Point = tuple[float, float, float]
 
-GROUND = 60.0
+GROUND = 59.0
 TILT = 0.3
 FINE = 3
 """Samples along each side of a pixel."""
@@ -57,9 +58,8 @@ def view(balls: Sequence[Ball]) -> View:
 
 def _look(seen: View, number: int, ball: Ball) -> None:
     cx, cy, cz = ball.centre
-    quadric = [[sum(a[i] * a[j] / r**2 for a, r in zip(ball.axes, ball.radii, strict=True)) for j in range(3)] for i in range(3)]
-    (xx, xy, xz), (_, yy, yz), (_, _, zz) = quadric
-    reach = max(ball.radii) * (1 + TILT)
+    (xx, xy, xz), (_, yy, yz), (_, _, zz) = _quadric(ball.axes, ball.radii)
+    reach = max(ball.radii) * math.sqrt(1 + TILT * TILT)
     rows = _samples(GROUND - cz + TILT * cy, reach)
     columns = _samples(CELL / 2 + cx, reach)
     if not len(range(CELL * FINE)[rows]) or not len(range(CELL * FINE)[columns]):
@@ -81,6 +81,12 @@ def _look(seen: View, number: int, ball: Ball) -> None:
     seen.depth[part][nearer] = (t + cy)[nearer]
     seen.ball[part][nearer] = number
     seen.light[part][nearer] = light[nearer]
+
+
+@lru_cache
+def _quadric(axes: tuple[Point, Point, Point], radii: Point) -> list[list[float]]:
+    """The matrix A of an ellipsoid, whose points p fulfil p A p = 1."""
+    return [[sum(a[i] * a[j] / r**2 for a, r in zip(axes, radii, strict=True)) for j in range(3)] for i in range(3)]
 
 
 def _samples(middle: float, reach: float) -> slice:

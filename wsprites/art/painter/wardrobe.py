@@ -191,7 +191,7 @@ BODIES = {
         _beard,
         True,
     ),
-    "elf": Look(("40281c a4703c cf9c5c ecc686 fbe8bc", _LINEN, "2c1c14 14503c 3cb484 f8fcf4 ffffff"), body(), _elf, True),
+    "elf": Look(("2c2040 74648c a494bc d0c2e0 f2eafa", _LINEN, "2c1c14 14503c 3cb484 f8fcf4 ffffff"), body(), _elf, True),
     "orc": Look(
         ("122414 2f5a2a 4f8a3a 7ab454 aedb7c", _LINEN, "0c1a0e 7c3c0c e8a020 fcf4c8 ffffff", "4a3c2c a89878 d8cca8 f0e8cc fffbe8"),
         body(),
@@ -205,7 +205,7 @@ BODIES = {
         True,
     ),
     "undead": Look(
-        ("1c2434 56687c 8a9cae b8c6d0 e2eaec", _LINEN, "141a26 b42c20 fc6c48 2c3848 ffffff", "2c3848 6c7e90 a4b4c0 d0dae0 f4f8f8"),
+        ("20241a 5c6448 8c9470 bcc09c e6e8cc", _LINEN, "141a26 b42c20 fc6c48 2c3848 ffffff", "343826 747a58 a8ac84 d4d6b0 f6f6e0"),
         _bones,
         _undead,
         True,
