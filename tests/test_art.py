@@ -191,7 +191,7 @@ def test_folders_that_are_not_layers_are_named(sheets: Path, tmp_path: Path):
 
 
 def test_photos_are_scaled_by_pillow_and_credited(sheets: Path):
-    art = load_art(PAPER, sheets)
+    art = load_art(PAPER, sheets, "photos")
     assert art.backgrounds.images.shape == (7, 121, 153, 3)
     from skimage import data
 
