@@ -3,7 +3,6 @@
 import math
 import os
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from wsprites.art import Art
-from wsprites.encode import Memory, chunks_in_order, encode
+from wsprites.encode import chunks_in_order, encode
 from wsprites.errors import UserError
 from wsprites.file import CODECS, create, layout, write_labels
 from wsprites.script import LABELS, scripts, split_indices
@@ -54,7 +53,7 @@ def estimate(order: Order) -> int:
     """Bytes that the file will have, from compressing a few of its clips."""
     codec, characters = CODECS[order.compression], order.art.characters
     sample = np.unique(np.linspace(0, order.n - 1, 4).astype(np.int64))
-    pixels = sum(len(chunk) for *_, chunk in encode(order, sample, Memory(order), threading.Event())) / len(sample) if order.pixels else 0
+    pixels = sum(len(chunk) for clip in encode(order, sample) for *_, chunk in clip) / len(sample) if order.pixels else 0
     raw_labels = sum(dtype.itemsize * math.prod(shape) for name, (shape, dtype) in layout(order.spec, 1).items() if name in LABELS)
     labels = raw_labels / (1 if order.compression == "none" else 8)  # measured: Zstd 8.2, gzip 8.9
     images = order.art.backgrounds.images
