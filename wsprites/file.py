@@ -281,10 +281,11 @@ class Pixels(Array):
         self._zstd_frames = 0 if dataset is None else _zstd_frames(dataset)
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, tuple) and len(key) == 2 and _is_int(key[0]) and isinstance(key[1], slice):
-            first, stop, step = key[1].indices(self.shape[1])
-            if step == 1 and first < stop and -len(self) <= key[0] < len(self):
-                return self._read(int(key[0]) % len(self), first, stop)
+        window = (key, slice(None)) if _is_int(key) else key
+        if isinstance(window, tuple) and len(window) == 2 and _is_int(window[0]) and isinstance(window[1], slice):
+            first, stop, step = window[1].indices(self.shape[1])
+            if step == 1 and first < stop and -len(self) <= window[0] < len(self):
+                return self._read(int(window[0]) % len(self), first, stop)
         if self._pixels is not None and _is_basic(key):
             return self._pixels[key]
         clip_key, rest = _of_frames(_parts(key), len(self.shape))
@@ -313,7 +314,7 @@ class Pixels(Array):
     def _read_zstd(self, clip: int, first: int, stop: int) -> NDArray[Any] | None:
         """The frames as they are stored, decompressed outside HDF5 and its lock, and of each chunk only what lies before `stop`.
 
-        None for chunks that are not what we write; HDF5 knows what to make of them.
+        None where a chunk is missing or skips the filter; HDF5 knows what to make of it. Of a damaged one it may make anything, though.
         """
         assert self._pixels is not None
         window = np.empty((stop - first, *self.shape[2:]), self.dtype)
@@ -324,12 +325,18 @@ class Pixels(Array):
             begin, end = max(first, at), min(stop, at + self._zstd_frames)
             try:
                 skipped_filters, chunk = self._pixels.id.read_direct_chunk((clip, at) + (0,) * (len(self.shape) - 2))
-                with _of_thread.decompressor.stream_reader(chunk, read_size=len(chunk)) as stream:
-                    stream.seek((begin - at) * frame)
-                    if skipped_filters or stream.readinto(window[begin - first : end - first].view(np.uint8)) != (end - begin) * frame:
-                        return None
-            except (OSError, RuntimeError, ValueError, zstandard.ZstdError):
+            except (MemoryError, OSError, RuntimeError):  # by version, where there is no such chunk
                 return None
+            if skipped_filters:
+                return None
+            with _of_thread.decompressor.stream_reader(chunk, read_size=len(chunk)) as stream:
+                try:
+                    stream.seek((begin - at) * frame)
+                    complete = stream.readinto(window[begin - first : end - first].view(np.uint8)) == (end - begin) * frame
+                except zstandard.ZstdError:
+                    complete = False
+            if not complete:
+                raise OSError(f"{self._pixels.name}: the chunk with frame {begin} of row {clip} is damaged and cannot be read")
         return window
 
 

@@ -19,14 +19,14 @@ from wsprites.art import ASSETS, Art, load_art
 from wsprites.art.characters import Figure
 from wsprites.art.fetch import fetched
 from wsprites.errors import UserError
-from wsprites.file import CODECS, chunk_shape, create, encode_window
+from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, create, encode_window
 from wsprites.generate import Order, generate
 from wsprites.render import Clip, empty, render
 from wsprites.script import scripts, split_indices
 from wsprites.spec import CELL, PRESETS, WorldSpec
 
 Stage = tuple[Callable[[], object], int]
-CLIPS, WINDOW, CHUNK = 64, 12, 30
+CLIPS, WINDOW = 64, 12
 CLIPS_OF_A_CHARACTER = 10  # in the paper's data set
 
 
@@ -81,8 +81,10 @@ def compose(folder: Path) -> Stage:
 def paste(folder: Path) -> Stage:
     spec, art = world()
     script_n = scripts(spec, 0, np.arange(CLIPS) * spec.cast.characters)  # of one character
-    windows = [script_n[number].window(first, first + CHUNK) for number in range(CLIPS) for first in range(0, spec.frames, CHUNK)]
-    figure, out = Figure(art.characters), empty(spec, CHUNK)
+    windows = [
+        script_n[number].window(first, first + CHUNK_FRAMES) for number in range(CLIPS) for first in range(0, spec.frames, CHUNK_FRAMES)
+    ]
+    figure, out = Figure(art.characters), empty(spec, CHUNK_FRAMES)
 
     def run() -> None:
         for window in windows:
@@ -96,7 +98,11 @@ def _encoded(clip: Clip, compression: str) -> list[list[tuple[tuple[int, ...], b
     codec, frames = CODECS[compression], len(clip.frames_thwc)
     shapes = [chunk_shape((1, *pixels.shape), codec.tiles) for pixels in clip]
     return [
-        [chunk for first in range(0, frames, CHUNK) for chunk in encode_window(pixels[first : first + CHUNK], first, shape, codec)]
+        [
+            chunk
+            for first in range(0, frames, CHUNK_FRAMES)
+            for chunk in encode_window(pixels[first : first + CHUNK_FRAMES], first, shape, codec)
+        ]
         for pixels, shape in zip(clip, shapes, strict=True)
     ]
 
