@@ -118,7 +118,7 @@ def test_a_script_that_calls_generate_at_its_top_level_is_run_once(sheets: Path,
 
 @pytest.mark.parametrize("moment", ["starting", "working"])
 def test_workers_do_not_outlive_a_killed_parent(sheets: Path, backgrounds: Path, tmp_path: Path, moment: str):
-    command = [sys.executable, "-c", SCRIPT, sheets, backgrounds, "100000", tmp_path / "data.h5"]
+    command = [sys.executable, "-c", SCRIPT, sheets, backgrounds, "3000", tmp_path / "data.h5"]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
     partial = tmp_path / ".data.h5.wsprites-partial"
     try:
