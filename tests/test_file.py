@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wsprites
+from wsprites import file
 from wsprites.actions import GlobalAction, LocalAction
 from wsprites.errors import UserError
 from wsprites.file import CODECS
@@ -186,6 +188,68 @@ def test_every_compression_gives_the_same_arrays(spec, art, data_file: Path, tmp
         for split in ("train", "val", "test"):
             for name in zstd[split]:
                 assert np.array_equal(ours[split][name][()], zstd[split][name][()])
+
+
+@pytest.mark.parametrize("compression", CODECS)
+def test_windows_are_those_of_h5py(spec, art, tmp_path: Path, compression: str):
+    out = tmp_path / "data.h5"
+    generate(Order(spec, art, seed=5, n=6, compression=compression), out)
+    with wsprites.open(out) as data, h5py.File(out) as h5:
+        for name in ("frames", "masks"):
+            for clip in (0, 3, -1, np.int64(1)):
+                for first in (0, 1, 17, 29, 30, 31, 39, 40, -12, None):
+                    for stop in (0, 1, 12, 30, 31, 40, 99, -1, None):
+                        window = data["train"][name][clip, first:stop]
+                        assert np.array_equal(window, h5["train"][name][clip][first:stop]) and window.dtype == h5["train"][name].dtype
+                        assert window.flags.writeable
+            for clip in (len(data["train"]), -len(data["train"]) - 1):
+                with pytest.raises(IndexError):
+                    data["train"][name][clip, 3:5]
+
+
+def test_chunks_that_others_wrote_are_read_as_h5py_reads_them(data_file: Path, tmp_path: Path):
+    whole = {}
+    with h5py.File(shutil.copy(data_file, tmp_path / "other.h5"), "r+") as h5:
+        for split, options in {
+            "train": {"chunks": (1, 7, 96, 128, 3), **hdf5plugin.Zstd(clevel=9)},
+            "val": {"chunks": (2, 16, 48, 128, 3), **hdf5plugin.Zstd()},
+            "test": {"chunks": (1, 10, 96, 128, 3), "shuffle": True, **hdf5plugin.Zstd()},
+        }.items():
+            whole[split] = h5[split]["frames"][()]
+            del h5[split]["frames"]
+            h5[split].create_dataset("frames", data=whole[split], **options)
+        # A chunk that skips its filter, and one that was never written.
+        raw = np.ascontiguousarray(whole["train"][1:2, 7:14])
+        h5["train/frames"].id.write_direct_chunk((1, 7, 0, 0, 0), raw.tobytes(), filter_mask=1)
+        masks = h5["train/masks"][()]
+        del h5["train/masks"]
+        h5["train"].create_dataset("masks", masks.shape, bool, chunks=(1, 30, 96, 128), **hdf5plugin.Zstd())
+    with wsprites.open(tmp_path / "other.h5") as data:
+        for split, frames in whole.items():
+            assert np.array_equal(data[split]["frames"][1, 3:25], frames[1, 3:25])
+        assert not data["train"]["masks"][1, 25:35].any()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda chunk: chunk[:-20], lambda chunk: chunk[:1], lambda chunk: bytes(50), lambda chunk: chunk[:200] + bytes(200)]
+)
+def test_damaged_chunks_are_an_error(data_file: Path, tmp_path: Path, damage):
+    with h5py.File(shutil.copy(data_file, tmp_path / "broken.h5"), "r+") as h5:
+        frames = h5["train/frames"].id
+        frames.write_direct_chunk((2, 0, 0, 0, 0), damage(frames.read_direct_chunk((2, 0, 0, 0, 0))[1]))
+    with wsprites.open(tmp_path / "broken.h5") as data:
+        with pytest.raises(OSError, match="frames: the chunk with frame 20 of row 2 is damaged"):
+            data["train"]["frames"][2, 20:35]
+        data["train"]["frames"][2, 30:35]
+
+
+def test_rendered_windows_do_not_depend_on_what_was_read_before(labels_file: Path, data_file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(file, "_FIGURES", 3)  # fewer than there are characters in what follows
+    monkeypatch.setattr(file, "_MOST_LABEL_BYTES", 0)
+    rng = np.random.default_rng(0)
+    with wsprites.open(labels_file) as rendered, wsprites.open(data_file) as stored:
+        for row, first in zip(rng.integers(0, len(stored["train"]), 60).tolist(), rng.integers(0, 28, 60).tolist(), strict=True):
+            assert np.array_equal(rendered["train"]["frames"][row, first : first + 12], stored["train"]["frames"][row, first : first + 12])
 
 
 def test_gzip_files_open_without_any_plugin(spec, art, data_file: Path, tmp_path: Path):

@@ -27,7 +27,7 @@ def sha256(path: Path) -> str:
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_the_same_bytes_for_any_number_of_workers(order: Order, data_file: Path, tmp_path: Path, workers: int):
-    # Jobs hold 64 clips: enough clips for several of them, and twice as many as there are characters.
+    # Jobs hold 32 clips: enough clips for several of them, and twice as many as there are characters.
     many = replace(order, n=200)
     generate(many, tmp_path / "one.h5")
     time.sleep(1.1)  # files tell seconds apart, where they hold times
@@ -56,7 +56,7 @@ def test_options_leave_out_arrays(order: Order, tmp_path: Path):
 def test_progress_counts_every_frame(order: Order, tmp_path: Path):
     counted: list[int] = []
     generate(replace(order, n=130), tmp_path / "data.h5", progress=counted.append)
-    assert [count for count in counted if count] == [64 * 40, 64 * 40, 2 * 40]
+    assert sum(counted) == 130 * 40 and len(counted) > 130 / 64
 
 
 @pytest.mark.parametrize("changes", [{}, {"compression": "gzip"}, {"compression": "none"}, {"masks": False}, {"frames": False, "n": 3000}])

@@ -8,12 +8,15 @@
 """
 
 import json
+import math
 import operator
 import os
 import threading
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +45,8 @@ _Value = TypeVar("_Value")
 FORMAT, FORMAT_VERSION = "wsprites", 1
 CHUNK_FRAMES = 30
 _LABEL_ROWS = 64
+_MOST_LABEL_BYTES = 2**26  # of a split's labels are kept for rendering: those of 36,000 clips of 90 frames
+_FIGURES = 32  # of 1.5 MB are kept by each thread that renders
 _ART_CELLS = (len(CELL_PLACES), CELL, CELL, 4)
 _MOST_BACKGROUND_BYTES = 2**30
 
@@ -265,13 +270,22 @@ class Array:
 
 
 class Pixels(Array):
-    """The frames or masks of a split, read from the file or, where it holds labels only, rendered when asked for."""
+    """The frames or masks of a split, read from the file or, where it holds labels only, rendered when asked for.
+
+    Windows of one clip, `pixels[clip, first:stop]`, are what training reads, and take a short way: threads read them side by side.
+    """
 
     def __init__(self, split: "Split", name: str, dataset: h5py.Dataset | None) -> None:
         self._split, self._name, self._pixels = split, name, dataset
         self.shape, self.dtype = layout(split.spec, len(split))[name]
+        self._zstd_frames = 0 if dataset is None else _zstd_frames(dataset)
 
     def __getitem__(self, key: Any) -> Any:
+        window = (key, slice(None)) if _is_int(key) else key
+        if isinstance(window, tuple) and len(window) == 2 and _is_int(window[0]) and isinstance(window[1], slice):
+            first, stop, step = window[1].indices(self.shape[1])
+            if step == 1 and first < stop and -len(self) <= window[0] < len(self):
+                return self._read(int(window[0]) % len(self), first, stop)
         if self._pixels is not None and _is_basic(key):
             return self._pixels[key]
         clip_key, rest = _of_frames(_parts(key), len(self.shape))
@@ -288,10 +302,50 @@ class Pixels(Array):
         return picked[(slice(None),) * clips.ndim + rest] if rest else picked
 
     def _read(self, clip: int, first: int, stop: int) -> NDArray[Any]:
+        if self._zstd_frames:
+            window = self._read_zstd(clip, first, stop)
+            if window is not None:
+                return window
         if self._pixels is not None:
             return np.asarray(self._pixels[clip, first:stop])
         rendered = self._split.render(clip, first, stop)
         return rendered.frames_thwc if self._name == "frames" else rendered.masks_thw
+
+    def _read_zstd(self, clip: int, first: int, stop: int) -> NDArray[Any] | None:
+        """The frames as they are stored, decompressed outside HDF5 and its lock, and of each chunk only what lies before `stop`.
+
+        None where a chunk is missing or skips the filter; HDF5 knows what to make of it. Of a damaged one it may make anything, though.
+        """
+        assert self._pixels is not None
+        window = np.empty((stop - first, *self.shape[2:]), self.dtype)
+        frame = window[0].nbytes
+        if not hasattr(_of_thread, "decompressor"):
+            _of_thread.decompressor = zstandard.ZstdDecompressor()
+        for at in range(first - first % self._zstd_frames, stop, self._zstd_frames):
+            begin, end = max(first, at), min(stop, at + self._zstd_frames)
+            try:
+                skipped_filters, chunk = self._pixels.id.read_direct_chunk((clip, at) + (0,) * (len(self.shape) - 2))
+            except (MemoryError, OSError, RuntimeError):  # by version, where there is no such chunk
+                return None
+            if skipped_filters:
+                return None
+            with _of_thread.decompressor.stream_reader(chunk, read_size=len(chunk)) as stream:
+                try:
+                    stream.seek((begin - at) * frame)
+                    complete = stream.readinto(window[begin - first : end - first].view(np.uint8)) == (end - begin) * frame
+                except zstandard.ZstdError:
+                    complete = False
+            if not complete:
+                raise OSError(f"{self._pixels.name}: the chunk with frame {begin} of row {clip} is damaged and cannot be read")
+        return window
+
+
+def _zstd_frames(dataset: h5py.Dataset) -> int:
+    """Frames in each chunk of pixels, if chunks hold whole frames and are compressed by Zstd and nothing else; else 0."""
+    filters = dataset.id.get_create_plist()
+    if dataset.chunks is None or dataset.chunks != (1, dataset.chunks[1], *dataset.shape[2:]):
+        return 0
+    return dataset.chunks[1] if filters.get_nfilters() == 1 and filters.get_filter(0)[0] == hdf5plugin.Zstd.filter_id else 0
 
 
 def _parts(key: Any) -> tuple[Any, ...]:
@@ -347,10 +401,14 @@ class Split:
     def __init__(self, data: "DataFile", group: h5py.Group) -> None:
         self._data, self._group = data, group
         self.spec = data.spec
+        self._len = int(group["index"].shape[0])
+        self._arrays: dict[str, Array] = {}
         self._of_thread = threading.local()
+        row_bytes = sum(dtype.itemsize * math.prod(shape) for name, (shape, dtype) in layout(self.spec, 1).items() if name in LABELS)
+        self._block = lru_cache(max(1, _MOST_LABEL_BYTES // (_LABEL_ROWS * row_bytes)))(self._read_block)
 
     def __len__(self) -> int:
-        return int(self._group["index"].shape[0])
+        return self._len
 
     def keys(self) -> tuple[str, ...]:
         """Names of the arrays. Frames and masks are always among them."""
@@ -359,11 +417,11 @@ class Split:
     def __getitem__(self, name: str) -> Array:
         if not self._group:
             raise ValueError(f"{self._data.path}: the file is closed")
-        if name in ("frames", "masks"):
-            return Pixels(self, name, self._group.get(name))
-        if name not in LABELS:
+        if name not in self.keys():
             raise KeyError(f"there is no array {name!r}; there are {', '.join(self.keys())}")
-        return Array(self._group[name])
+        if name not in self._arrays:  # looking it up in the file takes as long as reading a few frames
+            self._arrays[name] = Pixels(self, name, self._group.get(name)) if name in ("frames", "masks") else Array(self._group[name])
+        return self._arrays[name]
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -372,7 +430,17 @@ class Split:
 
     def script(self, row: int) -> Script:
         """The labels of a clip, by its row in this split, as a Script. Raises UserError if they are not possible in this world."""
-        script = Script(**{name: np.asarray(self._group[name][row]) for name in LABELS})
+        row = range(len(self))[row]
+        script_n, bad = self._block(row // _LABEL_ROWS)
+        if row % _LABEL_ROWS in bad:
+            what = f"{self._group.name}/{bad[row % _LABEL_ROWS]}"
+            raise UserError(f"{self._data.path}: damaged: {what}; generate it again or get another copy")
+        return script_n[row % _LABEL_ROWS]
+
+    def _read_block(self, number: int) -> tuple[Script, dict[int, str]]:
+        """The labels that lie in a chunk together, which take as long to read as those of one clip; and what is impossible, by row."""
+        first = number * _LABEL_ROWS
+        script_n = Script(**{name: np.asarray(self._group[name][first : first + _LABEL_ROWS]) for name in LABELS})
         limits = {
             "character": self.spec.cast.characters - 1,
             "background": self.spec.cast.backgrounds - 1,
@@ -383,19 +451,28 @@ class Split:
             "position": (self.spec.width - CELL, self.spec.height - CELL),
             "background_offset": (self.spec.background.limit, self.spec.background.limit),
         }
+        bad = {}
         for name, limit in limits.items():
-            values = getattr(script, name)
-            if ((values < 0) | (values > limit)).any():
-                bad = f"{self._group.name}/{name} of row {row} is outside 0 to {limit}"
-                raise UserError(f"{self._data.path}: damaged: {bad}; generate it again or get another copy")
-        return script
+            values = getattr(script_n, name)
+            for row in np.unique(np.nonzero((values < 0) | (values > limit))[0]).tolist():
+                bad[row] = f"{name} of row {first + row} is outside 0 to {limit}"
+        return script_n, bad
 
     def render(self, row: int, first: int = 0, stop: int | None = None) -> Clip:
         """The frames `first` to `stop - 1` of a clip, rendered from its labels and the art in the file."""
-        if not hasattr(self._of_thread, "figure"):
-            self._of_thread.figure = Figure(self._data.art.characters)
         script = self.script(row).window(first, self.spec.frames if stop is None else stop)
-        return render(self.spec, script, self._data.art, figure=self._of_thread.figure)
+        return render(self.spec, script, self._data.art, figure=self._figure(int(script.character)))
+
+    def _figure(self, character: int) -> Figure:
+        """The figure of this thread that was last this character, or else the one that was not needed for longest."""
+        figures: OrderedDict[int, Figure] = self._of_thread.__dict__.setdefault("figures", OrderedDict())
+        if character in figures:
+            figures.move_to_end(character)
+        elif len(figures) < _FIGURES:
+            figures[character] = Figure(self._data.art.characters)
+        else:
+            figures[character] = figures.popitem(last=False)[1]
+        return figures[character]
 
 
 class DataFile:

@@ -1,0 +1,172 @@
+"""What is measured: each stage of making and reading a data set as a function that prepares it and returns (what to run, frames).
+
+All run on one core, but for those that say otherwise. The sheets are those of WSPRITES_SHEETS, else the fetched ones, else drawn here.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import h5py
+import numpy as np
+from PIL import Image
+
+import wsprites
+from wsprites.art import ASSETS, Art, load_art
+from wsprites.art.characters import Figure
+from wsprites.art.fetch import fetched
+from wsprites.errors import UserError
+from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, create, encode_window
+from wsprites.generate import Order, generate
+from wsprites.render import Clip, empty, render
+from wsprites.script import scripts, split_indices
+from wsprites.spec import CELL, PRESETS, WorldSpec
+
+Stage = tuple[Callable[[], object], int]
+CLIPS, WINDOW = 64, 12
+CLIPS_OF_A_CHARACTER = 10  # in the paper's data set
+
+
+@cache
+def world() -> tuple[WorldSpec, Art]:
+    with TemporaryDirectory() as drawn:
+        art = load_art(PRESETS["paper"], _sheets(Path(drawn)))
+    return art.world(PRESETS["paper"]), art
+
+
+def _sheets(drawn: Path) -> Path:
+    if "WSPRITES_SHEETS" in os.environ:
+        return Path(os.environ["WSPRITES_SHEETS"])
+    try:
+        return fetched(ASSETS)
+    except UserError:  # sheets with about as many pixels as the real ones
+        for layer, count in {"body": 6, "bottomwear": 6, "topwear": 6, "hair": 6, "shoes": 1}.items():
+            (drawn / layer).mkdir()
+            for number in range(count):
+                cell = np.zeros((CELL, CELL, 4), np.uint8)
+                height = {"body": 48, "shoes": 6}.get(layer, 16)
+                cell[60 - height : 60, 22:42] = (*np.random.default_rng(number).integers(0, 256, 3), 255)
+                Image.fromarray(np.tile(cell, (21, 13, 1))).save(drawn / layer / f"{number}.png")
+        return drawn
+
+
+@cache
+def _clips() -> list[Clip]:
+    spec, art = world()
+    script_n = scripts(spec, 0, np.arange(CLIPS))
+    return [render(spec, script_n[number], art) for number in range(CLIPS)]
+
+
+def script(folder: Path) -> Stage:
+    spec, _ = world()
+    return lambda: scripts(spec, 0, np.arange(256)), 256 * spec.frames
+
+
+def compose(folder: Path) -> Stage:
+    spec, art = world()
+    figure, characters = Figure(art.characters), range(0, spec.cast.characters, 13)
+
+    def run() -> None:
+        for character in characters:
+            figure.dress(character)
+            for cell in range(63):
+                figure.sprite(cell)
+
+    return run, len(characters) * CLIPS_OF_A_CHARACTER * spec.frames
+
+
+def paste(folder: Path) -> Stage:
+    spec, art = world()
+    script_n = scripts(spec, 0, np.arange(CLIPS) * spec.cast.characters)  # of one character
+    windows = [
+        script_n[number].window(first, first + CHUNK_FRAMES) for number in range(CLIPS) for first in range(0, spec.frames, CHUNK_FRAMES)
+    ]
+    figure, out = Figure(art.characters), empty(spec, CHUNK_FRAMES)
+
+    def run() -> None:
+        for window in windows:
+            render(spec, window, art, figure=figure, out=out)
+
+    return run, CLIPS * spec.frames
+
+
+def _encoded(clip: Clip, compression: str) -> list[list[tuple[tuple[int, ...], bytes]]]:
+    """The chunks of frames and masks."""
+    codec, frames = CODECS[compression], len(clip.frames_thwc)
+    shapes = [chunk_shape((1, *pixels.shape), codec.tiles) for pixels in clip]
+    return [
+        [
+            chunk
+            for first in range(0, frames, CHUNK_FRAMES)
+            for chunk in encode_window(pixels[first : first + CHUNK_FRAMES], first, shape, codec)
+        ]
+        for pixels, shape in zip(clip, shapes, strict=True)
+    ]
+
+
+def compress(folder: Path, compression: str = "zstd") -> Stage:
+    clips = _clips()[: 4 if compression == "gzip" else 16]
+    return lambda: [_encoded(clip, compression) for clip in clips], len(clips) * world()[0].frames
+
+
+def _write(folder: Path, threads: int, encoded: Callable[[int], list[list[tuple[tuple[int, ...], bytes]]]], clips: int) -> None:
+    """A file of pixels with the chunks that `encoded` makes in some threads; this one writes."""
+    spec, art = world()
+    indices = split_indices(spec, 0, clips)
+    path = folder / "chunks.h5"
+    with create(path, spec, art, 0, indices, "zstd", ("frames", "masks")) as h5, ThreadPoolExecutor(threads) as pool:
+        pixels = {split: [h5[split][name].id for name in ("frames", "masks")] for split in indices}
+        rows = [(pixels[split], row) for split, index_n in indices.items() for row in range(len(index_n))]
+        for (arrays, row), chunks in zip(rows, pool.map(encoded, range(clips)), strict=True):
+            for array, chunks_of_array in zip(arrays, chunks, strict=True):
+                for offset, data in chunks_of_array:
+                    array.write_direct_chunk((row, *offset), data)
+    path.unlink()
+
+
+def write(folder: Path) -> Stage:
+    stored = [_encoded(clip, "zstd") for clip in _clips()]
+    return lambda: _write(folder, 1, lambda number: stored[number % CLIPS], 8 * CLIPS), 8 * CLIPS * world()[0].frames
+
+
+def limit(folder: Path) -> Stage:
+    """Frames and masks are rendered before; two threads compress them, and they are written."""
+    clips = _clips()
+    return lambda: _write(folder, 2, lambda number: _encoded(clips[number % CLIPS], "zstd"), 16 * CLIPS), 16 * CLIPS * world()[0].frames
+
+
+def end_to_end(folder: Path, workers: int = 1, clips: int = 1296) -> Stage:
+    """From nothing to a complete file with frames, masks and labels, Zstd."""
+    spec, art = world()
+    order = Order(spec, art, seed=0, n=clips)
+    return lambda: generate(order, folder / "end.h5", workers=workers, overwrite=True), clips * spec.frames
+
+
+def labels(folder: Path) -> Stage:
+    """The paper's 12,960 clips, labels only."""
+    spec, art = world()
+    order = Order(spec, art, seed=0, n=12_960, frames=False)
+    return lambda: generate(order, folder / "labels.h5", overwrite=True), order.n * spec.frames
+
+
+def read(folder: Path, stored: bool = True, by: str = "wsprites", characters: int = 1296) -> Stage:
+    """Random windows of clips of so many characters, once all of them have been read before."""
+    spec, art = world()
+    path = folder / f"read-{stored}.h5"
+    if not path.exists():
+        generate(Order(spec, art, seed=0, n=2 * spec.cast.characters, frames=stored), path, workers=2)
+    split = wsprites.open(path)["train"]
+    pixels = split["frames"] if by == "wsprites" else h5py.File(path)["train/frames"]
+    rows = np.flatnonzero(np.isin(split["character"][...], np.unique(split["character"][...])[:characters]))
+    rng = np.random.default_rng(0)
+    windows = list(zip(rng.choice(rows, 500).tolist(), rng.integers(0, spec.frames - WINDOW, 500).tolist(), strict=True))
+
+    def run() -> None:
+        for row, first in windows:
+            pixels[row, first : first + WINDOW]
+
+    run()
+    return run, len(windows) * WINDOW
