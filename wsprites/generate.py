@@ -1,32 +1,25 @@
 """Many scripts, many workers, one file."""
 
-import itertools
 import math
 import os
 import shutil
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wsprites.art import Art
-from wsprites.art.characters import Figure
+from wsprites.encode import Memory, chunks_in_order, encode
 from wsprites.errors import UserError
-from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, create, encode_window, layout, write_labels
-from wsprites.render import Clip, empty, render
+from wsprites.file import CODECS, create, layout, write_labels
 from wsprites.script import LABELS, scripts, split_indices
 from wsprites.spec import WorldSpec
 from wsprites.summary import size as for_people
 
 _LABEL_BATCH = 1024
-_PATIENCE = 0.1  # seconds between looks at whether to stop
 _MOST_CLIPS = 10**9
-_CLIPS_A_JOB = 64  # scripts are written many at a time: a batch of 8 would take longer than its rendering
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ def estimate(order: Order) -> int:
     """Bytes that the file will have, from compressing a few of its clips."""
     codec, characters = CODECS[order.compression], order.art.characters
     sample = np.unique(np.linspace(0, order.n - 1, 4).astype(np.int64))
-    pixels = sum(len(chunk) for *_, chunk in _encode(order, sample, _Memory(order), threading.Event())) / len(sample) if order.pixels else 0
+    pixels = sum(len(chunk) for *_, chunk in encode(order, sample, Memory(order), threading.Event())) / len(sample) if order.pixels else 0
     raw_labels = sum(dtype.itemsize * math.prod(shape) for name, (shape, dtype) in layout(order.spec, 1).items() if name in LABELS)
     labels = raw_labels / (1 if order.compression == "none" else 8)  # measured: Zstd 8.2, gzip 8.9
     images = order.art.backgrounds.images
@@ -105,75 +98,17 @@ def generate(
                 for number, index_n in enumerate(indices.values()):
                     split_of[index_n], row_of[index_n] = number, np.arange(len(index_n))
                 arrays = [{name: h5[split][name].id for name in order.pixels} for split in indices]
-                for clips, chunks in _in_order(order, workers, progress):
+                every_n = np.arange(order.n)  # clips of one character one after the other, so that it is composited once
+                visit_n = every_n[np.lexsort((every_n, every_n % order.spec.cast.characters))]
+                for clip_n, chunks in chunks_in_order(order, visit_n, workers, progress):
                     for index, name, offset, data in chunks:
                         arrays[split_of[index]][name].write_direct_chunk((row_of[index], *offset), data)
-                    progress(clips * order.spec.frames)
+                    progress(len(clip_n) * order.spec.frames)
         os.replace(partial, target)
     except OSError as error:
         raise OSError(f"{out}: writing failed ({error}); nothing was kept") from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-class _Memory(threading.local):
-    """What a worker uses again for every clip."""
-
-    def __init__(self, order: Order) -> None:
-        self.clip = empty(order.spec, min(CHUNK_FRAMES, order.spec.frames))
-        self.figure = Figure(order.art.characters)
-
-
-_Chunk = tuple[int, str, tuple[int, ...], bytes]  # the clip's number, the array's name, the offset in the clip, the bytes
-
-
-def _encode(order: Order, index_n: NDArray[np.int64], memory: _Memory, stop: threading.Event) -> list[_Chunk]:
-    """Write, render and compress some clips. Window by window, so that pixels are compressed while they are in the cache.
-
-    Once `stop` is set, it comes to nothing.
-    """
-    codec, spec = CODECS[order.compression], order.spec
-    shapes = {name: chunk_shape(shape, codec.tiles) for name, (shape, _) in layout(spec, 1).items() if name in order.pixels}
-    script_n = scripts(spec, order.seed, index_n)
-    chunks: list[_Chunk] = []
-    for number, index in enumerate(index_n.tolist()):
-        if stop.is_set():
-            return []
-        script = script_n[number]
-        for first in range(0, spec.frames, CHUNK_FRAMES):
-            window = script.window(first, first + CHUNK_FRAMES)
-            frames = len(window.position)
-            memory_t = Clip(memory.clip.frames_thwc[:frames], memory.clip.masks_thw[:frames])
-            clip = render(spec, window, order.art, out=memory_t, figure=memory.figure)
-            pixels = {"frames": clip.frames_thwc, "masks": clip.masks_thw}
-            for name, shape in shapes.items():
-                chunks += [(index, name, offset, data) for offset, data in encode_window(pixels[name], first, shape, codec)]
-    return chunks
-
-
-def _in_order(order: Order, workers: int, progress: Callable[[int], object]) -> Iterator[tuple[int, list[_Chunk]]]:
-    """(number of clips, their chunks) job by job, always in the same order, computed by threads a few jobs ahead.
-
-    Threads, since rendering and compression leave Python: nothing has to be copied between processes. Clips of one character come
-    one after the other, so that it is composited once.
-    """
-    index_n = np.arange(order.n)
-    visit_n = np.lexsort((index_n, index_n % order.spec.cast.characters))
-    jobs = (visit_n[first : first + _CLIPS_A_JOB] for first in range(0, order.n, _CLIPS_A_JOB))
-    memory, stop = _Memory(order), threading.Event()
-    pool = ThreadPoolExecutor(workers)
-    try:
-        ahead = deque((len(job), pool.submit(_encode, order, job, memory, stop)) for job in itertools.islice(jobs, 2 * workers))
-        while ahead:
-            clips, future = ahead.popleft()
-            while not future.done():
-                wait([future], timeout=_PATIENCE)
-                progress(0)
-            ahead.extend((len(job), pool.submit(_encode, order, job, memory, stop)) for job in itertools.islice(jobs, 1))
-            yield clips, future.result()
-    finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)
 
 
 def _partial(out: Path) -> Path:
