@@ -117,7 +117,7 @@ def verify(file: Path, all_pixels: bool) -> None:
 
     with package.open(file) as data:
         stored = [split for split in data.splits.values() if split.stored]
-        total = sum(len(pixel_rows(len(split), data.clips, all_pixels)) for split in stored)
+        total = sum(len(pixel_rows(len(split), len(data.indices), all_pixels)) for split in stored)
         with tqdm(total=total, unit=" clips", disable=not total) as bar:
             report = compare(data, all_pixels=all_pixels, progress=bar.update)
     for problem in report.problems:

@@ -47,7 +47,7 @@ def summary(data: DataFile) -> str:
     spec = data.spec
     stored = data["train"].stored
     bytes_ = data.path.stat().st_size
-    frames = data.clips * spec.frames
+    frames = len(data.indices) * spec.frames
     lines = [
         f"{data.path}: {size(bytes_)}, {bytes_ / frames:,.0f} bytes a frame",
         f"world        {world_line(spec)}",
