@@ -169,10 +169,12 @@ def assemble(
             for split, index_n in splits.items():
                 for first in range(0, len(index_n), _LABEL_BATCH):
                     write_labels(h5[split], first, scripts(order.spec, order.seed, index_n[first : first + _LABEL_BATCH]))
+                    partial.output.check()
                     progress(0)
             if order.pixels:
                 _write_pixels(h5, order, splits, partial, source, progress)
             h5.close()
+            partial.output.check()
         except BaseException:
             partial.output.dead = True
             with suppress(Exception):
@@ -242,6 +244,7 @@ def is_complete(order: Order, out: Path, overwrite: bool) -> bool:
     if different and not overwrite:
         raise UserError(f"{out}: exists already, and is another data set: {different}; choose another name or add --overwrite")
     return not different
+
 
 def check_output(out: Path, overwrite: bool) -> None:
     """Raise UserError unless a file can be written there."""

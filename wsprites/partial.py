@@ -13,7 +13,7 @@ import os
 import reprlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,14 @@ ClipChunk = tuple[str, tuple[int, ...], bytes]  # of a clip: the array's name, t
 
 
 class Output(io.FileIO):
-    """The bytes of an HDF5 file, written over what was there before."""
+    """The bytes of an HDF5 file, written over what was there before. HDF5 crashes if its writes fail: what fails is raised by `check`."""
 
     place = 0
     """Where HDF5 went last, to read or write."""
     dead = False
     """Once it is True nothing more is written. HDF5 insists on writing when it closes a file, in places that may be others' later."""
     _new = True
+    _error: OSError | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """HDF5 looks for the end to see whether there is a file already: at first there is none."""
@@ -44,16 +45,28 @@ class Output(io.FileIO):
         return self.place
 
     def write(self, data: Any) -> int:
-        """Write all of it: a disk that is nearly full takes a part, and HDF5 does not look."""
+        """Write all of it: a disk that is nearly full takes a part."""
         self._new = False
         written = 0
-        while written < len(data) and not self.dead:
-            written += super().write(memoryview(data)[written:] if written else data)
+        try:
+            while written < len(data) and not self.dead:
+                written += os.write(self.fileno(), memoryview(data)[written:] if written else data)
+        except OSError as error:
+            self.dead, self._error = True, error
         return len(data)
 
     def truncate(self, size: int | None = None) -> int:
         """Cut off what lies behind."""
-        return 0 if self.dead else super().truncate(size)
+        try:
+            return 0 if self.dead else super().truncate(size)
+        except OSError as error:
+            self.dead, self._error = True, error
+            return 0
+
+    def check(self) -> None:
+        """Raise what has failed."""
+        if self._error:
+            raise self._error
 
 
 class Partial:
@@ -62,15 +75,13 @@ class Partial:
     def __init__(self, out: Path, facts: Facts, clips: range, resume: bool, overwrite: bool) -> None:
         self.path, self.journal_path = partial_path(out), partial_path(out, "journal")
         self._clips, self._line_n = clips, np.full(len(clips), -1)  # where the journal has each clip
-        self._seed = _seed(facts)
-        self.output = Output(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
-        try:
+        self._seed, self._known = _seed(facts), False
+        with ExitStack() as files:
+            self.output = files.enter_context(Output(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+"))
             _lock(self.output, self.path)
-            self._journal = self.journal_path.open("a+b")
+            self._journal = files.enter_context(self.journal_path.open("a+b"))
             self._begin(out, facts, resume, overwrite)
-        except BaseException:
-            self.output.close()
-            raise
+            self.close = files.pop_all().close
 
     def _begin(self, out: Path, facts: Facts, resume: bool, overwrite: bool) -> None:
         before = next((content for _, content in self._lines(0)), None)
@@ -104,6 +115,7 @@ class Partial:
             if self._line_n[number] < 0 and self._load(content) is not None:
                 self._line_n[number] = line
                 yield content[0]
+        self._known = True
 
     def has(self, clip: int) -> bool:
         """True for a clip that `kept` has found or that is written."""
@@ -135,6 +147,7 @@ class Partial:
             checksum: XXH3 of them all, one after the other.
             places: the array's name, the offset in the clip, the place in the file and the length of each.
         """
+        self.output.check()
         self._line_n[clip - self._clips.start] = 0
         self._append(self._seed, (clip, checksum, places))
         if not self.path.exists():
@@ -143,6 +156,8 @@ class Partial:
     def left(self) -> str:
         """Leave it to another run, and say what there is."""
         done = np.count_nonzero(self._line_n >= 0)
+        if not self._known:
+            return "what was kept stays"
         if done and self.path.exists():
             return f"{done:,} of {len(self._clips):,} clips are kept"
         self.remove()
@@ -152,11 +167,6 @@ class Partial:
         """Leave nothing."""
         self.journal_path.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Close the files; another run may go on."""
-        self._journal.close()
-        self.output.close()
 
 
 @contextmanager
