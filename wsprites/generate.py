@@ -137,7 +137,7 @@ def generate(
         lambda clip_n: chunks_in_order(order, clip_n, workers, progress),
         resume=resume,
         overwrite=overwrite,
-        again="; add --resume to go on",
+        again="add --resume to go on",
         progress=progress,
     )
 
@@ -158,7 +158,7 @@ def assemble(
         resume, overwrite, again: as in `making`.
         progress: as in `generate`.
     """
-    target = Path(os.path.realpath(out))  # a link stays one
+    target = Path(os.path.realpath(out)) if out.is_symlink() else out  # a link stays one
     splits = split_indices(order.spec, order.seed, order.n, order.shard)
     with making(target, order.facts, order.clips, resume=resume, overwrite=overwrite, again=again) as partial:
         for _ in partial.kept():

@@ -153,13 +153,13 @@ class Partial:
         if not self.path.exists():
             raise OSError(f"{self.path.parent} is gone")
 
-    def left(self) -> str:
-        """Leave it to another run, and say what there is."""
+    def left(self, again: str) -> str:
+        """Leave it to another run, and say what there is and how to go on."""
         done = np.count_nonzero(self._line_n >= 0)
         if not self._known:
-            return "what was kept stays"
+            return f"what was kept stays; {again}"
         if done and self.path.exists():
-            return f"{done:,} of {len(self._clips):,} clips are kept"
+            return f"{done:,} of {len(self._clips):,} clips are kept; {again}"
         self.remove()
         return "nothing was kept"
 
@@ -191,7 +191,7 @@ def making(out: Path, facts: Facts, clips: range, *, resume: bool, overwrite: bo
         os.replace(partial.path, out)
         partial.remove()
     except BaseException as error:
-        left = partial.left() + again
+        left = partial.left(again)
         if isinstance(error, OSError):
             raise OSError(f"{out}: writing failed ({error}); {left}") from error
         error.add_note(left)
