@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,6 @@ def generate(
     dry_run: bool,
 ) -> None:
     """Generate a data set into one HDF5 file."""
-    from tqdm import tqdm
-
     from wsprites import summary
     from wsprites.art import ignored_folders, load_art, sheets_folder
     from wsprites.generate import Order, check_disk, check_output, estimate, is_complete
@@ -98,18 +96,26 @@ def generate(
         return
     begin = time.perf_counter()
     frames = len(order.clips) * spec.frames
-    with tqdm(total=frames, unit=" frames", unit_scale=True, disable=not order.pixels) as bar, _interruptible() as interrupted:
-
-        def progress(done: int) -> None:
-            bar.update(done)
-            if interrupted.is_set():
-                raise KeyboardInterrupt
-
+    with _frames_bar(frames if order.pixels else 0) as progress:
         write(order, out, workers=workers or _cores(), overwrite=overwrite, resume=resume, progress=progress)
     seconds = time.perf_counter() - begin
     rate = f"{frames / seconds:,.0f} frames/s, " if order.pixels else ""
     written = out.stat().st_size
     click.echo(f"done     {out}: {summary.size(written)} in {seconds:.1f} s ({rate}{written / frames:,.0f} bytes a frame)")
+
+
+@wsprites.command()
+@click.argument("shards", type=_PATH, nargs=-1, required=True)
+@click.option("--out", type=_PATH, required=True, help="The HDF5 file to write.")
+@click.option("--virtual", is_flag=True, help="Write only where everything is: the shards stay, and have to stay where they are beside it.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+def merge(shards: tuple[Path, ...], out: Path, virtual: bool, overwrite: bool) -> None:
+    """Check all SHARDS of a data set and put them together: one file, the same bytes as if it had been generated at once."""
+    from wsprites.merge import merge as write
+
+    with _frames_bar() as progress:
+        write(list(shards), out, virtual=virtual, overwrite=overwrite, progress=progress)
+    click.echo(f"done     {out}: {len(shards)} shards")
 
 
 @wsprites.command()
@@ -205,6 +211,21 @@ def _cores() -> int:
 
 
 @contextmanager
+def _frames_bar(total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A progress of frames, which Ctrl-C stops. A total of 0 shows no bar."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=" frames", unit_scale=True, disable=total == 0) as bar, _interruptible() as interrupted:
+
+        def progress(done: int) -> None:
+            bar.update(done)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+
+        yield progress
+
+
+@contextmanager
 def _interruptible() -> Iterator[threading.Event]:
     """An event that Ctrl-C sets, to be looked at where stopping is safe: an exception in the midst of HDF5 can get lost."""
     interrupted = threading.Event()
@@ -226,7 +247,7 @@ def main(args: list[str] | None = None) -> Any:
     try:
         return wsprites(args, prog_name="wsprites", standalone_mode=False)
     except UserError as error:
-        _end(str(error), 2)
+        _end("; ".join([str(error), *getattr(error, "__notes__", [])]), 2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "wsprites"
         _end(f"{error.format_message()} ({command} --help lists what is possible)", 2)

@@ -254,11 +254,11 @@ def test_a_worker_may_die(many: Order, undisturbed: str, tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"seed": 6}, "seed was 5 and is 6"),
-        ({"n": 151}, "clips was 150 and is 151"),
-        ({"compression": "gzip"}, "compression was 'zstd' and is 'gzip'"),
-        ({"masks": False}, "pixels was 'frames masks' and is 'frames'"),
-        ({"shard": (1, 2)}, "shard was '1/1' and is '1/2'"),
+        ({"seed": 6}, "seed is 5, not 6"),
+        ({"n": 151}, "clips is 150, not 151"),
+        ({"compression": "gzip"}, "compression is 'zstd', not 'gzip'"),
+        ({"masks": False}, "pixels is 'frames masks', not 'frames'"),
+        ({"shard": (1, 2)}, "shard is '1/1', not '1/2'"),
     ],
 )
 def test_another_order_is_refused_by_what_differs(many: Order, undisturbed: str, tmp_path: Path, changes, words: str):
@@ -279,13 +279,13 @@ def test_another_world_art_or_version_is_refused(many: Order, sheets: Path, tmp_
     out = tmp_path / "data.h5"
     interrupt(many, out, 40)
     spec = replace(many.spec, sprite=replace(many.spec.sprite, step=5))
-    with pytest.raises(UserError, match=r"another one: world.sprite.step was 7 and is 5;"):
+    with pytest.raises(UserError, match=r"another one: world.sprite.step is 7, not 5;"):
         generate(replace(many, spec=spec), out, resume=True)
     other = load_art(many.spec, sheets, "photos")
-    with pytest.raises(UserError, match=r"art_sha256 was '\w+\.\.\.\w+' and is"):
+    with pytest.raises(UserError, match=r"art_sha256 is '\w+\.\.\.\w+', not"):
         generate(replace(many, art=other), out, resume=True)
     monkeypatch.setattr("wsprites.__version__", "9.9")
-    with pytest.raises(UserError, match=r"another one: versions.wsprites was '0.1.0' and is '9.9';"):
+    with pytest.raises(UserError, match=r"another one: versions.wsprites is '0.1.0', not '9.9';"):
         generate(many, out, resume=True)
 
 

@@ -10,6 +10,7 @@
 """
 
 import io
+import itertools
 import json
 import operator
 import os
@@ -154,9 +155,14 @@ def create(h5: h5py.File, facts: dict[str, Any], spec: WorldSpec, art: Art, indi
             chunks = chunk_shape(shape, codec.tiles) if name in pixels else (min(_LABEL_ROWS, len(index_n)), *shape[1:])
             plain = name == "checksum" or 0 in shape  # HDF5 has no chunks of nothing
             dataset = h5.create_dataset(f"{split}/{name}", shape, dtype, **({} if plain else {"chunks": chunks, **codec.options()}))
-            dataset.attrs["description"] = DESCRIPTIONS[name]
-            if name == "parts":
-                dataset.attrs["layers"] = np.array(spec.cast.parts, h5py.string_dtype())
+            describe(dataset, name, spec)
+
+
+def describe(dataset: h5py.Dataset, name: str, spec: WorldSpec) -> None:
+    """Say in the file what an array is."""
+    dataset.attrs["description"] = DESCRIPTIONS[name]
+    if name == "parts":
+        dataset.attrs["layers"] = np.array(spec.cast.parts, h5py.string_dtype())
 
 
 def create_head(h5: h5py.File, facts: dict[str, Any], art: Art) -> None:
@@ -338,6 +344,11 @@ def _text(value: object) -> str:
     return value
 
 
+def _facts(h5: h5py.File) -> dict[str, Any]:
+    values = {name: value.item() if isinstance(value, np.generic) else value for name, value in h5.attrs.items()}
+    return {**values, **{name: json.loads(values[name]) for name in ("world", "versions")}}
+
+
 def _shard(value: object) -> tuple[int, int]:
     number, shards = map(int, _text(value).split("/"))
     if not 1 <= number <= shards:
@@ -373,6 +384,14 @@ class Split:
     def stored(self) -> tuple[str, ...]:
         """Which of "frames" and "masks" the file itself holds; the others are rendered."""
         return tuple(name for name in ("frames", "masks") if name in self._group)
+
+    def chunks(self, row: int) -> Iterator[tuple[str, tuple[int, ...], bytes]]:
+        """The chunks of a clip as they are stored: the array's name, the offset in the clip, the bytes."""
+        for name in self.stored:
+            dataset = self._group[name]
+            steps = (range(0, size, step) for size, step in zip(dataset.shape[1:], dataset.chunks[1:], strict=True))
+            for offset in itertools.product(*steps):
+                yield name, offset, bytes(dataset.id.read_direct_chunk((row, *offset))[1])
 
     def script(self, row: int) -> Script:
         """The labels of a clip, by its row in this split, as a Script. Raises UserError if they are not possible in this world."""
@@ -443,6 +462,7 @@ class DataFile:
             self.versions = self._attribute("versions", lambda text: {str(k): str(v) for k, v in json.loads(text).items()})
             self.compression, self.shard = self._attribute("compression", _text), self._attribute("shard", _shard)
             self.splits = {name: Split(self, self._group(name)) for name in SPLITS}
+            self.shards = self._shards()
             rows = sum(map(len, self.splits.values()))
             if not 0 <= self.seed < 2**63 or self.clips < 1 or rows != len(self.indices):
                 raise ValueError(f"seed {self.seed}, {self.clips} clips, shard {self.shard}, {rows} rows")
@@ -467,7 +487,7 @@ class DataFile:
         group = self._here(self.h5, name, h5py.Group)
         clips = self._here(group, "index", h5py.Dataset).shape[0]
         for key, (shape, dtype) in layout(self.spec, clips).items():
-            if key not in LABELS and key not in group:
+            if key not in group and (key in ("frames", "masks") or "frames" not in group):
                 continue
             dataset = self._here(group, key, h5py.Dataset)
             if dataset.shape != shape or dataset.dtype != dtype:
@@ -480,14 +500,40 @@ class DataFile:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{group.name.rstrip('/')}/{name} is missing or a link")
         item = group[name]
-        if not isinstance(item, kind) or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
+        if not isinstance(item, kind) or (isinstance(item, h5py.Dataset) and item.external):
             raise ValueError(f"{item.name} is not a {kind.__name__.lower()} of this file")
         return item
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What decided about the bytes of the file, as `create` was told."""
+        return _facts(self.h5)
 
     @property
     def indices(self) -> range:
         """The numbers of the clips in the file: those of the whole data set, or of a shard of it."""
         return shard_clips(self.clips, self.shard)
+
+    def _shards(self) -> tuple[Path, ...]:
+        """The files that a virtual data set reads from, which HDF5 does not look at: where one is missing, it reads zeros."""
+        arrays = [self.h5[split][name] for split in SPLITS for name in DESCRIPTIONS if name in self.h5[split]]
+        sources = [(array.name, source) for array in arrays if array.is_virtual for source in array.virtual_sources()]
+        paths = sorted({self.path.parent / source.file_name.replace("%%", "%") for _, source in sources})
+        found = set()
+        for path in paths:
+            try:
+                with h5py.File(path, "r") as h5:
+                    facts, virtual = _facts(h5), any(h5[split]["index"].is_virtual for split in SPLITS)
+            except (OSError, KeyError, TypeError, ValueError):
+                raise UserError(f"{self.path}: its shard {path} is missing or damaged; put it back where it was") from None
+            if virtual or {**facts, "shard": ""} != {**self.facts, "shard": ""}:
+                raise UserError(f"{self.path}: {path} is not the shard that it was; put that back")
+            found.add(_shard(facts["shard"]))
+        if found != {(number + 1, len(paths)) for number in range(len(paths))} or any(
+            name != f"/{source.dset_name}" for name, source in sources
+        ):
+            raise ValueError("its arrays are not those of all its shards")
+        return tuple(paths)
 
     @property
     def art(self) -> Art:

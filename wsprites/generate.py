@@ -6,11 +6,10 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Generator, Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64
@@ -18,7 +17,7 @@ from xxhash import xxh3_64
 from wsprites.art import Art
 from wsprites.encode import Chunk, Memory, chunks_in_order, encode
 from wsprites.errors import UserError
-from wsprites.file import CODECS, FORMAT, FORMAT_VERSION, DataFile, create, empty_file, layout, versions, write_labels
+from wsprites.file import CODECS, FORMAT, FORMAT_VERSION, DataFile, create, layout, versions, write_labels
 from wsprites.partial import ClipChunk, Facts, Partial, differences, making, partial_path
 from wsprites.script import LABELS, casting, scripts, shard_clips, split_indices
 from wsprites.spec import SPLITS, WorldSpec
@@ -158,36 +157,26 @@ def assemble(
         resume, overwrite, again: as in `making`.
         progress: as in `generate`.
     """
-    target = Path(os.path.realpath(out)) if out.is_symlink() else out  # a link stays one
     splits = split_indices(order.spec, order.seed, order.n, order.shard)
-    with making(target, order.facts, order.clips, resume=resume, overwrite=overwrite, again=again) as partial:
+    with making(out, order.facts, order.clips, resume=resume, overwrite=overwrite, again=again) as partial:
         for _ in partial.kept():
             progress(order.spec.frames)
-        h5 = empty_file(partial.output)
-        try:
-            create(h5, order.facts, order.spec, order.art, splits)
-            for split, index_n in splits.items():
-                for first in range(0, len(index_n), _LABEL_BATCH):
-                    write_labels(h5[split], first, scripts(order.spec, order.seed, index_n[first : first + _LABEL_BATCH]))
-                    partial.output.check()
-                    progress(0)
-            if order.pixels:
-                _write_pixels(h5, order, splits, partial, source, progress)
-            h5.close()
-            partial.output.check()
-        except BaseException:
-            partial.output.dead = True
-            with suppress(Exception):
-                h5.close()
-            raise
+        create(partial.h5, order.facts, order.spec, order.art, splits)
+        for split, index_n in splits.items():
+            for first in range(0, len(index_n), _LABEL_BATCH):
+                write_labels(partial.h5[split], first, scripts(order.spec, order.seed, index_n[first : first + _LABEL_BATCH]))
+                partial.output.check()
+                progress(0)
+        if order.pixels:
+            _write_pixels(partial, order, splits, source, progress)
 
 
 def _write_pixels(
-    h5: h5py.File, order: Order, splits: dict[str, NDArray[np.int64]], partial: Partial, source: Source, progress: Callable[[int], object]
+    partial: Partial, order: Order, splits: dict[str, NDArray[np.int64]], source: Source, progress: Callable[[int], object]
 ) -> None:
     """Write the chunks of all clips in the one order that makes the file what it is, and their checksums."""
     split_of = casting(order.spec, order.seed).split
-    arrays = [{name: h5[split][name].id for name in order.pixels} for split in splits]
+    arrays = [{name: partial.h5[split][name].id for name in order.pixels} for split in splits]
     checksums = [np.zeros(len(index_n), np.uint64) for index_n in splits.values()]
     visit_n = order.visit_n
     wanted_n = visit_n[[not partial.has(clip) for clip in visit_n.tolist()]]
@@ -206,7 +195,7 @@ def _write_pixels(
                 partial.finished(clip, checksum.intdigest(), places)
             progress(0 if kept else order.spec.frames)
     for split, checksum_n in zip(splits, checksums, strict=True):
-        h5[split]["checksum"][...] = checksum_n
+        partial.h5[split]["checksum"][...] = checksum_n
 
 
 def _clip_by_clip(jobs: Iterable[tuple[NDArray[np.int64], list[Chunk]]]) -> Generator[list[ClipChunk]]:
@@ -225,18 +214,13 @@ def order_of(data: DataFile) -> Order:
     return Order(data.spec, data.art, data.seed, data.clips, data.compression, "frames" in stored, "masks" in stored, data.shard)
 
 
-def facts_of(data: DataFile) -> Facts:
-    """What decided about the bytes of a file."""
-    return {**order_of(data).facts, "versions": data.versions}
-
-
 def is_complete(order: Order, out: Path, overwrite: bool) -> bool:
     """True if `out` is there and is what was ordered. Raises UserError if it is something else and not to be overwritten."""
     if not out.exists():
         return False
     try:
         with DataFile(out) as data:
-            different = differences(facts_of(data), order.facts)
+            different = differences(data.facts, order.facts)
     except UserError:
         if overwrite:
             return False

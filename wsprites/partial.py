@@ -13,7 +13,7 @@ import os
 import reprlib
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 from xxhash import xxh3_64, xxh3_64_hexdigest, xxh3_64_intdigest
 
 from wsprites.errors import UserError
+from wsprites.file import empty_file
 
 Facts = dict[str, Any]
 """What decides about the bytes of a file: what JSON knows, by name."""
@@ -75,12 +76,13 @@ class Partial:
     def __init__(self, out: Path, facts: Facts, clips: range, resume: bool, overwrite: bool) -> None:
         self.path, self.journal_path = partial_path(out), partial_path(out, "journal")
         self._clips, self._line_n = clips, np.full(len(clips), -1)  # where the journal has each clip
-        self._seed, self._known = _seed(facts), False
+        self._seed = _seed(facts)
         with ExitStack() as files:
             self.output = files.enter_context(Output(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+"))
             _lock(self.output, self.path)
             self._journal = files.enter_context(self.journal_path.open("a+b"))
             self._begin(out, facts, resume, overwrite)
+            self.h5 = empty_file(self.output)
             self.close = files.pop_all().close
 
     def _begin(self, out: Path, facts: Facts, resume: bool, overwrite: bool) -> None:
@@ -92,7 +94,8 @@ class Partial:
                 raise UserError(f"{out}: an interrupted run has begun it; add --resume to go on, or --overwrite to start again")
             self._journal.truncate(0)
             self.output.truncate(0)
-        if not before or not resume:
+        self._known = not before or not resume
+        if self._known:
             self._append(0, facts)
 
     def _lines(self, seed: int) -> Iterator[tuple[int, Any]]:
@@ -185,12 +188,18 @@ def making(out: Path, facts: Facts, clips: range, *, resume: bool, overwrite: bo
         UserError: another run is writing it, or an interrupted run is not to be discarded, or was another one.
         OSError: something failed; says what is kept. Other errors get that as a note.
     """
-    partial = Partial(out, facts, clips, resume, overwrite)
+    target = Path(os.path.realpath(out)) if out.is_symlink() else out  # a link stays one
+    partial = Partial(target, facts, clips, resume, overwrite)
     try:
         yield partial
-        os.replace(partial.path, out)
+        partial.h5.close()
+        partial.output.check()
+        os.replace(partial.path, target)
         partial.remove()
     except BaseException as error:
+        partial.output.dead = True
+        with suppress(Exception):
+            partial.h5.close()
         left = partial.left(again)
         if isinstance(error, OSError):
             raise OSError(f"{out}: writing failed ({error}); {left}") from error
@@ -205,18 +214,18 @@ def partial_path(out: Path, kind: str = "partial") -> Path:
     return out.with_name(f".{out.name}.wsprites-{kind}")
 
 
-def differences(there: Facts, here: Facts) -> str:
+def differences(found: Facts, wanted: Facts) -> str:
     """What differs, in words; empty if nothing does."""
-    return ", ".join(_differences(there, here))
+    return ", ".join(_differences(found, wanted))
 
 
-def _differences(there: dict[str, Any], here: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for name in {**there, **here}:
-        a, b = there.get(name), here.get(name)
+def _differences(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name in {**found, **wanted}:
+        a, b = found.get(name), wanted.get(name)
         if isinstance(a, dict) and isinstance(b, dict):
             yield from _differences(a, b, f"{prefix}{name}.")
         elif a != b:
-            yield f"{prefix}{name} was {reprlib.repr(a)} and is {reprlib.repr(b)}"
+            yield f"{prefix}{name} is {reprlib.repr(a)}, not {reprlib.repr(b)}"
 
 
 def _seed(facts: Facts) -> int:
