@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,14 @@ import click
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.argument("file", type=_PATH)
+
+
+def _shard(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int]:
+    """k/K as two numbers; without it, all in one."""
+    number, slash, shards = (value or "1/1").partition("/")
+    if not (slash and number.isdecimal() and shards.isdecimal()):
+        raise click.BadParameter(f"'{value}' is not of the form k/K, such as 3/10")
+    return int(number), int(shards)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -35,7 +43,11 @@ def wsprites(context: click.Context) -> None:
 @click.option("--compression", type=click.Choice(["zstd", "gzip", "lz4", "none"]), default="zstd", show_default=True)
 @click.option("--no-frames", is_flag=True, help="Labels only: frames and masks are rendered when the file is read.")
 @click.option("--no-masks", is_flag=True, help="Leave out the masks.")
-@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists, and what an interrupted run has left of it.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with an interrupted run. Always safe: without one it starts, and what is complete it leaves."
+)
+@click.option("--shard", callback=_shard, metavar="k/K", help="Only the k-th of K parts, into a file of its own; see wsprites merge.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 def generate(
     n: int,
@@ -49,27 +61,32 @@ def generate(
     no_frames: bool,
     no_masks: bool,
     overwrite: bool,
+    resume: bool,
+    shard: tuple[int, int],
     dry_run: bool,
 ) -> None:
     """Generate a data set into one HDF5 file."""
-    from tqdm import tqdm
-
     from wsprites import summary
     from wsprites.art import ignored_folders, load_art, sheets_folder
-    from wsprites.generate import Order, check_disk, check_output, estimate
+    from wsprites.generate import Order, check_disk, check_output, estimate, is_complete
     from wsprites.generate import generate as write
     from wsprites.script import split_sizes
     from wsprites.spec import load_world
 
     spec = load_world(world)
-    check_output(out, overwrite)
+    check_output(out, overwrite or resume)
     art = load_art(spec, sheets, backgrounds)
     spec = art.world(spec)
-    order = Order(spec, art, seed, n, compression, not no_frames, not no_masks)
+    order = Order(spec, art, seed, n, compression, not no_frames, not no_masks, shard)
+    if resume and is_complete(order, out, overwrite):
+        click.echo(f"complete already: {out}")
+        return
     expected = estimate(order)
     free = check_disk(out, expected)
     click.echo(f"world    {summary.world_line(spec)}, seed {seed}")
     click.echo(f"clips    {summary.clips_line(spec, split_sizes(spec, seed, n))}")
+    if shard != (1, 1):
+        click.echo(f"shard    {shard[0]} of {shard[1]}: clips {order.clips[0]:,} to {order.clips[-1]:,}")
     click.echo(f"cast     {summary.cast_line(spec)}")
     click.echo(f"licence  {art.credits.licence}")
     for name in ignored_folders(sheets_folder(sheets), spec.cast.layers):
@@ -78,19 +95,27 @@ def generate(
     if dry_run:
         return
     begin = time.perf_counter()
-    frames = n * spec.frames
-    with tqdm(total=frames, unit=" frames", unit_scale=True, disable=not order.pixels) as bar, _interruptible() as interrupted:
-
-        def progress(done: int) -> None:
-            bar.update(done)
-            if interrupted.is_set():
-                raise KeyboardInterrupt
-
-        write(order, out, workers=workers or _cores(), overwrite=overwrite, progress=progress)
+    frames = len(order.clips) * spec.frames
+    with _frames_bar(frames if order.pixels else 0) as progress:
+        write(order, out, workers=workers or _cores(), overwrite=overwrite, resume=resume, progress=progress)
     seconds = time.perf_counter() - begin
     rate = f"{frames / seconds:,.0f} frames/s, " if order.pixels else ""
     written = out.stat().st_size
     click.echo(f"done     {out}: {summary.size(written)} in {seconds:.1f} s ({rate}{written / frames:,.0f} bytes a frame)")
+
+
+@wsprites.command()
+@click.argument("shards", type=_PATH, nargs=-1, required=True)
+@click.option("--out", type=_PATH, required=True, help="The HDF5 file to write.")
+@click.option("--virtual", is_flag=True, help="Write only where everything is: the shards stay, and have to stay where they are beside it.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+def merge(shards: tuple[Path, ...], out: Path, virtual: bool, overwrite: bool) -> None:
+    """Check all SHARDS of a data set and put them together: one file, the same bytes as if it had been generated at once."""
+    from wsprites.merge import merge as write
+
+    with _frames_bar() as progress:
+        write(list(shards), out, virtual=virtual, overwrite=overwrite, progress=progress)
+    click.echo(f"done     {out}: {len(shards)} shards")
 
 
 @wsprites.command()
@@ -117,7 +142,7 @@ def verify(file: Path, all_pixels: bool) -> None:
 
     with package.open(file) as data:
         stored = [split for split in data.splits.values() if split.stored]
-        total = sum(len(pixel_rows(len(split), data.clips, all_pixels)) for split in stored)
+        total = sum(len(pixel_rows(len(split), len(data.indices), all_pixels)) for split in stored)
         with tqdm(total=total, unit=" clips", disable=not total) as bar:
             report = compare(data, all_pixels=all_pixels, progress=bar.update)
     for problem in report.problems:
@@ -186,6 +211,21 @@ def _cores() -> int:
 
 
 @contextmanager
+def _frames_bar(total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A progress of frames, which Ctrl-C stops. A total of 0 shows no bar."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=" frames", unit_scale=True, disable=total == 0) as bar, _interruptible() as interrupted:
+
+        def progress(done: int) -> None:
+            bar.update(done)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+
+        yield progress
+
+
+@contextmanager
 def _interruptible() -> Iterator[threading.Event]:
     """An event that Ctrl-C sets, to be looked at where stopping is safe: an exception in the midst of HDF5 can get lost."""
     interrupted = threading.Event()
@@ -207,14 +247,14 @@ def main(args: list[str] | None = None) -> Any:
     try:
         return wsprites(args, prog_name="wsprites", standalone_mode=False)
     except UserError as error:
-        _end(str(error), 2)
+        _end("; ".join([str(error), *getattr(error, "__notes__", [])]), 2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "wsprites"
         _end(f"{error.format_message()} ({command} --help lists what is possible)", 2)
     except click.ClickException as error:
         _end(error.format_message(), 2)
-    except (KeyboardInterrupt, click.Abort):
-        _end("interrupted; nothing was written", 1)
+    except (KeyboardInterrupt, click.Abort) as error:
+        _end("; ".join(["interrupted", *getattr(error.__cause__ or error, "__notes__", ["nothing was written"])]), 1)
     except OSError as error:
         _end(str(error), 1)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -71,7 +72,7 @@ class StopError(Exception):
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, StopError, OSError])
-def test_an_interrupted_run_leaves_nothing(order: Order, tmp_path: Path, stop):
+def test_a_run_that_is_interrupted_before_a_clip_is_finished_leaves_nothing(order: Order, tmp_path: Path, stop):
     def progress(_: int) -> None:
         raise stop
 
@@ -84,8 +85,9 @@ def test_an_interrupted_run_keeps_what_it_would_have_replaced(order: Order, tmp_
     out = tmp_path / "data.h5"
     out.write_text("precious", encoding="utf-8")
 
-    def progress(_: int) -> None:
-        raise KeyboardInterrupt
+    def progress(frames: int) -> None:
+        if frames:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         generate(order, out, overwrite=True, progress=progress)
@@ -120,10 +122,10 @@ def test_ctrl_c_ends_the_command_at_once_and_without_traces(sheets: Path, backgr
         # A test run in the background ignores Ctrl-C, and its children would too.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
-    partial = tmp_path / ".data.h5.wsprites-partial"
+    journal = tmp_path / ".data.h5.wsprites-journal"
     try:
         for _ in range(600):
-            if partial.exists() and partial.stat().st_size > 20_000_000:
+            if journal.exists() and journal.stat().st_size > 100_000:
                 break
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
@@ -133,9 +135,13 @@ def test_ctrl_c_ends_the_command_at_once_and_without_traces(sheets: Path, backgr
         process.kill()
     assert time.monotonic() - begin < 5  # about 0.1 s where nothing else runs
     assert process.returncode == 1
-    assert stderr.strip().splitlines()[-1] == "wsprites: interrupted; nothing was written"
+    said = re.fullmatch(
+        r"wsprites: interrupted; ([\d,]+) of 100,000 clips are kept; add --resume to go on", stderr.strip().splitlines()[-1]
+    )
+    assert said, repr(stderr[-900:])
+    assert int(said[1].replace(",", "")) > 100
     assert "Traceback" not in stderr
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".data.h5.wsprites-journal", ".data.h5.wsprites-partial"]
 
 
 def test_two_runs_do_not_write_one_file(order: Order, tmp_path: Path):

@@ -1,12 +1,16 @@
 """The HDF5 file: layout, writer, reader. Axis order of its arrays: clips, frames, height, width, colour; points are (x, y).
 
-/            attributes: format, format_version, world (JSON), seed, clips, art_licence, attribution, art_sha256, versions (JSON)
+/            attributes: format, format_version, world (JSON), seed, clips (of the whole data set), shard, pixels, compression,
+             art_licence, attribution, art_sha256, versions (JSON)
 /train, /val, /test
     frames, masks                      pixels; absent where only labels were asked for
+    checksum                           of each clip's compressed chunks; with the pixels
     index, character, parts, ...       the fields of a Script, one row a clip
 /art/layers/NAME, /art/backgrounds     the art itself, so that the file renders and verifies without anything else
 """
 
+import io
+import itertools
 import json
 import math
 import operator
@@ -37,7 +41,7 @@ from wsprites.art.credits import Credits
 from wsprites.art.sheets import CELL_PLACES
 from wsprites.errors import UserError
 from wsprites.render import Clip, render
-from wsprites.script import LABELS, Script
+from wsprites.script import LABELS, Script, shard_clips
 from wsprites.spec import CELL, SPLITS, SpecError, WorldSpec
 
 _Value = TypeVar("_Value")
@@ -53,6 +57,7 @@ _MOST_BACKGROUND_BYTES = 2**30
 DESCRIPTIONS = {
     "frames": "RGB frames",
     "masks": "True where the sprite's alpha is 128 or more",
+    "checksum": "XXH3-64 of the clip's chunks as they are stored, those of the frames first, in the order of their offsets",
     "index": "number of the clip in the whole data set: with world and seed it determines the clip",
     "character": "number of the character",
     "parts": "number of the character's sheet in each layer where characters differ; the attribute 'layers' names the columns",
@@ -139,26 +144,41 @@ def encode_window(pixels: NDArray[Any], first: int, chunk: tuple[int, ...], code
 # Writing.
 
 
-def create(
-    path: Path, spec: WorldSpec, art: Art, seed: int, indices: dict[str, NDArray[np.int64]], compression: str, pixels: tuple[str, ...]
-) -> h5py.File:
-    """A new file with everything but the rows: attributes, art, and empty arrays.
+def create(h5: h5py.File, facts: dict[str, Any], spec: WorldSpec, art: Art, indices: dict[str, NDArray[np.int64]]) -> None:
+    """Give an empty file everything but the rows: attributes, art, and empty arrays.
 
     Args:
+        facts: the attributes, among them `compression` and `pixels`.
         indices: the clips' numbers for each split.
-        pixels: which of "frames" and "masks" it is to hold.
     """
-    codec = CODECS[compression]
-    h5 = _timeless_file(path, ("art", "art/layers", *indices))
-    h5.attrs["format"] = FORMAT
-    h5.attrs["format_version"] = FORMAT_VERSION
-    h5.attrs["world"] = spec.to_json()
-    h5.attrs["seed"] = np.int64(seed)
-    h5.attrs["clips"] = np.int64(sum(map(len, indices.values())))
-    h5.attrs["art_licence"] = art.credits.licence
-    h5.attrs["attribution"] = art.credits.attribution
-    h5.attrs["art_sha256"] = art.sha256
-    h5.attrs["versions"] = json.dumps(versions())
+    codec, pixels = CODECS[facts["compression"]], facts["pixels"].split()
+    create_head(h5, facts, art)
+    for split, index_n in indices.items():
+        arrays = layout(spec, len(index_n))
+        for name in (*pixels, *(["checksum"] if pixels else []), *LABELS):
+            shape, dtype = arrays[name]
+            chunks = chunk_shape(shape, codec.tiles) if name in pixels else (min(_LABEL_ROWS, len(index_n)), *shape[1:])
+            plain = name == "checksum" or 0 in shape  # HDF5 has no chunks of nothing
+            dataset = h5.create_dataset(f"{split}/{name}", shape, dtype, **({} if plain else {"chunks": chunks, **codec.options()}))
+            describe(dataset, name, spec)
+
+
+def describe(dataset: h5py.Dataset, name: str, spec: WorldSpec) -> None:
+    """Say in the file what an array is."""
+    dataset.attrs["description"] = DESCRIPTIONS[name]
+    if name == "parts":
+        dataset.attrs["layers"] = np.array(spec.cast.parts, h5py.string_dtype())
+
+
+def create_head(h5: h5py.File, facts: dict[str, Any], art: Art) -> None:
+    """Give an empty file its attributes and the art."""
+    codec = CODECS[facts["compression"]]
+    for group in ("art", "art/layers", *SPLITS):
+        properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+        properties.set_obj_track_times(False)
+        h5py.h5g.create(h5.id, group.encode(), gcpl=properties)
+    for name, value in facts.items():
+        h5.attrs[name] = np.int64(value) if isinstance(value, int) else value if isinstance(value, str) else json.dumps(value)
     for number, (layer, names) in enumerate(zip(art.characters.layers, art.characters.names, strict=True)):
         dataset = h5.create_dataset(f"art/layers/{layer}", (len(names), *_ART_CELLS), "u1", chunks=(1, *_ART_CELLS), **codec.options())
         dataset.attrs["names"] = names
@@ -167,34 +187,16 @@ def create(
     images = art.backgrounds.images
     h5.create_dataset("art/backgrounds", data=images, chunks=(1, *images.shape[1:]), **codec.options())
     h5["art/backgrounds"].attrs["names"] = art.backgrounds.names
-    for split, index_n in indices.items():
-        for name, (shape, dtype) in layout(spec, len(index_n)).items():
-            chunks: tuple[int, ...]
-            if name in pixels:
-                chunks = chunk_shape(shape, codec.tiles)
-            elif name in LABELS:
-                chunks = (min(_LABEL_ROWS, len(index_n)), *shape[1:])
-            else:
-                continue
-            stored = {} if 0 in shape else {"chunks": chunks, **codec.options()}  # HDF5 has no chunks of nothing
-            dataset = h5.create_dataset(f"{split}/{name}", shape, dtype, **stored)
-            dataset.attrs["description"] = DESCRIPTIONS[name]
-            if name == "parts":
-                dataset.attrs["layers"] = np.array(spec.cast.parts, h5py.string_dtype())
-    return h5
 
 
-def _timeless_file(path: Path, groups: tuple[str, ...]) -> h5py.File:
-    """An empty file with groups, in the format of HDF5 1.10, without the times of creation that would make every file another."""
-    file_times, group_times = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.GROUP_CREATE)
-    file_times.set_obj_track_times(False)
-    group_times.set_obj_track_times(False)
+def empty_file(output: io.RawIOBase) -> h5py.File:
+    """An empty HDF5 file, in the format of HDF5 1.10, without the times of creation that would make every file another."""
+    timeless = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    timeless.set_obj_track_times(False)
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
-    h5 = h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, file_times, access))
-    for group in groups:
-        h5py.h5g.create(h5.id, group.encode(), gcpl=group_times)
-    return h5
+    access.set_fileobj_driver(h5py.h5fd.fileobj_driver, output)
+    return h5py.File(h5py.h5f.create(hex(id(output)).encode(), h5py.h5f.ACC_TRUNC, timeless, access))
 
 
 def layout(spec: WorldSpec, clips: int) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
@@ -205,6 +207,7 @@ def layout(spec: WorldSpec, clips: int) -> dict[str, tuple[tuple[int, ...], np.d
     return {
         "frames": ((*frame, 3), np.dtype("u1")),
         "masks": (frame, np.dtype(bool)),
+        "checksum": ((clips,), np.dtype("u8")),
         "index": ((clips,), np.dtype("i8")),
         "character": ((clips,), np.dtype("i4")),
         "parts": ((clips, len(spec.cast.parts)), np.dtype("i4")),
@@ -395,6 +398,18 @@ def _text(value: object) -> str:
     return value
 
 
+def _facts(h5: h5py.File) -> dict[str, Any]:
+    values = {name: value.item() if isinstance(value, np.generic) else value for name, value in h5.attrs.items()}
+    return {**values, **{name: json.loads(values[name]) for name in ("world", "versions")}}
+
+
+def _shard(value: object) -> tuple[int, int]:
+    number, shards = map(int, _text(value).split("/"))
+    if not 1 <= number <= shards:
+        raise ValueError
+    return number, shards
+
+
 class Split:
     """The clips of one split: `split["frames"]`, `split["global_action"]`, ... by the names of the file."""
 
@@ -427,6 +442,14 @@ class Split:
     def stored(self) -> tuple[str, ...]:
         """Which of "frames" and "masks" the file itself holds; the others are rendered."""
         return tuple(name for name in ("frames", "masks") if name in self._group)
+
+    def chunks(self, row: int) -> Iterator[tuple[str, tuple[int, ...], bytes]]:
+        """The chunks of a clip as they are stored: the array's name, the offset in the clip, the bytes."""
+        for name in self.stored:
+            dataset = self._group[name]
+            steps = (range(0, size, step) for size, step in zip(dataset.shape[1:], dataset.chunks[1:], strict=True))
+            for offset in itertools.product(*steps):
+                yield name, offset, bytes(dataset.id.read_direct_chunk((row, *offset))[1])
 
     def script(self, row: int) -> Script:
         """The labels of a clip, by its row in this split, as a Script. Raises UserError if they are not possible in this world."""
@@ -514,10 +537,12 @@ class DataFile:
             self.credits = Credits(self._attribute("art_licence", _text), self._attribute("attribution", _text))
             self.art_sha256 = self._attribute("art_sha256", _text)
             self.versions = self._attribute("versions", lambda text: {str(k): str(v) for k, v in json.loads(text).items()})
+            self.compression, self.shard = self._attribute("compression", _text), self._attribute("shard", _shard)
             self.splits = {name: Split(self, self._group(name)) for name in SPLITS}
+            self.shards = self._shards()
             rows = sum(map(len, self.splits.values()))
-            if not 0 <= self.seed < 2**63 or self.clips < 1 or rows != self.clips:
-                raise ValueError(f"seed {self.seed}, {self.clips} clips, {rows} rows")
+            if not 0 <= self.seed < 2**63 or self.clips < 1 or rows != len(self.indices):
+                raise ValueError(f"seed {self.seed}, {self.clips} clips, shard {self.shard}, {rows} rows")
         except (SpecError, AttributeError, KeyError, OSError, OverflowError, RecursionError, RuntimeError, TypeError) as error:
             raise self._damaged(error) from None
         except UserError:
@@ -539,7 +564,7 @@ class DataFile:
         group = self._here(self.h5, name, h5py.Group)
         clips = self._here(group, "index", h5py.Dataset).shape[0]
         for key, (shape, dtype) in layout(self.spec, clips).items():
-            if key in ("frames", "masks") and key not in group:
+            if key not in group and (key in ("frames", "masks") or "frames" not in group):
                 continue
             dataset = self._here(group, key, h5py.Dataset)
             if dataset.shape != shape or dataset.dtype != dtype:
@@ -552,9 +577,40 @@ class DataFile:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{group.name.rstrip('/')}/{name} is missing or a link")
         item = group[name]
-        if not isinstance(item, kind) or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
+        if not isinstance(item, kind) or (isinstance(item, h5py.Dataset) and item.external):
             raise ValueError(f"{item.name} is not a {kind.__name__.lower()} of this file")
         return item
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What decided about the bytes of the file, as `create` was told."""
+        return _facts(self.h5)
+
+    @property
+    def indices(self) -> range:
+        """The numbers of the clips in the file: those of the whole data set, or of a shard of it."""
+        return shard_clips(self.clips, self.shard)
+
+    def _shards(self) -> tuple[Path, ...]:
+        """The files that a virtual data set reads from, which HDF5 does not look at: where one is missing, it reads zeros."""
+        arrays = [self.h5[split][name] for split in SPLITS for name in DESCRIPTIONS if name in self.h5[split]]
+        sources = [(array.name, source) for array in arrays if array.is_virtual for source in array.virtual_sources()]
+        paths = sorted({self.path.parent / source.file_name.replace("%%", "%") for _, source in sources})
+        found = set()
+        for path in paths:
+            try:
+                with h5py.File(path, "r") as h5:
+                    facts, virtual = _facts(h5), any(h5[split]["index"].is_virtual for split in SPLITS)
+            except (OSError, KeyError, TypeError, ValueError):
+                raise UserError(f"{self.path}: its shard {path} is missing or damaged; put it back where it was") from None
+            if virtual or {**facts, "shard": ""} != {**self.facts, "shard": ""}:
+                raise UserError(f"{self.path}: {path} is not the shard that it was; put that back")
+            found.add(_shard(facts["shard"]))
+        if found != {(number + 1, len(paths)) for number in range(len(paths))} or any(
+            name != f"/{source.dset_name}" for name, source in sources
+        ):
+            raise ValueError("its arrays are not those of all its shards")
+        return tuple(paths)
 
     @property
     def art(self) -> Art:
@@ -599,7 +655,7 @@ class DataFile:
             row = np.flatnonzero(split["index"][...] == index)
             if len(row):
                 return name, int(row[0])
-        raise UserError(f"{self.path}: there is no clip {index}; the file has clips 0 to {self.clips - 1}")
+        raise UserError(f"{self.path}: there is no clip {index}; the file has clips {self.indices[0]} to {self.indices[-1]}")
 
     def __reduce__(self) -> tuple[type["DataFile"], tuple[Path]]:
         return DataFile, (self.path.absolute(),)  # a copy in another process opens the file for itself

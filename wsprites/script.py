@@ -149,10 +149,18 @@ def casting(spec: WorldSpec, seed: int) -> Casting:
     return cast
 
 
-def split_indices(spec: WorldSpec, seed: int, n: int) -> dict[str, NDArray[np.int64]]:
-    """The numbers of the clips of each split among the first `n`, ascending."""
-    split_n = np.resize(casting(spec, seed).split, n)
-    return {name: np.flatnonzero(split_n == number) for number, name in enumerate(SPLITS)}
+def shard_clips(n: int, shard: tuple[int, int]) -> range:
+    """The numbers of the clips in the k-th of K shards of n clips, for shard = (k, K)."""
+    number, shards = shard
+    return range(n * (number - 1) // shards, n * number // shards)
+
+
+def split_indices(spec: WorldSpec, seed: int, n: int, shard: tuple[int, int] = (1, 1)) -> dict[str, NDArray[np.int64]]:
+    """The numbers of the clips of each split among the first `n`, or among a shard of them, ascending."""
+    split_c, clips = casting(spec, seed).split, shard_clips(n, shard)
+    index_n = np.arange(clips.start, clips.stop)
+    split_n = split_c[index_n % len(split_c)]
+    return {name: index_n[split_n == number] for number, name in enumerate(SPLITS)}
 
 
 def split_sizes(spec: WorldSpec, seed: int, n: int) -> dict[str, int]:

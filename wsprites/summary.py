@@ -46,12 +46,14 @@ def summary(data: DataFile) -> str:
     """What is in a file, how it was made, and the balance of its labels."""
     spec = data.spec
     stored = data["train"].stored
-    bytes_ = data.path.stat().st_size
-    frames = data.clips * spec.frames
+    bytes_ = sum(path.stat().st_size for path in (data.path, *data.shards))
+    frames = len(data.indices) * spec.frames
     lines = [
         f"{data.path}: {size(bytes_)}, {bytes_ / frames:,.0f} bytes a frame",
         f"world        {world_line(spec)}",
         f"clips        {clips_line(spec, {name: len(split) for name, split in data.splits.items()})}",
+        *([f"shard        {data.shard[0]} of {data.shard[1]}"] if data.shard != (1, 1) else []),
+        *([f"virtual      reads from {_count(len(data.shards), 'file')} beside it"] if data.shards else []),
         f"cast         {cast_line(spec)}",
         f"pixels       {' and '.join(stored) + ' stored' if stored else 'not stored, rendered when read'}",
         f"made by      {', '.join(f'{name} {version}' for name, version in data.versions.items())}",

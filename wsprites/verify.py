@@ -39,7 +39,7 @@ def verify(data: DataFile, *, all_pixels: bool = False, progress: Callable[[int]
     report = Report()
     if data.art.sha256 != data.art_sha256:
         report.problems.append("art: its pixels are not those that the file was made with (art_sha256)")
-    expected = split_indices(data.spec, data.seed, data.clips)
+    expected = split_indices(data.spec, data.seed, data.clips, data.shard)
     for name, split in data.splits.items():
         if not np.array_equal(split["index"][...], expected[name]):
             report.problems.append(f"{name}/index: not the clips that seed {data.seed} deals to this split among {data.clips}")
@@ -52,7 +52,7 @@ def verify(data: DataFile, *, all_pixels: bool = False, progress: Callable[[int]
             for key in LABELS:
                 _compare_labels(f"{name}/{key}", split, key, rows, getattr(written, key), report)
         report.labels += len(split)
-        for row in pixel_rows(len(split), data.clips, all_pixels) if split.stored else []:
+        for row in pixel_rows(len(split), len(data.indices), all_pixels) if split.stored else []:
             _compare_pixels(name, data, split, row, report)
             progress(1)
     return report

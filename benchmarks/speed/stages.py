@@ -1,6 +1,6 @@
 """What is measured: each stage of making and reading a data set as a function that prepares it and returns (what to run, frames).
 
-All run on one core, but for those that say otherwise. The sheets are those of WSPRITES_SHEETS, else the fetched ones, else drawn here.
+All run on one core, but for those that say otherwise. WSPRITES_SHEETS and WSPRITES_BACKGROUNDS name other art than the project's own.
 """
 
 import os
@@ -8,22 +8,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import h5py
 import numpy as np
-from PIL import Image
 
 import wsprites
-from wsprites.art import ASSETS, Art, load_art
+from wsprites.art import Art, load_art
 from wsprites.art.characters import Figure
-from wsprites.art.fetch import fetched
-from wsprites.errors import UserError
 from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, create, encode_window
 from wsprites.generate import Order, generate
+from wsprites.partial import making
 from wsprites.render import Clip, empty, render
 from wsprites.script import scripts, split_indices
-from wsprites.spec import CELL, PRESETS, WorldSpec
+from wsprites.spec import PRESETS, WorldSpec
 
 Stage = tuple[Callable[[], object], int]
 CLIPS, WINDOW = 64, 12
@@ -32,25 +29,8 @@ CLIPS_OF_A_CHARACTER = 10  # in the paper's data set
 
 @cache
 def world() -> tuple[WorldSpec, Art]:
-    with TemporaryDirectory() as drawn:
-        art = load_art(PRESETS["paper"], _sheets(Path(drawn)))
+    art = load_art(PRESETS["paper"], os.environ.get("WSPRITES_SHEETS", "own"), os.environ.get("WSPRITES_BACKGROUNDS", "painted"))
     return art.world(PRESETS["paper"]), art
-
-
-def _sheets(drawn: Path) -> Path:
-    if "WSPRITES_SHEETS" in os.environ:
-        return Path(os.environ["WSPRITES_SHEETS"])
-    try:
-        return fetched(ASSETS)
-    except UserError:  # sheets with about as many pixels as the real ones
-        for layer, count in {"body": 6, "bottomwear": 6, "topwear": 6, "hair": 6, "shoes": 1}.items():
-            (drawn / layer).mkdir()
-            for number in range(count):
-                cell = np.zeros((CELL, CELL, 4), np.uint8)
-                height = {"body": 48, "shoes": 6}.get(layer, 16)
-                cell[60 - height : 60, 22:42] = (*np.random.default_rng(number).integers(0, 256, 3), 255)
-                Image.fromarray(np.tile(cell, (21, 13, 1))).save(drawn / layer / f"{number}.png")
-        return drawn
 
 
 @cache
@@ -115,10 +95,11 @@ def compress(folder: Path, compression: str = "zstd") -> Stage:
 def _write(folder: Path, threads: int, encoded: Callable[[int], list[list[tuple[tuple[int, ...], bytes]]]], clips: int) -> None:
     """A file of pixels with the chunks that `encoded` makes in some threads; this one writes."""
     spec, art = world()
-    indices = split_indices(spec, 0, clips)
+    order, indices = Order(spec, art, 0, clips), split_indices(spec, 0, clips)
     path = folder / "chunks.h5"
-    with create(path, spec, art, 0, indices, "zstd", ("frames", "masks")) as h5, ThreadPoolExecutor(threads) as pool:
-        pixels = {split: [h5[split][name].id for name in ("frames", "masks")] for split in indices}
+    with making(path, order.facts, order.clips, resume=False, overwrite=True, again="") as partial, ThreadPoolExecutor(threads) as pool:
+        create(partial.h5, order.facts, spec, art, indices)
+        pixels = {split: [partial.h5[split][name].id for name in ("frames", "masks")] for split in indices}
         rows = [(pixels[split], row) for split, index_n in indices.items() for row in range(len(index_n))]
         for (arrays, row), chunks in zip(rows, pool.map(encoded, range(clips)), strict=True):
             for array, chunks_of_array in zip(arrays, chunks, strict=True):

@@ -1,6 +1,6 @@
 """A table of every stage: frames/s, CPU time, its share of the CPU time of the whole, and its rate as a share of the limit.
 
-    WSPRITES_SHEETS=/folder/of/sheets python benchmarks/speed/table.py [clips of the whole] [rounds]
+    python benchmarks/speed/table.py [clips of the whole] [rounds]
 
 Stages take turns, round by round, so that what else runs on the machine hits all of them alike; figures are medians.
 """
