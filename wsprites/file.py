@@ -564,7 +564,7 @@ class DataFile:
         group = self._here(self.h5, name, h5py.Group)
         clips = self._here(group, "index", h5py.Dataset).shape[0]
         for key, (shape, dtype) in layout(self.spec, clips).items():
-            if key not in group and (key in ("frames", "masks") or "frames" not in group):
+            if key not in group and (key in ("frames", "masks") or (key == "checksum" and "frames" not in group)):
                 continue
             dataset = self._here(group, key, h5py.Dataset)
             if dataset.shape != shape or dataset.dtype != dtype:
