@@ -9,6 +9,7 @@ script a second time. And pipes are all there is to clean up: a worker ends as s
 process was killed.
 """
 
+import math
 import os
 import pickle
 import subprocess
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from wsprites.generate import Order
 
 _PATIENCE = 0.1  # seconds between looks at whether to stop
-_SCRIPTS = 256  # written at a time: with 64, a frame takes twice as long
+_SCRIPT_FRAMES = 2**15  # written at a time: with a quarter of it, a frame takes twice as long
 _CLIPS_A_JOB = 32  # neighbours, which often show one character, stay with one worker
 _BYTES_A_JOB = 2**24
 _PROGRAM = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from wsprites.encode import _work; _work()"
@@ -46,8 +47,9 @@ def encode(order: "Order", index_n: NDArray[np.int64]) -> Iterator[list[Chunk]]:
     codec, spec = CODECS[order.compression], order.spec
     shapes = {name: chunk_shape(shape, codec.tiles) for name, (shape, _) in layout(spec, 1).items() if name in order.pixels}
     memory, figure = empty(spec, min(CHUNK_FRAMES, spec.frames)), Figure(order.art.characters)
-    for start in range(0, len(index_n), _SCRIPTS):
-        script_n = scripts(spec, order.seed, index_n[start : start + _SCRIPTS])
+    at_a_time = max(1, _SCRIPT_FRAMES // spec.frames)
+    for start in range(0, len(index_n), at_a_time):
+        script_n = scripts(spec, order.seed, index_n[start : start + at_a_time])
         for number, index in enumerate(script_n.index.tolist()):
             script = script_n[number]
             chunks: list[Chunk] = []
@@ -73,11 +75,8 @@ def chunks_in_order(
     Raises:
         OSError: a worker cannot be started, or died.
     """
-    clip_bytes = sum(
-        np.dtype(dtype).itemsize * int(np.prod(shape)) for name, (shape, dtype) in layout(order.spec, 1).items() if name in order.pixels
-    )
-    stored = clip_bytes if order.compression == "none" else clip_bytes // 8
-    a_job = max(1, min(_CLIPS_A_JOB, _BYTES_A_JOB // stored))
+    clip_bytes = sum(dtype.itemsize * math.prod(shape) for name, (shape, dtype) in layout(order.spec, 1).items() if name in order.pixels)
+    a_job = max(1, min(_CLIPS_A_JOB, _BYTES_A_JOB * (1 if order.compression == "none" else 8) // clip_bytes))
     owner_n = np.arange(len(index_n)) // a_job % workers  # jobs are dealt out in turn
     workers = len(np.unique(owner_n))
     numbers = (index_n[number : number + 1] for number in range(len(index_n)))
@@ -85,7 +84,8 @@ def chunks_in_order(
         yield from zip(numbers, encode(order, index_n), strict=True)
         return
     with ExitStack() as stack:
-        pool = [stack.enter_context(_Worker(order, index_n[owner_n == number], 2 * a_job)) for number in range(workers)]
+        start = pickle.dumps(sys.path) + pickle.dumps(order)
+        pool = [stack.enter_context(_Worker(start, index_n[owner_n == number], 2 * a_job)) for number in range(workers)]
         for clip_n, owner in zip(numbers, owner_n, strict=True):
             yield clip_n, pool[owner].next_clip(progress)
 
@@ -93,20 +93,18 @@ def chunks_in_order(
 class _Worker:
     """A process that encodes clips. A context manager; leaving it kills the process."""
 
-    def __init__(self, order: "Order", index_n: NDArray[np.int64], ahead: int) -> None:
+    def __init__(self, start: bytes, index_n: NDArray[np.int64], ahead: int) -> None:
+        command = [sys.executable, "-I", "-c", _PROGRAM]
         # A process group of its own: Ctrl-C is for us, and we end it.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
-        )
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
         self._thread = ThreadPoolExecutor(1)
-        self._thread.submit(self._send, sys.path, (order, index_n))
+        self._thread.submit(self._send, start + pickle.dumps(index_n))
         self._ahead: deque[Future[Any]] = deque(self._thread.submit(self._receive) for _ in range(min(ahead, len(index_n))))
         self._left = len(index_n) - len(self._ahead)
 
-    def _send(self, *messages: object) -> None:
+    def _send(self, start: bytes) -> None:
         assert self._process.stdin
-        for message in messages:
-            pickle.dump(message, self._process.stdin, pickle.HIGHEST_PROTOCOL)
+        self._process.stdin.write(start)
         self._process.stdin.flush()
 
     def _receive(self) -> Any:
@@ -119,7 +117,9 @@ class _Worker:
         try:
             got: list[Chunk] | Exception = self._ahead.popleft().result()
         except (EOFError, OSError, pickle.UnpicklingError):
-            raise OSError(f"a worker process ended with code {self._process.wait()}") from None
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
+            raise OSError(f"a worker process ended with code {self._process.returncode}") from None
         if isinstance(got, Exception):
             raise got
         if self._left:
@@ -141,7 +141,7 @@ def _work() -> None:
     """The program of a worker."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anything prints is not to get among the chunks
-    order, index_n = pickle.load(sys.stdin.buffer)
+    order, index_n = pickle.load(sys.stdin.buffer), pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     cv2.setNumThreads(1)
     try:
