@@ -7,6 +7,7 @@ the same bytes in the same places: nothing is copied, no more disk is needed, wh
 killed meanwhile does no harm. Should a chunk not be where it was, its checksum says so, and its clip is made again.
 """
 
+import errno
 import io
 import json
 import os
@@ -80,7 +81,7 @@ class Partial:
         with ExitStack() as files:
             self.output = files.enter_context(Output(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+"))
             _lock(self.output, self.path)
-            self._journal = files.enter_context(self.journal_path.open("a+b"))
+            self._journal = files.enter_context(open(os.open(self.journal_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666), "rb"))
             self._begin(out, facts, resume, overwrite)
             self.h5 = empty_file(self.output)
             self.close = files.pop_all().close
@@ -89,13 +90,13 @@ class Partial:
         before = next((content for _, content in self._lines(0)), None)
         if before and resume and (different := differences(before, facts)):
             raise UserError(f"{out}: the interrupted run was another one: {different}; go on with its options, or --overwrite it")
-        if not resume:
-            if before and not overwrite and os.fstat(self.output.fileno()).st_size and any(True for _ in self._lines(_seed(before))):
-                raise UserError(f"{out}: an interrupted run has begun it; add --resume to go on, or --overwrite to start again")
-            self._journal.truncate(0)
-            self.output.truncate(0)
-        self._known = not before or not resume
+        there = os.fstat(self.output.fileno()).st_size > 0 and any(True for _ in self._lines(_seed(before or facts)))
+        if there and not resume and not overwrite:
+            raise UserError(f"{out}: an interrupted run has begun it; add --resume to go on, or --overwrite to start again")
+        self._known = not (there and resume)
         if self._known:
+            os.ftruncate(self._journal.fileno(), 0)
+            self.output.truncate(0)
             self._append(0, facts)
 
     def _lines(self, seed: int) -> Iterator[tuple[int, Any]]:
@@ -108,8 +109,9 @@ class Partial:
 
     def _append(self, seed: int, content: object) -> None:
         text = json.dumps(content).encode()
-        self._journal.write(b"\n%s %s" % (xxh3_64_hexdigest(text, seed).encode(), text))  # a line that was cut short ends here
-        self._journal.flush()
+        line = b"\n%s %s" % (xxh3_64_hexdigest(text, seed).encode(), text)  # a line before that was cut short ends here
+        if os.write(self._journal.fileno(), line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def kept(self) -> Iterator[int]:
         """The clips that the interrupted run has finished and whose chunks are what they were."""
