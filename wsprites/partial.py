@@ -81,7 +81,8 @@ class Partial:
         with ExitStack() as files:
             self.output = files.enter_context(Output(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+"))
             _lock(self.output, self.path)
-            self._journal = files.enter_context(open(os.open(self.journal_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666), "rb"))
+            self._journal = files.enter_context(io.FileIO(self.journal_path, "a"))
+            self._reader = files.enter_context(self.journal_path.open("rb"))
             self._begin(out, facts, resume, overwrite)
             self.h5 = empty_file(self.output)
             self.close = files.pop_all().close
@@ -95,22 +96,22 @@ class Partial:
             raise UserError(f"{out}: an interrupted run has begun it; add --resume to go on, or --overwrite to start again")
         self._known = not (there and resume)
         if self._known:
-            os.ftruncate(self._journal.fileno(), 0)
+            self._journal.truncate(0)
             self.output.truncate(0)
             self._append(0, facts)
 
     def _lines(self, seed: int) -> Iterator[tuple[int, Any]]:
         """(place, content) of the lines of the journal that are whole: 0 is the seed of the facts, theirs that of all others."""
-        self._journal.seek(0)
-        while line := self._journal.readline():
+        self._reader.seek(0)
+        while line := self._reader.readline():
             check, _, text = line.rstrip().partition(b" ")
             if check == xxh3_64_hexdigest(text, seed).encode():
-                yield self._journal.tell() - len(line), json.loads(text)
+                yield self._reader.tell() - len(line), json.loads(text)
 
     def _append(self, seed: int, content: object) -> None:
         text = json.dumps(content).encode()
         line = b"\n%s %s" % (xxh3_64_hexdigest(text, seed).encode(), text)  # a line before that was cut short ends here
-        if os.write(self._journal.fileno(), line) < len(line):
+        if self._journal.write(line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def kept(self) -> Iterator[int]:
@@ -128,8 +129,8 @@ class Partial:
 
     def chunks(self, clip: int) -> list[ClipChunk]:
         """The chunks of a clip that was kept."""
-        self._journal.seek(self._line_n[clip - self._clips.start])
-        chunks = self._load(json.loads(self._journal.readline().partition(b" ")[2]))
+        self._reader.seek(self._line_n[clip - self._clips.start])
+        chunks = self._load(json.loads(self._reader.readline().partition(b" ")[2]))
         if chunks is None:
             raise OSError(f"clip {clip} in {self.path.name} has changed since it was checked")
         return chunks
