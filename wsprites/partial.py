@@ -7,6 +7,7 @@ the same bytes in the same places: nothing is copied, no more disk is needed, wh
 killed meanwhile does no harm. Should a chunk not be where it was, its checksum says so, and its clip is made again.
 """
 
+import errno
 import io
 import json
 import os
@@ -80,7 +81,8 @@ class Partial:
         with ExitStack() as files:
             self.output = files.enter_context(Output(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+"))
             _lock(self.output, self.path)
-            self._journal = files.enter_context(self.journal_path.open("a+b"))
+            self._journal = files.enter_context(io.FileIO(self.journal_path, "a"))
+            self._reader = files.enter_context(self.journal_path.open("rb"))
             self._begin(out, facts, resume, overwrite)
             self.h5 = empty_file(self.output)
             self.close = files.pop_all().close
@@ -89,27 +91,28 @@ class Partial:
         before = next((content for _, content in self._lines(0)), None)
         if before and resume and (different := differences(before, facts)):
             raise UserError(f"{out}: the interrupted run was another one: {different}; go on with its options, or --overwrite it")
-        if not resume:
-            if before and not overwrite and os.fstat(self.output.fileno()).st_size and any(True for _ in self._lines(_seed(before))):
-                raise UserError(f"{out}: an interrupted run has begun it; add --resume to go on, or --overwrite to start again")
+        there = os.fstat(self.output.fileno()).st_size > 0 and any(True for _ in self._lines(_seed(before or facts)))
+        if there and not resume and not overwrite:
+            raise UserError(f"{out}: an interrupted run has begun it; add --resume to go on, or --overwrite to start again")
+        self._known = not (there and resume)
+        if self._known:
             self._journal.truncate(0)
             self.output.truncate(0)
-        self._known = not before or not resume
-        if self._known:
             self._append(0, facts)
 
     def _lines(self, seed: int) -> Iterator[tuple[int, Any]]:
         """(place, content) of the lines of the journal that are whole: 0 is the seed of the facts, theirs that of all others."""
-        self._journal.seek(0)
-        while line := self._journal.readline():
+        self._reader.seek(0)
+        while line := self._reader.readline():
             check, _, text = line.rstrip().partition(b" ")
             if check == xxh3_64_hexdigest(text, seed).encode():
-                yield self._journal.tell() - len(line), json.loads(text)
+                yield self._reader.tell() - len(line), json.loads(text)
 
     def _append(self, seed: int, content: object) -> None:
         text = json.dumps(content).encode()
-        self._journal.write(b"\n%s %s" % (xxh3_64_hexdigest(text, seed).encode(), text))  # a line that was cut short ends here
-        self._journal.flush()
+        line = b"\n%s %s" % (xxh3_64_hexdigest(text, seed).encode(), text)  # a line before that was cut short ends here
+        if self._journal.write(line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def kept(self) -> Iterator[int]:
         """The clips that the interrupted run has finished and whose chunks are what they were."""
@@ -126,8 +129,8 @@ class Partial:
 
     def chunks(self, clip: int) -> list[ClipChunk]:
         """The chunks of a clip that was kept."""
-        self._journal.seek(self._line_n[clip - self._clips.start])
-        chunks = self._load(json.loads(self._journal.readline().partition(b" ")[2]))
+        self._reader.seek(self._line_n[clip - self._clips.start])
+        chunks = self._load(json.loads(self._reader.readline().partition(b" ")[2]))
         if chunks is None:
             raise OSError(f"clip {clip} in {self.path.name} has changed since it was checked")
         return chunks
