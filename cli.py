@@ -48,6 +48,7 @@ def wsprites(context: click.Context) -> None:
     "--resume", is_flag=True, help="Go on with an interrupted run. Always safe: without one it starts, and what is complete it leaves."
 )
 @click.option("--shard", callback=_shard, metavar="k/K", help="Only the k-th of K parts, into a file of its own; see wsprites merge.")
+@click.option("--dask", metavar="ADDRESS", help="Generate shards on the Dask cluster of this scheduler, or 'local', and merge them.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 def generate(
     n: int,
@@ -63,6 +64,7 @@ def generate(
     overwrite: bool,
     resume: bool,
     shard: tuple[int, int],
+    dask: str | None,
     dry_run: bool,
 ) -> None:
     """Generate a data set into one HDF5 file."""
@@ -73,6 +75,8 @@ def generate(
     from wsprites.script import split_sizes
     from wsprites.spec import load_world
 
+    if dask and shard != (1, 1):
+        raise click.UsageError("--dask and --shard exclude one another: --dask makes shards of its own")
     spec = load_world(world)
     check_output(out, overwrite or resume)
     art = load_art(spec, sheets, backgrounds)
@@ -82,7 +86,7 @@ def generate(
         click.echo(f"complete already: {out}")
         return
     expected = estimate(order)
-    free = check_disk(out, expected)
+    free = check_disk(out, expected * (2 if dask else 1))  # shards, and what they are merged to
     click.echo(f"world    {summary.world_line(spec)}, seed {seed}")
     click.echo(f"clips    {summary.clips_line(spec, split_sizes(spec, seed, n))}")
     if shard != (1, 1):
@@ -96,8 +100,15 @@ def generate(
         return
     begin = time.perf_counter()
     frames = len(order.clips) * spec.frames
-    with _frames_bar(frames if order.pixels else 0) as progress:
-        write(order, out, workers=workers or _cores(), overwrite=overwrite, resume=resume, progress=progress)
+    if dask:
+        from wsprites.cluster import connect, generate_on
+
+        with connect(dask) as client, _frames_bar(2 * frames) as progress:
+            click.echo(f"cluster  {client.dashboard_link}")
+            generate_on(client, order, out, overwrite=overwrite, resume=resume, progress=progress)
+    else:
+        with _frames_bar(frames if order.pixels else 0) as progress:
+            write(order, out, workers=workers or _cores(), overwrite=overwrite, resume=resume, progress=progress)
     seconds = time.perf_counter() - begin
     rate = f"{frames / seconds:,.0f} frames/s, " if order.pixels else ""
     written = out.stat().st_size

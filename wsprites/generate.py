@@ -25,6 +25,8 @@ from wsprites.summary import size as for_people
 Source = Callable[[NDArray[np.int64]], Iterable[tuple[NDArray[np.int64], list[Chunk]]]]
 """Given the numbers of clips, it yields some of them at a time, in this order, with their chunks."""
 
+AGAIN = "add --resume to go on"
+
 _LABEL_BATCH = 1024
 _MOST_CLIPS = 10**9
 
@@ -135,7 +137,7 @@ def generate(
         lambda clip_n: chunks_in_order(order, clip_n, workers, progress),
         resume=resume,
         overwrite=overwrite,
-        again="add --resume to go on",
+        again=AGAIN,
         progress=progress,
     )
 
