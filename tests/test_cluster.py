@@ -56,6 +56,7 @@ def test_a_worker_is_killed_half_way(client: Client, order: Order, undisturbed: 
     assert killed[0] not in client.run(os.getpid).values()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_stops_its_tasks_and_is_gone_on_with(client: Client, order: Order, undisturbed: str, tmp_path: Path):
     out = tmp_path / "data.h5"
     many = replace(order, n=200)
@@ -91,6 +92,7 @@ def test_workers_with_other_versions_are_refused(client: Client, order: Order, t
         generate_on(client, order, tmp_path / "data.h5")
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_does_not_answer_is_one_error(monkeypatch: pytest.MonkeyPatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -137,6 +139,7 @@ def start(command: list[str], folder: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_command(command: list[str], tmp_path: Path):
     process = start([*command, "--n", "20", "--resume"], tmp_path)
     stdout, stderr = process.communicate(timeout=120)
@@ -154,6 +157,7 @@ def group(process: psutil.Process) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_processes(command: list[str], tmp_path: Path):
     process = start([*command, "--n", "50000"], tmp_path)
     try:

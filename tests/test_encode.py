@@ -22,14 +22,15 @@ def nothing(_: int) -> None:
 
 
 def children(of: int) -> list[int]:
-    """Processes whose parent is `of`, that have not ended."""
+    """Workers whose parent is `of`, that have not ended."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            is_worker = b"wsprites.encode" in stat.with_name("cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):  # it ended just now
             continue
-        if int(parent) == of and state != "Z":
+        if int(parent) == of and state != "Z" and is_worker:
             found.append(int(stat.parent.name))
     return found
 

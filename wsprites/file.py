@@ -20,7 +20,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -445,11 +445,19 @@ class Split:
 
     def chunks(self, row: int) -> Iterator[tuple[str, tuple[int, ...], bytes]]:
         """The chunks of a clip as they are stored: the array's name, the offset in the clip, the bytes."""
+        for name, dataset, offsets in self._chunked:
+            for offset in offsets:
+                yield name, offset, bytes(dataset.read_direct_chunk((row, *offset))[1])
+
+    @cached_property
+    def _chunked(self) -> list[tuple[str, Any, list[tuple[int, ...]]]]:
+        """Of each array of pixels its name, itself, and where in a clip its chunks are. Opening one takes longer than reading a clip."""
+        chunked = []
         for name in self.stored:
-            dataset = self._group[name]
-            steps = (range(0, size, step) for size, step in zip(dataset.shape[1:], dataset.chunks[1:], strict=True))
-            for offset in itertools.product(*steps):
-                yield name, offset, bytes(dataset.id.read_direct_chunk((row, *offset))[1])
+            array = self._group[name]
+            steps = (range(0, size, step) for size, step in zip(array.shape[1:], array.chunks[1:], strict=True))
+            chunked.append((name, array.id, list(itertools.product(*steps))))
+        return chunked
 
     def script(self, row: int) -> Script:
         """The labels of a clip, by its row in this split, as a Script. Raises UserError if they are not possible in this world."""
