@@ -326,3 +326,10 @@ def test_a_run_killed_after_its_last_step_is_complete(many: Order, undisturbed: 
     out.unlink()
     generate(many, out)  # a journal alone is nothing to lose
     assert sha256(out) == undisturbed and [path.name for path in tmp_path.iterdir()] == ["data.h5"]
+
+
+def test_a_system_may_write_a_part_at_a_time(order: Order, data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, memoryview(data)[:5000]))
+    generate(order, tmp_path / "data.h5")
+    assert sha256(tmp_path / "data.h5") == sha256(data_file)

@@ -131,26 +131,12 @@ def generate(
     check_output(out, overwrite or resume)
     if resume and is_complete(order, out, overwrite):
         return
-    assemble(
-        order,
-        out,
-        lambda clip_n: chunks_in_order(order, clip_n, workers, progress),
-        resume=resume,
-        overwrite=overwrite,
-        again=AGAIN,
-        progress=progress,
-    )
+    how = {"resume": resume, "overwrite": overwrite}
+    assemble(order, out, lambda clip_n: chunks_in_order(order, clip_n, workers, progress), again=AGAIN, progress=progress, **how)
 
 
 def assemble(
-    order: Order,
-    out: Path,
-    source: Source,
-    *,
-    resume: bool,
-    overwrite: bool,
-    again: str,
-    progress: Callable[[int], object],
+    order: Order, out: Path, source: Source, *, resume: bool, overwrite: bool, again: str, progress: Callable[[int], object]
 ) -> None:
     """Write a data file of the chunks of a source.
 

@@ -26,12 +26,7 @@ _MOST_NAMED = 20
 
 
 def merge(
-    paths: list[Path],
-    out: Path,
-    *,
-    virtual: bool = False,
-    overwrite: bool = False,
-    progress: Callable[[int], object] = lambda frames: None,
+    paths: list[Path], out: Path, *, virtual: bool = False, overwrite: bool = False, progress: Callable[[int], object] = lambda frames: None
 ) -> None:
     """Put shards together. Compressed chunks are checked against their checksums and copied as they are.
 
