@@ -110,6 +110,7 @@ generate(Order(art.world(PRESETS["paper"]), art, seed=0, n=int(sys.argv[3])), Pa
 """
 
 
+@pytest.mark.slow
 def test_a_script_that_calls_generate_at_its_top_level_is_run_once(sheets: Path, backgrounds: Path, tmp_path: Path):
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
     command = [sys.executable, tmp_path / "script.py", sheets, backgrounds, "70", tmp_path / "data.h5"]
@@ -117,6 +118,7 @@ def test_a_script_that_calls_generate_at_its_top_level_is_run_once(sheets: Path,
     assert (run.returncode, run.stdout, run.stderr) == (0, "run\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["starting", "working"])
 def test_workers_do_not_outlive_a_killed_parent(sheets: Path, backgrounds: Path, tmp_path: Path, moment: str):
     command = [sys.executable, "-c", SCRIPT, sheets, backgrounds, "3000", tmp_path / "data.h5"]

@@ -172,6 +172,7 @@ def test_killed_at_random_moments_until_it_is_through(sheets: Path, backgrounds:
     assert kills >= 8
 
 
+@pytest.mark.slow
 def test_a_disk_may_be_full_at_any_write(order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     few = replace(order, n=6)
     writes, limit = 0, 10**9
