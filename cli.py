@@ -226,7 +226,8 @@ def _frames_bar(total: int | None = None) -> Iterator[Callable[[int], None]]:
     """A progress of frames, which Ctrl-C stops. A total of 0 shows no bar."""
     from tqdm import tqdm
 
-    with tqdm(total=total, unit=" frames", unit_scale=True, disable=total == 0) as bar, _interruptible() as interrupted:
+    # The delay leaves room for what is refused at once.
+    with tqdm(total=total, unit=" frames", unit_scale=True, delay=0.5, disable=total == 0) as bar, _interruptible() as interrupted:
 
         def progress(done: int) -> None:
             bar.update(done)

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import cli
+import wsprites.generate
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,8 +42,8 @@ def make(sheets: Path, backgrounds: Path) -> list[object]:
 
 
 def test_from_generate_to_preview(run, make, tmp_path: Path):
-    code, out, err = run(*make, "--seed", 3, "--workers", 2)
-    assert code == 0 and "frames/s" in err
+    code, out, _ = run(*make, "--seed", 3, "--workers", 2)
+    assert code == 0 and "frames/s" in out
     assert "10 (8 train, 1 val, 1 test) of 90 frames, 96 x 128: 900 frames" in out
     assert "36 characters (3 body x 2 bottomwear x 3 topwear x 2 hair x 1 shoes), 3 backgrounds" in out
     assert "free" in out and "done     data.h5" in out
@@ -70,6 +71,58 @@ def test_a_dry_run_writes_nothing(run, make, tmp_path: Path):
     code, out, _ = run(*make, "--dry-run")
     assert code == 0 and "about" in out and "done" not in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_resume_can_always_be_passed(run, make):
+    assert "done     data.h5" in run(*make, "--resume")[1]
+    code, out, _ = run(*make, "--resume")
+    assert (code, out) == (0, "complete already: data.h5\n")
+    code, _, err = run(*make, "--resume", "--seed", 4)
+    assert code == 2 and "data.h5: exists already, and is another data set: seed is 0, not 4;" in err and err.count("\n") == 1
+
+
+def test_an_interrupted_run_is_not_thrown_away(run, make, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch:
+
+        def mortal(*args):
+            yield next(make_chunks(*args))
+            raise OSError("a worker died")
+
+        make_chunks = wsprites.generate.chunks_in_order
+        patch.setattr("wsprites.generate.chunks_in_order", mortal)
+        code, _, err = run(*make, "--n", 200)
+    assert code == 1
+    assert re.fullmatch(
+        r"wsprites: data.h5: writing failed \(a worker died\); \d+ of 200 clips are kept; add --resume to go on", err.splitlines()[-1]
+    )
+    code, _, err = run(*make, "--n", 200)
+    assert code == 2 and err == "wsprites: data.h5: an interrupted run has begun it; add --resume to go on, or --overwrite to start again\n"
+    code, _, err = run(*make, "--n", 201, "--resume")
+    assert code == 2 and "the interrupted run was another one: clips is 200, not 201;" in err and err.count("\n") == 1
+    assert run(*make, "--n", 200, "--resume")[0] == 0
+    assert run("verify", "data.h5")[0] == 0
+
+
+def test_shards_are_merged(run, make):
+    run(*make)
+    for number in (1, 2, 3):
+        code, out, _ = run(*make, "--shard", f"{number}/3", "--out", f"shard-{number}.h5")
+        assert code == 0 and f"shard    {number} of 3: clips " in out
+    shards = ["shard-1.h5", "shard-2.h5", "shard-3.h5"]
+    code, out, _ = run("merge", *shards, "--out", "merged.h5")
+    assert code == 0 and out == "done     merged.h5: 3 shards\n"
+    assert Path("merged.h5").read_bytes() == Path("data.h5").read_bytes()
+    assert run("merge", *shards, "--out", "virtual.h5", "--virtual")[0] == 0
+    for name in ("virtual.h5", "shard-2.h5"):
+        assert run("info", name)[0] == run("verify", name)[0] == 0
+    assert run("preview", "virtual.h5", "--clip", 9, "--out", "clip.png")[0] == 0
+    code, _, err = run("preview", "shard-2.h5", "--clip", 9, "--out", "clip.png")
+    assert code == 2 and "there is no clip 9; the file has clips 3 to 5" in err
+    code, _, err = run("merge", *shards[:2], "--out", "less.h5")
+    assert code == 2 and "shards missing of 3: 3; generate them, or name them all" in err and err.count("\n") == 1
+    Path("shard-1.h5").unlink()
+    code, _, err = run("info", "virtual.h5")
+    assert code == 2 and "its shard shard-1.h5 is missing or damaged" in err and err.count("\n") == 1
 
 
 def test_worlds_from_toml_and_presets(run, make):
@@ -129,6 +182,11 @@ def occupied() -> list[object]:
         (["--compression", "zip"], "'zip' is not one of"),
         (["--workers", 0], "0 is not in the range"),
         (["--colour"], "No such option"),
+        (["--shard", "3"], "'3' is not of the form k/K, such as 3/10"),
+        (["--shard", "0/3"], "--shard 0/3: shards are numbered from 1"),
+        (["--shard", "4/3"], "--shard 4/3: shards are numbered from 1"),
+        (["--shard", "1/11"], "no more of them than clips (10)"),
+        (["--shard", "1/2", "--dask", "local"], "--dask and --shard exclude one another"),
         (["--n", 10**9], "needed and"),
         (["--n", 10**20], "a data set has 1 to 1,000,000,000 clips"),
         (["--sheets", ""], "--sheets is empty"),

@@ -150,7 +150,7 @@ moment, kills = random.Random(int(seed)), 0
 spec = replace(PRESETS["paper"], frames=40)
 art = load_art(spec, sheets, backgrounds)
 while not Path(out).exists():
-    child, begin = os.fork(), time.monotonic()
+    child = os.fork()
     if not child:
         generate(Order(art.world(spec), art, 5, 150), Path(out), resume=True, workers=int(workers))
         os._exit(0)

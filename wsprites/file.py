@@ -602,21 +602,22 @@ class DataFile:
     def _shards(self) -> tuple[Path, ...]:
         """The files that a virtual data set reads from, which HDF5 does not look at: where one is missing, it reads zeros."""
         arrays = [self.h5[split][name] for split in SPLITS for name in DESCRIPTIONS if name in self.h5[split]]
-        sources = [(array.name, source) for array in arrays if array.is_virtual for source in array.virtual_sources()]
-        paths = sorted({self.path.parent / source.file_name.replace("%%", "%") for _, source in sources})
-        found = set()
+        virtual = [(array.name, array.virtual_sources()) for array in arrays if array.is_virtual]
+        sources = {(source.file_name.replace("%%", "%"), f"/{source.dset_name}", name) for name, every in virtual for source in every}
+        del virtual  # closing a file takes as long as there are objects of HDF5
+        paths = sorted({self.path.parent / file for file, *_ in sources})
+        found, own = set(), {**self.facts, "shard": ""}
         for path in paths:
             try:
                 with h5py.File(path, "r") as h5:
-                    facts, virtual = _facts(h5), any(h5[split]["index"].is_virtual for split in SPLITS)
+                    facts, plain = _facts(h5), not any(h5[split]["index"].is_virtual for split in SPLITS)
             except (OSError, KeyError, TypeError, ValueError):
                 raise UserError(f"{self.path}: its shard {path} is missing or damaged; put it back where it was") from None
-            if virtual or {**facts, "shard": ""} != {**self.facts, "shard": ""}:
+            if not plain or {**facts, "shard": ""} != own:
                 raise UserError(f"{self.path}: {path} is not the shard that it was; put that back")
             found.add(_shard(facts["shard"]))
-        if found != {(number + 1, len(paths)) for number in range(len(paths))} or any(
-            name != f"/{source.dset_name}" for name, source in sources
-        ):
+        complete = found == {(number + 1, len(paths)) for number in range(len(paths))}
+        if not complete or any(there != here for _, there, here in sources):
             raise ValueError("its arrays are not those of all its shards")
         return tuple(paths)
 

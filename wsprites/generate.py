@@ -166,10 +166,9 @@ def _write_pixels(
     arrays = [{name: partial.h5[split][name].id for name in order.pixels} for split in splits]
     checksums = [np.zeros(len(index_n), np.uint64) for index_n in splits.values()]
     visit_n = order.visit_n
-    wanted_n = visit_n[[not partial.has(clip) for clip in visit_n.tolist()]]
-    with closing(_clip_by_clip(source(wanted_n))) as made:
-        for clip in visit_n.tolist():
-            kept = partial.has(clip)
+    kept_n = partial.has(visit_n)
+    with closing(_clip_by_clip(source(visit_n[~kept_n]))) as made:
+        for clip, kept in zip(map(int, visit_n), kept_n, strict=True):
             number = split_of[clip % len(split_of)]
             row = int(np.searchsorted(splits[SPLITS[number]], clip))
             places, checksum = [], xxh3_64()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from xxhash import xxh3_64, xxh3_64_hexdigest, xxh3_64_intdigest
 
 from wsprites.errors import UserError
@@ -123,9 +124,9 @@ class Partial:
                 yield content[0]
         self._known = True
 
-    def has(self, clip: int) -> bool:
-        """True for a clip that `kept` has found or that is written."""
-        return bool(self._line_n[clip - self._clips.start] >= 0)
+    def has(self, clip_n: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(N,) True for clips that `kept` has found."""
+        return self._line_n[clip_n - self._clips.start] >= 0
 
     def chunks(self, clip: int) -> list[ClipChunk]:
         """The chunks of a clip that was kept."""
