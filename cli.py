@@ -39,7 +39,7 @@ def wsprites(context: click.Context) -> None:
 @click.option("--world", default="paper", show_default=True, help="paper, released, factorial, or a TOML file that overrides one of them.")
 @click.option("--sheets", default="own", show_default=True, help="'own', 'lpc' (after 'wsprites assets fetch'), or a folder of LPC sheets.")
 @click.option("--backgrounds", default="painted", show_default=True, help="'painted', 'photos' (those of scikit-image), or a folder.")
-@click.option("--workers", type=click.IntRange(1, 1024), default=None, help="Processes.  [default: one for each core]")
+@click.option("--workers", type=click.IntRange(1, 1024), default=None, help="Threads, or processes without numba.  [default: one for each core]")
 @click.option("--compression", type=click.Choice(["zstd", "gzip", "lz4", "none"]), default="zstd", show_default=True)
 @click.option("--no-frames", is_flag=True, help="Labels only: frames and masks are rendered when the file is read.")
 @click.option("--no-masks", is_flag=True, help="Leave out the masks.")
