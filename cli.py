@@ -180,6 +180,23 @@ def preview(file: Path, clip: int, out: Path) -> None:
 
 @wsprites.command()
 @_FILE
+@click.option("--out", type=_PATH, required=True, help="The .html to write.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+def report(file: Path, out: Path, overwrite: bool) -> None:
+    """Write a page about FILE: clips, label statistics against theory, credits; one HTML file that needs nothing else."""
+    from tqdm import tqdm
+
+    from wsprites.file import DataFile
+    from wsprites.report import report as write
+    from wsprites.summary import size
+
+    with DataFile(file) as data, tqdm(total=len(data.indices), unit=" clips", delay=0.5) as bar:
+        write(data, out, overwrite=overwrite, progress=bar.update)
+    click.echo(f"done     {out}: {size(out.stat().st_size)}")
+
+
+@wsprites.command()
+@_FILE
 def credits(file: Path) -> None:
     """Who drew the art in FILE, and under which licence."""
     import wsprites as package

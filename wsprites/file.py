@@ -464,9 +464,19 @@ class Split:
         row = range(len(self))[row]
         script_n, bad = self._block(row // _LABEL_ROWS)
         if row % _LABEL_ROWS in bad:
-            what = f"{self._group.name}/{bad[row % _LABEL_ROWS]}"
-            raise UserError(f"{self._data.path}: damaged: {what}; generate it again or get another copy")
+            raise self._impossible(bad[row % _LABEL_ROWS])
         return script_n[row % _LABEL_ROWS]
+
+    def blocks(self) -> Iterator[Script]:
+        """All labels of the split in order, some clips at a time. Raises UserError if they are not possible in this world."""
+        for first in range(0, len(self), _LABEL_ROWS):
+            script_n, bad = self._read_block(first // _LABEL_ROWS)
+            for what in bad.values():
+                raise self._impossible(what)
+            yield script_n
+
+    def _impossible(self, what: str) -> UserError:
+        return UserError(f"{self._data.path}: damaged: {self._group.name}/{what}; generate it again or get another copy")
 
     def _read_block(self, number: int) -> tuple[Script, dict[int, str]]:
         """The labels that lie in a chunk together, which take as long to read as those of one clip; and what is impossible, by row."""
