@@ -209,9 +209,9 @@ class _Capture:
 
     def __init__(self, path: Path) -> None:
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong is said once, by us
-        level = cv2.setLogLevel(0)
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self.video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        cv2.setLogLevel(level)
+        cv2.utils.logging.setLogLevel(level)
         self.size = (int(self.video.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(self.video.get(cv2.CAP_PROP_FRAME_WIDTH)))
         if not self.video.isOpened():
             self.close()
