@@ -15,7 +15,7 @@ import pickle
 import pickletools
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -450,7 +450,7 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     return dataset
 
 
-class VideoFile:
+class VideoFile(AbstractContextManager["VideoFile"]):
     """An open file of imported videos: no world, no art. A context manager; `data["train"]["frames"][3, 10:22]` as in a DataFile.
 
     Raises:
@@ -477,9 +477,10 @@ class VideoFile:
             raise UserError(f"{self.path}: damaged: {error}; import it again or get another copy") from None
 
     def __getitem__(self, split: str) -> VideoSplit:
-        if split not in self.splits:
-            raise KeyError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
-        return self.splits[split]
+        try:
+            return self.splits[split]
+        except KeyError:
+            raise KeyError(f"there is no split {split!r}; there are {', '.join(SPLITS)}") from None
 
     def __reduce__(self) -> tuple[type["VideoFile"], tuple[Path]]:
         return VideoFile, (self.path.absolute(),)
@@ -487,9 +488,6 @@ class VideoFile:
     def close(self) -> None:
         """Close the HDF5 file."""
         self.h5.close()
-
-    def __enter__(self) -> "VideoFile":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
