@@ -39,19 +39,19 @@ def preview(data: DataFile, index: int, out: Path) -> None:
     script, frames_thwc, masks_thw = split.script(row), split["frames"][row], split["masks"][row]
     head = f"clip {index}   {name}   character {int(script.character)}"
     if suffix == ".gif":
-        pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head, data.spec) for t in range(len(frames_thwc))]
+        pictures = [picture(frames_thwc[t], masks_thw[t], script, t, head, data.spec) for t in range(len(frames_thwc))]
         images = [_indexed(picture) for picture in pictures]
         images[0].save(out, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0, disposal=1)
         return
     chosen = np.unique(np.linspace(0, len(frames_thwc) - 1, _SHEET_FRAMES).round().astype(int))
-    pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head, data.spec) for t in chosen]
+    pictures = [picture(frames_thwc[t], masks_thw[t], script, t, head, data.spec) for t in chosen]
     Image.fromarray(_grid(pictures, min(_SHEET_COLUMNS, len(pictures)))).save(out)
 
 
-def _picture(
+def picture(
     frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, head: str, spec: WorldSpec
 ) -> NDArray[np.uint8]:
-    """One annotated frame, (h, w, 3) uint8."""
+    """Frame `t` of a clip for people, (h, w, 3) uint8: enlarged, with the mask's outline, arrows, labels, and `head` as title."""
     scale = max(round(_WIDTH / spec.width), 1)
     large = enlarge(frame_hwc, scale)
     solid = enlarge(mask_hw.astype(np.uint8), scale)
