@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,30 @@ def preview(file: Path, clip: int, out: Path) -> None:
     with package.open(file) as data:
         draw(data, clip, out)
     click.echo(f"{out}: clip {clip} of {file}")
+
+
+@wsprites.command()
+@_FILE
+@click.option("--to", type=click.Choice(["glass", "minari", "webdataset", "parquet", "mp4"]), required=True, help="The format.")
+@click.option("--out", type=_PATH, required=True, help="The folder to write. It must not be there.")
+@click.option("--clips", type=click.IntRange(1), help="Only so many clips of each split, the first ones.  [default: all; 4 with mp4]")
+def export(file: Path, to: str, out: Path, clips: int | None) -> None:
+    """Write FILE in another format, lossless but for mp4, with licence, credits and a README."""
+    import wsprites as package
+    from wsprites import summary
+    from wsprites.export import Job, check, estimate
+    from wsprites.export import export as write
+
+    check(out)
+    with package.open(file) as data:
+        job = Job(data, to, clips)
+        expected = estimate(job)
+        free = check(out, expected)
+        click.echo(f"output   {out}: about {summary.size(expected)}; {summary.size(free)} free")
+        begin = time.perf_counter()
+        with _frames_bar(job.frames) as progress:
+            write(replace(job, progress=progress), out)
+        click.echo(f"done     {out}: {job.frames:,} frames in {time.perf_counter() - begin:.1f} s")
 
 
 @wsprites.command()
