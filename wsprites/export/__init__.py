@@ -66,7 +66,7 @@ class Job:
 
     def pngs(self, split: str, row: int) -> Iterator[tuple[bytes, bytes]]:
         """The pixels of a clip as PNG: of each frame, and of its mask (8 bits, 0 or 255)."""
-        with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, CHUNK_FRAMES)) as pool:
+        with ThreadPoolExecutor() as pool:
             for frames_thwc, masks_thw in self.windows(split, row):
                 yield from zip(pool.map(png, frames_thwc), pool.map(png, masks_thw), strict=True)
 
