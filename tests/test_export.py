@@ -345,7 +345,7 @@ def test_what_cannot_be_done_is_refused(data_file: Path, tmp_path: Path, monkeyp
         "link": "exists already",
         "half": "another export is writing it, or one was killed; if none is, remove it",
         "no/out": "no: no such folder",
-        "a" * 250: "not a possible name",
+        "a" * 300: "not a possible name",
     }.items():
         with pytest.raises(UserError, match=words):
             run(data_file, "glass", tmp_path / name)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -66,9 +67,12 @@ class Job:
 
     def pngs(self, split: str, row: int) -> Iterator[tuple[bytes, bytes]]:
         """The pixels of a clip as PNG: of each frame, and of its mask (8 bits, 0 or 255)."""
-        with ThreadPoolExecutor() as pool:
-            for frames_thwc, masks_thw in self.windows(split, row):
-                yield from zip(pool.map(png, frames_thwc), pool.map(png, masks_thw), strict=True)
+        for frames_thwc, masks_thw in self.windows(split, row):
+            yield from zip(self._threads.map(png, frames_thwc), self._threads.map(png, masks_thw), strict=True)
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor()  # compressing leaves the other threads of Python alone
 
 
 def png(image: NDArray[Any]) -> bytes:
@@ -91,10 +95,10 @@ def estimate(job: Job) -> int:
 def check(out: Path, expected: int = 0) -> int:
     """Bytes that are free for a folder of about `expected` bytes. Raises UserError unless it can be written there."""
     parent = out.absolute().parent
-    if out.exists() or out.is_symlink():
-        raise UserError(f"{out}: exists already; choose another name for the folder")
     if not out.name or len(os.fsencode(partial_path(out).name)) > 255:
         raise UserError(f"--out {str(out)[:40]}: not a possible name of a folder; choose another one")
+    if out.exists() or out.is_symlink():
+        raise UserError(f"{out}: exists already; choose another name for the folder")
     if not parent.is_dir():
         raise UserError(f"{out.parent}: no such folder; make it first")
     if not os.access(parent, os.W_OK):
