@@ -41,7 +41,7 @@ def write(job: Job, folder: Path, file_bytes: int = _FILE_BYTES, group_bytes: in
     """Write files data/SPLIT-NUMBER-of-FILES.parquet, and return what a dataset card says of them.
 
     Args:
-        file_bytes, group_bytes: images after which a file or a row group ends, in bytes. No more than a group is in memory.
+        file_bytes, group_bytes: images after which a file or a row group ends, in bytes. Memory holds a group, a few times.
     """
     (folder / "data").mkdir()
     columns = _columns(job.data.spec)
