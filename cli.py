@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def wsprites(context: click.Context) -> None:
 @click.option("--world", default="paper", show_default=True, help="paper, released, factorial, or a TOML file that overrides one of them.")
 @click.option("--sheets", default="own", show_default=True, help="'own', 'lpc' (after 'wsprites assets fetch'), or a folder of LPC sheets.")
 @click.option("--backgrounds", default="painted", show_default=True, help="'painted', 'photos' (those of scikit-image), or a folder.")
-@click.option("--workers", type=click.IntRange(1, 1024), default=None, help="Threads, or processes without numba.  [default: one for each core]")
+@click.option(
+    "--workers", type=click.IntRange(1, 1024), default=None, help="Threads, or processes without numba.  [default: one for each core]"
+)
 @click.option("--compression", type=click.Choice(["zstd", "gzip", "lz4", "none"]), default="zstd", show_default=True)
 @click.option("--no-frames", is_flag=True, help="Labels only: frames and masks are rendered when the file is read.")
 @click.option("--no-masks", is_flag=True, help="Leave out the masks.")
@@ -232,6 +235,30 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
     with DataFile(file) as data, tqdm(total=len(data.indices), unit=" clips", delay=0.5) as bar:
         write(data, out, overwrite=overwrite, progress=bar.update)
     click.echo(f"done     {out}: {size(out.stat().st_size)}")
+
+
+@wsprites.command()
+@_FILE
+@click.option("--to", type=click.Choice(["glass", "minari", "webdataset", "parquet", "mp4"]), required=True, help="The format.")
+@click.option("--out", type=_PATH, required=True, help="The folder to write. It must not be there.")
+@click.option("--clips", type=click.IntRange(1), help="Only so many clips of each split, the first ones.  [default: all; 4 with mp4]")
+def export(file: Path, to: str, out: Path, clips: int | None) -> None:
+    """Write FILE in another format, lossless but for mp4, with licence, credits and a README."""
+    from wsprites import summary
+    from wsprites.export import Job, check, estimate
+    from wsprites.export import export as write
+    from wsprites.file import DataFile
+
+    check(out)
+    with DataFile(file) as data:
+        job = Job(data, to, clips)
+        expected = estimate(job)
+        free = check(out, expected)
+        click.echo(f"output   {out}: about {summary.size(expected)}; {summary.size(free)} free")
+        begin = time.perf_counter()
+        with _frames_bar(job.frames) as progress:
+            write(replace(job, progress=progress), out)
+        click.echo(f"done     {out}: {job.frames:,} frames in {time.perf_counter() - begin:.1f} s")
 
 
 @wsprites.command()

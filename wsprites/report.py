@@ -245,8 +245,7 @@ def _samples(data: DataFile) -> list[dict[str, Any]]:
         for row in np.unique(np.linspace(0, len(split) - 1, max(_CLIPS // len(used), 1)).astype(int)).tolist():
             script, stop = split.script(row), min(_CLIP_FRAMES, data.spec.frames)
             frames, masks = split["frames"][row, :stop], split["masks"][row, :stop]
-            head = f"clip {int(script.index)}   {name}   character {int(script.character)}"
-            images = [Image.fromarray(picture(frames[t], masks[t], script, t, head, data.spec)) for t in range(stop)]
+            images = [Image.fromarray(picture(frames[t], masks[t], script, t, name, data.spec)) for t in range(stop)]
             acts = [LocalAction(action).name.replace("_", " ") for action in dict.fromkeys(script.local_action[:stop].tolist())]
             samples.append(
                 {
