@@ -177,7 +177,7 @@ class RenderedClips(IterableDataset[Sample]):
             raise UserError(f"split {split!r}: not one of {', '.join(SPLITS)}")
         self.spec, self.art, self.window, self.seed, self.batch = spec, art, window, seed, batch
         self.rank, self.ranks, self.device, self.compile = rank, ranks, torch.device(device), compile
-        self._as_a_whole = self.device.type != "cpu"  # there, gathers in torch take ten times as long as the renderer
+        self._as_a_whole = self.device.type != "cpu"  # there, gathers in torch take several times as long as the renderer
         self._members = np.flatnonzero(casting(spec, seed).split == SPLITS.index(split))
         if not len(self._members):
             raise UserError(f"split {split!r} of this world has no characters")
