@@ -122,7 +122,7 @@ def _over(a: Counts, b: Counts, label_entropy: Floats) -> Floats:
 class Sources(NamedTuple):
     """Labels of transitions, (N, T-1) int each, in the order of SOURCES, with the number of values of each."""
 
-    labels: tuple[Ints, Ints, Ints]
+    labels: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
     sizes: tuple[int, int, int]
 
 

@@ -1,5 +1,7 @@
 """How alike two pictures are. Axis suffixes: t frames, h rows, w columns, c = RGB; pictures are uint8."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +13,8 @@ MOST_PSNR = 60.0
 def psnr(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(T,) dB: 10 log10 (255^2 / mean squared error), at most MOST_PSNR."""
     mse = ((frames_thwc.astype(np.float64) - true_thwc) ** 2).mean((1, 2, 3))
-    decibels: NDArray[np.float64] = 10 * np.log10(255.0**2 / np.maximum(mse, 1e-12))
-    return np.minimum(decibels, MOST_PSNR)
+    decibels: NDArray[Any] = 10 * np.log10(255.0**2 / np.maximum(mse, 1e-12))
+    return np.asarray(np.minimum(decibels, MOST_PSNR), np.float64)
 
 
 def ssim(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -23,7 +25,7 @@ def ssim(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArra
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
     def blur(image: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(cv2.GaussianBlur(image, (11, 11), 1.5))[5:-5, 5:-5]
+        return np.asarray(cv2.GaussianBlur(image, (11, 11), 1.5), np.float64)[5:-5, 5:-5]
 
     values = np.empty(len(frames_thwc))
     for t, (a, b) in enumerate(zip(frames_thwc.astype(np.float64), true_thwc.astype(np.float64), strict=True)):
