@@ -15,13 +15,13 @@ WHAT = {
     "random": "knows nothing: codes, vectors and shifts are drawn; masks have the true form, somewhere else",
     "majority": "says the same of every transition: code 0, shift 0, an empty mask",
     "direction": "knows the true global action, and nothing else",
-    "best_code": "the K codes with the highest NMI that any function of the true action can have",
+    "best_code": "the most that K codes can tell of the true action: the code with the highest NMI; for accuracies, the most frequent actions",
     "oracle": "knows everything",
 }
 NAMES = tuple(WHAT)
 
 
-def codes(name: str, part: Part, source: str, k: int) -> NDArray[np.int64]:
+def codes(name: str, part: Part, source: str, k: int, of_accuracy: bool = False) -> NDArray[np.int64]:
     """(N, T-1) codes of a control that is compared with `source`. `best_code` and `oracle` are functions of that source's label."""
     labels, sizes = part.sources()
     target = SOURCES.index(source)
@@ -32,7 +32,9 @@ def codes(name: str, part: Part, source: str, k: int) -> NDArray[np.int64]:
     if name == "direction":
         return labels[0]
     if name == "best_code":
-        return best_code(np.bincount(labels[target].ravel(), minlength=sizes[target]), k)[labels[target]]
+        count = np.bincount(labels[target].ravel(), minlength=sizes[target])
+        rank = np.argsort(np.argsort(-count))
+        return (np.minimum(rank, k - 1) if of_accuracy else best_code(count, k))[labels[target]]
     return labels[target]
 
 

@@ -55,13 +55,12 @@ class Part:
         labels = tuple(values[:, 1:].astype(np.int64) for values in (script.global_action, script.local_action, script.background_action))
         return Sources(labels, (len(GlobalAction), len(local_actions(self.spec.facings)), len(GlobalAction)))  # type: ignore[arg-type]
 
-    def state(self) -> NDArray[np.float64]:
-        """(N, T-1, D) what was to be known before each transition: actions, animation frame, position and crop at its first frame."""
+    def state(self, at: NDArray[np.integer]) -> NDArray[np.float64]:
+        """(n, D) what was to be known before some of the N (T-1) transitions: actions, animation frame, position and crop."""
+        clip, t = np.divmod(at, self.spec.frames - 1)
         s, sizes = self.script, self.sources().sizes
-        hot = [
-            np.eye(size)[values[:, :-1]] for size, values in zip(sizes, (s.global_action, s.local_action, s.background_action), strict=True)
-        ]
-        return np.concatenate([*hot, np.eye(8)[s.animation_frame[:, :-1]], s.position[:, :-1], s.background_offset[:, :-1]], -1)
+        hot = [np.eye(n)[values[clip, t]] for n, values in zip(sizes, (s.global_action, s.local_action, s.background_action), strict=True)]
+        return np.concatenate([*hot, np.eye(8)[s.animation_frame[clip, t]], s.position[clip, t], s.background_offset[clip, t]], -1)
 
 
 @dataclass(frozen=True, eq=False)

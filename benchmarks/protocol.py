@@ -20,7 +20,7 @@ from wsprites.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 
-MOST_CODES, _MOST_BYTES = 4096, 2**32
+MOST_CODES, _MOST_BYTES = 1024, 2**32
 
 
 @runtime_checkable

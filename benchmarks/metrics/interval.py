@@ -41,11 +41,14 @@ def weights(clips: int, draws: int = DRAWS, seed: int = 0) -> NDArray[np.float32
 
 
 def figure(value: float, values_r: NDArray[np.floating], *, unit: str = "", clips: int = 0) -> Figure:
-    """A figure from its value and the values of the draws; draws that do not define it are left out."""
+    """A figure from its value and the values of the draws; draws that do not define it are left out.
+
+    The draws are moved so that their mean is the value: entropies of a draw, which holds clips twice, are biased.
+    """
     values_r = values_r[np.isfinite(values_r)]
     if not np.isfinite(value) or not len(values_r):
         return Figure(float(value), unit=unit, clips=clips)
-    low, high = np.quantile(values_r, [0.025, 0.975])
+    low, high = np.quantile(values_r - values_r.mean() + value, [0.025, 0.975])
     return Figure(float(value), float(min(low, value)), float(max(high, value)), unit, clips)
 
 

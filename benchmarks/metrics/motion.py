@@ -74,3 +74,8 @@ def scores(shift_nt2: Floats, true_nt2: NDArray[np.number], action_nt: NDArray[n
 def shift_of(action_nt: NDArray[np.integer], step: int) -> NDArray[np.int64]:
     """(..., 2) px: the shift of whole steps."""
     return np.asarray(step * DELTA_XY[action_nt])
+
+
+def opposite(action_nt: NDArray[np.integer]) -> NDArray[np.int64]:
+    """(...) GlobalAction of the motion the other way: what the scene does on the screen when its crop does `action`."""
+    return np.asarray(np.array([1, 0, 3, 2, 4])[action_nt])

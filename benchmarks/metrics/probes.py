@@ -5,6 +5,7 @@ true state before the transition instead of the latent. Most transitions repeat 
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.metrics.interval import Figure, figure, ratio, weights
 
 Floats = NDArray[np.floating]
-FITTED, SCORED = 8_000, 40_000
+FITTED, SCORED = 5_000, 20_000
 """Most transitions that a probe is fitted on, and scored on: evenly spread over all clips."""
 KINDS = ("linear", "knn", "mlp")
 
@@ -24,29 +25,32 @@ def spread(shape_nt: tuple[int, int], most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, total - 1, min(total, most)).round().astype(np.int64))
 
 
-def classify(kind: str, fit_nd: Floats, label_fit_n: NDArray[np.integer], scored_nd: Floats) -> NDArray[np.integer]:
-    """(n,) labels predicted for `scored_nd` by a probe fitted on the others. Features are standardised first.
+def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]], scored_nd: Floats) -> list[NDArray[np.integer]]:
+    """For each of several labels, (n,) predicted for `scored_nd` by a probe fitted on the others. Features are standardised first.
 
     `linear`: multinomial logistic regression; `knn`: majority of the 15 nearest; `mlp`: one hidden layer of 64.
     """
-    if len(np.unique(label_fit_n)) < 2:
-        return np.full(len(scored_nd), label_fit_n[0])
-    a, b = standardised(fit_nd, scored_nd)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a probe has a budget, and need not converge
-        return np.asarray(_probe(kind).fit(a, label_fit_n).predict(b))
-
-
-def _probe(kind: str) -> Any:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neighbors import NearestNeighbors
     from sklearn.neural_network import MLPClassifier
 
-    if kind == "linear":
-        return LogisticRegression(C=10.0, max_iter=60, tol=1e-3)
+    a, b = standardised(fit_nd, scored_nd)
     if kind == "knn":
-        return KNeighborsClassifier(15, algorithm="brute")
-    return MLPClassifier((64,), max_iter=15, batch_size=256, learning_rate_init=3e-3, random_state=0)
+        nearest = NearestNeighbors(n_neighbors=15, algorithm="brute").fit(a).kneighbors(b, return_distance=False)
+        return [np.argmax([(label[nearest] == value).sum(1) for value in range(label.max() + 1)], axis=0) for label in labels_fit]
+    predicted = []
+    for label in labels_fit:
+        linear = LogisticRegression(C=10.0, max_iter=60, tol=1e-3)
+        probe: Any = (
+            linear if kind == "linear" else MLPClassifier((64,), max_iter=12, batch_size=250, learning_rate_init=3e-3, random_state=0)
+        )
+        if label.min() == label.max():
+            predicted.append(np.full(len(b), label[0]))
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a probe has a budget, and need not converge
+            predicted.append(probe.fit(a, label).predict(b))
+    return predicted
 
 
 def regress(fit_nd: Floats, target_fit_n2: Floats, scored_nd: Floats) -> Floats:
@@ -65,10 +69,10 @@ def standardised(fit_nd: Floats, scored_nd: Floats) -> tuple[Floats, Floats]:
     return (fit_nd - mean) / std, (scored_nd - mean) / std
 
 
-def hit_rate(predicted_n: NDArray[np.integer], label_n: NDArray[np.integer], clip_n: NDArray[np.integer]) -> Figure:
-    """Share of hits, drawn by clips; `clip_n` says which clip a transition is of."""
+def mean_by_clip(value_n: NDArray[Any], clip_n: NDArray[np.integer]) -> Figure:
+    """The mean over transitions, drawn by clips; `clip_n` says which clip a transition is of."""
     clips = int(clip_n.max()) + 1
-    return ratio(np.bincount(clip_n, predicted_n == label_n, clips), np.bincount(clip_n, minlength=clips))
+    return ratio(np.bincount(clip_n, value_n, clips), np.bincount(clip_n, minlength=clips))
 
 
 def explained(predicted_n2: Floats, true_n2: Floats, clip_n: NDArray[np.integer]) -> Figure:
