@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import Part
+from benchmarks.data import Data, Part
 from benchmarks.metrics.actions import SOURCES, entropy
 from benchmarks.metrics.motion import shift_of
 from benchmarks.protocol import Arrays
@@ -15,27 +15,29 @@ WHAT = {
     "random": "knows nothing: codes, vectors and shifts are drawn; masks have the true form, somewhere else",
     "majority": "says the same of every transition: code 0, shift 0, an empty mask",
     "direction": "knows the true global action, and nothing else",
-    "best_code": "the most that K codes can tell of the true action: the code with the highest NMI; for accuracies, the most frequent actions",
+    "best_code": "the most that K codes can tell: for information the code with the highest NMI, for accuracies the K commonest actions",
     "oracle": "knows everything",
 }
 NAMES = tuple(WHAT)
 
 
-def codes(name: str, part: Part, source: str, k: int, of_accuracy: bool = False) -> NDArray[np.int64]:
-    """(N, T-1) codes of a control that is compared with `source`. `best_code` and `oracle` are functions of that source's label."""
-    labels, sizes = part.sources()
-    target = SOURCES.index(source)
-    if name == "random":
-        return np.random.default_rng(0).integers(0, k, labels[0].shape)
-    if name == "majority":
-        return np.zeros_like(labels[0])
-    if name == "direction":
-        return labels[0]
-    if name == "best_code":
-        count = np.bincount(labels[target].ravel(), minlength=sizes[target])
-        rank = np.argsort(np.argsort(-count))
-        return (np.minimum(rank, k - 1) if of_accuracy else best_code(count, k))[labels[target]]
-    return labels[target]
+def codes(name: str, data: Data, source: str, k: int, *, of_accuracy: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N, T-1) codes of a control that is compared with `source`, for both parts of the data.
+
+    `best_code` and `oracle` are functions of that source's label; the best code is another one for accuracies than for information.
+    """
+    target, rng = SOURCES.index(source), np.random.default_rng(0)
+    scored = data.scored.sources()
+    count = np.bincount(scored.labels[target].ravel(), minlength=scored.sizes[target])
+    frequent = np.minimum(np.argsort(np.argsort(-count)), k - 1)
+    best = frequent if of_accuracy else best_code(count, k)
+
+    def of(labels: tuple[NDArray[np.int64], ...]) -> NDArray[np.int64]:
+        known = labels[target]
+        every = {"majority": np.zeros_like(known), "direction": labels[0], "best_code": best[known], "oracle": known}
+        return rng.integers(0, k, known.shape) if name == "random" else every[name]
+
+    return of(data.fit.sources().labels), of(scored.labels)
 
 
 def best_code(count_l: NDArray[np.integer], k: int) -> NDArray[np.int64]:
@@ -72,7 +74,7 @@ def _entropy(code_l: NDArray[np.int64], count_l: NDArray[np.integer], k: int) ->
 
 
 def arrays(name: str, part: Part) -> Arrays:
-    """Vectors and shifts of a control. `best_code` has no shifts."""
+    """Vectors and shifts of a control. `best_code` has no shifts, and the oracle's vectors are those of `oracle_vectors`."""
     labels, sizes = part.sources()
     spec, script, shape = part.spec, part.script, labels[0].shape
     hot = [np.eye(size, dtype=np.float32)[label] for label, size in zip(labels, sizes, strict=True)]
@@ -87,9 +89,13 @@ def arrays(name: str, part: Part) -> Arrays:
         return {"vectors": hot[0], "shift": shift_of(labels[0], spec.sprite.step), "background_shift": np.zeros((*shape, 2))}
     if name == "best_code":
         return {"vectors": hot[1]}
-    shifts = {"shift": script.shift[:, 1:].astype(float), "background_shift": script.background_shift[:, 1:].astype(float)}
-    scaled = [shifts["shift"] / spec.sprite.step, shifts["background_shift"] / spec.background.step]
-    return {"vectors": np.concatenate([*hot, *scaled], -1).astype(np.float32), **shifts}
+    return {"shift": script.shift[:, 1:].astype(float), "background_shift": script.background_shift[:, 1:].astype(float)}
+
+
+def oracle_vectors(part: Part, source: str) -> NDArray[np.float32]:
+    """(N, T-1, L) the true action of a source, as features that are 0 or 1."""
+    sources, target = part.sources(), SOURCES.index(source)
+    return np.eye(sources.sizes[target], dtype=np.float32)[sources.labels[target]]
 
 
 MASKS: dict[str, Callable[[NDArray[np.bool_]], NDArray[Any]]] = {

@@ -123,14 +123,17 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
         found |= reading.probes(*latents["vectors"])
         by_control["state_only"] = reading.state_only()
         by_control["shuffled"] = reading.probes(*latents["vectors"], shuffled=True, kinds=("linear",))
-        for who, both in of_controls.items():
-            kinds = probes.KINDS if who in ("random", "oracle") else ("linear",)
-            by_control[who] |= reading.probes(both[0]["vectors"], both[1]["vectors"], kinds=kinds)
+        for who in ("random", "majority", "direction", "best_code"):
+            kinds = probes.KINDS if who == "random" else ("linear",)
+            by_control[who] |= reading.probes(*(both["vectors"] for both in of_controls[who]), kinds=kinds)
+        for source in SOURCES:
+            both = (controls.oracle_vectors(part, source) for part in (data.fit, data.scored))
+            by_control["oracle"] |= reading.probes(*both, sources=(source,))
     return found, by_control, confusion
 
 
 def _control(name: str, data: Data, source: str, k: int, *, of_accuracy: bool) -> Figures:
-    fitted, scored = (controls.codes(name, part, source, k, of_accuracy) for part in (data.fit, data.scored))
+    fitted, scored = controls.codes(name, data, source, k, of_accuracy=of_accuracy)
     most = max(k, int(fitted.max()) + 1, int(scored.max()) + 1)
     return actions.scores(fitted, data.fit.sources(), scored, data.scored.sources(), data.scored.script.character, source, most)
 
@@ -174,16 +177,22 @@ class _Reading:
         return probes.mean_by_clip(predicted == self._labels[source][1], self._clip)
 
     def probes(
-        self, fit_ntd: NDArray[Any], scored_ntd: NDArray[Any], *, shuffled: bool = False, kinds: tuple[str, ...] = probes.KINDS
+        self,
+        fit_ntd: NDArray[Any],
+        scored_ntd: NDArray[Any],
+        *,
+        shuffled: bool = False,
+        kinds: tuple[str, ...] = probes.KINDS,
+        sources: tuple[str, ...] = SOURCES,
     ) -> Figures:
         """`vectors.SOURCE.KIND`: accuracy of each probe; with the fitted labels shuffled, what it gets by chance."""
         a, b = self._flat(fit_ntd, scored_ntd)
         rng = np.random.default_rng(0)
-        given = [rng.permutation(label) if shuffled else label for label, _ in self._labels.values()]
+        given = [rng.permutation(label) if shuffled else label for label, _ in (self._labels[source] for source in sources)]
         return {
             f"vectors.{source}.{kind}": self._hits(source, predicted)
             for kind in kinds
-            for source, predicted in zip(self._labels, probes.classify(kind, a, given, b), strict=True)
+            for source, predicted in zip(sources, probes.classify(kind, a, given, b), strict=True)
         }
 
     def state_only(self) -> Figures:
