@@ -11,7 +11,7 @@ from benchmarks.data import Data, Part
 from benchmarks.metrics import actions, masks, motion, probes
 from benchmarks.metrics.actions import SOURCES
 from benchmarks.metrics.interval import Figure, ratio
-from benchmarks.nuisance import nuisance
+from benchmarks.nuisance import CLIPS, nuisance
 from benchmarks.protocol import Arrays, Model, Predictions, infer
 
 Figures = dict[str, Figure]
@@ -52,6 +52,11 @@ def evaluate(model: Model | Predictions, data: Data, where: str, progress: Progr
         for who, of in nuisance(model, data.scored, where, progress).items():
             (found if who == "model" else by_control[who]).update(of)
     return Scores(found, by_control, confusion, films)
+
+
+def clips_to_do(model: Model | Predictions, data: Data) -> int:
+    """How many clips `evaluate` tells its progress of."""
+    return len(data.fit) + len(data.scored) + (min(len(data.scored), CLIPS) if isinstance(model, Model) else 0)
 
 
 def collect(
@@ -125,10 +130,11 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
         by_control["shuffled"] = reading.probes(*latents["vectors"], shuffled=True, kinds=("linear",))
         for who in ("random", "majority", "direction", "best_code"):
             kinds = probes.KINDS if who == "random" else ("linear",)
-            by_control[who] |= reading.probes(*(both["vectors"] for both in of_controls[who]), kinds=kinds)
+            drawn = of_controls[who]
+            by_control[who] |= reading.probes(drawn[0]["vectors"], drawn[1]["vectors"], kinds=kinds)
         for source in SOURCES:
-            both = (controls.oracle_vectors(part, source) for part in (data.fit, data.scored))
-            by_control["oracle"] |= reading.probes(*both, sources=(source,))
+            hot = [controls.oracle_vectors(part, source) for part in (data.fit, data.scored)]
+            by_control["oracle"] |= reading.probes(hot[0], hot[1], sources=(source,))
     return found, by_control, confusion
 
 

@@ -195,10 +195,10 @@ def scores(code_fit: Ints, fit: Sources, code: Ints, truth: Sources, character_n
     result = {
         name: figure(float(value[0]), np.concatenate([draw[name] for draw in draws]), clips=clips) for name, value in values(point).items()
     }
-    return {**result, **_per_character(code, truth.labels[target], character_n, codes, truth.sizes[target])}
+    return {**result, **per_character(code, truth.labels[target], character_n, codes, truth.sizes[target])}
 
 
-def _per_character(code: Ints, label: Ints, character_n: Ints, codes: int, labels: int) -> dict[str, Figure]:
+def per_character(code: Ints, label: Ints, character_n: Ints, codes: int, labels: int) -> dict[str, Figure]:
     """NMI (the released evaluator's "local NMI") and AMI within each character, averaged over characters, which the interval draws."""
     each = [table(code[character_n == who], label[character_n == who], codes, labels) for who in np.unique(character_n)]
     return {

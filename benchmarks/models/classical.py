@@ -28,7 +28,7 @@ class Classical:
     codes = CODES
 
     def __init__(self, parts: Sequence[Part]) -> None:
-        features = np.concatenate([_analyse(part.clip(n).frames_thwc)[3] for part in parts for n in range(min(len(part), _FITTED))])
+        features: Any = np.concatenate([_analyse(part.clip(n).frames_thwc)[3] for part in parts for n in range(min(len(part), _FITTED))])
         self._mean = features.mean(0)
         _, _, axes = np.linalg.svd((features - self._mean)[::3], full_matrices=False)
         self._axes = axes[:16].T.astype(np.float32)
@@ -37,7 +37,7 @@ class Classical:
         _, _, centres = cv2.kmeans(self._vectors(features), CODES, None, stop, 5, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
         self._centres = np.asarray(centres)
 
-    def _vectors(self, features: Floats) -> Floats:
+    def _vectors(self, features: NDArray[Any]) -> Floats:
         return np.asarray((features - self._mean) @ self._axes, np.float32)
 
     def infer(self, frames_btchw: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
