@@ -22,8 +22,8 @@ _NORMS = {"shift": np.array([64, 32]) / 2, "background_shift": np.array([25, 25]
 def figures(data: Data, arrays: Arrays, soft_iou_nt: NDArray[np.float64] | None = None) -> dict[str, float]:
     """The released figures of arrays for `data.scored`.
 
-    NMI with the local action, pooled ("global NMI") and averaged over characters ("local NMI"), also of random codes; for each shift the mean
-    error in px, the same with the released units, and the angle match; soft IoU of masks.
+    NMI with the local action, pooled ("global NMI") and averaged over characters ("local NMI"), also of random codes; for each shift the
+    mean error in px, the same with the released units, and the angle match; soft IoU of masks.
     """
     part = data.scored
     truth, found = part.sources(), {}
