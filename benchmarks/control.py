@@ -1,4 +1,4 @@
-"""Control: what a model's actions do when it generates. Rollouts are read back by `reader.py`, and compared with what the world itself does.
+"""Control: what a model's actions do when it generates. Rollouts are read back by `reader.py`, and compared with what the world would do.
 
 The scene stands still in all of this: a model cannot know where it will move. Axis suffixes: s starts, k codes, t steps, h, w, c.
 """
@@ -96,7 +96,7 @@ def world(part: Part, start: Start, local_t: NDArray[np.integer], direction_t: N
         "background_shift": still,
     }
     assert set(labels) == set(FRAME_LABELS)
-    return replace(script, **labels)  # type: ignore[arg-type]
+    return replace(script, **labels)
 
 
 def control(
@@ -112,8 +112,8 @@ def control(
     in, over their number. Each code goes with the global action that it most often came with.
     `control.shift.mean`, `.action_accuracy`: what became of each global action, against what the world does.
     `control.delta_psnr`: dB by which a code's video is more like what the world does for its action than for the others.
-    `drift.position.T`, `drift.local.T`, `drift.psnr.T`, `drift.ssim.T`: T steps after a start, with the model's own reading of the true clip
-    as actions, against that clip.
+    `drift.position.T`, `drift.local.T`, `drift.psnr.T`, `drift.ssim.T`: T steps after a start, with the model's own reading of the true
+    clip as actions, against that clip.
     """
     part = data.scored
     begin = starts(part)
@@ -200,17 +200,15 @@ def _scores(part: Part, begin: list[Start], way: _Way, steps: int) -> tuple[dict
     found["control.faithful"] = mean((read_ks == way.meaning_k[:, None])[named].mean(0))
     found["control.distinct"] = Figure(len(set(most_k.tolist())) / min(len(most_k), len(local_actions(part.spec.facings))))
     if way.shifts is not None:
-        short = min(2, hold)  # no start is so near to an edge that it could not move
+        short = min(2, hold)
         error, hits = [], []
         for direction in GlobalAction:
             frames = ask(way.action_k[way.code_of_direction[direction]], int(direction))[:, short - 1 : short]
             moved = _read(begin, frames).position[:, 0] - [start.script.position[start.t] for start in begin]
-            true = [
-                world(part, start, np.zeros(short, int), np.full(short, direction)).position[-1] - start.script.position[start.t]
-                for start in begin
-            ]
-            error.append(motion.error(moved, np.array(true)))
-            hits.append(motion.action_of(moved, short * step) == direction)
+            ends = [world(part, start, np.zeros(short, int), np.full(short, direction)).position[-1] for start in begin]
+            meant = np.array(ends) - [start.script.position[start.t] for start in begin]
+            error.append(motion.error(moved, meant))
+            hits.append(motion.action_of(moved, step) == motion.action_of(meant, step))  # at an edge the world may do nothing
         found["control.shift.mean"] = mean(np.mean(error, 0), unit="px")
         found["control.shift.action_accuracy"] = mean(np.mean(hits, 0))
     found["control.delta_psnr"] = mean(_delta_psnr(part, begin, way, by_code, hold), unit="dB")

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import controls
+from benchmarks.control import control
 from benchmarks.data import Data, Part
 from benchmarks.metrics import actions, masks, motion, probes
 from benchmarks.metrics.actions import SOURCES
 from benchmarks.metrics.interval import Figure, ratio
 from benchmarks.nuisance import CLIPS, nuisance
-from benchmarks.protocol import Arrays, Model, Predictions, infer
+from benchmarks.protocol import Arrays, Controllable, Model, Predictions, infer
 
 Figures = dict[str, Figure]
 Progress = Callable[[int], object]
@@ -51,12 +52,16 @@ def evaluate(model: Model | Predictions, data: Data, where: str, progress: Progr
     if isinstance(model, Model):
         for who, of in nuisance(model, data.scored, where, progress).items():
             (found if who == "model" else by_control[who]).update(of)
+        read_back, films = control(model, data, fitted, where, progress)
+        for who, of in read_back.items():
+            (found if who == "model" else by_control.setdefault(who, {})).update(of)
     return Scores(found, by_control, confusion, films)
 
 
 def clips_to_do(model: Model | Predictions, data: Data) -> int:
     """How many clips `evaluate` tells its progress of."""
-    return len(data.fit) + len(data.scored) + (min(len(data.scored), CLIPS) if isinstance(model, Model) else 0)
+    twins = min(len(data.scored), CLIPS) + 1 if isinstance(model, Model) else 0
+    return len(data.fit) + len(data.scored) + twins + (3 if isinstance(model, Controllable) else 0)
 
 
 def collect(

@@ -1,9 +1,10 @@
 """Reads from any frame where a known character is and what it does, by matching its art. No learned judge, and no label.
 
 A cell of the character fits at a place to the degree that its pixels are there: with weight w (the fourth power of its alpha, after a small
-blur), its colour c and the frame's colour f, the score is sum w (TAU - |f - c|^2). A pixel that fits earns up to TAU, so that of two cells that fit the one
-that explains more wins; one that differs by more than sqrt TAU grey levels costs. First every cell is tried everywhere in a frame of a
-quarter of the size, then the best few around where they were found in one of half the size, and the best two of them at every pixel.
+blur), its colour c and the frame's colour f, the score is sum w (TAU - |f - c|^2). A pixel that fits earns up to TAU, so that of two cells
+that fit the one that explains more wins; one that differs by more than sqrt TAU grey levels costs. First every cell is tried everywhere in
+a frame of a quarter of the size, then the best few around where they were found in one of half the size, then the best of them at every
+pixel.
 
 Axis suffixes: t frames, m cells, k candidates, h, w, c; 2 = (x, y) in pixels.
 """
@@ -26,7 +27,7 @@ TAU = 40.0**2
 _COARSE = 4  # a pixel of the first search has this many pixels of the frame, each way
 _PHASES = ((0, 0), (2, 2))  # px: cells are tried on two such grids
 _HALF_PHASES = ((0, 0), (1, 0), (0, 1), (1, 1))  # and on four of half the size, so at every pixel
-_CANDIDATES, _FINALISTS = 6, 3  # cells after the first and the second search
+_CANDIDATES, _FINALISTS = 22, 10  # cells after the first and the second search
 _SIGMA = 0.8  # px, of the blur of frame and art
 
 
@@ -83,18 +84,19 @@ class Reader:
         half = _planes(cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA), border=1)
         second = []
         for cell, (x, y) in self._search(image, low, high):
-            score, x0, y0 = _around(half, self._half[cell], self._half_constant[cell], x // 2, y // 2, 2)
+            score, x0, y0 = _around(half, self._half[cell], self._half_constant[cell], x // 2, y // 2, 1)
             row, column, phase = _place_of_largest(score)
             dx, dy = _HALF_PHASES[phase]
             second.append((float(score[row, column, phase]), cell, 2 * (x0 + column) + dx, 2 * (y0 + row) + dy))
         full = _planes(cv2.GaussianBlur(image, (0, 0), _SIGMA))
-        best, found, at = float("-inf"), 0, (0.0, 0.0)
+        best, found = float("-inf"), 0
+        at: tuple[float, float] = (0.0, 0.0)
         for _, cell, x, y in sorted(second, reverse=True)[:_FINALISTS]:
             score, x0, y0 = _around(full, self._full.planes[cell][..., None], self._full.constant[cell], x, y, 1)
             row, column, _ = _place_of_largest(score)
             if score[row, column, 0] > best:
-                dx, dy = _peak(score[row, :, 0], column), _peak(score[:, column, 0], row)
-                best, found, at = float(score[row, column, 0]), cell, (x0 + column + dx - self._x, y0 + row + dy - self._y)
+                offset_x, offset_y = _peak(score[row, :, 0], column), _peak(score[:, column, 0], row)
+                best, found, at = float(score[row, column, 0]), cell, (x0 + column + offset_x - self._x, y0 + row + offset_y - self._y)
         return at, found, best / float(TAU * self._full.weights[found].sum())
 
     def _search(self, image: Floats, low: tuple[int, int], high: tuple[int, int]) -> list[tuple[int, tuple[int, int]]]:

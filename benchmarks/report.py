@@ -14,7 +14,7 @@ from wsprites.errors import UserError
 
 FORMAT, FORMAT_VERSION = "wsprites-scores", 1
 _MOST_BYTES = 2**28
-_COLUMNS = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "classical", "oracle")
+_COLUMNS = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "copy", "classical", "oracle")
 REFERENCE = Path(__file__).parent / "reference"
 
 TABLE = (

@@ -48,7 +48,8 @@ def figure(value: float, values_r: NDArray[np.floating], *, unit: str = "", clip
     values_r = values_r[np.isfinite(values_r)]
     if not np.isfinite(value) or not len(values_r):
         return Figure(float(value), unit=unit, clips=clips)
-    low, high = np.quantile(values_r - values_r.mean() + value, [0.025, 0.975])
+    moved = np.clip(values_r - values_r.mean() + value, values_r.min(), values_r.max())
+    low, high = np.quantile(moved, [0.025, 0.975])
     return Figure(float(value), float(min(low, value)), float(max(high, value)), unit, clips)
 
 
