@@ -16,7 +16,7 @@ from benchmarks.metrics import actions, images, motion
 from benchmarks.metrics.interval import Figure, mean
 from benchmarks.protocol import Arrays, Controllable, Model, infer, rollout
 from benchmarks.reader import Reader, Reading
-from wsprites.actions import CYCLE, DELTA_XY, GlobalAction, is_walk, local_actions
+from wsprites.actions import CYCLE, DELTA_XY, GlobalAction, LocalAction, is_walk, local_actions
 from wsprites.art.sheets import CELL_OF
 from wsprites.script import FRAME_LABELS, Script
 
@@ -223,11 +223,15 @@ def _scores(part: Part, begin: list[Start], way: _Way, steps: int) -> tuple[dict
         found[f"drift.local.{t + 1}"] = mean(read.local_action[:, column] == [script.local_action[t] for script in after])
         found[f"drift.psnr.{t + 1}"] = mean(images.psnr(generated[:, t], true[:, t]), unit="dB")
         found[f"drift.ssim.{t + 1}"] = mean(images.ssim(generated[:, t], true[:, t]))
-    films = [
-        {"title": f"clip {int(start.script.index)}", "frames": [truth, video]}
-        for start, truth, video in zip(begin[:3], true, generated, strict=False)
-    ]
-    films += [{"title": f"code {code}", "frames": list(frames[:4])} for code, frames in enumerate(by_code[:16])]
+    films: list[dict[str, Any]] = []
+    for start, truth, video in zip(begin[:3], true, generated, strict=False):
+        first = start.frames_thwc[start.t : start.t + 1]
+        both = [np.concatenate([first, frames]) for frames in (truth, video)]
+        films.append({"kind": "replay", "title": f"clip {int(start.script.index)}", "frames": both})
+    for frames, meaning in zip(by_code[:16], way.meaning_k.tolist(), strict=False):
+        title = f"inferred from {LocalAction(meaning).name}" if meaning >= 0 else "matched to no action"
+        shown = [np.concatenate([start.frames_thwc[start.t : start.t + 1], video]) for start, video in zip(begin[:4], frames, strict=False)]
+        films.append({"kind": "code", "title": title, "frames": shown})
     return found, films
 
 

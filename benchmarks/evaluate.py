@@ -33,7 +33,7 @@ class Scores(NamedTuple):
     confusion: dict[str, Any]
     """For each source the (K, L) counts of the scored clips, and the label that each code was mapped to."""
     films: list[dict[str, Any]]
-    """Rollouts for the report."""
+    """Rollouts for the page: their kind (`replay` or `code`), title, and clips to be shown side by side."""
 
 
 def evaluate(model: Model | Predictions, data: Data, where: str, progress: Progress = lambda _: None) -> Scores:

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from benchmarks.control import starts, world
-from benchmarks.data import Data, Part, standard
+from benchmarks.data import Data, standard
 from benchmarks.metrics.motion import action_of
 
 CLIPS = 6
@@ -67,7 +67,3 @@ def seer() -> Seer:
 
 def guesser() -> Guesser:
     return Guesser()
-
-
-def parts(data: Data) -> tuple[Part, Part]:
-    return data.fit, data.scored
