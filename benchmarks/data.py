@@ -83,7 +83,7 @@ def standard(name: str, clips: int | None = None) -> Data:
     """A standard test world: 500 test clips, and 200 of val, of 90 frames.
 
     Args:
-        clips: score no more than this many, and fit on no more than half as many; the data are then another, and named so.
+        clips: score no more than this many, and fit on half as many, 12 at least; the data are then another, and named so.
 
     Raises:
         UserError: there is no world of this name.
@@ -91,7 +91,7 @@ def standard(name: str, clips: int | None = None) -> Data:
     if name not in STANDARD:
         raise UserError(f"--data {name}: neither a file nor a standard world ({', '.join(STANDARD)})")
     spec, art = _world(STANDARD[name])
-    scored, fit = min(clips or _SCORED, _SCORED), min(max((clips or _SCORED) // 2, 2), _FIT)
+    scored, fit = min(clips or _SCORED, _SCORED), min(max((clips or _SCORED) // 2, 12), _FIT)
     indices = split_indices(spec, _SEED, 10_000)
     parts = [Part(split, spec, art, scripts(spec, _SEED, indices[split][:n])) for split, n in (("val", fit), ("test", scored))]
     return _data(name if scored == _SCORED else f"{name}-first-{scored}", *parts)

@@ -63,7 +63,7 @@ def _head(scores: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in scores["versions"].items())
     return (
         f"<h1>What a model has found out about actions</h1><p>{escape(data['name'])}: {clips} of {data['frames']} frames; "
-        f"maps and probes are fitted on other characters, of {scores['config']['maps_fitted_on']}; intervals are 95 %, by bootstrap over clips."
+        f"maps and probes are fitted on other characters, of {scores['config']['maps_fitted_on']}; intervals are 95 %, drawn by clips."
         f"<br><span class=muted>sha256 {data['sha256'][:16]} · {escape(versions)} · {escape(scores['hardware'])}</span></p>"
     )
 
@@ -154,7 +154,7 @@ def _leakage(scores: dict[str, Any]) -> str:
         rows += f"<tr><th>{label}" + "".join(_cell(value, value if "shift" in what else 4 * value) for value in values)
     head = "".join(f"<th class=c>{latent}" for latent in latents)
     text = (
-        "Which latent tells what. Actions: what a held-out linear probe gains over one that knows only the true state before the transition; "
+        "Which latent tells what. Actions: what a held-out linear probe gains over one that knows only the state before the transition; "
         "0 is nothing. Shifts: share of their variance that the latent explains."
     )
     return _section("Leakage", text, f"<table class=m><tr><th>{head}{rows}</table>" if latents else "")

@@ -7,7 +7,9 @@ frames has T - 1 transitions: entry t of a prediction is what led from frame t t
 import importlib
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -198,10 +200,17 @@ class Predictions:
         self._parts = {part.name: part for part in (data.fit, data.scored)}
         if not path.is_file():
             raise UserError(f"{path}: no such file")
+        self._arrays: dict[str, NDArray[Any]] = {}
         try:
-            headers, read = _npz(path) if path.suffix.lower() == ".npz" else _hdf5(path)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: not a predictions file: {error}") from None
+            with _npz(path) if path.suffix.lower() == ".npz" else _hdf5(path) as (headers, read):
+                self._load(data, headers, read)
+        except UserError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            raise UserError(f"{path}: not a predictions file, or a damaged one: {error}") from None
+
+    def _load(self, data: Data, headers: "Headers", read: Callable[[str], Any]) -> None:
+        path = self.path
         wanted = f"{data.name}@{data.sha256[:16]}"
         made_for = str(read("data")) if "data" in headers and headers["data"][0] == () else "nothing"
         if made_for != wanted:
@@ -216,17 +225,13 @@ class Predictions:
             raise UserError(
                 f"{path}: holds none of the arrays; expected some of {', '.join(f'{data.scored.name}/{name}' for name in ARRAYS)}"
             )
-        self._arrays: dict[str, NDArray[Any]] = {}
         for name in offered:
             for split, part in self._parts.items():
                 key = f"{split}/{name}"
                 if key not in headers:
                     raise UserError(f"{path}: {key} is missing; {name} is there for the other split, and scores need both {split_names}")
-                check(str(path), name, *headers[key], clips=len(part), part=part)
-                try:
-                    self._arrays[key] = checked(f"{path}: {split}", name, read(key), len(part), part)
-                except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-                    raise error if isinstance(error, UserError) else UserError(f"{path}: {key} is damaged: {error}") from None
+                check(f"{path}: {split}", name, *headers[key], clips=len(part), part=part)
+                self._arrays[key] = checked(f"{path}: {split}", name, read(key), len(part), part)
 
     def rows(self, part: Part, rows: NDArray[np.integer]) -> Arrays:
         """The arrays of some clips of a part."""
@@ -236,31 +241,33 @@ class Predictions:
 Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
 
 
-def _npz(path: Path) -> tuple[Headers, Callable[[str], Any]]:
+@contextmanager
+def _npz(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
     headers: Headers = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.namelist():
             with archive.open(member) as stream:
                 version = np.lib.format.read_magic(stream)
-                read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-                shape, _, dtype = read(stream)
+                header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+                shape, _, dtype = header(stream)
                 headers[member.removesuffix(".npy")] = shape, dtype
-    loaded = np.load(path, allow_pickle=False)
-    return headers, lambda key: loaded[key]
+    with np.load(path, allow_pickle=False) as loaded:
+        yield headers, loaded.__getitem__
 
 
-def _hdf5(path: Path) -> tuple[Headers, Callable[[str], Any]]:
-    h5 = h5py.File(path, "r")
-    headers: Headers = {"data": ((), np.dtype("S"))} if "data" in h5.attrs else {}
+@contextmanager
+def _hdf5(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
+    with h5py.File(path, "r") as h5:
+        headers: Headers = {"data": ((), np.dtype("S"))} if "data" in h5.attrs else {}
 
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            if item.external or item.is_virtual:
-                raise ValueError(f"{name} leads out of the file")
-            headers[name] = item.shape, item.dtype
+        def visit(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                if item.external or item.is_virtual:
+                    raise ValueError(f"{name} leads out of the file")
+                headers[name] = item.shape, item.dtype
 
-    h5.visititems(visit)  # does not follow links
-    return headers, lambda key: h5.attrs["data"] if key == "data" else h5[key][()]
+        h5.visititems(visit)  # does not follow links
+        yield headers, lambda key: h5.attrs["data"] if key == "data" else h5[key][()]
 
 
 def write_template(path: Path, data: Data) -> None:

@@ -8,7 +8,7 @@ from benchmarks.control import starts, world
 from benchmarks.data import Data, standard
 from benchmarks.metrics.motion import action_of
 
-CLIPS = 6
+CLIPS = 6  # and 12 of val
 
 
 class Seer:

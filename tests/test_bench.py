@@ -1,8 +1,10 @@
 """The whole instrument: what knows everything is perfect in every column, what knows nothing is at the floor, and bad input is one line."""
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +14,30 @@ import pytest
 from bench_models import CLIPS, Guesser, Seer
 
 import cli
-from benchmarks import controls, data, evaluate, protocol, released, report
+from benchmarks import control, controls, data, evaluate, protocol, released, report
 from benchmarks.control import starts, world
+from benchmarks.metrics import interval, probes
+from benchmarks.metrics.actions import entropy, nmi, table
 from benchmarks.reader import Reader
 from wsprites.art.sheets import CELL_OF
 from wsprites.errors import UserError
+from wsprites.script import scripts
+from wsprites.spec import PRESETS
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
+    """Fewer draws, smaller probes, fewer starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interval, "DRAWS", 40)
+        patch.setattr(probes, "FITTED", 600)
+        patch.setattr(probes, "SCORED", 500)
+        patch.setattr(control, "STARTS", 4)
+        interval.weights.cache_clear()
+        yield
+    interval.weights.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +92,7 @@ def test_what_knows_nothing_is_at_the_floor(few: data.Data):
     for name, one in scores.figures.items():
         floors = [of[name].value for who, of in scores.controls.items() if name in of and who in ("random", "copy", "majority")]
         if name.split(".")[-1] in ("ami", "conditional") or name.startswith("leakage"):
-            assert one.value < 0.12, name
+            assert not one.value >= 0.12, name  # some are not defined
         elif floors and np.isfinite(one.value):
             assert one.value <= max(floors) + 0.12 or name.startswith("drift.position"), name
     assert scores.figures["control.consistency"] == scores.controls["copy"]["control.consistency"]
@@ -116,24 +135,30 @@ def test_the_world_goes_on_as_the_script_did(few: data.Data):
             assert (getattr(again, label) == getattr(after, label)).all(), label
 
 
-def test_the_released_protocol_and_its_units():
-    parts = data.standard("wsprites-paper-v1", 300)
+def test_the_released_protocol_and_its_units(few: data.Data):
+    spec = few.scored.art.world(PRESETS["released"])
+    parts = replace(few, scored=data.Part("test", spec, few.scored.art, scripts(spec, 0, np.arange(400))))
     truth = {**controls.arrays("oracle", parts.scored), "codes": parts.scored.sources().labels[1]}
     perfect = released.figures(parts, truth)
     zero = released.figures(parts, {"shift": truth["shift"] * 0})
     assert perfect["shift norm, px"] == 0 and perfect["global NMI"] == perfect["shift angle match"] == 1
-    assert perfect["shift norm as released"] == pytest.approx(3.8, abs=0.3) and zero["shift norm as released"] == pytest.approx(
-        0.17, abs=0.02
+    assert perfect["shift norm as released"] == pytest.approx(3.80, abs=0.1) and zero["shift norm as released"] == pytest.approx(
+        0.17, abs=0.01
     )
     assert perfect["random global NMI"] < 0.01 < perfect["random local NMI"]
 
 
-def test_the_best_code_is_the_best():
+def test_the_best_code_is_the_best(few: data.Data):
     count = np.random.default_rng(0).integers(1, 100, 7)
-    for k in (2, 3, 5):
-        tried = np.stack(np.unravel_index(np.arange(k**7), (k,) * 7), 1)
-        best = max(controls.entropy(np.bincount(code, count, minlength=k)) for code in tried[:: 1 if k < 5 else 7])
-        assert controls.entropy(np.bincount(controls.best_code(count, k), count, minlength=k)) >= best - 1e-9
+    for k in (2, 3, 4):
+        every = np.stack(np.unravel_index(np.arange(k**7), (k,) * 7), 1)
+        best = max(entropy(np.bincount(code, count, minlength=k)) for code in every)
+        assert best - 0.005 < entropy(np.bincount(controls.best_code(count, k), count, minlength=k)) <= best + 1e-9
+    spec = PRESETS["released"]
+    local = scripts(spec, 0, np.arange(2000)).local_action[:, 1:]
+    count = np.bincount(local.ravel(), minlength=9)
+    for k, known in ((4, 0.807), (6, 0.926), (9, 1.0)):
+        assert nmi(table(controls.best_code(count, k)[local], local, k, 9)) == pytest.approx(known, abs=0.004)
 
 
 def fill(few: data.Data, **changes: np.ndarray) -> dict[str, np.ndarray]:
@@ -160,13 +185,13 @@ def test_a_predictions_file_scores_like_its_model(few: data.Data, seen: evaluate
 BAD = [
     (
         {"test/codes": np.zeros((6, 90), int)},
-        "test/codes|codes has the shape (6, 90); expected (6, 89): clips, transitions; 90 frames have 89 transitions",
+        "codes has the shape (6, 90); expected (6, 89): clips, transitions; 90 frames have 89 transitions",
     ),
     ({"test/codes": np.zeros((6, 89))}, "codes is of type float64; expected integers"),
     ({"test/codes": np.full((6, 89), -1)}, "codes has values from -1 to -1; expected 0 to 1023"),
     ({"test/shift": np.full((6, 89, 2), np.nan)}, "shift has 1068 values that are not finite, the first at (0, 0, 0); expected none"),
     (
-        {"test/masks": np.full((6, 90, 96, 128), 255.0), "val/masks": np.zeros((3, 90, 96, 128))},
+        {"test/masks": np.full((6, 90, 96, 128), 255.0, np.float16), "val/masks": np.zeros((12, 90, 96, 128), bool)},
         "masks has values from 255 to 255; expected 0 to 1",
     ),
     ({"test/vectors": np.zeros((6, 89, 4), np.float32)}, "val/vectors is missing"),
@@ -204,7 +229,7 @@ def test_a_wrong_model_is_named_in_one_line(few: data.Data, tmp_path: Path):
     (tmp_path / "not.npz").write_bytes(b"PK\3\4 nothing")
     (tmp_path / "not.pt").write_bytes(b"nothing")
     for name in ("not.npz", "not.pt", "missing.npz", "missing", "json:loads", "json:nothing", "no.such.module:x"):
-        with pytest.raises((UserError, TypeError), match=r"not|no such|loads|nothing|argument"):
+        with pytest.raises((UserError, TypeError), match=r"not|no such|loads|nothing|argument|No module"):
             protocol.load(str(tmp_path / name) if "." in name and ":" not in name else name, few)
 
 
@@ -231,7 +256,7 @@ def test_the_command(run, few: data.Data, tmp_path: Path):
         assert "SPLIT/codes (clips, transitions)" in str(template["README"]) and template["test/shift"].shape == (6, 89, 2)
     np.savez("good.npz", **fill(few))
     code, out, err = run("--clips", CLIPS, "--model", "good.npz", "--out", "good.json", "--report", "good.html")
-    assert code == 0 and "local.matched_accuracy  1.000  [1.000, 1.000]" in out, err
+    assert code == 0 and re.search(r"local.matched_accuracy +1.000  \[1.000, 1.000\]", out), err
     scores = json.loads(Path("good.json").read_text())
     figure = scores["figures"]["local.matched_accuracy"]
     assert figure["value"] == 1 and set(figure["controls"]) == {"random", "majority", "direction", "best_code", "oracle"}
@@ -284,7 +309,18 @@ def test_pytest_runs_the_suite_for_a_model(few: data.Data, tmp_path: Path):
     report.write(tmp_path / "good.json", report.to_json(scores, "good", few, 1.0))
     bad = fill(few, **{"test/codes": np.zeros((6, 89), int)})
     np.savez(tmp_path / "bad.npz", **bad)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "benchmarks", "--wsprites-clips", str(CLIPS)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--pyargs",
+        "benchmarks.test_scores",
+        "--wsprites-clips",
+        str(CLIPS),
+    ]
     for name, outcome in (("good", 0), ("bad", 1)):
         options = ["--wsprites-model", str(tmp_path / f"{name}.npz"), "--wsprites-baseline", str(tmp_path / "good.json")]
         done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=100)

@@ -32,10 +32,10 @@ class Figure:
 
 
 @lru_cache(maxsize=4)
-def weights(clips: int, draws: int = DRAWS, seed: int = 0) -> NDArray[np.float32]:
-    """(R, N) float32: how often each clip is in each draw of N from N with replacement."""
-    rng = np.random.default_rng(seed)
-    drawn = np.stack([np.bincount(rng.integers(0, clips, clips), minlength=clips) for _ in range(draws)]).astype(np.float32)
+def weights(clips: int) -> NDArray[np.float32]:
+    """(R, N) float32: how often each clip is in each of DRAWS draws of N from N with replacement. The same ones every time."""
+    rng = np.random.default_rng(0)
+    drawn = np.stack([np.bincount(rng.integers(0, clips, clips), minlength=clips) for _ in range(DRAWS)]).astype(np.float32)
     drawn.setflags(write=False)  # it is kept, and handed out again
     return drawn
 
