@@ -41,7 +41,7 @@ def codes(name: str, data: Data, source: str, k: int, *, of_accuracy: bool = Fal
 
 
 def best_code(count_l: NDArray[np.integer], k: int) -> NDArray[np.int64]:
-    """(L,) the code, below k, of each label: of all maps from labels to k codes one whose code has the highest NMI with the label, or 0.5 % less.
+    """(L,) the code, below k, of each label: of all maps from labels to k codes one whose NMI with the label is the highest, or 0.5 % less.
 
     The NMI of a function of the label grows with the code's entropy alone. The labels are dealt out to the emptiest code, the most
     frequent first; then labels are moved and exchanged between codes for as long as that helps.

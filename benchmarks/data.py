@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.metrics.actions import Sources
 from wsprites.actions import GlobalAction, local_actions
 from wsprites.art import Art, load_art
+from wsprites.art.characters import Figure
 from wsprites.errors import UserError
 from wsprites.file import DataFile, Split, versions
 from wsprites.render import Background, Clip, render
@@ -47,7 +48,11 @@ class Part:
 
     def render(self, script: Script, background: Background = "moving") -> Clip:
         """The clip of any script: a twin of one of these, or a counterfactual."""
-        return render(self.spec, script, self.art, background=background)
+        return render(self.spec, script, self.art, background=background, figure=self._figure)
+
+    @cached_property
+    def _figure(self) -> Figure:
+        return Figure(self.art.characters)  # making one takes as long as rendering a few frames
 
     def sources(self) -> Sources:
         """The labels of the transitions, (N, T-1). The label at 0 led to the first frame, and has no transition."""

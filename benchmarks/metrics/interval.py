@@ -48,8 +48,11 @@ def figure(value: float, values_r: NDArray[np.floating], *, unit: str = "", clip
     values_r = values_r[np.isfinite(values_r)]
     if not np.isfinite(value) or not len(values_r):
         return Figure(float(value), unit=unit, clips=clips)
-    moved = np.clip(values_r - values_r.mean() + value, values_r.min(), values_r.max())
-    low, high = np.quantile(moved, [0.025, 0.975])
+    low, high = np.quantile(values_r - values_r.mean() + value, [0.025, 0.975])
+    if min(values_r.min(), value) >= 0:  # moving must not lead out of the range
+        low = max(low, 0.0)
+    if not unit and values_r.max() <= 1:
+        high = min(high, 1.0)
     return Figure(float(value), float(min(low, value)), float(max(high, value)), unit, clips)
 
 
