@@ -21,7 +21,7 @@ _STYLE = """
 :root { --ink: #1d2433; --muted: #66708a; --line: #e1e5ee; --blue: #2f6df6; --paper: #fff; --back: #f5f7fb }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--back); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
-main { max-width: 1120px; margin: 0 auto; padding: 32px 24px 80px }
+main { max-width: 1180px; margin: 0 auto; padding: 32px 24px 80px }
 h1 { font-size: 26px; margin: 0 } h2 { font-size: 19px; margin: 0 0 4px }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 20px 24px; margin-top: 20px }
 section { overflow-x: auto }
@@ -78,7 +78,7 @@ def _figures(scores: dict[str, Any]) -> str:
         if name in scores["figures"]:
             one = scores["figures"][name]
             shown = [
-                f"{who} {_number(one['controls'][who])}"
+                f"{who} {_short(one['controls'][who])}"
                 for who in ("random", "copy", "best_code", "oracle")
                 if one["controls"].get(who) is not None
             ]
@@ -141,7 +141,7 @@ def _names(source: str, size: int) -> list[str]:
 def _cell(value: float, shade: float, framed: bool = False) -> str:
     shade = min(max(shade, 0), 1)
     frame = ";outline:2px solid #1d2433;outline-offset:-2px" if framed else ""
-    return f"<td style='background:rgba(47,109,246,{0.9 * shade:.2f});color:{'#fff' if shade > 0.55 else 'inherit'}{frame}'>{value:.2f}"
+    return f"<td style='background:rgba(47,109,246,{0.9 * shade:.2f});color:{'#fff' if shade > 0.55 else 'inherit'}{frame}'>{_short(value)}"
 
 
 def _leakage(scores: dict[str, Any]) -> str:
@@ -210,6 +210,10 @@ def _film(clips: Sequence[NDArray[np.uint8]], caption: str) -> str:
     width = together.shape[2] * (2 if len(clips) < 3 else 1)
     image = f"<img width={width} alt='{escape(caption)}' src='data:image/gif;base64,{data}'>"
     return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _short(value: float) -> str:
+    return f"{value + 0.0:.2f}".replace("-0.00", "0.00")
 
 
 def _number(value: float | None) -> str:

@@ -32,6 +32,13 @@ def test_information_is_scikit_learns(codes: int):
     assert actions.perplexity(np.full(codes, 7)) == pytest.approx(codes)
 
 
+def test_information_by_chance_of_many_transitions_is_its_limit():
+    count = RNG.multinomial(400_000, RNG.dirichlet(np.full(24, 5.0))).reshape(4, 6)
+    exact = sk.cluster.expected_mutual_information(count, int(count.sum()))
+    assert actions.expected_information(count) == pytest.approx(exact, rel=0.01) != exact
+    assert actions.expected_information(count // 100) == sk.cluster.expected_mutual_information(count // 100, int((count // 100).sum()))
+
+
 def test_maps_from_codes_to_labels():
     count = np.array([[5, 4, 0], [6, 0, 0], [0, 0, 0], [0, 1, 0]])
     assert actions.many_to_one(count).tolist() == [0, 0, 0, 1]

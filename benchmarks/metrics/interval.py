@@ -32,10 +32,10 @@ class Figure:
 
 
 @lru_cache(maxsize=4)
-def weights(clips: int) -> NDArray[np.float32]:
-    """(R, N) float32: how often each clip is in each of DRAWS draws of N from N with replacement. The same ones every time."""
+def weights(clips: int) -> NDArray[np.float64]:
+    """(R, N) float64: how often each clip is in each of DRAWS draws of N from N with replacement. The same ones every time."""
     rng = np.random.default_rng(0)
-    drawn = np.stack([np.bincount(rng.integers(0, clips, clips), minlength=clips) for _ in range(DRAWS)]).astype(np.float32)
+    drawn = np.stack([np.bincount(rng.integers(0, clips, clips), minlength=clips) for _ in range(DRAWS)]).astype(np.float64)
     drawn.setflags(write=False)  # it is kept, and handed out again
     return drawn
 
@@ -83,8 +83,9 @@ def quantile(value_nt: ArrayLike, q: float, *, unit: str = "") -> Figure:
     edges = np.concatenate([[0.0], np.geomspace(1e-3, 1e4, 1600)])  # each 1 % above the one before
     bins = np.minimum(np.searchsorted(edges, values, side="right") - 1, len(edges) - 1)
     clip = np.broadcast_to(np.arange(len(values))[:, None], values.shape)
-    used, place = np.unique(bins[known], return_inverse=True)
+    used = np.flatnonzero(np.bincount(bins[known], minlength=len(edges)))
+    place = np.searchsorted(used, bins[known])
     hist = np.bincount(clip[known] * len(used) + place, minlength=len(values) * len(used)).reshape(len(values), -1)
-    below = np.cumsum(weights(len(values)) @ hist.astype(np.float32), axis=1)
+    below = np.cumsum(weights(len(values)) @ hist.astype(np.float64), axis=1)
     at = np.argmax(below >= q * below[:, -1:], axis=1)
     return figure(float(np.quantile(values[known], q)), edges[used[at]], unit=unit, clips=int(known.any(axis=1).sum()))
