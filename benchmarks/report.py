@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,26 @@ def table(every: Sequence[dict[str, Any]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+_MARKDOWN = ("local.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami", "vectors.local.linear")
+_MARKDOWN += ("shift.mean", "shift.action_accuracy", "background_shift.mean", "masks.soft_iou", "nuisance.background_motion.codes")
+_MARKDOWN += ("control.faithful", "control.delta_psnr", "drift.position.16")
+
+
+def markdown(every: Sequence[dict[str, Any]]) -> str:
+    """A short table of systems on the same data, with floors and ceilings, for a README."""
+    known = ("random", "direction", "best_code", "oracle")
+    lines = ["| score | " + " | ".join([*known, *(scores["model"].rsplit(":")[-1] for scores in every)]) + " |"]
+    lines.append("| --- |" + " ---: |" * (len(known) + len(every)))
+    for name in _MARKDOWN:
+        ones = [scores["figures"].get(name, {}) for scores in every]
+        if any(ones):
+            unit = next(one["unit"] for one in ones if one)
+            controls = next(one["controls"] for one in ones if one)
+            cells = [*(_number(controls.get(who)) for who in known), *(" ".join(_cells(one)[:2]) for one in ones)]
+            lines.append(f"| `{name}`{', ' + unit if unit else ''} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def _cells(one: dict[str, Any]) -> list[str]:
     interval = f"[{_number(one['low'])}, {_number(one['high'])}]" if one.get("low") is not None else ""
     return [_number(one.get("value")), interval, one.get("unit", "")]
@@ -154,3 +175,7 @@ def changes(new: dict[str, Any], baseline: dict[str, Any]) -> str:
         if a is not None and b is not None and not math.isclose(a, b, abs_tol=5e-4):
             lines.append(f"{name:<36} {a:8.3f} -> {b:8.3f}  {b - a:+.3f}")
     return "\n".join(lines) or "no figure of the table differs"
+
+
+if __name__ == "__main__":
+    print(markdown([read(Path(name)) for name in sys.argv[1:]]))

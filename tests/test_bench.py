@@ -294,6 +294,15 @@ def test_a_data_file(run, data_file: Path, tmp_path: Path):
     assert code == 2 and "--split all: not one of train, val, test" in err
 
 
+def test_the_example_in_the_docs_works(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (example,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "my_model.py").write_text(example, encoding="utf-8")
+    code, out, err = run("--clips", CLIPS, "--model", "my_model:make", "--out", "baseline.json")
+    assert code == 0 and re.search(r"shift.action_accuracy +0.\d", out) and "control.faithful" in out, err
+    assert report.markdown([report.read(tmp_path / "baseline.json")]).startswith("| score | random |")
+
+
 def test_scores_of_other_data_are_not_compared(few: data.Data, seen: evaluate.Scores):
     scores = report.to_json(seen, "x", few, 1.0)
     other = {**scores, "data": {**scores["data"], "sha256": "0"}}
@@ -304,6 +313,7 @@ def test_scores_of_other_data_are_not_compared(few: data.Data, seen: evaluate.Sc
     assert report.regressions(worse, scores, ["shift.mean>0.2", "local.ami<-0.1"]) == ["shift.mean: 0.0000 -> 0.5000, +0.5000 > 0.2"]
 
 
+@pytest.mark.slow
 def test_pytest_runs_the_suite_for_a_model(few: data.Data, tmp_path: Path):
     np.savez(tmp_path / "good.npz", **fill(few))
     scores = evaluate.evaluate(protocol.load(str(tmp_path / "good.npz"), few), few, "good")
