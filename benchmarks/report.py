@@ -110,9 +110,11 @@ def table(every: Sequence[dict[str, Any]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-_MARKDOWN = ("local.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami", "vectors.local.linear")
-_MARKDOWN += ("shift.mean", "shift.action_accuracy", "background_shift.mean", "masks.soft_iou", "nuisance.background_motion.codes")
-_MARKDOWN += ("control.faithful", "control.delta_psnr", "drift.position.16")
+_MARKDOWN = (
+    *("local.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami", "vectors.local.linear"),
+    *("shift.mean", "shift.action_accuracy", "background_shift.mean", "masks.soft_iou", "nuisance.background_motion.codes"),
+    *("control.faithful", "control.delta_psnr", "drift.position.16"),
+)
 
 
 def markdown(every: Sequence[dict[str, Any]]) -> str:

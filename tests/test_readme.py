@@ -32,6 +32,8 @@ def test_ci_runs_the_test_command_of_the_readme():
 
 def test_the_commands_and_the_program_work(mirror: str, tmp_path: Path):
     commands = [block for block in blocks("sh") if block.strip() not in (marked("install"), marked("test")) and "--shard" not in block]
+    commands, bench = commands[:1], commands[1:]  # tests/test_bench.py does what those of the benchmark do
+    assert all(line.startswith("wsprites bench ") for block in bench for line in block.splitlines())
     assert len(commands) == 1 and commands[0].count("wsprites ") >= 8
     bin_folder = Path(sys.executable).parent
     environment = {

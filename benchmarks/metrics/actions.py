@@ -55,7 +55,7 @@ def completeness(count_kl: Counts) -> Floats:
 def expected_information(count_kl: Ints) -> float:
     """Nats: what I(code; label) is on average after a shuffle of one table's labels (Vinh, Epps & Bailey 2010, eq. 24a).
 
-    Where there are 1000 transitions to a cell and more, it is its limit (K - 1) (L - 1) / 2 N (Miller 1955), which is right to 1 %.
+    Where there are 1000 transitions to a cell and more, it is its limit (K - 1) (L - 1) / 2 N (Miller 1955), right to 0.0001.
     """
     used = count_kl[count_kl.sum(1) > 0][:, count_kl.sum(0) > 0].astype(np.int64)
     if not used.size:
