@@ -5,6 +5,7 @@ frames has T - 1 transitions: entry t of a prediction is what led from frame t t
 """
 
 import importlib
+import json
 import sys
 import zipfile
 import zlib
@@ -22,7 +23,7 @@ from wsprites.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 
-MOST_CODES, _MOST_BYTES = 1024, 2**32
+MOST_CODES, _MOST_BYTES, _MOST_HEADER = 1024, 2**32, 2**24
 
 
 @runtime_checkable
@@ -138,8 +139,8 @@ def rollout(
 
 # Loading. A model is named by the user, a checkpoint's kind by the checkpoint: what it may name is fixed here.
 
-CHECKPOINTS = {"glass": "glass_model.checkpoint:bench_model"}
-"""By the kind in a checkpoint's metadata, the factory that makes a Model of its path."""
+CHECKPOINTS = {"glass": "benchmarks.models.glass:Glass"}
+"""By the `format` in the metadata of a safetensors file, what makes a Model of its path."""
 
 
 def load(name: str, data: Data) -> "Model | Predictions":
@@ -159,17 +160,19 @@ def load(name: str, data: Data) -> "Model | Predictions":
 
 
 def _kind(path: Path) -> str:
+    """What a safetensors file says that it is: its head is a length and that much JSON."""
     try:
-        import torch
-    except ImportError:
-        raise UserError(f"{path}: reading a checkpoint needs PyTorch: pip install 'wsprites[torch]'") from None
-    try:
-        kind = torch.load(path, map_location="cpu", weights_only=True)["kind"]
-    except Exception as error:  # whatever a stranger's file makes of the reader
-        raise UserError(f"{path}: not a checkpoint with a 'kind' in it ({type(error).__name__}: {str(error)[:80]})") from None
-    if kind not in CHECKPOINTS:
-        raise UserError(f"{path}: a checkpoint of the kind {kind!r:.40}; known are {', '.join(CHECKPOINTS)}")
-    return str(kind)
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            kind = json.loads(file.read(length))["__metadata__"]["format"] if length < _MOST_HEADER else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        kind = None
+    if not isinstance(kind, str) or kind not in CHECKPOINTS:
+        known = ", ".join(CHECKPOINTS)
+        raise UserError(
+            f"{path}: neither a predictions file (.npz, .h5) nor a checkpoint: a safetensors file whose metadata has format {known}"
+        )
+    return kind
 
 
 def _called(where: str, name: str, *arguments: object) -> Model:

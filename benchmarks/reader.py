@@ -78,9 +78,11 @@ class Reader:
 
     def _read(self, frame_hwc: NDArray[np.uint8]) -> tuple[tuple[float, float], int, float]:
         """Corner of the cell, (x, y); the cell's place in `self._cells`; how well it fits."""
-        image = frame_hwc.astype(np.float32)
-        height, width = image.shape[:2]
+        height, width = frame_hwc.shape[:2]
         low, high = (self._x, self._y), (self._x + width - CELL, self._y + height - CELL)  # corners of the box, if the cell is in the frame
+        filled = cv2.copyMakeBorder(frame_hwc, 0, -height % _COARSE, 0, -width % _COARSE, cv2.BORDER_REPLICATE)  # to whole coarse pixels
+        image = filled.astype(np.float32)
+        height, width = image.shape[:2]
         half = _planes(cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA), border=1)
         second = []
         for cell, (x, y) in self._search(image, low, high):

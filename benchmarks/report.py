@@ -25,7 +25,14 @@ TABLE = (
     *(f"vectors.{source}.{kind}" for source in ("local", "global", "background") for kind in ("linear", "mlp")),
     *("shift.mean", "shift.p95", "shift.angle", "shift.action_accuracy", "background_shift.mean", "background_shift.angle"),
     *("masks.soft_iou", "masks.hard_iou", "masks.boundary_f"),
-    *("null.codes", "nuisance.background_motion.codes", "nuisance.character.codes"),
+    *(
+        "null.codes",
+        "null.vectors",
+        "null.shift",
+        "nuisance.background_motion.codes",
+        "nuisance.background.codes",
+        "nuisance.character.codes",
+    ),
     *("reader.position", "reader.local", "control.consistency", "control.faithful", "control.shift.mean", "control.delta_psnr"),
     *("drift.position.1", "drift.position.16", "drift.psnr.16"),
 )

@@ -19,8 +19,10 @@ from benchmarks.control import starts, world
 from benchmarks.metrics import interval, probes
 from benchmarks.metrics.actions import entropy, nmi, table
 from benchmarks.reader import Reader
+from wsprites.art import load_art
 from wsprites.art.sheets import CELL_OF
 from wsprites.errors import UserError
+from wsprites.render import render
 from wsprites.script import scripts
 from wsprites.spec import PRESETS
 
@@ -125,6 +127,15 @@ def test_the_reader_reads_the_truth(name: str):
         assert read.fit.min() > 0.5
     empty = part.render(replace(script, position=script.position * 0)).frames_thwc * 0
     assert Reader(part.art, int(script.character), 3).read(empty[:3]).fit.max() < 0
+
+
+def test_the_reader_reads_frames_of_any_size(few: data.Data):
+    spec = replace(few.scored.spec, height=99, width=130)
+    clips = scripts(spec, 3, np.arange(2))
+    art = load_art(spec)
+    for script in (clips[0], clips[1]):
+        read = Reader(art, int(script.character), 3).read(render(spec, script, art).frames_thwc[::3])
+        assert np.abs(read.position - script.position[::3]).max() < 0.5 and (read.local_action == script.local_action[::3]).all()
 
 
 def test_the_world_goes_on_as_the_script_did(few: data.Data):

@@ -3,6 +3,7 @@
 import os
 import pickle
 import warnings
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -16,6 +17,14 @@ from wsprites.errors import UserError  # noqa: E402
 from wsprites.render import render  # noqa: E402
 from wsprites.script import FRAME_LABELS, LABELS, casting, scripts  # noqa: E402
 from wsprites.spec import PRESETS, SPLITS  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def art_is_read_once():
+    """Every environment reads its art for itself, which takes longer than most of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(env_module, "load_art", lru_cache(load_art))
+        yield
 
 
 def make(**options):
