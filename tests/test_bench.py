@@ -4,8 +4,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -13,7 +14,6 @@ import numpy as np
 import pytest
 from bench_models import CLIPS, Guesser, Seer
 
-import cli
 from benchmarks import control, controls, data, evaluate, protocol, released, report
 from benchmarks.control import starts, world
 from benchmarks.metrics import interval, probes
@@ -246,28 +246,17 @@ def test_a_wrong_model_is_named_in_one_line(few: data.Data, tmp_path: Path):
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args: object) -> tuple[int, str, str]:
-        code = 0
-        try:
-            cli.main(["bench", *map(str, args)])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+def bench(run: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    return partial(run, "bench")
 
 
-def test_the_command(run, few: data.Data, tmp_path: Path):
-    code, out, _ = run("--clips", CLIPS, "--template", "t.npz")
+def test_the_command(bench, few: data.Data, tmp_path: Path):
+    code, out, _ = bench("--clips", CLIPS, "--template", "t.npz")
     assert code == 0 and "README" in out
     with np.load("t.npz") as template:
         assert "SPLIT/codes (clips, transitions)" in str(template["README"]) and template["test/shift"].shape == (6, 89, 2)
     np.savez("good.npz", **fill(few))
-    code, out, err = run("--clips", CLIPS, "--model", "good.npz", "--out", "good.json", "--report", "good.html")
+    code, out, err = bench("--clips", CLIPS, "--model", "good.npz", "--out", "good.json", "--report", "good.html")
     assert code == 0 and re.search(r"local.matched_accuracy +1.000  \[1.000, 1.000\]", out), err
     scores = json.loads(Path("good.json").read_text())
     figure = scores["figures"]["local.matched_accuracy"]
@@ -276,11 +265,11 @@ def test_the_command(run, few: data.Data, tmp_path: Path):
     page = Path("good.html").read_text(encoding="utf-8")
     assert "local.matched_accuracy" in page and "http" not in page.replace("http://www.w3.org", "") and "<script" not in page
     rule = "local.matched_accuracy<-0.02"
-    code, out, err = run("--clips", CLIPS, "--model", "t.npz", "--compare", "good.json", "--fail-on", rule)
+    code, out, err = bench("--clips", CLIPS, "--model", "t.npz", "--compare", "good.json", "--fail-on", rule)
     assert code == 1 and "FAILED   local.matched_accuracy: 1.0000 -> 0." in out
-    code, out, _ = run("--clips", CLIPS, "--models", "good.npz,t.npz", "--compare", "good.json", "--fail-on", rule)
+    code, out, _ = bench("--clips", CLIPS, "--models", "good.npz,t.npz", "--compare", "good.json", "--fail-on", rule)
     assert code == 0 and "no figure of the table differs" in out and "good.npz" in out and "t.npz" in out
-    code, out, _ = run("--clips", CLIPS, "--model", "good.npz", "--protocol", "released")
+    code, out, _ = bench("--clips", CLIPS, "--model", "good.npz", "--protocol", "released")
     assert code == 0 and "shift norm as released" in out
     for arguments, line in (
         (["--fail-on", "local.amy<1", "--compare", "good.json"], "the new scores have no figure 'local.amy'"),
@@ -289,27 +278,27 @@ def test_the_command(run, few: data.Data, tmp_path: Path):
         (["--compare", "t.npz"], "not a score file"),
         (["--data", "nowhere"], "neither a file nor a standard world"),
     ):
-        code, _, err = run("--clips", CLIPS, "--model", "good.npz", *arguments)
+        code, _, err = bench("--clips", CLIPS, "--model", "good.npz", *arguments)
         assert code == 2 and line in err and err.count("\n") == 1, err
-    code, _, err = run("--clips", 5, "--model", "good.npz")
+    code, _, err = bench("--clips", 5, "--model", "good.npz")
     assert code == 2 and "expected 'wsprites-paper-v1-first-5@" in err
 
 
-def test_a_data_file(run, data_file: Path, tmp_path: Path):
+def test_a_data_file(bench, data_file: Path, tmp_path: Path):
     parts = data.from_file(data_file)
     stored, rendered = parts.scored.clip(0), parts.scored.render(parts.scored.script[0])
     assert (stored.frames_thwc == rendered.frames_thwc).all() and parts.fit.name == "val"
-    code, out, err = run("--data", data_file, "--model", "bench_models:guesser", "--split", "val")
+    code, out, err = bench("--data", data_file, "--model", "bench_models:guesser", "--split", "val")
     assert code == 0 and "data.h5:val" in out, err
-    code, _, err = run("--data", data_file, "--split", "all", "--model", "x:y")
+    code, _, err = bench("--data", data_file, "--split", "all", "--model", "x:y")
     assert code == 2 and "--split all: not one of train, val, test" in err
 
 
-def test_the_example_in_the_docs_works(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_example_in_the_docs_works(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     (example,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (tmp_path / "my_model.py").write_text(example, encoding="utf-8")
-    code, out, err = run("--clips", CLIPS, "--model", "my_model:make", "--out", "baseline.json")
+    code, out, err = bench("--clips", CLIPS, "--model", "my_model:make", "--out", "baseline.json")
     assert code == 0 and re.search(r"shift.action_accuracy +0.\d", out) and "control.faithful" in out, err
     assert report.markdown([report.read(tmp_path / "baseline.json")]).startswith("| score | random |")
 
