@@ -1,4 +1,4 @@
-"""Checkpoints: NAME.safetensors has the weights, with the configuration as metadata; NAME.state.pt beside it what training goes on with.
+"""Checkpoints: NAME.safetensors has the weights, with the configuration as metadata; NAME.state.pt what training goes on with.
 
 Files may come from strangers: nothing is unpickled but tensors and plain values (`weights_only`), and the weights are compared with what
 the configuration wants before they are used. What a file is says its content, not its name.
@@ -50,7 +50,8 @@ def save(path: Path, config: Config, model: GLASS, step: int, *, notes: dict[str
 
     Args:
         notes: goes into the metadata.
-        state: of optimiser, random numbers and data: tensors, numbers, text, and lists and dicts of them.
+        state: of optimiser and random numbers: tensors, numbers, text, and lists and dicts of them. The file has the weights as well,
+            so that it is complete by itself: the two files are never of different steps for who resumes.
     """
     from safetensors.torch import save_file
 
@@ -59,13 +60,13 @@ def save(path: Path, config: Config, model: GLASS, step: int, *, notes: dict[str
     path.parent.mkdir(parents=True, exist_ok=True)
     if state is not None:
         with _whole(state_path(path)) as part:
-            torch.save({"step": step, **state}, part)
+            torch.save({"config": config.to_json(), "step": step, "model": weights, **state}, part)
     with _whole(path) as part:
         save_file(weights, part, metadata)
 
 
 def state_path(path: Path) -> Path:
-    """Where the rest of a checkpoint is."""
+    """Where what training goes on with is."""
     return path.with_name(f"{path.stem}.state.pt")
 
 

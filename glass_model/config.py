@@ -98,6 +98,8 @@ class TrainConfig:
     temperature_to: float = number(0.4, 1e-3, 1e3)
     temperature_steps: int = number(30_000, 0, 10**9)
     """Of the Gumbel softmax."""
+    seed: int = number(0, 0, 2**62)
+    """Of the first weights, the order of the data, and the Gumbel softmax."""
 
     def __post_init__(self) -> None:
         check(self)
