@@ -138,7 +138,8 @@ def read_state(path: Path) -> dict[str, Any]:
             packed = sum(entry.file_size for entry in archive.infolist())
         if packed > 2 * path.stat().st_size:
             raise UserError(f"{path}: damaged: it says to hold {packed} bytes, more than there are")
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # of a path, torch.load would believe the name
+            values = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(f"{path}: wants to run code to be read, which is refused; save tensors and plain values only") from None
     except UserError:

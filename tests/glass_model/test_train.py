@@ -1,0 +1,180 @@
+"""The loop: resume, several processes, what is logged, and that a short run learns."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from glass_model.checkpoint import load, read_state, state_path
+from glass_model.config import PRESETS
+from glass_model.train import Process, join, order, train
+from wsprites.errors import UserError
+
+CONFIG = PRESETS["paper"].override(
+    model={"height": 16, "width": 24, "mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2},
+    train={"steps": 8, "batch": 3, "window": 4, "alone": 2, "length_from": 3, "length_to": 4, "length_begin": 4, "length_steps": 2},
+)
+ALONE = Process(0, 1, torch.device("cpu"))
+
+
+def noise(first: int) -> Iterator[torch.Tensor]:
+    """Batches of noise, each determined by its number."""
+    while True:
+        yield torch.randint(0, 256, (3, 4, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(first))
+        first += 1
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+class Stop:
+    """Presses Ctrl-C after a step."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def __call__(self, step: int, metrics: dict[str, Any]) -> None:
+        if step == self.at:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("quantizer", ["vq", "gumbel"])
+def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, quantizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glass_model.train.LOG_EVERY", 2)
+    config = CONFIG.override(model={"quantizer": quantizer})
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(config, noise, whole, ALONE)
+    with pytest.raises(KeyboardInterrupt) as error:
+        train(config, noise, parts, ALONE, resume=True, progress=Stop(5))  # always safe to pass
+    assert "--resume goes on from there" in error.value.__notes__[0]
+    torch.rand(100)  # whatever else happens in between
+    train(config, noise, parts, ALONE, resume=True)
+    ours, theirs = load(parts / "checkpoint.safetensors"), load(whole / "checkpoint.safetensors")
+    assert ours.step == theirs.step == 8
+    for name, tensor in theirs.weights.items():
+        assert torch.equal(ours.weights[name], tensor), name
+    ours_state, theirs_state = (read_state(state_path(out / "checkpoint.safetensors")) for out in (parts, whole))
+    for key, moments in theirs_state["optimizer"]["state"].items():
+        assert torch.equal(ours_state["optimizer"]["state"][key]["exp_avg_sq"], moments["exp_avg_sq"])
+    logged = [[{**line, "steps_per_s": 0} for line in lines(out)] for out in (parts, whole)]
+    # The line of step 6 is of one step where the run was interrupted after the fifth, else of two.
+    assert [line for line in logged[0] if line.get("step") != 6] == [line for line in logged[1] if line.get("step") != 6]
+
+
+def test_a_resumed_run_drops_what_was_logged_after_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glass_model.train.LOG_EVERY", 2)
+
+    def killed(step: int, metrics: dict[str, Any]) -> None:
+        if step == 7:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        train(CONFIG, noise, tmp_path, ALONE, save_every=4, progress=killed)
+    assert [line.get("step") for line in lines(tmp_path)] == [None, 2, 4, 6]
+    train(CONFIG, noise, tmp_path, ALONE, resume=True)
+    assert [line.get("step") for line in lines(tmp_path)] == [None, 2, 4, 6, 8]
+    whole = tmp_path / "whole"
+    train(CONFIG, noise, whole, ALONE)
+    ours, theirs = (load(out / "checkpoint.safetensors").weights for out in (tmp_path, whole))
+    assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+
+
+def test_what_a_run_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glass_model.train.LOG_EVERY", 4)
+    path = train(CONFIG, noise, tmp_path, ALONE, strip_every=2)
+    run, first, last = lines(tmp_path)
+    assert run["config"]["train"]["batch"] == 3 and run["perceptual"] == "off: no weights of VGG19"
+    assert load(path).notes["perceptual"] == "off: no weights of VGG19"
+    assert {"step", "bin", "size", "recf", "recb", "recj", "loss", "steps_per_s", "rate", "given", "length"} <= first.keys()
+    assert {"vq", "recu", "recs", "msk", "cyc", "codes_used", "code_entropy"} <= last.keys() and "nonfinite" not in last
+    assert 1 <= last["codes_used"] <= 6 and 0 <= last["code_entropy"] <= 2.6
+    strips = sorted((tmp_path / "strips").iterdir())
+    assert [strip.name for strip in strips] == [f"{step:07d}.png" for step in (2, 4, 6, 8)]
+    with Image.open(strips[0]) as early, Image.open(strips[-1]) as late:
+        assert early.size == (2 * 24, 2 * 5 * 16)  # two transitions of two sequences, five rows each
+        assert late.size == (3 * 24, 2 * 8 * 16)
+
+
+def test_another_run_is_not_overwritten(tmp_path: Path) -> None:
+    train(CONFIG, noise, tmp_path, ALONE)
+    with pytest.raises(UserError, match="there is a run already; --resume goes on with it"):
+        train(CONFIG, noise, tmp_path, ALONE)
+    with pytest.raises(UserError, match="begun with another configuration"):
+        train(CONFIG.override(model={"codes": 4}), noise, tmp_path, ALONE, resume=True)
+    train(CONFIG.override(train={"steps": 9}), noise, tmp_path, ALONE, resume=True)
+    assert load(tmp_path / "checkpoint.safetensors").step == 9
+
+
+def test_non_finite_terms_are_named_and_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glass_model.train.LOG_EVERY", 2)
+    monkeypatch.setattr("glass_model.train._GIVE_UP", 4)
+    real = torch.nn.functional.l1_loss
+    monkeypatch.setattr("glass_model.losses.cyc_loss", lambda made, true: real(made, true) * float("nan"))
+    with pytest.raises(UserError, match=r"the loss has not been finite for 4 steps \(of the last 2: \{'cyc': 2, 'loss': 2\}\)"):
+        train(CONFIG, noise, tmp_path, ALONE)
+    assert [line.get("nonfinite") for line in lines(tmp_path)] == [None, None, {"cyc": 2, "loss": 2}]
+
+
+def test_non_finite_gradients_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = torch.nn.functional.l1_loss
+    monkeypatch.setattr("glass_model.losses.cyc_loss", lambda made, true: real(made, true) * float("nan"))
+    path = train(CONFIG, noise, tmp_path, ALONE)
+    assert all(tensor.isfinite().all() for tensor in load(path).weights.values())
+
+
+def test_the_order_of_a_file() -> None:
+    first = [rows for rows, _ in zip(order(10, 2, 0, 0, ALONE), range(10), strict=False)]
+    assert sorted(sum(first[:5], [])) == sorted(sum(first[5:], [])) == list(range(10))  # two passes
+    assert first[:5] != first[5:]
+    assert next(order(10, 2, 0, 7, ALONE)) == first[7]
+    two = [next(order(10, 2, 0, 1, Process(rank, 2, ALONE.device))) for rank in (0, 1)]
+    assert not set(two[0]) & set(two[1])
+    assert len(next(order(3, 8, 0, 0, ALONE))) == 8  # more than there are
+
+
+def test_no_such_device() -> None:
+    with pytest.raises(UserError, match="--device abacus"):
+        join("abacus")
+
+
+DDP = """
+import sys, torch
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_train import CONFIG
+from glass_model.train import join, train
+process = join("cpu")
+def batches(first):
+    while True:
+        # The halves of one batch of six.
+        frames = torch.randint(0, 256, (6, 4, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(first))
+        yield frames[3 * process.rank :][:3]
+        first += 1
+train(CONFIG, batches, Path(sys.argv[2]), process)
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path: Path) -> None:
+    """Under torchrun, two processes see different data, and one of them writes."""
+    script, out = tmp_path / "ddp.py", tmp_path / "run"
+    script.write_text(DDP)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517", str(script)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(Path(__file__).parent), str(out)], check=True, capture_output=True, timeout=240, env=environment)
+    assert lines(out)[0]["processes"] == 2
+    found = load(out / "checkpoint.safetensors")
+    assert found.step == 8
+    alone = tmp_path / "alone"
+    train(CONFIG, noise, alone, ALONE)
+    other = load(alone / "checkpoint.safetensors")
+    assert any(not torch.equal(found.weights[name], tensor) for name, tensor in other.weights.items())
