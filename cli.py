@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def wsprites(context: click.Context) -> None:
 @click.option("--world", default="paper", show_default=True, help="paper, released, factorial, or a TOML file that overrides one of them.")
 @click.option("--sheets", default="own", show_default=True, help="'own', 'lpc' (after 'wsprites assets fetch'), or a folder of LPC sheets.")
 @click.option("--backgrounds", default="painted", show_default=True, help="'painted', 'photos' (those of scikit-image), or a folder.")
-@click.option("--workers", type=click.IntRange(1, 1024), default=None, help="Processes.  [default: one for each core]")
+@click.option(
+    "--workers", type=click.IntRange(1, 1024), default=None, help="Threads, or processes without numba.  [default: one for each core]"
+)
 @click.option("--compression", type=click.Choice(["zstd", "gzip", "lz4", "none"]), default="zstd", show_default=True)
 @click.option("--no-frames", is_flag=True, help="Labels only: frames and masks are rendered when the file is read.")
 @click.option("--no-masks", is_flag=True, help="Leave out the masks.")
@@ -115,6 +118,45 @@ def generate(
     click.echo(f"done     {out}: {summary.size(written)} in {seconds:.1f} s ({rate}{written / frames:,.0f} bytes a frame)")
 
 
+def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """HxW as two numbers."""
+    if value is None:
+        return None
+    height, _, width = value.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 8192 and 0 < int(width) <= 8192):
+        raise click.BadParameter(f"'{value}' is not of the form HxW, such as 96x256, of 1 to 8192 pixels")
+    return int(height), int(width)
+
+
+@wsprites.command("import")
+@click.argument("folder", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="The HDF5 file to write.")
+@click.option("--size", callback=_size, metavar="HxW", help="Scale frames to this size, by area.  [default: as they are]")
+@click.option("--frames", type=click.IntRange(1, 10_000), default=90, show_default=True, help="Of a clip: long videos are cut into clips.")
+@click.option("--skip", type=click.IntRange(0, 1000), default=0, show_default=True, help="Frames to leave out after each frame.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, skip: int, overwrite: bool) -> None:
+    """Make one HDF5 file of the videos in FOLDER: folders of frames (00000.png, ...) or video files, in train, val and test or not."""
+    from wsprites import summary
+    from wsprites.generate import check_output
+    from wsprites.videos import import_videos, plan
+
+    check_output(out, overwrite)
+    made = plan(folder, frames=frames, size=size, skip=skip)
+    clips = {name: sum(map(made.clips, videos)) for name, videos in made.videos.items()}
+    total = sum(clips.values()) * frames
+    each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
+    click.echo(f"videos   {sum(map(len, made.videos.values())):,}, split {made.splits}")
+    click.echo(f"clips    {sum(clips.values()):,} ({each}) of {frames} frames, {made.size[0]} x {made.size[1]}: {total:,} frames")
+    if made.short:
+        names = ", ".join([video.name for video in made.short[:5]] + ["..."] * (len(made.short) > 5))
+        click.echo(f"left out {len(made.short):,} that are shorter than a clip: {names}")
+    with _frames_bar(total) as progress:
+        labels = import_videos(made, out, overwrite=overwrite, progress=progress)
+    click.echo(f"labels   {', '.join(labels) or 'none'}")
+    click.echo(f"done     {out}: {summary.size(out.stat().st_size)}")
+
+
 @wsprites.command()
 @click.argument("shards", type=_PATH, nargs=-1, required=True)
 @click.option("--out", type=_PATH, required=True, help="The HDF5 file to write.")
@@ -147,11 +189,11 @@ def verify(file: Path, all_pixels: bool) -> None:
     """Make FILE again from its world, seed and art, and compare: all labels, and the pixels of a sample of clips."""
     from tqdm import tqdm
 
-    import wsprites as package
+    from wsprites.file import DataFile
     from wsprites.verify import pixel_rows
     from wsprites.verify import verify as compare
 
-    with package.open(file) as data:
+    with DataFile(file) as data:
         stored = [split for split in data.splits.values() if split.stored]
         total = sum(len(pixel_rows(len(split), len(data.indices), all_pixels)) for split in stored)
         with tqdm(total=total, unit=" clips", disable=not total) as bar:
@@ -170,21 +212,62 @@ def verify(file: Path, all_pixels: bool) -> None:
 @click.option("--out", type=_PATH, required=True, help="A .gif, animated, or a .png, a contact sheet.")
 def preview(file: Path, clip: int, out: Path) -> None:
     """Draw a clip of FILE with action names, the mask's outline and arrows for motion."""
-    import wsprites as package
+    from wsprites.file import DataFile
     from wsprites.preview import preview as draw
 
-    with package.open(file) as data:
+    with DataFile(file) as data:
         draw(data, clip, out)
     click.echo(f"{out}: clip {clip} of {file}")
 
 
 @wsprites.command()
 @_FILE
+@click.option("--out", type=_PATH, required=True, help="The .html to write.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+def report(file: Path, out: Path, overwrite: bool) -> None:
+    """Write a page about FILE: clips, label statistics against theory, credits; one HTML file that needs nothing else."""
+    from tqdm import tqdm
+
+    from wsprites.file import DataFile
+    from wsprites.report import report as write
+    from wsprites.summary import size
+
+    with DataFile(file) as data, tqdm(total=len(data.indices), unit=" clips", delay=0.5) as bar:
+        write(data, out, overwrite=overwrite, progress=bar.update)
+    click.echo(f"done     {out}: {size(out.stat().st_size)}")
+
+
+@wsprites.command()
+@_FILE
+@click.option("--to", type=click.Choice(["glass", "minari", "webdataset", "parquet", "mp4"]), required=True, help="The format.")
+@click.option("--out", type=_PATH, required=True, help="The folder to write. It must not be there.")
+@click.option("--clips", type=click.IntRange(1), help="Only so many clips of each split, the first ones.  [default: all; 4 with mp4]")
+def export(file: Path, to: str, out: Path, clips: int | None) -> None:
+    """Write FILE in another format, lossless but for mp4, with licence, credits and a README."""
+    from wsprites import summary
+    from wsprites.export import Job, check, estimate
+    from wsprites.export import export as write
+    from wsprites.file import DataFile
+
+    check(out)
+    with DataFile(file) as data:
+        job = Job(data, to, clips)
+        expected = estimate(job)
+        free = check(out, expected)
+        click.echo(f"output   {out}: about {summary.size(expected)}; {summary.size(free)} free")
+        begin = time.perf_counter()
+        with _frames_bar(job.frames) as progress:
+            write(replace(job, progress=progress), out)
+        click.echo(f"done     {out}: {job.frames:,} frames in {time.perf_counter() - begin:.1f} s")
+
+
+@wsprites.command()
+@_FILE
 def credits(file: Path) -> None:
     """Who drew the art in FILE, and under which licence."""
-    import wsprites as package
+    from wsprites.file import DataFile
 
-    with package.open(file) as data:
+    with DataFile(file) as data:
         click.echo(f"Licence of the art: {data.credits.licence}\n\n{data.credits.attribution}")
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from wsprites.art import Art, load_art
 from wsprites.generate import Order, generate
+from wsprites.render import compiled
 from wsprites.spec import PRESETS, WorldSpec
 
 REAL = Path(os.environ.get("WSPRITES_SHEETS") or Path(__file__).parents[2] / "shared" / "lpc")
@@ -94,6 +95,15 @@ def labels_file(spec: WorldSpec, art: Art, tmp_path_factory: pytest.TempPathFact
     out = tmp_path_factory.mktemp("labels") / "labels.h5"
     generate(Order(spec, art, seed=5, n=24, frames=False), out)
     return out
+
+
+@pytest.fixture
+def without_numba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if numba were not installed, here and in processes that are started: workers are processes then."""
+    monkeypatch.setenv("WSPRITES_NUMBA", "0")
+    compiled.cache_clear()
+    yield
+    compiled.cache_clear()
 
 
 @pytest.fixture(scope="session")

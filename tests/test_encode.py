@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +16,19 @@ import pytest
 from wsprites import encode
 from wsprites.encode import chunks_in_order
 from wsprites.generate import Order
+from wsprites.render import compiled
+
+processes = pytest.mark.usefixtures("without_numba")
+
+
+@pytest.fixture(params=["processes", "threads"])
+def kind(request: pytest.FixtureRequest) -> str:
+    if request.param == "processes":
+        request.getfixturevalue("without_numba")
+    else:
+        pytest.importorskip("numba")
+        assert compiled()
+    return request.param
 
 
 def nothing(_: int) -> None:
@@ -42,7 +56,7 @@ def alone(order: Order) -> dict[int, list[encode.Chunk]]:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 9])
-def test_chunks_depend_neither_on_the_workers_nor_on_the_order(order: Order, alone, workers: int):
+def test_chunks_depend_neither_on_the_workers_nor_on_the_order(order: Order, alone, kind: str, workers: int):
     index_n = np.random.default_rng(workers).permutation(150)[: 150 - workers]
     made = list(chunks_in_order(replace(order, n=150), index_n, workers, nothing))
     assert np.concatenate([clip_n for clip_n, _ in made]).tolist() == index_n.tolist()
@@ -50,10 +64,11 @@ def test_chunks_depend_neither_on_the_workers_nor_on_the_order(order: Order, alo
     assert children(os.getpid()) == []
 
 
-def test_no_clips_are_no_work(order: Order):
+def test_no_clips_are_no_work(order: Order, kind: str):
     assert list(chunks_in_order(order, np.arange(0), 3, nothing)) == []
 
 
+@processes
 @pytest.mark.parametrize("when", [0, 40])
 def test_a_worker_that_dies_is_one_error(order: Order, when: int):
     made = chunks_in_order(replace(order, n=10_000), np.arange(10_000), 3, nothing)
@@ -67,29 +82,30 @@ def test_a_worker_that_dies_is_one_error(order: Order, when: int):
     assert children(os.getpid()) == []
 
 
+@processes
 def test_a_worker_that_cannot_be_started_is_one_error(order: Order, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "executable", "/absent/python")
     with pytest.raises(FileNotFoundError):
         list(chunks_in_order(replace(order, n=100), np.arange(100), 2, nothing))
 
 
-def test_what_goes_wrong_in_a_worker_is_raised_here(order: Order):
+def test_what_goes_wrong_in_a_worker_is_raised_here(order: Order, kind: str):
     nowhere = replace(order.art, backgrounds=replace(order.art.backgrounds, images=order.art.backgrounds.images[:0]))
     with pytest.raises(IndexError, match="out of bounds"):
         list(chunks_in_order(replace(order, art=nowhere), np.arange(100), 2, nothing))
     assert children(os.getpid()) == []
 
 
-def test_workers_end_with_the_iterator(order: Order):
+def test_workers_end_with_the_iterator(order: Order, kind: str):
     with closing(chunks_in_order(replace(order, n=10_000), np.arange(10_000), 2, nothing)) as made:
         next(made)
-        assert len(children(os.getpid())) == 2
+        assert (len(children(os.getpid())), threading.active_count()) == ((2, 3) if kind == "processes" else (0, 3))
         begin = time.monotonic()
-    assert children(os.getpid()) == []
+    assert (children(os.getpid()), threading.active_count()) == ([], 1)
     assert time.monotonic() - begin < 1
 
 
-def test_what_progress_raises_stops_workers_that_have_nothing_to_show_yet(order: Order):
+def test_what_progress_raises_stops_workers_that_have_nothing_to_show_yet(order: Order, kind: str):
     def stop(_: int) -> None:
         raise KeyboardInterrupt
 
@@ -110,6 +126,7 @@ generate(Order(art.world(PRESETS["paper"]), art, seed=0, n=int(sys.argv[3])), Pa
 """
 
 
+@processes
 @pytest.mark.slow
 def test_a_script_that_calls_generate_at_its_top_level_is_run_once(sheets: Path, backgrounds: Path, tmp_path: Path):
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
@@ -118,6 +135,7 @@ def test_a_script_that_calls_generate_at_its_top_level_is_run_once(sheets: Path,
     assert (run.returncode, run.stdout, run.stderr) == (0, "run\n", "")
 
 
+@processes
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["starting", "working"])
 def test_workers_do_not_outlive_a_killed_parent(sheets: Path, backgrounds: Path, tmp_path: Path, moment: str):

@@ -104,7 +104,7 @@ def test_ctrl_c_ends_the_command_at_once_and_without_traces(sheets: Path, backgr
         "cli",
         "generate",
         "--n",
-        "100000",
+        "20000",
         "--out",
         "data.h5",
         "--sheets",
@@ -135,9 +135,7 @@ def test_ctrl_c_ends_the_command_at_once_and_without_traces(sheets: Path, backgr
         process.kill()
     assert time.monotonic() - begin < 5  # about 0.1 s where nothing else runs
     assert process.returncode == 1
-    said = re.fullmatch(
-        r"wsprites: interrupted; ([\d,]+) of 100,000 clips are kept; add --resume to go on", stderr.strip().splitlines()[-1]
-    )
+    said = re.fullmatch(r"wsprites: interrupted; ([\d,]+) of 20,000 clips are kept; add --resume to go on", stderr.strip().splitlines()[-1])
     assert said, repr(stderr[-900:])
     assert int(said[1].replace(",", "")) > 100
     assert "Traceback" not in stderr

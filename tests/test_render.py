@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import slow_compositor as slow
@@ -10,11 +11,21 @@ from conftest import LAYERS
 from PIL import Image
 
 from wsprites.art import Art
-from wsprites.art.characters import Figure
+from wsprites.art.characters import Characters, Figure, over
 from wsprites.art.sheets import CELL_OF
-from wsprites.render import empty, render
+from wsprites.render import compiled, empty, render
 from wsprites.script import script
 from wsprites.spec import PRESETS, WorldSpec
+
+
+@pytest.fixture(params=["compiled", "opencv"], autouse=True)
+def both(request: pytest.FixtureRequest) -> None:
+    """Everything here holds for both renderers."""
+    if request.param == "opencv":
+        request.getfixturevalue("without_numba")
+    else:
+        pytest.importorskip("numba")
+        assert compiled()
 
 
 def slow_clip(spec: WorldSpec, clip, sheets: Path, scene: np.ndarray):
@@ -100,6 +111,44 @@ def test_memory_used_again_leaves_no_trace(art: Art, spec: WorldSpec):
         again, fresh = render(spec, clip, art, out=out, figure=figure), render(spec, clip, art)
         assert again.frames_thwc is out.frames_thwc
         assert np.array_equal(again.frames_thwc, fresh.frames_thwc) and np.array_equal(again.masks_thw, fresh.masks_thw)
+
+
+def test_layers_of_any_alpha_are_composited_by_over(art: Art, spec: WorldSpec):
+    """Soft pixels on soft pixels, which the drawn sheets do not have."""
+    rng = np.random.default_rng(0)
+    cells = rng.integers(0, 256, (3, 84, 64, 64, 4), dtype=np.uint8)
+    cells[..., 3] = np.where(rng.random(cells.shape[:-1]) < 0.3, rng.choice((0, 255), cells.shape[:-1]), cells[..., 3])
+    cells[cells[..., 3] == 0] = 0
+    layered = replace(art, characters=Characters.from_cells("abc", "xxx", cells[:, None]))
+    clip = replace(script(spec, 0, 0).window(0, 8), character=np.int32(0))
+    whole = np.zeros((84, 64, 64, 4), np.uint8)
+    for layer in cells:
+        whole = over(layer, whole)
+    frames, masks = render(spec, clip, layered, background="blank")
+    for t, (x, y) in enumerate(clip.position.tolist()):
+        *colour, alpha = np.moveaxis(whole[CELL_OF[clip.local_action[t], clip.animation_frame[t]]].astype(int), -1, 0)
+        expected = (2 * alpha * np.array(colour) + 255) // 510
+        assert np.array_equal(np.moveaxis(frames[t, y : y + 64, x : x + 64], -1, 0), expected)
+        assert np.array_equal(masks[t, y : y + 64, x : x + 64], alpha >= 128)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"character": 36},
+        {"character": -1},
+        {"local_action": 12},
+        {"background_offset": (26, 0)},
+        {"background_offset": (0, -1)},
+        {"position": (0, 120)},
+    ],
+)
+def test_scripts_of_another_world_are_refused_before_they_do_harm(art: Art, spec: WorldSpec, changes: dict):
+    clip = script(spec, 0, 0)
+    ((name, value),) = changes.items()
+    other = replace(clip, **{name: np.broadcast_to(np.asarray(value, getattr(clip, name).dtype), getattr(clip, name).shape)})
+    with pytest.raises((IndexError, ValueError, cv2.error)):
+        render(spec, other, art)
 
 
 def test_rendering_draws_no_random_number(art: Art, spec: WorldSpec):

@@ -1,14 +1,16 @@
 """Clips to compressed chunks, by many workers.
 
-Workers are processes. A frame takes a dozen small calls of OpenCV and numpy; threads pass the interpreter's lock around at each of
-them. Only compressed chunks, less than 3 kB a frame, travel from process to process.
+Where rendering is compiled, workers are threads: it runs outside the interpreter's lock, as compression does. Elsewhere they are
+processes: a frame takes a dozen small calls of OpenCV and numpy, and threads would pass the lock around at each of them. Only
+compressed chunks, less than 3 kB a frame, travel from process to process.
 
-They are programs of their own that talk through pipes, because `generate` is called from scripts and notebooks as well. A fork would
+Processes are programs of their own that talk through pipes, because `generate` is called from scripts and notebooks as well. A fork would
 copy the caller's threads in whatever state they are, and its open HDF5 files; the other ways of multiprocessing import the caller's
 script a second time. And pipes are all there is to clean up: a worker ends as soon as nobody is at the other end, even if this
 process was killed.
 """
 
+import itertools
 import math
 import os
 import pickle
@@ -27,7 +29,7 @@ from numpy.typing import NDArray
 
 from wsprites.art.characters import Figure
 from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, encode_window, layout
-from wsprites.render import Clip, empty, render
+from wsprites.render import Clip, compiled, empty, render
 from wsprites.script import scripts
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def chunks_in_order(
     """(numbers of clips, their chunks) in the order of `index_n`, computed a bounded number of clips ahead.
 
     Args:
-        workers: processes; 1 is this one, and starts no other.
+        workers: 1 is this thread, and starts no other.
         progress: called with 0 several times a second while there is nothing to yield. What it raises stops everything.
 
     Raises:
@@ -83,11 +85,34 @@ def chunks_in_order(
     if workers < 2:
         yield from zip(numbers, encode(order, index_n), strict=True)
         return
+    if compiled():
+        jobs = [index_n[first : first + a_job] for first in range(0, len(index_n), a_job)]
+        yield from zip(numbers, _threads(order, jobs, workers, progress), strict=True)
+        return
     with ExitStack() as stack:
         start = pickle.dumps(sys.path) + pickle.dumps(order)
         pool = [stack.enter_context(_Worker(start, index_n[owner_n == number], 2 * a_job)) for number in range(workers)]
         for clip_n, owner in zip(numbers, owner_n, strict=True):
             yield clip_n, pool[owner].next_clip(progress)
+
+
+def _threads(order: "Order", jobs: list[NDArray[np.int64]], workers: int, progress: Callable[[int], object]) -> Iterator[list[Chunk]]:
+    """The chunks of clip after clip, made by threads a job at a time."""
+    waiting = iter(jobs)
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = deque(pool.submit(_job, order, job) for job in itertools.islice(waiting, 2 * workers))
+        try:
+            while ahead:
+                while not wait([ahead[0]], timeout=_PATIENCE).done:
+                    progress(0)
+                yield from ahead.popleft().result()
+                ahead += [pool.submit(_job, order, job) for job in itertools.islice(waiting, 1)]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _job(order: "Order", index_n: NDArray[np.int64]) -> list[list[Chunk]]:
+    return list(encode(order, index_n))
 
 
 class _Worker:

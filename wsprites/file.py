@@ -46,6 +46,7 @@ from wsprites.script import LABELS, Script, shard_clips
 from wsprites.spec import CELL, SPLITS, WorldSpec
 
 _Value = TypeVar("_Value")
+_Renderer = Callable[[int, int, int], NDArray[Any]]  # row, first frame, stop
 
 FORMAT, FORMAT_VERSION = "wsprites", 1
 CHUNK_FRAMES = 30
@@ -174,12 +175,7 @@ def describe(dataset: h5py.Dataset, name: str, spec: WorldSpec) -> None:
 def create_head(h5: h5py.File, facts: dict[str, Any], art: Art) -> None:
     """Give an empty file its attributes and the art."""
     codec = CODECS[facts["compression"]]
-    for group in ("art", "art/layers", *SPLITS):
-        properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
-        properties.set_obj_track_times(False)
-        h5py.h5g.create(h5.id, group.encode(), gcpl=properties)
-    for name, value in facts.items():
-        h5.attrs[name] = np.int64(value) if isinstance(value, int) else value if isinstance(value, str) else json.dumps(value)
+    create_groups(h5, facts, ("art", "art/layers", *SPLITS))
     for number, (layer, names) in enumerate(zip(art.characters.layers, art.characters.names, strict=True)):
         dataset = h5.create_dataset(f"art/layers/{layer}", (len(names), *_ART_CELLS), "u1", chunks=(1, *_ART_CELLS), **codec.options())
         dataset.attrs["names"] = names
@@ -188,6 +184,16 @@ def create_head(h5: h5py.File, facts: dict[str, Any], art: Art) -> None:
     images = art.backgrounds.images
     h5.create_dataset("art/backgrounds", data=images, chunks=(1, *images.shape[1:]), **codec.options())
     h5["art/backgrounds"].attrs["names"] = art.backgrounds.names
+
+
+def create_groups(h5: h5py.File, facts: dict[str, Any], groups: tuple[str, ...]) -> None:
+    """Give an empty file its attributes and groups."""
+    for group in groups:
+        properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+        properties.set_obj_track_times(False)
+        h5py.h5g.create(h5.id, group.encode(), gcpl=properties)
+    for name, value in facts.items():
+        h5.attrs[name] = np.int64(value) if isinstance(value, int) else value if isinstance(value, str) else json.dumps(value)
 
 
 def empty_file(output: io.RawIOBase) -> h5py.File:
@@ -279,9 +285,10 @@ class Pixels(Array):
     Windows of one clip, `pixels[clip, first:stop]`, are what training reads, and take a short way: threads read them side by side.
     """
 
-    def __init__(self, split: "Split", name: str, dataset: h5py.Dataset | None) -> None:
-        self._split, self._name, self._pixels = split, name, dataset
-        self.shape, self.dtype = layout(split.spec, len(split))[name]
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], source: "h5py.Dataset | _Renderer") -> None:
+        self.shape, self.dtype = shape, dtype
+        dataset = source if isinstance(source, h5py.Dataset) else None
+        self._pixels, self._source = dataset, source
         self._zstd_frames = 0 if dataset is None else _zstd_frames(dataset)
 
     def __getitem__(self, key: Any) -> Any:
@@ -312,8 +319,7 @@ class Pixels(Array):
                 return window
         if self._pixels is not None:
             return np.asarray(self._pixels[clip, first:stop])
-        rendered = self._split.render(clip, first, stop)
-        return rendered.frames_thwc if self._name == "frames" else rendered.masks_thw
+        return self._source(clip, first, stop)
 
     def _read_zstd(self, clip: int, first: int, stop: int) -> NDArray[Any] | None:
         """The frames as they are stored, decompressed outside HDF5 and its lock, and of each chunk only what lies before `stop`.
@@ -436,8 +442,13 @@ class Split:
         if name not in self.keys():
             raise KeyError(f"there is no array {name!r}; there are {', '.join(self.keys())}")
         if name not in self._arrays:  # looking it up in the file takes as long as reading a few frames
-            self._arrays[name] = Pixels(self, name, self._group.get(name)) if name in ("frames", "masks") else Array(self._group[name])
+            self._arrays[name] = self._pixels(name) if name in ("frames", "masks") else Array(self._group[name])
         return self._arrays[name]
+
+    def _pixels(self, name: str) -> Pixels:
+        field = "frames_thwc" if name == "frames" else "masks_thw"
+        source = self._group[name] if name in self._group else lambda *window: getattr(self.render(*window), field)
+        return Pixels(*layout(self.spec, len(self))[name], source)
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -465,9 +476,19 @@ class Split:
         row = range(len(self))[row]
         script_n, bad = self._block(row // _LABEL_ROWS)
         if row % _LABEL_ROWS in bad:
-            what = f"{self._group.name}/{bad[row % _LABEL_ROWS]}"
-            raise UserError(f"{self._data.path}: damaged: {what}; generate it again or get another copy")
+            raise self._impossible(bad[row % _LABEL_ROWS])
         return script_n[row % _LABEL_ROWS]
+
+    def blocks(self) -> Iterator[Script]:
+        """All labels of the split in order, some clips at a time. Raises UserError if they are not possible in this world."""
+        for first in range(0, len(self), _LABEL_ROWS):
+            script_n, bad = self._read_block(first // _LABEL_ROWS)
+            for what in bad.values():
+                raise self._impossible(what)
+            yield script_n
+
+    def _impossible(self, what: str) -> UserError:
+        return UserError(f"{self._data.path}: damaged: {self._group.name}/{what}; generate it again or get another copy")
 
     def _read_block(self, number: int) -> tuple[Script, dict[int, str]]:
         """The labels that lie in a chunk together, which take as long to read as those of one clip; and what is impossible, by row."""
@@ -507,6 +528,41 @@ class Split:
         return figures[character]
 
 
+def open_h5(path: Path) -> h5py.File:
+    """Open an HDF5 file of wsprites for reading. Raises UserError if it is none, or comes from a newer version."""
+    if not path.is_file():
+        raise UserError(f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}")
+    try:
+        h5 = h5py.File(path, "r")
+    except OSError as error:
+        what = "truncated: " if "truncated" in str(error) else ""
+        raise UserError(f"{path}: {what}not a complete HDF5 file; generate or copy it again") from None
+    try:
+        if not np.array_equal(h5.attrs.get("format"), FORMAT):
+            raise UserError(f"{path}: an HDF5 file, but not one of wsprites; its attribute 'format' is not '{FORMAT}'")
+        try:
+            version = operator.index(h5.attrs["format_version"])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            what = "the attribute 'format_version' is missing or not what it should be"
+            raise UserError(f"{path}: damaged: {what}; generate it again or get another copy") from None
+        if version > FORMAT_VERSION:
+            raise UserError(f"{path}: format {version}, newer than this wsprites reads ({FORMAT_VERSION}); pip install -U wsprites")
+    except UserError:
+        h5.close()
+        raise
+    return h5
+
+
+def item_of(group: h5py.Group, name: str, kind: type) -> Any:
+    """What lies in a group. Raises ValueError if it is not of that kind, or leads out of the file."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{group.name.rstrip('/')}/{name} is missing or a link")
+    item = group[name]
+    if not isinstance(item, kind) or (isinstance(item, h5py.Dataset) and item.external):
+        raise ValueError(f"{item.name} is not a {kind.__name__.lower()} of this file")
+    return item
+
+
 class DataFile:
     """An open data file. A context manager; `data["train"]` is a Split.
 
@@ -516,13 +572,7 @@ class DataFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise UserError(f"{self.path}: {'a folder, not a file' if self.path.is_dir() else 'no such file'}")
-        try:
-            self.h5 = h5py.File(self.path, "r")
-        except OSError as error:
-            what = "truncated: " if "truncated" in str(error) else ""
-            raise UserError(f"{self.path}: {what}not a complete HDF5 file; generate or copy it again") from None
+        self.h5 = open_h5(self.path)
         self._art: Art | None = None
         self._lock = threading.Lock()
         try:
@@ -532,15 +582,9 @@ class DataFile:
             raise
 
     def _check(self) -> None:
-        attrs = self.h5.attrs
-        if not np.array_equal(attrs.get("format"), FORMAT):
-            raise UserError(f"{self.path}: an HDF5 file, but not one of wsprites; its attribute 'format' is not '{FORMAT}'")
+        if "source" in self.h5.attrs:
+            raise UserError(f"{self.path}: holds videos without a world; this wants a data set made by wsprites generate")
         try:
-            version = self._attribute("format_version", operator.index)
-            if version > FORMAT_VERSION:
-                raise UserError(
-                    f"{self.path}: format {version}, newer than this wsprites reads ({FORMAT_VERSION}); pip install -U wsprites"
-                )
             self.spec = WorldSpec.from_json(self._attribute("world", _text))
             self.seed, self.clips = self._attribute("seed", operator.index), self._attribute("clips", operator.index)
             self.credits = Credits(self._attribute("art_licence", _text), self._attribute("attribution", _text))
@@ -570,25 +614,15 @@ class DataFile:
 
     def _group(self, name: str) -> h5py.Group:
         """A split's group, with arrays of the right shapes and types in it, all of them in this very file."""
-        group = self._here(self.h5, name, h5py.Group)
-        clips = self._here(group, "index", h5py.Dataset).shape[0]
+        group = item_of(self.h5, name, h5py.Group)
+        clips = item_of(group, "index", h5py.Dataset).shape[0]
         for key, (shape, dtype) in layout(self.spec, clips).items():
             if key not in group and (key in ("frames", "masks") or (key == "checksum" and "frames" not in group)):
                 continue
-            dataset = self._here(group, key, h5py.Dataset)
+            dataset = item_of(group, key, h5py.Dataset)
             if dataset.shape != shape or dataset.dtype != dtype:
                 raise ValueError(f"/{name}/{key} is {dataset.dtype} {dataset.shape}, not {dtype} {shape}")
         return group
-
-    @staticmethod
-    def _here(group: h5py.Group, name: str, kind: type) -> Any:
-        """What lies in a group, unless it leads out of the file."""
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{group.name.rstrip('/')}/{name} is missing or a link")
-        item = group[name]
-        if not isinstance(item, kind) or (isinstance(item, h5py.Dataset) and item.external):
-            raise ValueError(f"{item.name} is not a {kind.__name__.lower()} of this file")
-        return item
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -634,16 +668,16 @@ class DataFile:
             return self._art
 
     def _load_art(self) -> Art:
-        group = self._here(self.h5, "art", h5py.Group)
-        layers = self._here(group, "layers", h5py.Group)
+        group = item_of(self.h5, "art", h5py.Group)
+        layers = item_of(group, "layers", h5py.Group)
         cast = self.spec.cast
         names = []
         for layer, count in zip(cast.layers, cast.counts, strict=True):
-            sheets = self._here(layers, layer, h5py.Dataset)
+            sheets = item_of(layers, layer, h5py.Dataset)
             if sheets.shape != (count, *_ART_CELLS) or sheets.dtype != np.uint8:
                 raise ValueError(f"{sheets.name} is {sheets.dtype} {sheets.shape}")
             names.append(tuple(map(str, sheets.attrs["names"])))
-        images = self._here(group, "backgrounds", h5py.Dataset)
+        images = item_of(group, "backgrounds", h5py.Dataset)
         if images.shape != (cast.backgrounds, *self.spec.background_size, 3) or images.dtype != np.uint8:
             raise ValueError(f"{images.name} is {images.dtype} {images.shape}")
         if images.nbytes > _MOST_BACKGROUND_BYTES:

@@ -37,21 +37,26 @@ def preview(data: DataFile, index: int, out: Path) -> None:
     name, row = data.find(index)
     split = data[name]
     script, frames_thwc, masks_thw = split.script(row), split["frames"][row], split["masks"][row]
-    head = f"clip {index}   {name}   character {int(script.character)}"
     if suffix == ".gif":
-        pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head, data.spec) for t in range(len(frames_thwc))]
+        pictures = [picture(frames_thwc[t], masks_thw[t], script, t, name, data.spec) for t in range(len(frames_thwc))]
         images = [_indexed(picture) for picture in pictures]
         images[0].save(out, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0, disposal=1)
         return
     chosen = np.unique(np.linspace(0, len(frames_thwc) - 1, _SHEET_FRAMES).round().astype(int))
-    pictures = [_picture(frames_thwc[t], masks_thw[t], script, t, head, data.spec) for t in chosen]
+    pictures = [picture(frames_thwc[t], masks_thw[t], script, t, name, data.spec) for t in chosen]
     Image.fromarray(_grid(pictures, min(_SHEET_COLUMNS, len(pictures)))).save(out)
 
 
-def _picture(
-    frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, head: str, spec: WorldSpec
+def picture(
+    frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, split: str, spec: WorldSpec
 ) -> NDArray[np.uint8]:
-    """One annotated frame, (h, w, 3) uint8."""
+    """Frame t of a clip with its marks, (h, w, 3) uint8: enlarged, with a head and the labels below.
+
+    Args:
+        frame_hwc, mask_hw: its pixels, (H, W, 3) and (H, W).
+        script: of the whole clip.
+        split: what the clip is in, for the head.
+    """
     scale = max(round(_WIDTH / spec.width), 1)
     large = enlarge(frame_hwc, scale)
     solid = enlarge(mask_hw.astype(np.uint8), scale)
@@ -64,7 +69,7 @@ def _picture(
     canvas = Image.new("RGB", (width, 22 + height + bar), _PAPER)
     canvas.paste(Image.fromarray(large), (0, 22))
     draw, letters = ImageDraw.Draw(canvas), font()
-    draw.text((8, 4), head, _INK, letters)
+    draw.text((8, 4), f"clip {int(script.index)}   {split}   character {int(script.character)}", _INK, letters)
     count = f"frame {t}"
     draw.text((width - 8 - draw.textlength(count, letters), 4), count, _MUTED, letters)
     cells = [

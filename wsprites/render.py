@@ -1,6 +1,8 @@
 """Script + art -> frames and masks. Draws no random number. Axis suffixes: t frames, h rows, w columns, c = RGB."""
 
-from typing import Literal, NamedTuple
+import os
+from functools import cache
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -45,38 +47,80 @@ def render(
         art: what it shows.
         sprite: False leaves the character out; the mask is then empty.
         background: "frozen" keeps the first frame's crop, "blank" is black. Both leave the sprite as it is: twins of the same script.
-        out: memory of `empty`, to be written to and returned; new memory costs as much time as rendering.
+        out: memory of `empty`, or a stretch of its frames, to be written to and returned; new memory costs as much time as rendering.
         figure: likewise, a figure of `art.characters` to dress.
     """
-    clip = frames_thwc, masks_thw = out or empty(spec, len(script.position))
-    masks_thw.fill(False)
-    # Rows of bytes: copying them is faster than copying pixels, and OpenCV's masked copy is twice as fast with one channel.
-    rows_thw, solid_thw = frames_thwc.reshape(len(frames_thwc), spec.height, -1), masks_thw.view(np.uint8)
-    image = art.backgrounds.images[script.background].reshape(art.backgrounds.images.shape[1], -1)
-    offsets = script.background_offset.tolist()
-    positions = script.position.tolist()
-    cells = CELL_OF[script.local_action, script.animation_frame].tolist()
+    clip = out or empty(spec, len(script.position))
+    image, offset_t2, position_t2 = art.backgrounds.images[script.background], script.background_offset, script.position
+    if background == "frozen":
+        offset_t2 = np.broadcast_to(offset_t2[:1], offset_t2.shape)
+    elif background == "blank":
+        image, offset_t2 = np.zeros((spec.height, spec.width, 3), np.uint8), np.zeros_like(offset_t2)
+    cell_t = CELL_OF[script.local_action, script.animation_frame]
+    if not sprite:
+        cell_t = np.full_like(cell_t, -1)
     figure = figure or Figure(art.characters)
     figure.dress(int(script.character))
+    (_draw_compiled if compiled() else _draw)(clip, image, offset_t2, position_t2, cell_t, figure)
+    return clip
+
+
+@cache
+def compiled() -> Any:
+    """The compiled loop that draws the same frames in a fraction of the time, or None without numba or where WSPRITES_NUMBA is 0."""
+    if os.environ.get("WSPRITES_NUMBA") == "0":
+        return None
+    try:
+        from wsprites.kernel import draw
+    except (ImportError, RuntimeError):  # the latter: there is nowhere to keep what was compiled
+        return None
+    return draw
+
+
+def _draw_compiled(
+    clip: Clip,
+    image: NDArray[np.uint8],
+    offset_t2: NDArray[np.int16],
+    position_t2: NDArray[np.int16],
+    cell_t: NDArray[np.int64],
+    figure: Figure,
+) -> None:
+    characters, size = figure.characters, clip.masks_thw.shape[1:]
+    pixels = clip.frames_thwc.reshape(-1), clip.masks_thw.view(np.uint8).reshape(-1), size, image.reshape(-1), image.shape[:2]
+    script = np.ascontiguousarray(offset_t2), np.ascontiguousarray(position_t2), cell_t
+    if not compiled()(*pixels, *script, characters.boxes, characters.starts, figure.sheets, characters.pixels, figure.strip):
+        raise IndexError("the script leaves the background or the frame")
+
+
+def _draw(
+    clip: Clip,
+    image: NDArray[np.uint8],
+    offset_t2: NDArray[np.int16],
+    position_t2: NDArray[np.int16],
+    cell_t: NDArray[np.int64],
+    figure: Figure,
+) -> None:
+    frames_thwc, masks_thw = clip
+    _, height, width = masks_thw.shape
+    masks_thw.fill(False)
+    # Rows of bytes: copying them is faster than copying pixels, and OpenCV's masked copy is twice as fast with one channel.
+    rows_thw, solid_thw = frames_thwc.reshape(len(frames_thwc), height, -1), masks_thw.view(np.uint8)
+    image_rows = image.reshape(len(image), -1)
     with_ipp = cv2.ipp.useIPP()
     cv2.ipp.setUseIPP(False)  # of this thread only: its masked copy takes twice as long with parts as small as these
-    for t, (rows, solid) in enumerate(zip(rows_thw, solid_thw, strict=True)):
-        if background == "blank":
-            rows.fill(0)
-        else:
-            u, v = offsets[0 if background == "frozen" else t]
-            rows[:] = image[v : v + spec.height, 3 * u : 3 * (u + spec.width)]
-        if sprite:
-            part = figure.sprite(cells[t])
-            x, y = positions[t]
-            x, y = x + part.x, y + part.y
-            right, bottom = x + part.width, y + part.height
-            cv2.copyTo(part.rgb, part.opaque, rows[y:bottom, 3 * x : 3 * right])
-            solid[y:bottom, x:right] = part.solid
-            if cells[t] in figure.soft:
-                _blend(frames_thwc[t], figure.soft[cells[t]], y, x)
+    script = zip(offset_t2.tolist(), position_t2.tolist(), cell_t.tolist(), strict=True)
+    for t, ((u, v), (x, y), cell) in enumerate(script):
+        rows_thw[t] = image_rows[v : v + height, 3 * u : 3 * (u + width)]
+        if cell < 0:
+            continue
+        part = figure.sprite(cell)
+        x, y = x + part.x, y + part.y
+        right, bottom = x + part.width, y + part.height
+        cv2.copyTo(part.rgb, part.opaque, rows_thw[t, y:bottom, 3 * x : 3 * right])
+        solid_thw[t, y:bottom, x:right] = part.solid
+        if cell in figure.soft:
+            _blend(frames_thwc[t], figure.soft[cell], y, x)
     cv2.ipp.setUseIPP(with_ipp)
-    return clip
 
 
 def _blend(frame_hwc: NDArray[np.uint8], soft: Soft, y: int, x: int) -> None:

@@ -1,10 +1,15 @@
 """What is in a data file, as text for people."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from wsprites.actions import GlobalAction, LocalAction, local_actions
 from wsprites.file import DataFile, Split
 from wsprites.spec import WorldSpec
+
+if TYPE_CHECKING:
+    from wsprites.videos import VideoFile
 
 _BATCH = 4096
 _BAR = 30
@@ -42,8 +47,26 @@ def size(bytes_: float) -> str:
     return f"{bytes_:.0f} bytes"
 
 
-def summary(data: DataFile) -> str:
+def _videos_summary(data: "VideoFile") -> str:
+    frames, height, width, _ = data.clip_shape
+    clips = {name: len(split) for name, split in data.splits.items()}
+    each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
+    total = sum(clips.values())
+    return "\n".join(
+        [
+            f"{data.path}: {size(data.path.stat().st_size)}, {data.path.stat().st_size / max(total * frames, 1):,.0f} bytes a frame",
+            f"videos       {len(data.names):,} imported, without a world; split {data.how_split}",
+            f"clips        {total:,} ({each}) of {frames} frames, {height} x {width}: {total * frames:,} frames",
+            f"skipped      {data.skip} frames after each",
+            f"arrays       {', '.join(data['train'].keys())}",
+        ]
+    )
+
+
+def summary(data: "DataFile | VideoFile") -> str:
     """What is in a file, how it was made, and the balance of its labels."""
+    if not isinstance(data, DataFile):
+        return _videos_summary(data)
     spec = data.spec
     stored = data["train"].stored
     bytes_ = sum(path.stat().st_size for path in (data.path, *data.shards))

@@ -122,8 +122,13 @@ def limit(folder: Path) -> Stage:
 def end_to_end(folder: Path, workers: int = 1, clips: int = 1296) -> Stage:
     """From nothing to a complete file with frames, masks and labels, Zstd."""
     spec, art = world()
-    order = Order(spec, art, seed=0, n=clips)
-    return lambda: generate(order, folder / "end.h5", workers=workers, overwrite=True), clips * spec.frames
+    order, path = Order(spec, art, seed=0, n=clips), folder / "end.h5"
+
+    def run() -> None:
+        generate(order, path, workers=workers)
+        path.unlink()  # as the limit does
+
+    return run, clips * spec.frames
 
 
 def labels(folder: Path) -> Stage:

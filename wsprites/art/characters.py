@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,6 +61,31 @@ class _Block(NamedTuple):
     opaque_rgba: NDArray[np.uint32]
     soft: NDArray[np.int64]
     soft_rgba: NDArray[np.uint8]
+
+
+class Layers(NamedTuple):
+    """The pixels of all sheets in the form that compiled code takes. Those of sheet s in cell c go from first[s, c] to first[s, c + 1]."""
+
+    first: NDArray[np.int64]
+    """(S, 85)"""
+    place: NDArray[np.uint32]
+    """(P,) in the strip."""
+    rgba: NDArray[np.uint32]
+    """(P,) red in the lowest byte."""
+
+
+class Strip(NamedTuple):
+    """A composited character in the same form, cell after cell, as far as it was asked for."""
+
+    ready: NDArray[np.uint8]
+    """(84,) 0 not composited, 1 composited, 2 the same with soft pixels."""
+    rgba: NDArray[np.uint32]
+    """(P,)"""
+    rgb: NDArray[np.uint8]
+    opaque: NDArray[np.uint8]
+    """(3 P,) as in a Sprite."""
+    solid: NDArray[np.uint8]
+    """(P,) as in a Sprite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,17 +141,43 @@ class Characters:
         """Memory that the layers take."""
         return sum(array.nbytes for layer in self._sheets for sheet in layer for block in sheet for array in block)
 
+    @cached_property
+    def pixels(self) -> Layers:
+        """The pixels of all sheets, those of the lowest layer first."""
+        first: list[NDArray[np.int64]] = []
+        places, colours, total = [], [], 0
+        for sheet in (sheet for layer in self._sheets for sheet in layer):
+            begins = [self.starts[cells.start] for cells in _BLOCKS]
+            place = np.concatenate([at + begin for begin, block in zip(begins, sheet, strict=True) for at in (block.opaque, block.soft)])
+            rgba = np.concatenate([part for block in sheet for part in (block.opaque_rgba, block.soft_rgba.view(np.uint32)[:, 0])])
+            order = np.argsort(place)
+            first.append(total + np.searchsorted(place[order], self.starts))
+            places.append(place[order].astype(np.uint32))
+            colours.append(rgba[order])
+            total += len(place)
+        return Layers(np.stack(first), np.concatenate(places), np.concatenate(colours))
+
     def cells(self, layer: int, sheet: int) -> NDArray[np.uint8]:
         """The (84, 64, 64, 4) uint8 RGBA cells of one sheet; clear pixels are 0."""
         return self._atlas([self._sheets[layer][sheet]])
 
     def atlas(self, character: int) -> NDArray[np.uint8]:
         """The (84, 64, 64, 4) uint8 RGBA cells of a composited character; clear pixels are 0."""
-        return self._atlas(self.sheets_of(character))
+        return self._atlas(self.blocks_of(character))
 
-    def sheets_of(self, character: int) -> list[tuple[_Block, ...]]:
-        """The sheets that make a character, the lowest first."""
-        return [layer[number] for layer, number in zip(self._sheets, np.unravel_index(character, self.counts), strict=True)]
+    def blocks_of(self, character: int) -> list[tuple[_Block, ...]]:
+        """The sheets that make a character."""
+        return [layer[sheet] for layer, sheet in zip(self._sheets, self.sheets_of(character), strict=True)]
+
+    def sheets_of(self, character: int) -> list[int]:
+        """The numbers in their layers of the sheets that make a character. Raises ValueError if there is no such character."""
+        rest, sheets = character, []
+        for count in reversed(self.counts):
+            rest, sheet = divmod(rest, count)
+            sheets.append(sheet)
+        if rest:
+            raise ValueError(f"there is no character {character}")
+        return sheets[::-1]
 
     def _atlas(self, sheets: list[tuple[_Block, ...]]) -> NDArray[np.uint8]:
         strip = np.zeros((self.starts[-1], 4), np.uint8)
@@ -147,15 +199,23 @@ class Figure:
     """
 
     def __init__(self, characters: Characters) -> None:
-        self._characters = characters
+        self.characters = characters
         pixels = int(characters.starts[-1])
         self.soft: dict[int, Soft] = {}
         """By cell, the pixels with alpha 1 to 254 of the sprites that were asked for."""
         self._rgba = np.zeros((1, pixels, 4), np.uint8)
         self._rgb, self._opaque = np.zeros((2, 1, pixels, 3), np.uint8)
         self._solid = np.zeros((1, pixels), np.uint8)
-        self._character = -1
-        self._sheets: list[tuple[_Block, ...]] = []
+        self.strip = Strip(
+            np.zeros(len(CELL_PLACES), np.uint8),
+            self._rgba.reshape(-1).view(np.uint32),
+            *(part.reshape(-1) for part in (self._rgb, self._opaque, self._solid)),
+        )
+        """For compiled code, which composites cell by cell."""
+        self._first_sheets = np.cumsum((0, *characters.counts[:-1]))
+        self.sheets = self._first_sheets
+        """(L,) int64: the sheets of the character, numbered over all layers."""
+        self._character: int | None = None
         self._ready = [False] * len(_BLOCKS)
         self._sprites = [self._view(cell) for cell in range(len(CELL_PLACES))]
 
@@ -164,7 +224,8 @@ class Figure:
         if character == self._character:
             return
         self._character = character
-        self._sheets = self._characters.sheets_of(character)
+        self.sheets = self._first_sheets + self.characters.sheets_of(character)
+        self.strip.ready.fill(0)
         self._ready = [False] * len(_BLOCKS)
         self.soft.clear()
 
@@ -177,8 +238,8 @@ class Figure:
         return self._sprites[cell]
 
     def _composite(self, number: int) -> None:
-        cells, blocks = _BLOCKS[number], [sheet[number] for sheet in self._sheets]
-        first, stop = self._characters.starts[cells.start], self._characters.starts[cells.stop]
+        cells, blocks = _BLOCKS[number], [sheet[number] for sheet in self.characters.blocks_of(self._character or 0)]
+        first, stop = self.characters.starts[cells.start], self.characters.starts[cells.stop]
         rgba = self._rgba[:, first:stop]
         rgba.fill(0)
         composite(rgba[0], blocks)
@@ -189,15 +250,15 @@ class Figure:
         if any(len(block.soft) for block in blocks):  # over or under an opaque pixel they make an opaque one
             soft = np.unique(np.concatenate([block.soft for block in blocks]))
             soft = soft[alpha[0, soft] < 255]
-            cell_of = np.searchsorted(self._characters.starts, soft + first, side="right") - 1
+            cell_of = np.searchsorted(self.characters.starts, soft + first, side="right") - 1
             for cell in set(cell_of.tolist()):
                 at = soft[cell_of == cell]
-                y, x = np.divmod(at + first - self._characters.starts[cell], self._characters.boxes[cell, 3])
+                y, x = np.divmod(at + first - self.characters.starts[cell], self.characters.boxes[cell, 3])
                 self.soft[cell] = Soft(y, x, rgba[0, at, :3], rgba[0, at, 3:])
 
     def _view(self, cell: int) -> Sprite:
-        y, x, h, w = map(int, self._characters.boxes[cell])
-        pixels = slice(self._characters.starts[cell], self._characters.starts[cell + 1])
+        y, x, h, w = map(int, self.characters.boxes[cell])
+        pixels = slice(self.characters.starts[cell], self.characters.starts[cell + 1])
         rgb, opaque = self._rgb[0, pixels].reshape(h, 3 * w), self._opaque[0, pixels].reshape(h, 3 * w)
         return Sprite(y, x, h, w, rgb, opaque, self._solid[0, pixels].reshape(h, w))
 

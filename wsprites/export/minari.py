@@ -1,0 +1,77 @@
+"""Minari's format (Farama): one dataset for each split, so that no one trains on test characters by oversight."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import minari
+import numpy as np
+from gymnasium.spaces import Box, MultiDiscrete
+from minari.data_collector import EpisodeBuffer
+from minari.dataset.minari_storage import MinariStorage
+from numpy.typing import NDArray
+
+from wsprites.actions import GlobalAction, local_actions
+from wsprites.errors import UserError
+from wsprites.export import Job
+from wsprites.script import CLIP_LABELS, FRAME_LABELS
+from wsprites.spec import SPLITS
+
+CARD = """
+This folder is a root of Minari's with one dataset for each split, in its HDF5 format, not compressed:
+
+    import os
+    os.environ["MINARI_DATASETS_PATH"] = "this folder"
+    import minari
+    train = minari.load_dataset("wsprites-train-v0")  # -val-v0, -test-v0
+
+or `minari.MinariDataset("this folder/wsprites-train-v0/data")` without the variable. An episode is a clip. Its observations are the frames,
+(T, height, width, 3) uint8, exact: Minari's JPEG encoding is off. Its actions are (T-1, 2), global and local: **`actions[t]` leads from
+`observations[t]` to `observations[t+1]`**, so it is the pair of labels at index t+1, and the labels at index 0 are no action. `infos` has
+the labels of every frame, and `masks` (T, height, width) bool, by the index of the observations. Rewards are 0; the last step is
+a truncation. `index`, `character`, `parts` and `background` are the metadata of the episode: `train.storage.get_episode_metadata([0])`.
+"""
+
+
+def write(job: Job, folder: Path) -> str:
+    """Write the datasets wsprites-train-v0, wsprites-val-v0 and wsprites-test-v0. Splits without clips are left out."""
+    spec = job.data.spec
+    if spec.frames < 2:
+        raise UserError(f"{job.data.path}: clips of one frame have no transitions, and Minari's episodes no end; choose another format")
+    for split in SPLITS:
+        rows = job.rows(split)
+        if not rows:
+            continue
+        name = f"wsprites-{split}-v0"
+        (folder / name).mkdir()
+        storage = MinariStorage.new(
+            folder / name / "data",
+            observation_space=Box(0, 255, (spec.height, spec.width, 3), np.uint8),
+            action_space=MultiDiscrete([len(GlobalAction), len(local_actions(spec.facings))]),
+            jpeg_encoding=False,
+        )
+        description = f"W-Sprites, split {split}: videos in which every action is known. README.md and CREDITS.txt are beside the dataset."
+        storage.update_metadata({"dataset_id": name, "minari_version": minari.__version__, "description": description})
+        storage.update_episodes(_episodes(job, split, rows))
+        scripts = (job.data[split].script(row) for row in rows)
+        storage.update_episode_metadata({name: getattr(script, name) for name in CLIP_LABELS} for script in scripts)
+    return ""
+
+
+def _episodes(job: Job, split: str, rows: range) -> Iterator[EpisodeBuffer]:
+    steps = job.data.spec.frames - 1
+    for row in rows:
+        script = job.data[split].script(row)
+        frames, masks = zip(*job.windows(split, row), strict=True)
+        yield EpisodeBuffer(
+            observations=np.concatenate(frames),
+            actions=np.stack([script.global_action[1:], script.local_action[1:]], -1).astype(np.int64),
+            rewards=np.zeros(steps),
+            terminations=np.zeros(steps, bool),
+            truncations=np.arange(steps) == steps - 1,
+            infos={**{name: getattr(script, name) for name in FRAME_LABELS}, "masks": np.concatenate(masks)},
+        )
+
+
+def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
+    """About what a frame takes on disk: HDF5 fills up the chunks that reach over an edge, which may take a third more."""
+    return (frame_hwc.nbytes + mask_hw.nbytes) * 5 // 4
