@@ -23,6 +23,8 @@ class ModelConfig:
     mask_channels: int = number(64, 1, 512)
     mask_blocks: int = number(9, 0, 32)
     """Residual blocks of the mask net at its lowest resolution, beside the two that lead there."""
+    mask_bias: float = number(0.0, -20.0, 20.0)
+    """Added to the mask's logits: below 0 a mask begins small."""
     shift_channels: int = number(16, 1, 512)
     inpaint_channels: int = number(16, 1, 512)
     local_channels: int = number(16, 2, 512)
@@ -63,6 +65,8 @@ class LossConfig:
     lma_vgg: float = number(1.0, 0.0, 1e6)
     mask_size: float = number(0.06, 0.0, 1.0)
     """Share of the frame that SIZE wants a mask to cover."""
+    recb_power: int = choice(1, 1, 2)
+    """RECB is a mean of absolute values, or of squares."""
     commitment: float = number(0.25, 0.0, 1e3)
     """Weight of the encoder's part of VQ against the codebook's."""
 

@@ -34,9 +34,9 @@ def move(image: Tensor, shift: Tensor, border: bool = False) -> Tensor:
 class MaskNet(nn.Module):
     """The share of the foreground in every pixel: (B, 3, H, W) -> (B, 1, H, W) in 0 to 1."""
 
-    def __init__(self, channels: int, blocks: int) -> None:
+    def __init__(self, channels: int, blocks: int, bias: float = 0.0) -> None:
         super().__init__()
-        c = channels
+        c, self.bias = channels, bias
         self.layers = nn.Sequential(
             Same(3, c),
             Residual(c, 4 * c, down=2),
@@ -52,7 +52,7 @@ class MaskNet(nn.Module):
     def forward(self, frame: Tensor) -> Tensor:
         """The mask, float32."""
         logits: Tensor = self.layers(frame)
-        return logits.float().sigmoid()
+        return (logits.float() + self.bias).sigmoid()
 
 
 class ShiftNet(nn.Module):
@@ -133,7 +133,7 @@ class GMA(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.mask = MaskNet(config.mask_channels, config.mask_blocks)
+        self.mask = MaskNet(config.mask_channels, config.mask_blocks, config.mask_bias)
         self.inpainter = Inpainter(config.inpaint_channels)
         self.shift = ShiftNet(config.shift_channels)
         self.background_shift = ShiftNet(config.shift_channels)

@@ -35,9 +35,9 @@ def recf_loss(foreground: Tensor, moved: Tensor) -> Tensor:
     return F.mse_loss(moved, foreground)
 
 
-def recb_loss(background: Tensor, moved: Tensor) -> Tensor:
-    """RECB: L1 of the background of t + 1 and that of t, moved."""
-    return F.l1_loss(moved, background)
+def recb_loss(background: Tensor, moved: Tensor, power: int = 1) -> Tensor:
+    """RECB: L1 of the background of t + 1 and that of t, moved; or the mean square."""
+    return F.mse_loss(moved, background) if power == 2 else F.l1_loss(moved, background)
 
 
 def recj_loss(frame: Tensor, before: Tensor, made: Tensor, made_before: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def terms(frames: Tensor, motion: Motion, local: Local | None, config: LossConfi
         "bin": lambda: bin_loss(parts.mask),
         "size": lambda: size_loss(parts.mask, config.mask_size),
         "recf": lambda: recf_loss(parts.foreground[:, 1:], moved.foreground),
-        "recb": lambda: recb_loss(parts.background[:, 1:], moved.background),
+        "recb": lambda: recb_loss(parts.background[:, 1:], moved.background, config.recb_power),
         "recj": lambda: recj_loss(frames[:, 1:], frames[:, :-1], motion.frame, made_before),
     }
     if features:

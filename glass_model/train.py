@@ -237,7 +237,7 @@ class _Run:
         if fast:
             model.gma.compile(dynamic=False)
             model.lma.transition = torch.compile(model.lma.transition, dynamic=False)  # type: ignore[method-assign]
-        self.names = [name for name in asdict(config.loss) if name not in ("mask_size", "commitment")]
+        self.names = [name for name in asdict(config.loss) if name not in ("mask_size", "recb_power", "commitment")]
         self._reset(torch.zeros((), device=self.device))
 
     def _reset(self, in_a_row: Tensor) -> None:

@@ -32,6 +32,7 @@ def test_recf_and_recb() -> None:
     assert losses.recf_loss(full(0.5), full(-0.5)).item() == pytest.approx(1.0)
     assert losses.recf_loss(full(0.5), full(0.3)).item() == pytest.approx(0.04)
     assert losses.recb_loss(full(0.5), full(0.3)).item() == pytest.approx(0.2)
+    assert losses.recb_loss(full(0.5), full(0.3), power=2).item() == pytest.approx(0.04)
 
 
 def test_recj_is_weighted_by_both_motions() -> None:
@@ -125,7 +126,7 @@ LMA_TERMS = {
 
 
 def test_all_terms_are_known() -> None:
-    names = {f.name for f in fields(PRESETS["paper"].loss)} - {"mask_size", "commitment"}
+    names = {f.name for f in fields(PRESETS["paper"].loss)} - {"mask_size", "recb_power", "commitment"}
     assert set(GMA_TERMS) | set(LMA_TERMS) == names == set(forward(SMALL)[1])
     assert set(forward(SMALL, alone=True)[1]) == set(GMA_TERMS)
 

@@ -43,7 +43,7 @@ def test_shapes(variant: str, size: tuple[int, int]) -> None:
     assert motion.frame.shape == (2, 3, 3, *size)
     assert [image.shape[-2:] for image in local.made.images] == [(size[0] // k, size[1] // k) for k in (4, 2, 1)]
     assert local.made.mask.shape == (2, 3, 1, *size)
-    assert 0 <= local.made.mask.min() and local.made.mask.max() <= 1
+    assert local.made.mask.min() >= 0 and local.made.mask.max() <= 1
     assert local.action.code.shape == (2, 3) and local.action.vector.shape == local.codes.shape == (2, 3, 16)
     reading = model.eval().infer(x)
     assert reading.codes.shape == (2, 3) and reading.codes.max() < config.codes
