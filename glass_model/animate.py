@@ -135,7 +135,7 @@ def read_picture(path: Path) -> Picture:
         with Image.open(path) as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise UserError(f"{path}: {image.width} x {image.height} pixels, more than {_MOST_PIXELS}")
-            return np.asarray(image.convert("RGB"))
+            return np.array(image.convert("RGB"))
     except UnidentifiedImageError:
         raise UserError(f"{path}: not an image that can be read") from None
     except OSError as error:
