@@ -11,7 +11,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -159,17 +158,11 @@ def train(
         UserError: the folder holds another run, or the loss stays non-finite.
     """
     device, path = process.device, out / "checkpoint.safetensors"
-    fast = device.type == "cuda" and not precise
-    torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = fast
     torch.manual_seed(config.train.seed + process.rank)
-    model = GLASS(config.model).to(device)
-    features = load_vgg(vgg).to(device) if vgg else None
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=config.train.rate, weight_decay=config.train.weight_decay, fused=None if precise else True
-    )
+    trainer = Trainer(config, process, Speed.of(device, precise), load_vgg(vgg).to(device) if vgg else None)
+    model, optimizer = trainer.model, trainer.optimizer
     notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19"}
     first = _go_on(path, config, model, optimizer, process) if _may_go_on(path, resume) else 0
-    run = _Run(config, model, optimizer, features, process, fast, plain=precise)
     if process.leads:
         (out / "strips").mkdir(parents=True, exist_ok=True)
         _keep_lines(out / "metrics.jsonl", first)
@@ -184,59 +177,76 @@ def train(
 
     stream = batches(first)
     clock, since = time.perf_counter(), first
-    step = first
-    try:
-        for step in range(first, config.train.steps):
-            output = run.step(step, next(stream))
-            done = step + 1
-            metrics: dict[str, Any] = {}
-            if done % LOG_EVERY == 0 or done == config.train.steps:
-                seconds = time.perf_counter() - clock
-                metrics = {"step": done, **run.read(), "steps_per_s": round((done - since) / seconds, 3)}
-                clock, since = time.perf_counter(), done
-                if process.leads:
-                    _append(out / "metrics.jsonl", metrics)
-                for name, value in metrics.items() if board else ():
-                    if isinstance(value, float):
-                        board.add_scalar(name, value, done)  # type: ignore[union-attr]
-            if process.leads and (done % strip_every == 0 or done == config.train.steps):
-                Image.fromarray(strip(run.frames, output)).save(out / "strips" / f"{done:07d}.png")
-            if done % save_every == 0 and done < config.train.steps:
-                keep(done)
+    for step in range(first, config.train.steps):
+        output = trainer.step(step, next(stream))
+        done, ends = step + 1, step + 1 == config.train.steps
+        metrics: dict[str, Any] = {}
+        if done % LOG_EVERY == 0 or ends:
+            seconds = time.perf_counter() - clock
+            metrics = {"step": done, **trainer.read(), "steps_per_s": round((done - since) / seconds, 3)}
+            clock, since = time.perf_counter(), done
+            if process.leads:
+                _append(out / "metrics.jsonl", metrics)
+            for name, value in metrics.items() if board else ():
+                if isinstance(value, float):
+                    board.add_scalar(name, value, done)  # type: ignore[union-attr]
+        if process.leads and (done % strip_every == 0 or ends):
+            Image.fromarray(strip(trainer.frames, output)).save(out / "strips" / f"{done:07d}.png")
+        if done % save_every == 0 and not ends:
+            keep(done)
+        try:
             progress(done, metrics)
-    except KeyboardInterrupt as error:
-        keep(step + 1)
-        error.add_note(f"{path} is of step {step + 1}; --resume goes on from there")
-        raise
+        except KeyboardInterrupt as error:
+            keep(done)
+            error.add_note(f"{path} is of step {done}; --resume goes on from there")
+            raise
     keep(config.train.steps)
     return path
 
 
-class _Run:
+@dataclass(frozen=True)
+class Speed:
+    """What makes training faster and its numbers others in the last places."""
+
+    bfloat16: bool = False
+    """Autocast of the networks; losses and quantisation stay in float32."""
+    compiled: bool = False
+    """torch.compile for GMA and for a transition of LMA, whose shapes are static."""
+    channels_last: bool = False
+    fused: bool = False
+    """Adam as one kernel."""
+    tf32: bool = False
+    """And cuDNN's choice of the fastest algorithms."""
+
+    @staticmethod
+    def of(device: torch.device, precise: bool) -> "Speed":
+        """Everything on CUDA, on a CPU what helps there, nothing where it has to be precise."""
+        if precise:
+            return Speed()
+        cuda = device.type == "cuda"
+        return Speed(bfloat16=cuda, compiled=cuda, channels_last=True, fused=True, tf32=cuda)
+
+
+class Trainer:
     """A model in training, and what is counted on its device between two looks."""
 
-    def __init__(
-        self,
-        config: Config,
-        model: GLASS,
-        optimizer: torch.optim.Optimizer,
-        features: VGG19 | None,
-        process: Process,
-        fast: bool,
-        plain: bool,
-    ) -> None:
-        self.config, self.model, self.optimizer, self.features = config, model, optimizer, features
-        self.device, self.fast = process.device, fast
-        model.train()
-        if not plain:
+    def __init__(self, config: Config, process: Process, speed: Speed, features: VGG19 | None = None) -> None:
+        self.config, self.device, self.speed, self.features = config, process.device, speed, features
+        torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = speed.tf32
+        self.model = model = GLASS(config.model).to(self.device).train()
+        if speed.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.Adam(
+            model.parameters(), lr=config.train.rate, weight_decay=config.train.weight_decay, fused=speed.fused or None
+        )
         self.forward: nn.Module = model
         if process.count > 1:
             # While GMA is trained alone, LMA's parameters have no gradient.
             self.forward = nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
-        if fast:
+        if speed.compiled:
             model.gma.compile(dynamic=False)
             model.lma.transition = torch.compile(model.lma.transition, dynamic=False)  # type: ignore[method-assign]
+        self._places: dict[tuple[str, ...], Tensor] = {}
         self.names = [name for name in asdict(config.loss) if name not in ("mask_size", "recb_power", "commitment")]
         self._reset(torch.zeros((), device=self.device))
 
@@ -251,7 +261,7 @@ class _Run:
         now = phase(self.config.train, step)
         self.now: Phase = now
         self.frames = self.model.to_model(frames[:, : now.length])
-        with torch.autocast("cuda", torch.bfloat16) if self.fast else nullcontext():
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.speed.bfloat16):
             output: Output = self.forward(self.frames, None if now.alone else now.given, now.temperature)
         terms = losses.terms(self.frames, *output, self.config.loss, self.features)
         loss = losses.total(terms, self.config.loss)
@@ -268,7 +278,7 @@ class _Run:
 
     def _count(self, terms: dict[str, Tensor], loss: Tensor, output: Output) -> None:
         values = torch.stack([*(term.detach() for term in terms.values()), loss])
-        at = [self.names.index(name) for name in terms] + [len(self.names)]
+        at = self._places_of((*terms, "loss"))
         finite = values.isfinite()
         self.sums[at] += torch.where(finite, values, 0.0)
         self.counts[at] += finite
@@ -277,6 +287,12 @@ class _Run:
         if output.local:
             code = output.local.action.code.flatten()
             self.codes.scatter_add_(0, code, torch.ones_like(code, dtype=torch.float32))
+
+    def _places_of(self, names: tuple[str, ...]) -> Tensor:
+        """Where terms are counted. Kept on the device: copying numbers there makes it wait."""
+        if names not in self._places:
+            self._places[names] = torch.tensor([[*self.names, "loss"].index(name) for name in names], device=self.device)
+        return self._places[names]
 
     def read(self) -> dict[str, Any]:
         """Means since the last look, as numbers. Raises UserError if the loss has not been finite for long."""

@@ -152,8 +152,11 @@ import sys, torch
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_train import CONFIG
+from glass_model import train as module
 from glass_model.train import join, train
 process = join("cpu")
+made, real = [], module.GLASS
+module.GLASS = lambda config: made.append(real(config)) or made[-1]
 def batches(first):
     while True:
         # The halves of one batch of six.
@@ -161,13 +164,14 @@ def batches(first):
         yield frames[3 * process.rank :][:3]
         first += 1
 train(CONFIG, batches, Path(sys.argv[2]), process)
+torch.save(torch.cat([p.detach().flatten() for p in made[0].parameters()]), f"{sys.argv[2]}/rank{process.rank}.pt")
 torch.distributed.destroy_process_group()
 """
 
 
 @pytest.mark.slow
 def test_two_processes(tmp_path: Path) -> None:
-    """Under torchrun, two processes see different data, and one of them writes."""
+    """Under torchrun, two processes see different data, agree about the weights, and one of them writes."""
     script, out = tmp_path / "ddp.py", tmp_path / "run"
     script.write_text(DDP)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517", str(script)]
@@ -176,6 +180,8 @@ def test_two_processes(tmp_path: Path) -> None:
     assert lines(out)[0]["processes"] == 2
     found = load(out / "checkpoint.safetensors")
     assert found.step == 8
+    ours, theirs = (torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert torch.equal(ours, theirs)
     alone = tmp_path / "alone"
     train(CONFIG, noise, alone, ALONE)
     other = load(alone / "checkpoint.safetensors")
