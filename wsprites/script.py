@@ -136,7 +136,7 @@ def casting(spec: WorldSpec, seed: int) -> Casting:
     """Deal the characters out to the splits (by `spec.split.seed`), and order them (by `seed`)."""
     characters = np.arange(spec.cast.characters)
     split_c = _splits(spec)
-    shuffled = characters[_permutation(seed, _ORDER_KEY, len(characters))]
+    shuffled = characters[permutation(seed, _ORDER_KEY, len(characters))]
     # A character's place is its relative rank within its own split, so that the splits come in turn.
     place = np.empty(len(characters))
     for number in range(len(SPLITS)):
@@ -196,11 +196,12 @@ def _deal(seed: int, n: int, shares: NDArray[np.float64]) -> NDArray[np.int8]:
         above = sizes - shares * n
         sizes[np.argmax(np.where(sizes > 1, above, -np.inf if (sizes > 1).any() else above))] -= 1
     dealt = np.empty(n, np.int8)
-    dealt[_permutation(seed, _SPLIT_KEY, n)] = np.repeat(np.arange(len(shares)), sizes)
+    dealt[permutation(seed, _SPLIT_KEY, n)] = np.repeat(np.arange(len(shares)), sizes)
     return dealt
 
 
-def _permutation(seed: int, key: int, n: int) -> NDArray[np.int64]:
+def permutation(seed: int, key: int, n: int) -> NDArray[np.int64]:
+    """(n,) int64: the numbers 0 to n - 1 in an order that depends on the two keys (0 to 2**64 - 1) alone."""
     return np.argsort(np.random.Philox(key=np.array([seed, key], np.uint64)).random_raw(n), kind="stable")
 
 

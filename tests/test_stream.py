@@ -1,0 +1,217 @@
+"""Torch data sets: the very pixels and labels of the renderer, decided by seeds alone, wherever they are made."""
+
+import multiprocessing
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.utils.data import DataLoader  # noqa: E402
+
+import wsprites  # noqa: E402
+from wsprites.art import Art  # noqa: E402
+from wsprites.art.characters import Characters  # noqa: E402
+from wsprites.errors import UserError  # noqa: E402
+from wsprites.generate import Order, generate  # noqa: E402
+from wsprites.render import render  # noqa: E402
+from wsprites.script import FRAME_LABELS, LABELS, casting, script  # noqa: E402
+from wsprites.spec import SPLITS, WorldSpec  # noqa: E402
+from wsprites.stream import BatchRenderer, FileClips, RenderedClips, WindowSampler  # noqa: E402
+
+# Loaders may use forked workers; Python warns that another thread could hold a lock.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+def equal(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def check(sample: dict, spec: WorldSpec, art: Art, seed: int) -> None:
+    """A single window is what script and renderer say."""
+    whole, start = script(spec, seed, int(sample["index"])), int(sample["start"])
+    window = whole.window(start, start + len(sample["position"]))
+    frames, masks = render(spec, window, art)
+    assert sample["frames"].dtype == torch.uint8 and np.array_equal(sample["frames"].movedim(-3, -1).numpy(), frames)
+    assert sample["masks"].dtype == torch.bool and np.array_equal(sample["masks"].numpy(), masks)
+    for name in LABELS:
+        expected = getattr(window, name)
+        assert np.array_equal(sample[name].numpy(), expected) and sample[name].numpy().dtype == expected.dtype, name
+
+
+@pytest.mark.parametrize("kind", ["data_file", "labels_file"])
+def test_every_window_of_a_file(kind: str, spec: WorldSpec, art: Art, request: pytest.FixtureRequest):
+    clips = FileClips(request.getfixturevalue(kind), "val", window=12)
+    assert len(clips) == 3 * (40 - 12 + 1)
+    for item in (0, 28, 29, 50, len(clips) - 1):
+        check(clips[item], spec, art, 5)
+        assert int(clips[item]["start"]) == item % 29
+    with wsprites.open(request.getfixturevalue(kind)) as data:
+        assert int(clips[58]["index"]) == data["val"]["index"][2]
+    assert equal(clips[-1], clips[len(clips) - 1])
+    with pytest.raises(IndexError):
+        clips[len(clips)]
+    assert clips[0]["frames"].shape == (12, 3, 96, 128) and clips[0]["frames"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_only_what_is_asked_for(data_file: Path, tmp_path: Path, order: Order):
+    assert set(FileClips(data_file, "val", keys=["frames", "shift"])[3]) == {"frames", "shift", "start"}
+    generate(replace(order, masks=False), tmp_path / "no-masks.h5")
+    assert equal(FileClips(tmp_path / "no-masks.h5", "val")[3], FileClips(data_file, "val")[3])
+
+
+def test_files_of_videos_have_no_labels(tmp_path: Path):
+    from PIL import Image
+
+    from wsprites.videos import import_videos, plan
+
+    for video in range(3):
+        (tmp_path / "videos" / "train" / str(video)).mkdir(parents=True)
+        for frame in range(6):
+            pixels = np.full((16, 24, 3), 40 * video + frame, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "videos" / "train" / str(video) / f"{frame:05}.png")
+    import_videos(plan(tmp_path / "videos", frames=6), tmp_path / "videos.h5")
+    clips = FileClips(tmp_path / "videos.h5", "train", window=4)
+    sample = clips[5]
+    assert len(clips) == 9 and sample["frames"].shape == (4, 3, 16, 24) and "local_action" not in sample
+    assert sample["frames"][:, 0, 0, 0].tolist() == [42, 43, 44, 45] and sample["start"] == 2
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_of_any_kind_read_the_same(data_file: Path, method: str):
+    clips = FileClips(data_file, "train", keys=["frames", "index"])
+    clips[0]  # it is open here when others start
+    sampler = WindowSampler(clips, seed=3, passes=1)
+    context = multiprocessing.get_context(method)
+    alone = list(DataLoader(clips, batch_size=4, sampler=sampler))
+    helped = list(DataLoader(clips, batch_size=4, sampler=sampler, num_workers=2, multiprocessing_context=context))
+    assert len(alone) == len(helped) == 5 and all(equal(a, b) for a, b in zip(alone, helped, strict=True))
+
+
+def test_copies_open_the_file_for_themselves(data_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    clips = FileClips(data_file, "train")
+    expected = clips[7]
+    copy = pickle.loads(pickle.dumps(clips))
+    monkeypatch.chdir(tmp_path)
+    assert copy._opened is None and equal(copy[7], expected)
+
+
+def test_a_pass_shows_every_clip_once(data_file: Path):
+    clips = FileClips(data_file, "train", keys=["index"])
+    passes = np.array(list(WindowSampler(clips, seed=1, passes=60))).reshape(60, clips.clips)
+    assert (np.sort(passes // clips.starts, axis=1) == np.arange(clips.clips)).all()
+    assert len({tuple(row) for row in passes // clips.starts}) == 60  # in another order each time
+    counts = np.bincount((passes % clips.starts).ravel(), minlength=29)
+    assert counts.min() > 0 and ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 60  # chi square with 28 degrees of freedom
+    assert not np.array_equal(passes[0], list(WindowSampler(clips, seed=2, passes=1)))
+
+
+@pytest.mark.parametrize("start", [0, 5, 18, 100])
+def test_sampling_goes_on_exactly_where_it_was(data_file: Path, start: int):
+    clips = FileClips(data_file, "train", keys=["index"])
+    whole = [item for item, _ in zip(WindowSampler(clips, seed=1), range(160), strict=False)]
+    later = WindowSampler(clips, seed=1, start=start)
+    assert [item for item, _ in zip(later, range(50), strict=False)] == whole[start : start + 50]
+    ranks = [WindowSampler(clips, seed=1, start=start // 2, rank=rank, ranks=2) for rank in (0, 1)]
+    both = [[item for item, _ in zip(sampler, range(20), strict=False)] for sampler in ranks]
+    assert np.array(both).T.ravel().tolist() == whole[start // 2 * 2 :][:40]
+    assert len(WindowSampler(clips, passes=3, start=10)) == len(list(WindowSampler(clips, passes=3, start=10))) == 3 * clips.clips - 10
+
+
+@pytest.mark.parametrize("as_a_whole", [False, True])
+def test_rendered_windows_are_those_of_the_data_set(spec: WorldSpec, art: Art, as_a_whole: bool):
+    stream = RenderedClips(spec, art, "val", window=7, seed=9, batch=5)
+    stream._as_a_whole = as_a_whole  # what other devices do, on this one
+    seen = set()
+    for _, batch in zip(range(3), stream, strict=False):
+        assert batch["frames"].shape == (5, 7, 3, 96, 128) and batch["masks"].shape == (5, 7, 96, 128)
+        for n in range(5):
+            check({name: tensor[n] for name, tensor in batch.items()}, spec, art, 9)
+            seen.add((int(batch["index"][n]), int(batch["start"][n])))
+    assert len(seen) == 15
+
+
+def test_a_stream_never_repeats_and_knows_one_split(spec: WorldSpec, art: Art):
+    split_of = dict(zip(*casting(spec, 2)._replace(split=casting(spec, 2).split.tolist()), strict=True))
+    stream = RenderedClips(replace(spec, height=64, width=64), art, "train", window=5, seed=2)
+    seen = set()
+    for sample, _ in zip(stream, range(2300), strict=False):  # 256 clips have 2048 windows
+        assert SPLITS[split_of[int(sample["character"])]] == "train"
+        seen.add((int(sample["index"]), int(sample["start"])))
+    assert len(seen) == 2300
+    clips = {}
+    for index, start in seen:
+        clips.setdefault(index, []).append(start)
+    assert all(len({start % 5 for start in starts}) == 1 for starts in clips.values())  # side by side
+    assert len({index for index, _ in seen}) > 256
+
+
+def test_a_stream_goes_on_exactly_where_it_was(spec: WorldSpec, art: Art):
+    whole = [batch for batch, _ in zip(RenderedClips(spec, art, "train", seed=1, batch=3), range(6), strict=False)]
+    stream = RenderedClips(spec, art, "train", seed=1, batch=3)
+    part = iter(stream)
+    for _ in range(4):
+        next(part)
+    other = RenderedClips(spec, art, "train", seed=1, batch=3)
+    other.load_state_dict(stream.state_dict())
+    assert stream.state_dict() == {"batches": 4} and equal(next(iter(other)), whole[4])
+    single = [sample for sample, _ in zip(RenderedClips(spec, art, "train", seed=1), range(6), strict=False)]
+    assert all(torch.equal(single[n]["frames"], whole[n // 3]["frames"][n % 3]) for n in range(6))
+    ranks = [iter(RenderedClips(spec, art, "train", seed=1, batch=3, rank=rank, ranks=2)) for rank in (0, 1)]
+    assert all(equal(next(ranks[n % 2]), whole[n]) for n in range(6))
+
+
+def test_workers_do_not_change_a_stream(spec: WorldSpec, art: Art):
+    stream = RenderedClips(spec, art, "train", seed=1, batch=3)
+    stream.load_state_dict({"batches": 1})
+    alone = [batch for batch, _ in zip(stream, range(5), strict=False)]
+    stream.load_state_dict({"batches": 1})
+    helped = DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    assert all(equal(a, b) for a, b in zip(alone, helped, strict=False))
+
+
+def test_batches_of_any_alpha_equal_the_renderer(spec: WorldSpec, art: Art):
+    rng = np.random.default_rng(0)
+    cells = rng.integers(0, 256, (3, 84, 64, 64, 4), dtype=np.uint8)
+    cells[..., 3] = np.where(rng.random(cells.shape[:-1]) < 0.3, rng.choice((0, 255), cells.shape[:-1]), cells[..., 3])
+    cells[cells[..., 3] == 0] = 0
+    layered = replace(art, characters=Characters.from_cells("abc", "xxx", cells[:, None]))
+    clip = replace(script(spec, 0, 0).window(0, 8), character=np.int32(0))
+    frames, masks = render(spec, clip, layered)
+    drawn, solid = BatchRenderer(spec, layered, "cpu")({name: np.asarray(getattr(clip, name))[None] for name in LABELS})
+    assert np.array_equal(drawn[0].movedim(1, -1), frames) and np.array_equal(solid[0], masks)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own
+def test_compiled_batches_are_the_same(spec: WorldSpec, art: Art):
+    renderer, clip = BatchRenderer(spec, art, "cpu"), script(spec, 0, 0)
+    labels = {name: np.asarray(getattr(clip, name))[None] for name in LABELS}
+    expected = renderer(labels)
+    renderer.compile()
+    assert all(torch.equal(a, b) for a, b in zip(renderer(labels), expected, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("compile_", [False, True])
+def test_cuda_gives_the_same_bytes(spec: WorldSpec, art: Art, compile_: bool):
+    stream = RenderedClips(spec, art, "train", seed=1, batch=3, device="cuda", compile=compile_)
+    for here, there, _ in zip(RenderedClips(spec, art, "train", seed=1, batch=3), stream, range(3), strict=False):
+        assert equal(here, {name: tensor.cpu() for name, tensor in there.items()})
+
+
+def test_what_is_impossible_is_said(data_file: Path, spec: WorldSpec, art: Art):
+    for words, make in (
+        ("window 41: clips have 40 frames", lambda: FileClips(data_file, "train", 41)),
+        ("window 0", lambda: RenderedClips(spec, art, window=0)),
+        ("not one of train, val, test", lambda: FileClips(data_file, "all")),
+        ("not one of train, val, test", lambda: RenderedClips(spec, art, "all")),
+        ("has no depth in train", lambda: FileClips(data_file, "train", keys=["frames", "depth"])),
+        ("no characters", lambda: RenderedClips(replace(spec, split=replace(spec.split, train=1.0, val=0.0, test=0.0)), art, "val")),
+    ):
+        with pytest.raises(UserError, match=words):
+            make()
+    assert set(FRAME_LABELS) < set(FileClips(data_file, "train").keys)

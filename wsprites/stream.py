@@ -1,0 +1,325 @@
+"""Torch data sets: windows of a file, and windows that are rendered on the fly, without a file and without end.
+
+Both give dicts of tensors by the names of the file, and `start`, the number of a window's first frame in its clip. Frames are uint8
+(T, 3, H, W); in memory colour is the last axis (torch.channels_last), as it was rendered. Axis suffixes: b windows, t frames, p pixels.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
+
+import wsprites
+from wsprites.art import Art
+from wsprites.art.characters import Figure
+from wsprites.art.sheets import CELL_OF, CELL_PLACES
+from wsprites.errors import UserError
+from wsprites.file import Split
+from wsprites.render import Clip, empty, render
+from wsprites.script import FRAME_LABELS, LABELS, Script, casting, permutation, scripts
+from wsprites.spec import CELL, SPLITS, WorldSpec
+
+Sample = dict[str, Tensor]
+
+_CLIPS_A_BLOCK = 256  # whose scripts are written at once, and whose windows are shuffled
+_BLOCK_KEY = 2**63  # the key of block k's permutation is this + k: no clip has it
+
+# From a file.
+
+
+class FileClips(Dataset[Sample]):
+    """All windows of a split, map-style: item `clip * starts + start` is the window of that clip that begins with frame `start`.
+
+    So a sampler decides alone what is seen: `WindowSampler` here, or any of torch. The file is opened by each process for itself, when
+    the first item is asked for.
+
+    Args:
+        path: a data file, with or without pixels, or a file of imported videos, which has no labels.
+        split: train, val or test.
+        window: T, frames.
+        keys: names of the arrays to give; None: all that there are. Each costs time.
+
+    Raises:
+        UserError: the file cannot be read, or has no such split, no such array, no clips in it, or shorter ones.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], split: str, window: int = 12, keys: Sequence[str] | None = None) -> None:
+        self.path, self.split, self.window = Path(path).absolute(), split, window
+        if split not in SPLITS:
+            raise UserError(f"split {split!r}: not one of {', '.join(SPLITS)}")
+        with wsprites.open(self.path) as data:
+            found = data[split]
+            self.keys = tuple(found.keys() if keys is None else keys)
+            if unknown := set(self.keys) - set(found.keys()):
+                raise UserError(f"{path}: has no {', '.join(sorted(unknown))} in {split}; there are {', '.join(found.keys())}")
+            self.clips, frames = found["frames"].shape[:2]
+            self._of_frames = {
+                name for name in self.keys if name in ("frames", "masks") or name in FRAME_LABELS or found[name].shape[1:2] == (frames,)
+            }
+        self.starts = _starts(frames, window)
+        """Windows of each clip."""
+        if not self.clips:
+            raise UserError(f"{path}: has no clips in {split}; generate more, or take another split")
+        self._opened: tuple[int, Any] | None = None
+
+    def __len__(self) -> int:
+        return self.clips * self.starts
+
+    def __getitem__(self, item: int) -> Sample:
+        row, start = divmod(range(len(self))[item], self.starts)
+        if self._opened is None or self._opened[0] != os.getpid():  # what a parent has opened is not for its children
+            self._opened = os.getpid(), wsprites.open(self.path)
+        split = self._opened[1][self.split]
+        arrays = _of_world(split, row, start, start + self.window, self.keys) if isinstance(split, Split) else {}
+        for name in self.keys:
+            if name not in arrays:
+                arrays[name] = split[name][(row, slice(start, start + self.window)) if name in self._of_frames else row]
+        return _sample({name: arrays[name] for name in self.keys}, np.int64(start))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}
+
+
+def _of_world(split: Split, row: int, first: int, stop: int, keys: Sequence[str]) -> dict[str, Any]:
+    """The labels of a window, and the pixels that are not stored, rendered once."""
+    script = split.script(row).window(first, stop)
+    arrays = {name: getattr(script, name) for name in LABELS}
+    if missing := {"frames", "masks"} & set(keys) - set(split.stored):
+        clip = split.render(row, first, stop)
+        arrays |= {name: pixels for name, pixels in zip(("frames", "masks"), clip, strict=True) if name in missing}
+    return arrays
+
+
+class WindowSampler(Sampler[int]):
+    """For `FileClips`: passes over the clips, in each a random window of every clip, in an order of its own. It depends on `seed` alone.
+
+    Args:
+        data: whose windows are sampled.
+        seed: 0 to 2**63 - 1.
+        passes: over the clips; None: without end.
+        start: how many samples were seen before: training goes on after step s with start = s * batch.
+        rank, ranks: this process, and how many take turns.
+    """
+
+    def __init__(self, data: FileClips, seed: int = 0, passes: int | None = None, start: int = 0, rank: int = 0, ranks: int = 1) -> None:
+        self.data, self.seed, self.passes, self.start, self.rank, self.ranks = data, seed, passes, start, rank, ranks
+
+    def __iter__(self) -> Iterator[int]:
+        clips, starts, known, order = self.data.clips, self.data.starts, -1, np.empty(0, np.int64)
+        for sample in itertools.count(self.start * self.ranks + self.rank, self.ranks):
+            number, at = divmod(sample, clips)
+            if self.passes is not None and number >= self.passes:
+                return
+            if number != known:
+                rng = np.random.Philox(key=np.array([self.seed, number], np.uint64))
+                known, order = number, np.argsort(rng.random_raw(clips), kind="stable") * starts
+                order += (rng.random_raw(clips) % np.uint64(starts)).astype(np.int64)
+            yield int(order[at])
+
+    def __len__(self) -> int:
+        if self.passes is None:
+            raise TypeError("it has no end")
+        return max(len(range(self.rank, self.data.clips * self.passes, self.ranks)) - self.start, 0)
+
+
+# On the fly.
+
+
+class RenderedClips(IterableDataset[Sample]):
+    """Windows of a split of the data set `seed`, which has no last clip: none is seen twice. Batch n is the same whoever makes it.
+
+    Each clip gives all the windows that lie side by side in it from a random frame on; those of 256 clips are shuffled.
+
+    Args:
+        spec: the world, with the cast of `art` (`art.world`).
+        art: what things look like.
+        split: train, val or test: whose characters.
+        window: T, frames.
+        seed: 0 to 2**63 - 1: `index` and `start` of a sample name the clip of that data set and the frame.
+        batch: B, leading axis of all tensors, for a DataLoader with batch_size=None; None: single windows.
+        device: "cpu" renders window by window, by `render`. Any other place renders batches as a whole, to the same pixels.
+        compile: have torch.compile make a few kernels of it there; takes a minute before the first batch.
+        rank, ranks: this process, and how many take turns.
+
+    With several workers of a DataLoader, each renders every so many batches; which batch comes when does not depend on their number.
+
+    Raises:
+        UserError: no such split, no characters in it, or clips shorter than the window.
+    """
+
+    def __init__(
+        self,
+        spec: WorldSpec,
+        art: Art,
+        split: str = "train",
+        window: int = 12,
+        seed: int = 0,
+        batch: int | None = None,
+        device: str | torch.device = "cpu",
+        compile: bool = False,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        if split not in SPLITS:
+            raise UserError(f"split {split!r}: not one of {', '.join(SPLITS)}")
+        self.spec, self.art, self.window, self.seed, self.batch = spec, art, window, seed, batch
+        self.rank, self.ranks, self.device, self.compile = rank, ranks, torch.device(device), compile
+        self._as_a_whole = self.device.type != "cpu"  # there, gathers in torch take ten times as long as the renderer
+        self._members = np.flatnonzero(casting(spec, seed).split == SPLITS.index(split))
+        if not len(self._members):
+            raise UserError(f"split {split!r} of this world has no characters")
+        self._windows = spec.frames // window if _starts(spec.frames, window) else 0  # of a clip
+        self._next = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """{"batches": how many were given}: what `load_state_dict` needs to go on after them, exactly."""
+        return {"batches": self._next}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after so many batches (single windows, where batch is None) of this process."""
+        self._next = int(state["batches"])
+
+    def __iter__(self) -> Iterator[Sample]:
+        worker = get_worker_info()
+        of, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        size = self.batch or 1
+        figure, draw = Figure(self.art.characters), BatchRenderer(self.spec, self.art, self.device) if self._as_a_whole else None
+        if draw and self.compile:
+            draw.compile()
+        known, block = -1, []
+        for number in itertools.count(self._next + of, workers):
+            first = (number * self.ranks + self.rank) * size
+            picked: list[tuple[Script, int]] = []
+            while len(picked) < size:
+                which, at = divmod(first + len(picked), _CLIPS_A_BLOCK * self._windows)
+                if which != known:
+                    known, block = which, self._block(which)
+                picked += block[at : at + size - len(picked)]
+            labels = {name: np.stack([getattr(script, name) for script, _ in picked]) for name in LABELS}
+            start_b = np.array([start for _, start in picked])
+            if draw:
+                sample = dict(zip(("frames", "masks"), draw(labels), strict=True))
+                sample |= {name: tensor.to(self.device, non_blocking=True) for name, tensor in _sample(labels, start_b).items()}
+            else:
+                sample = _sample(self._render([script for script, _ in picked], figure) | labels, start_b)
+            self._next = number + 1
+            yield sample if self.batch else {name: tensor[0] for name, tensor in sample.items()}
+
+    def _block(self, number: int) -> list[tuple[Script, int]]:
+        """The windows of some clips, shuffled, and the number of the first frame of each."""
+        rank_n = np.arange(number * _CLIPS_A_BLOCK, (number + 1) * _CLIPS_A_BLOCK)
+        rounds, member = np.divmod(rank_n, len(self._members))
+        script_n = scripts(self.spec, self.seed, rounds * self.spec.cast.characters + self._members[member])
+        order = permutation(self.seed, _BLOCK_KEY + 2 * number, _CLIPS_A_BLOCK * self._windows)
+        slack = self.spec.frames - self._windows * self.window + 1
+        begin_n = permutation(self.seed, _BLOCK_KEY + 2 * number + 1, _CLIPS_A_BLOCK) % slack
+        windows = []
+        for clip, at in zip(*(part.tolist() for part in np.divmod(order, self._windows)), strict=True):
+            start = int(begin_n[clip]) + at * self.window
+            windows.append((script_n[clip].window(start, start + self.window), start))
+        return windows
+
+    def _render(self, picked: list[Script], figure: Figure) -> dict[str, NDArray[Any]]:
+        pixels = empty(self.spec, len(picked) * self.window)
+        clips = [part.reshape(len(picked), self.window, *part.shape[1:]) for part in pixels]
+        for script, frames_thwc, masks_thw in zip(picked, *clips, strict=True):
+            render(self.spec, script, self.art, out=Clip(frames_thwc, masks_thw), figure=figure)
+        return dict(zip(("frames", "masks"), clips, strict=True))
+
+
+class BatchRenderer:
+    """Renders batches of windows as a whole, by gathers of integers on any device: bit for bit what `render` gives.
+
+    It takes 16 kB of the device's memory for each of the 84 cells of each sheet, 34 MB for the project's own art.
+
+    Args:
+        spec, art: of the scripts.
+        device: where.
+    """
+
+    def __init__(self, spec: WorldSpec, art: Art, device: str | torch.device) -> None:
+        characters, images = art.characters, art.backgrounds.images
+        cells = [characters.cells(layer, sheet) for layer, count in enumerate(characters.counts) for sheet in range(count)]
+        # Pixels as words of four bytes: one gather for all colours. Red is the lowest byte.
+        self._cells = torch.from_numpy(np.stack(cells).view(np.int32).reshape(-1, CELL * CELL)).to(device)
+        opaque = np.concatenate([images, np.full((*images.shape[:-1], 1), 255, np.uint8)], axis=-1)
+        self._scenes = torch.from_numpy(opaque.view(np.int32)[..., 0].reshape(len(images), -1)).to(device)
+        self._spec, self._counts, self._scene_width, self._device = spec, characters.counts, images.shape[2], torch.device(device)
+
+    def __call__(self, labels: dict[str, NDArray[Any]]) -> tuple[Tensor, Tensor]:
+        """Frames, (B, T, 3, H, W) uint8, and masks, (B, T, H, W) bool, of B scripts, whose labels are (B,) and (B, T, ...) arrays."""
+        batch, frames = labels["global_action"].shape
+        first_sheets = np.cumsum((0, *self._counts[:-1]))
+        sheet_lb = np.stack(np.unravel_index(labels["character"], self._counts)) + first_sheets[:, None]
+        cell_bt = CELL_OF[labels["local_action"], labels["animation_frame"]]
+        rows_lbt = sheet_lb[..., None] * len(CELL_PLACES) + cell_bt
+        scene_bt = np.broadcast_to(labels["background"][:, None], cell_bt.shape)
+        numbers = np.concatenate(
+            [
+                rows_lbt.reshape(len(rows_lbt), -1),
+                [scene_bt.ravel()],
+                labels["background_offset"].reshape(-1, 2).T,
+                labels["position"].reshape(-1, 2).T,
+            ]
+        )
+        frames_ncp, masks_np = self._draw(torch.from_numpy(numbers).to(self._device, non_blocking=True))
+        size = self._spec.height, self._spec.width
+        return frames_ncp.view(batch, frames, 3, *size), masks_np.view(batch, frames, *size)
+
+    def compile(self) -> None:
+        """Let torch.compile make a few kernels of it."""
+        self._draw = torch.compile(self._draw)  # type: ignore[method-assign]
+
+    def _draw(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames, (N, 3, H W) uint8, and masks, (N, H W) bool, of the (L + 5, N) int64 numbers of cells, scene, offset and position."""
+        *rows_ln, scene_n, u_n, v_n, x_n, y_n = numbers[..., None].unbind()
+        pixel_p = torch.arange(self._spec.height * self._spec.width, device=numbers.device)
+        row_p, column_p = pixel_p // self._spec.width, pixel_p % self._spec.width
+        sprite = [torch.zeros_like(self._cells[:1])] * 4
+        for row_n in rows_ln:
+            sprite = _over(_bytes(self._cells[row_n[:, 0]]), sprite)
+        y_np, x_np = row_p - y_n, column_p - x_n
+        inside_np = (y_np >= 0) & (y_np < CELL) & (x_np >= 0) & (x_np < CELL)
+        at_np = torch.where(inside_np, y_np * CELL + x_np, 0)
+        word = sprite[0] | sprite[1] << 8 | sprite[2] << 16 | sprite[3] << 24
+        *colours, alpha = _bytes(word.gather(1, at_np))
+        alpha = torch.where(inside_np, alpha, 0)
+        scene = _bytes(self._scenes[scene_n, (row_p + v_n) * self._scene_width + column_p + u_n])
+        mixed = [(2 * (alpha * c + (255 - alpha) * b) + 255) // 510 for c, b in zip(colours, scene, strict=False)]
+        return torch.stack(mixed, 1).to(torch.uint8), alpha >= 128
+
+
+def _bytes(word: Tensor) -> list[Tensor]:
+    """Red, green, blue and alpha of int32 words, each int32 from 0 to 255."""
+    return [word >> shift & 255 for shift in (0, 8, 16, 24)]
+
+
+def _over(source: list[Tensor], below: list[Tensor]) -> list[Tensor]:
+    """`characters.over`."""
+    weight_s, weight_b = 255 * source[3], below[3] * (255 - source[3])
+    total = weight_s + weight_b
+    twice = (2 * total).clamp(min=1)
+    colours = [(2 * (weight_s * s + weight_b * b) + total) // twice for s, b in zip(source[:3], below[:3], strict=True)]
+    return [*colours, (2 * total + 255) // 510]
+
+
+def _starts(frames: int, window: int) -> int:
+    """How many windows of so many frames begin in a clip."""
+    if not 1 <= window <= frames:
+        raise UserError(f"window {window}: clips have {frames} frames; take 1 to {frames}")
+    return frames - window + 1
+
+
+def _sample(arrays: dict[str, Any], start: Any) -> Sample:
+    """Tensors of arrays, colour before height and width."""
+    tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
+    return {name: tensor.movedim(-1, -3) if name == "frames" else tensor for name, tensor in tensors.items()} | {
+        "start": torch.as_tensor(start)
+    }
