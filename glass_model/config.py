@@ -157,17 +157,17 @@ def load_config(preset: str, settings: Iterable[str] = ()) -> Config:
     """
     if preset not in PRESETS:
         raise UserError(f"--preset {preset}: not one of {', '.join(PRESETS)}")
-    config = PRESETS[preset]
+    groups: dict[str, dict[str, Any]] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         group, dot, name = key.partition(".")
         if not (equals and dot):
             raise UserError(f"--set {setting}: not of the form group.key=value, such as train.batch=8")
-        try:
-            config = build(config, {group: {name: _value(text)}})
-        except SpecError as error:
-            raise UserError(f"--set {setting}: {error}") from None
-    return config
+        groups.setdefault(group, {})[name] = _value(text)
+    try:
+        return build(PRESETS[preset], groups)  # at once: some of them go together only
+    except SpecError as error:
+        raise UserError(f"--set: {error}") from None
 
 
 def _value(text: str) -> Any:

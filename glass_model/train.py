@@ -6,12 +6,12 @@ OUT/metrics.jsonl             a line about the run, then one every LOG_EVERY ste
 OUT/strips/STEP.png           what the model makes of a few sequences
 """
 
-import itertools
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from glass_model import losses
 from glass_model.checkpoint import load, read_state, save, state_path, versions
@@ -35,6 +36,7 @@ LOG_EVERY = 50
 """Steps between two looks at the losses: the only times at which the loop waits for a GPU."""
 _GIVE_UP = 200  # steps in a row whose loss is not finite
 _STRIP_ROWS = 2
+_WORKERS = 4  # that read a file for a GPU
 
 Batches = Callable[[int], Iterator[Tensor]]
 """Number of the first batch -> this one and all that follow: (B, T, 3, H, W) uint8, on the device. The same whenever it is asked."""
@@ -84,47 +86,31 @@ def join(device: str = "") -> Process:
     return Process(dist.get_rank(), count, place)
 
 
-def batches_of(config: TrainConfig, process: Process, data: Path | None = None, split: str = "train") -> Batches:
-    """What to learn from: windows of a data file, or, without one, an endless stream that is rendered on the device."""
-    from wsprites.stream import FileClips, RenderedClips
+def batches_of(config: TrainConfig, process: Process, data: Path | None = None) -> Batches:
+    """What to learn from: windows of a data file, or, without one, an endless stream of the paper's world, rendered on the device."""
+    from wsprites.art import load_art
+    from wsprites.spec import PRESETS
+    from wsprites.stream import FileClips, RenderedClips, WindowSampler
 
-    if data is None:
-        from wsprites.art import load_art
-        from wsprites.spec import PRESETS
+    rank, ranks, device = process.rank, process.count, process.device
+    loader = partial(DataLoader, generator=torch.Generator())  # or else it draws from the random numbers that a resumed run goes on with
 
+    def from_file(first: int) -> Iterator[Tensor]:
+        clips = FileClips(data or "", "train", window=_span(config), keys=["frames"])
+        sampler = WindowSampler(clips, config.seed, start=first * config.batch, rank=rank, ranks=ranks)
+        cuda = device.type == "cuda"
+        for sample in loader(clips, config.batch, sampler=sampler, num_workers=_WORKERS if cuda else 0, pin_memory=cuda):
+            yield sample["frames"][:, :: config.skip].to(device, non_blocking=True)
+
+    def rendered(first: int) -> Iterator[Tensor]:
         art = load_art(PRESETS["paper"])
-        spec = art.world(PRESETS["paper"])
+        spec, window = art.world(PRESETS["paper"]), _span(config)
+        stream = RenderedClips(spec, art, "train", window, config.seed, config.batch, device, rank=rank, ranks=ranks)
+        stream.load_state_dict({"batches": first})
+        for sample in stream:
+            yield sample["frames"][:, :: config.skip]
 
-        def rendered(first: int) -> Iterator[Tensor]:
-            seed = config.seed * process.count + process.rank
-            stream = RenderedClips(spec, art, split, window=_span(config), seed=seed, batch=config.batch, device=process.device)
-            stream.load_state_dict({"batches": first})
-            for batch in stream:
-                yield batch["frames"][:, :: config.skip]
-
-        return rendered
-    clips = FileClips(data, split, window=_span(config), seed=config.seed)
-
-    def read(first: int) -> Iterator[Tensor]:
-        for rows in order(len(clips), config.batch, config.seed, first, process):
-            frames = torch.stack([clips[row]["frames"] for row in rows])
-            yield frames[:, :: config.skip].to(process.device, non_blocking=True)
-
-    return read
-
-
-def order(clips: int, batch: int, seed: int, first: int, process: Process) -> Iterator[list[int]]:
-    """The clips of batch number `first` and of all that follow: every pass over the data is a permutation of its own.
-
-    Processes take turns; what is left of a pass after the last whole batch of each is left out.
-    """
-    together = batch * process.count
-    passes = max(clips // together, 1)
-    for number in itertools.count(first):
-        epoch, at = divmod(number, passes)
-        shuffled = np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(clips)
-        begin = at * together + process.rank * batch
-        yield np.resize(shuffled, max(together, clips))[begin : begin + batch].tolist()
+    return from_file if data else rendered
 
 
 def _span(config: TrainConfig) -> int:

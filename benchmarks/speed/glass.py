@@ -2,9 +2,9 @@
 
     python benchmarks/speed/glass.py [--preset paper tiny] [--batch 4 64] [--device cuda] [--steps 20]
 
-Prints a table: steps/s, frames/s, the share of the device's matrix rate, which is measured in the same process with a large product of the same
-type, and the loss of the first step, which has to agree with that of eager float32 within a tolerance. Sequences are 12 frames of noise; both
-analyses are trained, and all but the first frame of LMA's are its own.
+Prints a table: steps/s, frames/s, the share of the device's matrix rate, which is measured in the same process with a large product of
+the same type, and the loss of the first step, which has to agree with that of eager float32 within a tolerance. Sequences are 12 frames of
+noise; both analyses are trained, and all but the first frame of LMA's are its own.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """The loop: resume, several processes, what is logged, and that a short run learns."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -13,8 +14,8 @@ import torch
 from PIL import Image
 
 from glass_model.checkpoint import load, read_state, state_path
-from glass_model.config import PRESETS
-from glass_model.train import Process, join, order, train
+from glass_model.config import PRESETS, load_config
+from glass_model.train import Process, batches_of, join, train
 from wsprites.errors import UserError
 
 NARROW = {"mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2}
@@ -131,15 +132,20 @@ def test_non_finite_gradients_are_replaced(tmp_path: Path, monkeypatch: pytest.M
     assert all(tensor.isfinite().all() for tensor in load(path).weights.values())
 
 
-def test_the_order_of_a_file() -> None:
-    first = [rows for rows, _ in zip(order(10, 2, 0, 0, ALONE), range(10), strict=False)]
-    for begin in (0, 5):  # two passes
-        assert sorted(row for rows in first[begin : begin + 5] for row in rows) == list(range(10))
-    assert first[:5] != first[5:]
-    assert next(order(10, 2, 0, 7, ALONE)) == first[7]
-    two = [next(order(10, 2, 0, 1, Process(rank, 2, ALONE.device))) for rank in (0, 1)]
-    assert not set(two[0]) & set(two[1])
-    assert len(next(order(3, 8, 0, 0, ALONE))) == 8  # more than there are
+@pytest.mark.parametrize("stored", [True, False])
+def test_data_goes_on_from_any_batch(data_file: Path, stored: bool) -> None:
+    """From a file or rendered: batch n is the same whenever it is asked for, and processes see different ones."""
+    config = load_config("tiny", ["train.batch=2", "train.window=3", "train.length_from=2", "train.length_to=3", "train.skip=2"]).train
+    path = data_file if stored else None
+    before = torch.get_rng_state()
+    whole = list(itertools.islice(batches_of(config, ALONE, path)(0), 4))
+    assert all(frames.shape == (2, 3, 3, 96, 128) and frames.dtype == torch.uint8 for frames in whole)
+    assert torch.equal(next(batches_of(config, ALONE, path)(3)), whole[3])
+    ranks = [next(batches_of(config, Process(rank, 2, ALONE.device), path)(1)) for rank in (0, 1)]
+    seen = torch.cat(whole)
+    assert sum(any(torch.equal(clip, other) for other in seen) for clip in torch.cat(ranks)) == 4  # they share what one sees alone
+    assert not torch.equal(*ranks)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_no_such_device() -> None:
