@@ -35,6 +35,6 @@ def phase(config: TrainConfig, step: int) -> Phase:
 
 def ramp(first: float, last: float, steps: int, at: int) -> float:
     """From the one to the other, linearly in so many steps from 0 on; 0 steps is at once."""
-    if at >= steps:
-        return last
-    return first + (last - first) * max(at, 0) / steps
+    if at < 0:
+        return first
+    return last if at >= steps else first + (last - first) * at / steps

@@ -118,4 +118,4 @@ def test_schedules_of_the_release() -> None:
 
 def test_ramp() -> None:
     assert [ramp(1, 3, 4, at) for at in (-1, 0, 1, 4, 9)] == [1, 1, 1.5, 3, 3]
-    assert ramp(1, 3, 0, 0) == 3
+    assert [ramp(1, 3, 0, at) for at in (-1, 0, 1)] == [1, 3, 3]
