@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,12 @@ def test_the_commands_and_the_program_work(mirror: str, tmp_path: Path):
     script = "set -e\n" + re.sub(r"--n 1000?\b", "--n 30", commands[0])  # no fewer commands, but fewer clips
     subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=300)
     assert (tmp_path / "labels.h5").stat().st_size < 5e6  # "in 4 MB"
-    program, environment_program = blocks("python")
+    program, torch_program, environment_program = blocks("python")
     check = "\nassert frames.shape == (9, 96, 128, 3) and masks.shape == (12, 96, 128) and actions.shape == (11,)"
     check += "\nassert twin.frames_thwc.shape == (90, 96, 128, 3) and script.position.shape == (90, 2)"
     subprocess.run([sys.executable, "-c", program + check], cwd=tmp_path, env=environment, check=True, timeout=100)
+    if find_spec("torch"):
+        subprocess.run([sys.executable, "-c", torch_program], cwd=tmp_path, env=environment, check=True, timeout=100)
     check = "\nassert frame.shape == one.shape and (one != other).any() and many.reset()[0].shape == (64, 96, 128, 3)"
     subprocess.run([sys.executable, "-c", environment_program + check], cwd=tmp_path, env=environment, check=True, timeout=100)
 

@@ -20,7 +20,7 @@ from wsprites.generate import Order, generate  # noqa: E402
 from wsprites.render import render  # noqa: E402
 from wsprites.script import FRAME_LABELS, LABELS, casting, script  # noqa: E402
 from wsprites.spec import SPLITS, WorldSpec  # noqa: E402
-from wsprites.stream import BatchRenderer, FileClips, RenderedClips, WindowSampler  # noqa: E402
+from wsprites.stream import BatchRenderer, FileClips, RenderedClips, WindowSampler, collate  # noqa: E402
 
 # Loaders may use forked workers; Python warns that another thread could hold a lock.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -86,8 +86,9 @@ def test_workers_of_any_kind_read_the_same(data_file: Path, method: str):
     clips[0]  # it is open here when others start
     sampler = WindowSampler(clips, seed=3, passes=1)
     context = multiprocessing.get_context(method)
-    alone = list(DataLoader(clips, batch_size=4, sampler=sampler))
+    alone = list(DataLoader(clips, batch_size=4, sampler=sampler, collate_fn=collate))
     helped = list(DataLoader(clips, batch_size=4, sampler=sampler, num_workers=2, multiprocessing_context=context))
+    assert alone[0]["frames"].flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
     assert len(alone) == len(helped) == 5 and all(equal(a, b) for a, b in zip(alone, helped, strict=True))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
+from torch.utils.data import Dataset, IterableDataset, Sampler, default_collate, get_worker_info
 
 import wsprites
 from wsprites.art import Art
@@ -129,6 +129,12 @@ class WindowSampler(Sampler[int]):
         return max(len(range(self.rank, self.data.clips * self.passes, self.ranks)) - self.start, 0)
 
 
+def collate(samples: Sequence[Sample]) -> Sample:
+    """A batch of single windows, for DataLoader(collate_fn=collate): the default would put colour before height and width in memory."""
+    stacked = default_collate([{name: _to_last(name, tensor) for name, tensor in sample.items()} for sample in samples])
+    return {name: tensor.movedim(-1, -3) if name == "frames" else tensor for name, tensor in stacked.items()}
+
+
 # On the fly.
 
 
@@ -171,7 +177,7 @@ class RenderedClips(IterableDataset[Sample]):
             raise UserError(f"split {split!r}: not one of {', '.join(SPLITS)}")
         self.spec, self.art, self.window, self.seed, self.batch = spec, art, window, seed, batch
         self.rank, self.ranks, self.device, self.compile = rank, ranks, torch.device(device), compile
-        self._as_a_whole = self.device.type != "cpu"  # there, gathers in torch take ten times as long as the renderer
+        self._as_a_whole = self.device.type != "cpu"  # there, gathers in torch take several times as long as the renderer
         self._members = np.flatnonzero(casting(spec, seed).split == SPLITS.index(split))
         if not len(self._members):
             raise UserError(f"split {split!r} of this world has no characters")
@@ -315,6 +321,10 @@ def _starts(frames: int, window: int) -> int:
     if not 1 <= window <= frames:
         raise UserError(f"window {window}: clips have {frames} frames; take 1 to {frames}")
     return frames - window + 1
+
+
+def _to_last(name: str, tensor: Tensor) -> Tensor:
+    return tensor.movedim(-3, -1) if name == "frames" else tensor
 
 
 def _sample(arrays: dict[str, Any], start: Any) -> Sample:

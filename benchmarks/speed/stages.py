@@ -156,3 +156,40 @@ def read(folder: Path, stored: bool = True, by: str = "wsprites", characters: in
 
     run()
     return run, len(windows) * WINDOW
+
+
+def loader(folder: Path, workers: int = 0) -> Stage:
+    """Batches of 16 random windows of the same file, frames and labels, by torch's DataLoader. Starting its workers is not counted."""
+    from torch.utils.data import DataLoader
+
+    from wsprites.stream import FileClips, WindowSampler, collate
+
+    read(folder)  # makes the file
+    clips = FileClips(folder / "read-True.h5", "train", WINDOW)
+    batches = iter(DataLoader(clips, batch_size=16, sampler=WindowSampler(clips), num_workers=workers, collate_fn=collate))
+
+    def run() -> None:
+        for _ in range(32):
+            next(batches)
+
+    run()
+    return run, 32 * 16 * WINDOW
+
+
+def rendered(folder: Path, device: str = "cpu", compile: bool = False, batch: int = 16) -> Stage:
+    """Batches of windows that are rendered, each of another character before another scene, frames, masks and labels."""
+    import torch
+
+    from wsprites.stream import RenderedClips
+
+    spec, art = world()
+    batches = iter(RenderedClips(spec, art, window=WINDOW, batch=batch, device=device, compile=compile))
+
+    def run() -> None:
+        for _ in range(32):
+            next(batches)
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    run()
+    return run, 32 * batch * WINDOW

@@ -12,9 +12,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
-from stages import CLIPS_OF_A_CHARACTER, WINDOW, Stage, compose, compress, end_to_end, limit, paste, read, script, write
+from stages import CLIPS_OF_A_CHARACTER, WINDOW, Stage, compose, compress, end_to_end, limit, loader, paste, read, rendered, script, write
 
 
 def main(clips: int = 12_960, rounds: int = 3) -> None:
@@ -38,6 +39,9 @@ def main(clips: int = 12_960, rounds: int = 3) -> None:
             "rendered from labels only": partial(read, stored=False),
             "the same, 32 characters": partial(read, stored=False, characters=32),
         }
+        if find_spec("torch"):
+            reads |= {f"batches from a file, {workers} of torch's workers": partial(loader, workers=workers) for workers in (0, 1, 2)}
+            reads["batches rendered on the fly"] = rendered
         stages = {name: prepare(folder) for group in (parts, whole, reads) for name, prepare in group.items()}
         timed: dict[str, list[tuple[float, float]]] = {name: [] for name in stages}
         for _ in range(rounds):

@@ -1,0 +1,52 @@
+"""Batches rendered on a device against its memory: frames/s, and the bytes of frames and masks written against what a copy moves.
+
+python benchmarks/speed/device.py [cuda] [windows in a batch]
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from stages import rendered, world
+
+ROUNDS = 5
+
+
+def main(device: str = "cuda", batch: int = 256) -> None:
+    spec, _ = world()
+    source = torch.empty(2**28, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+
+    def copy() -> None:
+        for _ in range(10):
+            target.copy_(source)
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    copy()
+    copied = 10 * 2 * source.numel() / _seconds(copy)
+    print(f"{torch.cuda.get_device_name() if device == 'cuda' else device}, torch {torch.__version__}, medians of {ROUNDS} rounds")
+    print(f"a copy reads and writes {copied / 1e9:,.0f} GB/s")
+    for compile_ in (False, True):
+        with tempfile.TemporaryDirectory() as folder:
+            run, frames = rendered(Path(folder), device, compile_, batch)
+            rate = frames / _seconds(run)
+        written = rate * spec.height * spec.width * 4
+        print(f"{'compiled' if compile_ else 'eager':8} {rate:,.0f} frames/s, writing {written / copied:.1%} of that")
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(ROUNDS):
+        begin = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "cuda", int(sys.argv[2]) if len(sys.argv) > 2 else 256)
