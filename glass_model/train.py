@@ -95,8 +95,10 @@ def batches_of(config: TrainConfig, process: Process, data: Path | None = None) 
     rank, ranks, device = process.rank, process.count, process.device
     loader = partial(DataLoader, generator=torch.Generator())  # or else it draws from the random numbers that a resumed run goes on with
 
+    clips = FileClips(data, "train", window=_span(config), keys=["frames"]) if data else None
+
     def from_file(first: int) -> Iterator[Tensor]:
-        clips = FileClips(data or "", "train", window=_span(config), keys=["frames"])
+        assert clips
         sampler = WindowSampler(clips, config.seed, start=first * config.batch, rank=rank, ranks=ranks)
         cuda = device.type == "cuda"
         for sample in loader(clips, config.batch, sampler=sampler, num_workers=_WORKERS if cuda else 0, pin_memory=cuda):
@@ -110,7 +112,7 @@ def batches_of(config: TrainConfig, process: Process, data: Path | None = None) 
         for sample in stream:
             yield sample["frames"][:, :: config.skip]
 
-    return from_file if data else rendered
+    return from_file if clips else rendered
 
 
 def _span(config: TrainConfig) -> int:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from cli import main
 from glass_model.checkpoint import load, read_state, state_path
 from glass_model.config import PRESETS, load_config
 from glass_model.train import Process, batches_of, join, train
@@ -146,6 +147,39 @@ def test_data_goes_on_from_any_batch(data_file: Path, stored: bool) -> None:
     assert sum(any(torch.equal(clip, other) for other in seen) for clip in torch.cat(ranks)) == 4  # they share what one sees alone
     assert not torch.equal(*ranks)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_command(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    settings = [f"--set=model.{name}={value}" for name, value in NARROW.items()]
+    command = ["train", "--preset", "tiny", *settings, "--set=train.alone=1", "--out", str(out), "--device", "cpu"]
+    main([*command, "--data", str(data_file), "--steps", "2", "--batch", "2"])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "model    tiny, 32 x 40, 6 codes"
+    assert printed[1] == "terms    perceptual off: no weights of VGG19 (--vgg)"
+    assert printed[-1] == f"done     {out / 'checkpoint.safetensors'}: 2 steps"
+    main([*command, "--data", str(data_file), "--steps", "3", "--batch", "2", "--resume"])
+    assert load(out / "checkpoint.safetensors").step == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--stream", "--preset", "tinny"], "--preset tinny: not one of paper, released, tiny"),
+        ([], "one of --data FILE and --stream is wanted"),
+        (["--stream", "--data", "x.h5"], "one of --data FILE and --stream is wanted"),
+        (["--data", "no.h5"], "no.h5: no such file"),
+        (["--stream", "--vgg", "no.pth"], "--vgg no.pth: no such file"),
+        (["--stream", "--set", "model.code=4"], "there is no key model.code; the nearest is model.codes"),
+        (["--stream", "--device", "abacus"], "--device abacus"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", "--preset", "tiny", "--out", str(tmp_path / "run"), *arguments])
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2 and message in error and error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_such_device() -> None:
