@@ -1,4 +1,4 @@
-"""A short training: the losses fall, and masks beat those that call everything, or nothing, foreground."""
+"""A short training of GMA: the losses fall, and masks beat those that call everything, or nothing, foreground."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from glass_model.train import Process, train
 SETTINGS = (
     *("model.height=24", "model.width=32", "model.mask_channels=4", "model.mask_blocks=0", "model.shift_channels=4"),
     *("model.inpaint_channels=4", "model.local_channels=4", "loss.mask_size=0.08", "train.rate=0.003"),
-    *("train.steps=210", "train.alone=170", "train.length_begin=170", "train.given_steps=0", "train.batch=12"),
+    *("train.steps=150", "train.alone=150", "train.length_to=2", "train.given_steps=0", "train.batch=10"),
 )
 
 
@@ -58,6 +58,5 @@ def test_a_short_training_learns(tmp_path: Path) -> None:
     ours = soft_iou(load(path).model().infer(frames).masks, masks)
     everything = soft_iou(torch.ones_like(masks, dtype=torch.float32), masks)
     assert last["recb"] < 0.6 * first["recb"]
-    assert last["recj"] < 0.8 * first["recj"]
-    assert last["recs"] < next(line["recs"] for line in lines if "recs" in line)  # LMA's as well, in 40 steps
+    assert last["recj"] < 0.9 * first["recj"]
     assert ours > 0.4 > 4 * everything  # nothing as foreground has an IoU of 0
