@@ -53,7 +53,7 @@ def save(path: Path, config: Config, model: GLASS, step: int, *, notes: dict[str
         state: of optimiser and random numbers: tensors, numbers, text, and lists and dicts of them. The file has the weights as well,
             so that it is complete by itself: the two files are never of different steps for who resumes.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as pack
 
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {"format": FORMAT, "config": config.to_json(), "step": str(step), **notes}
@@ -62,7 +62,7 @@ def save(path: Path, config: Config, model: GLASS, step: int, *, notes: dict[str
         with _whole(state_path(path)) as part:
             torch.save({"config": config.to_json(), "step": step, "model": weights, **state}, part)
     with _whole(path) as part:
-        save_file(weights, part, metadata)
+        part.write_bytes(pack(weights, metadata))  # save_file would let nobody else read it
 
 
 def state_path(path: Path) -> Path:
