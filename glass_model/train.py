@@ -189,6 +189,8 @@ def train(
             error.add_note(f"{path} is of step {done}; --resume goes on from there")
             raise
     keep(config.train.steps)
+    if board:
+        board.close()
     return path
 
 

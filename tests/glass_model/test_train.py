@@ -105,6 +105,18 @@ def test_what_a_run_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert late.size == (3 * 24, 2 * 8 * 16)
 
 
+def test_tensorboard(tmp_path: Path) -> None:
+    config = CONFIG.override(train={"steps": 1})
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        with pytest.raises(UserError, match=r"pip install 'wsprites\[tensorboard\]'"):
+            train(config, noise, tmp_path, ALONE, tensorboard=True)
+    else:
+        train(config, noise, tmp_path, ALONE, tensorboard=True)
+        assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
+
+
 def test_another_run_is_not_overwritten(tmp_path: Path) -> None:
     config = CONFIG.override(train={"steps": 1})
     train(config, noise, tmp_path, ALONE)
