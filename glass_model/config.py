@@ -76,8 +76,8 @@ class TrainConfig:
     """Optimiser and schedules. Steps count from 0."""
 
     steps: int = number(470_000, 1, 10**9)
-    batch: int = number(4, 1, 65536)
-    """Sequences a step, of each process."""
+    batch: int = number(4, 2, 65536)
+    """Sequences a step, of each process; BatchNorm wants two."""
     window: int = number(12, 2, 1000)
     """Frames of a sequence that is read; `length_to` of them are used at most."""
     skip: int = number(1, 1, 100)
