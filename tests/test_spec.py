@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsprites.errors import UserError
-from wsprites.spec import PRESETS, BackgroundSpec, CastSpec, LocalSpec, SpecError, SplitSpec, WalkSpec, WorldSpec, load_world
+from wsprites.fields import SpecError
+from wsprites.spec import PRESETS, BackgroundSpec, CastSpec, LocalSpec, SplitSpec, WalkSpec, WorldSpec, load_world
 
 SPECS = [WorldSpec, *(type(getattr(WorldSpec(), f.name)) for f in fields(WorldSpec) if is_dataclass(getattr(WorldSpec(), f.name)))]
 FIELDS = [pytest.param(spec, f, id=f"{spec.__name__}.{f.name}") for spec in SPECS for f in fields(spec)]

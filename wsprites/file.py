@@ -40,9 +40,10 @@ from wsprites.art.characters import Characters, Figure
 from wsprites.art.credits import Credits
 from wsprites.art.sheets import CELL_PLACES
 from wsprites.errors import UserError
+from wsprites.fields import SpecError
 from wsprites.render import Clip, render
 from wsprites.script import LABELS, Script, shard_clips
-from wsprites.spec import CELL, SPLITS, SpecError, WorldSpec
+from wsprites.spec import CELL, SPLITS, WorldSpec
 
 _Value = TypeVar("_Value")
 _Renderer = Callable[[int, int, int], NDArray[Any]]  # row, first frame, stop

@@ -1,16 +1,14 @@
 """Every number of a world, checked when it is set, as frozen dataclasses; JSON in both directions, TOML in. Sizes are (height, width)."""
 
 import dataclasses
-import difflib
 import json
 import math
-import reprlib
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from wsprites.errors import UserError
+from wsprites.fields import SpecError, build, check, choice, number, show
 
 CELL = 64
 """Height and width in pixels of the cell that a character is drawn in; a fact of the LPC sheets, not a choice."""
@@ -18,86 +16,30 @@ CELL = 64
 SPLITS = ("train", "val", "test")
 
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    _Spec = TypeVar("_Spec", bound=DataclassInstance)
-
-
-class SpecError(UserError):
-    """A number of a world is of the wrong type or outside its range; names the field, the value and the range."""
-
-
-def _number(default: Any, low: float, high: float) -> Any:
-    return field(default=default, metadata={"low": low, "high": high})
-
-
-def _choice(default: Any, *choices: Any) -> Any:
-    return field(default=default, metadata={"choices": choices})
-
-
-def _check(spec: Any) -> None:
-    """Raise SpecError unless every field of a dataclass has its declared type and lies in its declared range."""
-    types = get_type_hints(type(spec))
-    for f in dataclasses.fields(spec):
-        value, want = getattr(spec, f.name), types[f.name]
-        is_list = bool(get_args(want))
-        values = value if is_list and isinstance(value, tuple) else (value,)
-        item = get_args(want)[0] if is_list else want
-        if (is_list and not isinstance(value, tuple)) or not all(_is(v, item) for v in values):
-            raise SpecError(f"{f.name} = {_show(value)} must be {'a list of' if is_list else 'of type'} {item.__name__}")
-        if "choices" in f.metadata and value not in f.metadata["choices"]:
-            raise SpecError(f"{f.name} = {_show(value)} is not one of {', '.join(map(repr, f.metadata['choices']))}")
-        if "low" in f.metadata:
-            low, high = f.metadata["low"], f.metadata["high"]
-            if not all(low <= v <= high for v in values):  # false for NaN as well
-                raise SpecError(f"{f.name} = {_show(value)} is outside the range {low} to {high}")
-
-
-def _is(value: Any, want: type) -> bool:
-    """Exact type, but for whole numbers where a float is wanted; a bool is not a number."""
-    return type(value) is want or (want is float and type(value) is int)
-
-
-def _plain(key: str) -> str:
-    """A key as it is, unless it would break the line or fill it."""
-    return key if key.isprintable() and len(key) < 80 else _show(key)
-
-
-def _show(value: Any) -> str:
-    """A value as text, never long: it may come from a stranger's file."""
-    short = reprlib.Repr()
-    short.maxother = short.maxstring = 200
-    try:
-        return short.repr(list(value) if isinstance(value, tuple) else value)
-    except ValueError:
-        return "a number of thousands of digits"
-
-
 @dataclass(frozen=True)
 class WalkSpec:
     """The sprite's inertia walk (supplement B, eqs. 1-7): the whole cell stays in the frame."""
 
-    p_inertia: float = _number(0.9, 0.0, 1.0)
+    p_inertia: float = number(0.9, 0.0, 1.0)
     """Probability of keeping the previous action."""
-    step: int = _number(7, 1, 1024)
+    step: int = number(7, 1, 1024)
     """Length of a step in pixels; the last one before an edge may be shorter."""
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self)
 
 
 @dataclass(frozen=True)
 class BackgroundSpec:
     """The inertia walk of the background's crop inside an image that is `limit` pixels larger than the frame."""
 
-    p_inertia: float = _number(0.95, 0.0, 1.0)
-    step: int = _number(2, 1, 1024)
-    limit: int = _number(25, 0, 1024)
+    p_inertia: float = number(0.95, 0.0, 1.0)
+    step: int = number(2, 1, 1024)
+    limit: int = number(25, 0, 1024)
     """Most pixels of motion in x and in y; 0 is a background that never moves."""
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -106,14 +48,14 @@ class LocalSpec:
 
     coupled: bool = True
     """True: the walk's direction decides it, and standing characters act in bouts (the paper). False: a chain of its own (factorial)."""
-    bout_min: int = _number(4, 1, 1000)
-    bout_max: int = _number(8, 1, 1000)
+    bout_min: int = number(4, 1, 1000)
+    bout_max: int = number(8, 1, 1000)
     """Frames that a standing character shows one action for, uniform from bout_min to bout_max. Coupled worlds only."""
-    p_inertia: float = _number(0.9, 0.0, 1.0)
+    p_inertia: float = number(0.9, 0.0, 1.0)
     """Probability of keeping the previous local action. Uncoupled worlds only."""
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self)
         if self.bout_min > self.bout_max:
             raise SpecError(f"bout_min = {self.bout_min} is above bout_max = {self.bout_max}")
 
@@ -122,17 +64,17 @@ class LocalSpec:
 class SplitSpec:
     """Which characters are seen in train, val and test. No character is ever in two of them."""
 
-    train: float = _number(0.8, 0.0, 1.0)
-    val: float = _number(0.1, 0.0, 1.0)
-    test: float = _number(0.1, 0.0, 1.0)
+    train: float = number(0.8, 0.0, 1.0)
+    val: float = number(0.1, 0.0, 1.0)
+    test: float = number(0.1, 0.0, 1.0)
     """Shares of the characters, or of the held-out layer's parts; a share above 0 gets at least one."""
     holdout: str = ""
     """A layer (such as "body") whose parts are dealt out to the splits whole; empty: characters are dealt out one by one."""
-    seed: int = _number(0, 0, 2**63 - 1)
+    seed: int = number(0, 0, 2**63 - 1)
     """Of the permutation that deals them out. Not the data's seed: files of one world with other seeds share their test characters."""
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self)
         total = self.train + self.val + self.test
         if not math.isclose(total, 1.0, abs_tol=1e-9):
             raise SpecError(f"train + val + test = {total:.9g}; the shares must add up to 1")
@@ -144,15 +86,15 @@ class CastSpec:
 
     layers: tuple[str, ...] = ("body", "bottomwear", "topwear", "hair", "shoes")
     """Folders of a character's layers, in the order in which they are composited, the lowest first."""
-    counts: tuple[int, ...] = _number((6, 6, 6, 6, 1), 1, 100_000)
+    counts: tuple[int, ...] = number((6, 6, 6, 6, 1), 1, 100_000)
     """Sheets in each layer. A character is one of each; layers with a single sheet are worn by all."""
-    backgrounds: int = _number(7, 1, 1_000_000)
+    backgrounds: int = number(7, 1, 1_000_000)
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self)
         for layer in self.layers:
             if not layer.isprintable() or not layer.strip(". ") or set(layer) & set("/\\") or len(layer) > 100:
-                raise SpecError(f"layers = {_show(self.layers)}: {_show(layer)} cannot be the name of a folder")
+                raise SpecError(f"layers = {show(self.layers)}: {show(layer)} cannot be the name of a folder")
         if not self.layers or len(set(self.layers)) != len(self.layers):
             raise SpecError(f"layers = {list(self.layers)} must name at least one layer and none twice")
         if len(self.counts) != len(self.layers):
@@ -185,15 +127,15 @@ class WorldSpec:
     """
 
     name: str = "paper"
-    height: int = _number(96, CELL, 1024)
-    width: int = _number(128, CELL, 1024)
+    height: int = number(96, CELL, 1024)
+    width: int = number(128, CELL, 1024)
     """Of a frame, in pixels. The whole 64 x 64 cell of the character fits in."""
-    frames: int = _number(90, 1, 10_000)
+    frames: int = number(90, 1, 10_000)
     """Of a clip."""
-    rule: str = _choice("paper", "paper", "released")
+    rule: str = choice("paper", "paper", "released")
     """Of all walks. `released` is the distribution of the authors' generator: the candidate never equals the previous action, `stay`
     is kept with probability 0.9 whatever p_inertia is, and boxes end one pixel earlier."""
-    facings: int = _choice(3, 3, 4)
+    facings: int = choice(3, 3, 4)
     """3: front, left, right, as released; 4: back as well."""
     sprite: WalkSpec = WalkSpec()
     background: BackgroundSpec = BackgroundSpec()
@@ -202,9 +144,9 @@ class WorldSpec:
     cast: CastSpec = CastSpec()
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self)
         if not self.name.isprintable() or not self.name.strip() or len(self.name) > 100:
-            raise SpecError(f"name = {_show(self.name)} must be 1 to 100 printable characters")
+            raise SpecError(f"name = {show(self.name)} must be 1 to 100 printable characters")
         if self.split.holdout:
             if self.split.holdout not in self.cast.layers:
                 raise SpecError(f"split.holdout = {self.split.holdout!r} is not a layer ({', '.join(self.cast.layers)})")
@@ -245,7 +187,7 @@ class WorldSpec:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise SpecError(f"the world is not JSON: {error}") from None
-        return _build(WorldSpec(), values)
+        return build(WorldSpec(), values)
 
 
 PRESETS = {
@@ -287,27 +229,6 @@ def load_world(name_or_path: str) -> WorldSpec:
     if isinstance(cast, dict) and isinstance(cast.get("layers"), list):
         cast.setdefault("counts", [6] * len(cast["layers"]))  # until the art says how many there are
     try:
-        return _build(PRESETS[preset], values)
+        return build(PRESETS[preset], values)
     except SpecError as error:
         raise UserError(f"{path}: {error}") from None
-
-
-def _build(base: "_Spec", values: Any, prefix: str = "") -> "_Spec":
-    """`base` with the fields in the nested dict `values` replaced; unknown keys are refused with the nearest known one."""
-    if not isinstance(values, dict):
-        raise SpecError(f"{prefix.rstrip('.') or 'the world'} = {_show(values)} must be a table of fields")
-    known = {f.name for f in dataclasses.fields(base)}
-    changes: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise SpecError(f"there is no key {prefix}{_plain(key)}; the nearest is {prefix}{near[0]}")
-        old = getattr(base, key)
-        if dataclasses.is_dataclass(old) and not isinstance(old, type):
-            changes[key] = _build(old, value, f"{prefix}{key}.")
-        else:
-            changes[key] = tuple(value) if isinstance(value, list) else value
-    try:
-        return dataclasses.replace(base, **changes)
-    except SpecError as error:
-        raise SpecError(f"{prefix}{error}") from None

@@ -14,6 +14,7 @@ class Glass:
 
     def __init__(self, path: Path) -> None:
         import torch
+
         from glass_model.checkpoint import load
 
         self._device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,109 @@
+"""How fast GLASS is: forward and training steps, eager against optimised, float32 against bfloat16.
+
+    python benchmarks/speed/glass.py [--preset paper tiny] [--batch 4 64] [--device cuda] [--steps 20]
+
+Prints a table: steps/s, frames/s, the share of the device's matrix rate, which is measured in the same process with a large product of
+the same type, and the loss of the first step, which has to agree with that of eager float32 within a tolerance. Sequences are 12 frames of
+noise; both analyses are trained, and all but the first frame of LMA's are its own.
+"""
+
+import argparse
+import platform
+import statistics
+import sys
+import time
+from dataclasses import replace
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from glass_model import losses
+from glass_model.config import PRESETS, Config
+from glass_model.train import Process, Speed, Trainer, join
+
+LENGTH = 12
+TOLERANCE = {"eager float32": 0.0, "optimised float32": 0.01, "optimised bfloat16": 0.05}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", nargs="+", default=["paper", "tiny"])
+    parser.add_argument("--batch", nargs="+", type=int, default=[4, 64])
+    parser.add_argument("--device", default="")
+    parser.add_argument("--steps", type=int, default=20)
+    options = parser.parse_args()
+    process = join(options.device)
+    name = torch.cuda.get_device_name(process.device) if process.device.type == "cuda" else platform.processor() or platform.machine()
+    print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads, medians of {options.steps} steps\n")
+    print("| preset, batch | way | forward steps/s | training steps/s | frames/s | of the matrix rate | first loss |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    wrong = [
+        line for preset in options.preset for batch in options.batch for line in compare(PRESETS[preset], batch, process, options.steps)
+    ]
+    sys.exit("\n".join(wrong))
+
+
+def ways(cuda: bool) -> dict[str, Speed]:
+    fast = Speed(compiled=cuda, channels_last=True, fused=True, tf32=cuda)
+    return {"eager float32": Speed(), "optimised float32": fast, "optimised bfloat16": replace(fast, bfloat16=True)}
+
+
+def compare(config: Config, batch: int, process: Process, steps: int) -> list[str]:
+    """Print the rows of a preset; returns what is wrong."""
+    config = replace(config, train=replace(config.train, alone=0, given_from=1, window=LENGTH, length_from=LENGTH, length_to=LENGTH))
+    frames = torch.randint(0, 256, (batch, LENGTH, 3, config.model.height, config.model.width), dtype=torch.uint8).to(process.device)
+    wrong, first_loss, flops = [], 0.0, count(config, frames, process)
+    for way, speed in ways(process.device.type == "cuda").items():
+        torch.manual_seed(0)
+        trainer = Trainer(config, process, speed)
+        trainer.step(0, frames)
+        loss = trainer.read()["loss"]
+        first_loss = first_loss or loss
+        if not abs(loss - first_loss) <= TOLERANCE[way] * abs(first_loss):
+            wrong.append(f"{config.name}, {batch}, {way}: the first loss is {loss}, not {first_loss}")
+        trained = seconds(lambda trainer=trainer: trainer.step(0, frames), steps, process.device)
+        forward = seconds(lambda trainer=trainer: only_forward(trainer, frames), steps, process.device)
+        share = flops / trained / matrix_rate(process.device, torch.bfloat16 if speed.bfloat16 else torch.float32)
+        rates = f"{1 / forward:.2f} | {1 / trained:.2f} | {batch * LENGTH / trained:,.0f} | {share:.1%} | {loss:.5f}"
+        print(f"| {config.name}, {batch} | {way} | {rates} |", flush=True)
+    return wrong
+
+
+def count(config: Config, frames: torch.Tensor, process: Process) -> float:
+    """Floating-point operations of a training step; a multiplication and an addition are two."""
+    trainer = Trainer(config, process, Speed())
+    with FlopCounterMode(display=False) as counter:
+        output = trainer.model(trainer.model.to_model(frames), 1)
+        terms = losses.terms(trainer.model.to_model(frames), output.motion, output.local, config.loss)
+        losses.total(terms, config.loss).backward()  # type: ignore[no-untyped-call]
+    return float(counter.get_total_flops())
+
+
+@torch.no_grad()
+def only_forward(trainer: Trainer, frames: torch.Tensor) -> None:
+    with torch.autocast(trainer.device.type, torch.bfloat16, enabled=trainer.speed.bfloat16):
+        trainer.model(trainer.model.to_model(frames), 1)
+
+
+def seconds(run: object, steps: int, device: torch.device) -> float:
+    """Median time of a call, the device waited for."""
+    assert callable(run)
+    times = []
+    for _ in range(steps + 3):
+        begin = time.perf_counter()
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[3:])
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second of a large matrix product."""
+    n = 8192 if device.type == "cuda" else 1024
+    a, b = torch.randn(2, n, n, device=device).to(dtype)
+    return 2 * n**3 / seconds(lambda: a @ b, 10, device)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""GLASS: global and local actions learned from video alone (Davtyan & Favaro, ECCV 2022)."""

@@ -1,0 +1,77 @@
+"""Features of VGG19 for the perceptual terms, from the file of weights that the user has; nothing is downloaded."""
+
+import hashlib
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from glass_model.checkpoint import read_state
+from wsprites.errors import UserError
+
+SHA256 = "dcbb9e9d"
+"""What the hash of torchvision's ImageNet weights of VGG19 begins with; their name, vgg19-dcbb9e9d.pth, has it."""
+
+# Channels of the convolutions in turn; 0 is a pooling. Their numbers among all layers are those in the file.
+_LAYERS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512)
+_WANTED = "torchvision's vgg19-dcbb9e9d.pth is wanted"
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class VGG19(nn.Module):
+    """(B, 3, H, W) in [-1, 1] -> the outputs of relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1. H and W are 16 or more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        self.taps: list[int] = []
+        width, begins = 3, True
+        for channels in _LAYERS:
+            if not channels:
+                layers.append(nn.MaxPool2d(2))
+                begins = True
+                continue
+            layers += [nn.Conv2d(width, channels, 3, padding=1), nn.ReLU()]
+            if begins:
+                self.taps.append(len(layers) - 1)
+            width, begins = channels, False
+        self.features = nn.Sequential(*layers)
+        self.requires_grad_(False)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """The features, float32."""
+        mean, std = (image.new_tensor(values).reshape(3, 1, 1) for values in (_MEAN, _STD))
+        x = ((image + 1) / 2 - mean) / std
+        taken = []
+        for number, layer in enumerate(self.features):
+            x = layer(x)
+            if number in self.taps:
+                taken.append(x.float())
+        return taken
+
+
+def load_vgg(path: Path, sha256: str = SHA256) -> VGG19:
+    """VGG19 with the weights of a file.
+
+    Args:
+        path: torchvision's vgg19-dcbb9e9d.pth.
+        sha256: what its hash begins with.
+
+    Raises:
+        UserError: no such file, or another one.
+    """
+    if not path.is_file():
+        raise UserError(f"--vgg {path}: no such file; {_WANTED}")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(sha256):
+        raise UserError(
+            f"--vgg {path}: its SHA-256 begins with {digest[:8]}, not with {sha256}; torchvision's vgg19-dcbb9e9d.pth is wanted"
+        )
+    weights = read_state(path)
+    model = VGG19()
+    try:
+        wanted = {name: weights[name] for name in model.state_dict() if name.startswith("features.")}
+        model.load_state_dict(wanted, strict=False)
+    except (KeyError, RuntimeError) as error:
+        raise UserError(f"--vgg {path}: not the weights of VGG19: {str(error).splitlines()[0]}") from None
+    return model.eval()
