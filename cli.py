@@ -271,6 +271,80 @@ def credits(file: Path) -> None:
         click.echo(f"Licence of the art: {data.credits.licence}\n\n{data.credits.attribution}")
 
 
+@wsprites.command()
+@click.option("--model", "--models", "models", metavar="X[,X...]", help="Each package.module:factory, a predictions file, or a checkpoint.")
+@click.option("--data", default="wsprites-paper-v1", show_default=True, help="A data file, or a standard world: wsprites-factorial-v1.")
+@click.option("--split", default="test", show_default=True, help="Of a data file. Maps are fitted on val, or on train where val is scored.")
+@click.option("--clips", type=click.IntRange(min=2), help="Score the first clips only: quick, and named so in the scores.")
+@click.option("--out", type=_PATH, help="Write all figures to this JSON file; with several models, to FILE-1.json and so on.")
+@click.option("--report", type=_PATH, help="Write a page with plots and films to this HTML file.")
+@click.option("--compare", type=_PATH, help="A score file to compare with.")
+@click.option("--fail-on", multiple=True, metavar="RULE", help="Exit with 1 if a figure changed by more: 'local.matched_accuracy<-0.02'.")
+@click.option(
+    "--protocol", type=click.Choice(["wsprites", "released"]), default="wsprites", show_default=True, help="'released': of GLASS."
+)
+@click.option("--template", type=_PATH, help="Write a predictions file for these data, to be filled in, and stop.")
+def bench(
+    models: str | None,
+    data: str,
+    split: str,
+    clips: int | None,
+    out: Path | None,
+    report: Path | None,
+    compare: Path | None,
+    fail_on: tuple[str, ...],
+    protocol: str,
+    template: Path | None,
+) -> None:
+    """Score what a model has found out about actions, with intervals, floors and ceilings."""
+    from benchmarks import data as clips_of
+    from benchmarks import page, released
+    from benchmarks import report as scores_of
+    from benchmarks.evaluate import clips_to_do, evaluate
+    from benchmarks.protocol import load, write_template
+    from wsprites.generate import check_output
+
+    for path in (out, report, template):
+        if path:
+            check_output(path, overwrite=path != template)
+    given = Path(data)
+    scored = clips_of.from_file(given, split, clips) if given.suffix or given.exists() else clips_of.standard(data, clips)
+    if template:
+        write_template(template, scored)
+        click.echo(f"{template}: predictions for {scored.name}, to be filled in; its array README says how")
+        return
+    if not models:
+        raise click.UsageError("--model is missing: package.module:factory, a predictions file, or a checkpoint")
+    if fail_on and not compare:
+        raise click.UsageError("--fail-on wants a baseline: --compare scores.json")
+    baseline = scores_of.read(compare) if compare else None
+    names, every, films = models.split(","), [], []
+    for name in names:
+        model, begin = load(name, scored), time.perf_counter()
+        with _bar(clips_to_do(model, scored), "clips") as progress:
+            if protocol == "released":
+                click.echo(released.table(model, scored, name, progress))
+                continue
+            scores = evaluate(model, scored, name, progress)
+        every.append(scores_of.to_json(scores, name, scored, time.perf_counter() - begin))
+        films.append(scores.films)
+    if not every:
+        return
+    click.echo(f"data     {scored.name} ({len(scored.scored)} clips of {scored.scored.name}), sha256 {scored.sha256[:16]}")
+    click.echo(scores_of.table(every))
+    for number, written in enumerate(every, start=1):
+        if out:
+            scores_of.write(out if len(every) == 1 else out.with_stem(f"{out.stem}-{number}"), written)
+    if report:
+        page.write(report, every, films)
+    if baseline:
+        click.echo(f"\nagainst  {compare}\n{scores_of.changes(every[0], baseline)}")
+        for line in (broken := scores_of.regressions(every[0], baseline, fail_on)):
+            click.echo(f"FAILED   {line}")
+        if broken:
+            sys.exit(1)
+
+
 @wsprites.group(invoke_without_command=True)
 @click.pass_context
 def assets(context: click.Context) -> None:
@@ -421,6 +495,15 @@ def _help_alone(context: click.Context) -> None:
 def _cores() -> int:
     """Cores that this process may use, where the system says so."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _bar(total: int, unit: str) -> Iterator[Callable[[int], object]]:
+    """A progress bar on the terminal's error output."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=f" {unit}", delay=0.5) as bar:
+        yield bar.update
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cli
 from wsprites.art import Art, load_art
 from wsprites.generate import Order, generate
 from wsprites.render import compiled
@@ -111,6 +112,23 @@ def real_sheets() -> Path:
     if not (REAL / "body").is_dir():
         pytest.skip("the real LPC sheets are not at hand; WSPRITES_SHEETS names their folder")
     return REAL
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run a command in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: object) -> tuple[int, str, str]:
+        code = 0
+        try:
+            cli.main([str(arg) for arg in args])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):

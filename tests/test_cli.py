@@ -13,27 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import cli
 import wsprites.generate
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Run a command in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args: object) -> tuple[int, str, str]:
-        code = 0
-        try:
-            cli.main([str(arg) for arg in args])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

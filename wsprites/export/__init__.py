@@ -70,6 +70,11 @@ class Job:
         for frames_thwc, masks_thw in self.windows(split, row):
             yield from zip(self._threads.map(png, frames_thwc), self._threads.map(png, masks_thw), strict=True)
 
+    def close(self) -> None:
+        """End the threads that compress."""
+        if "_threads" in self.__dict__:
+            self._threads.shutdown(cancel_futures=True)
+
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor()  # compressing leaves the other threads of Python alone
@@ -120,7 +125,10 @@ def export(job: Job, out: Path) -> None:
     module = _module(job.to)
     check(out)
     with _made(out) as folder:
-        head = module.write(job, folder)
+        try:
+            head = module.write(job, folder)
+        finally:
+            job.close()
         credits = job.data.credits
         (folder / "CREDITS.txt").write_text(f"Licence of the art: {credits.licence}\n\n{credits.attribution}\n", encoding="utf-8")
         made = {"exported": {"to": job.to, "clips": job.clips, "wsprites": wsprites.__version__}, **job.data.facts}

@@ -20,12 +20,12 @@ The layout of the released W-Sprites data, which the loaders of GLASS and CADDY 
         actions.pkl                             the global actions
         dones.pkl, rewards.pkl, metadata.pkl    None for each frame
 
-All lists have one entry a frame. **Shifts are pixels.** The released files hold them divided by half of the walk's range instead (2 dx / 64 and
-2 dy / 32 for the sprite, 2 d / 25 for the scene), while the release's evaluation subtracts them from predictions in pixels: with these files it
-compares pixels to pixels. Of the labels below, `global` is `global_action`, `local` is `local_action` and `shifts` is `shift`. `bg_shifts` is the change of the crop's
-offset, as in the release: **`background_shift` with the other sign**. The release's evaluation turns the sign of a prediction before it
-compares. What the release does not have is left out: `background_action`, `animation_frame`, `position`, `background_offset`, `parts` and
-`background`.
+All lists have one entry a frame. **Shifts are pixels.** The released files hold them divided by half of the walk's range instead
+(2 dx / 64 and 2 dy / 32 for the sprite, 2 d / 25 for the scene), while the release's evaluation subtracts them from predictions in
+pixels: with these files it compares pixels to pixels. Of the labels below, `global` is `global_action`, `local` is `local_action` and
+`shifts` is `shift`. `bg_shifts` is the change of the crop's offset, as in the release: **`background_shift` with the other sign**. The
+release's evaluation turns the sign of a prediction before it compares. What the release does not have is left out: `background_action`,
+`animation_frame`, `position`, `background_offset`, `parts` and `background`.
 
 Other than in the release, masks have no holes, scenes move by whole pixels, and test characters are dealt out at random. The numbers of
 the actions are the same; the release has no `back` actions.

@@ -1,0 +1,226 @@
+"""Model + data -> scores. Axis order: b or n clips, t frames or transitions, c, h, w; d features of a latent."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import controls
+from benchmarks.control import control
+from benchmarks.data import Data, Part
+from benchmarks.metrics import actions, masks, motion, probes
+from benchmarks.metrics.actions import SOURCES
+from benchmarks.metrics.interval import Figure, ratio
+from benchmarks.nuisance import CLIPS, nuisance
+from benchmarks.protocol import Arrays, Controllable, Model, Predictions, infer
+
+Figures = dict[str, Figure]
+Progress = Callable[[int], object]
+
+BATCH = 4
+"""Clips that a model is given at once."""
+_MASK_SCORES = {"soft_iou": masks.soft_iou, "hard_iou": masks.hard_iou, "boundary_f": masks.boundary_f}
+
+
+class Scores(NamedTuple):
+    """What `evaluate` found out."""
+
+    figures: Figures
+    """By name, such as `local.matched_accuracy`."""
+    controls: dict[str, Figures]
+    """The same names for each control: random, majority, direction, best_code, oracle, and the probes' shuffled and state_only."""
+    confusion: dict[str, Any]
+    """For each source the (K, L) counts of the scored clips, and the label that each code was mapped to."""
+    films: list[dict[str, Any]]
+    """Rollouts for the page: their kind (`replay` or `code`), title, and clips to be shown side by side."""
+
+
+def evaluate(model: Model | Predictions, data: Data, where: str, progress: Progress = lambda _: None) -> Scores:
+    """Every score that a model's arrays and methods allow. `progress` is told of clips as they are done, `clips(model, data)` in all.
+
+    Raises:
+        UserError: the model does not follow the protocol; `where` names it in the message.
+    """
+    fitted, _ = collect(model, data.fit, where, progress, with_masks=False)
+    scored, mask_scores = collect(model, data.scored, where, progress)
+    found, by_control, confusion = score(data, fitted, scored, getattr(model, "codes", None))
+    for who, of_who in mask_scores.items():
+        named = {f"masks.{name}": ratio(value_nt.sum(1), np.full(len(value_nt), value_nt.shape[1])) for name, value_nt in of_who.items()}
+        (found if who == "model" else by_control.setdefault(who, {})).update(named)
+    films: list[dict[str, Any]] = []
+    if isinstance(model, Model):
+        for who, of in nuisance(model, data.scored, where, progress).items():
+            (found if who == "model" else by_control[who]).update(of)
+        read_back, films = control(model, data, fitted, where, progress)
+        for who, of in read_back.items():
+            (found if who == "model" else by_control.setdefault(who, {})).update(of)
+    return Scores(found, by_control, confusion, films)
+
+
+def clips_to_do(model: Model | Predictions, data: Data) -> int:
+    """How many clips `evaluate` tells its progress of."""
+    twins = min(len(data.scored), CLIPS) + 1 if isinstance(model, Model) else 0
+    return len(data.fit) + len(data.scored) + twins + (3 if isinstance(model, Controllable) else 0)
+
+
+def collect(
+    model: Model | Predictions, part: Part, where: str, progress: Progress = lambda _: None, *, with_masks: bool = True
+) -> tuple[Arrays, dict[str, dict[str, NDArray[np.float64]]]]:
+    """A model's arrays for all clips of a part, and the (N, T) scores of its masks and of the controls', which are too large to keep."""
+    rows: list[Arrays] = []
+    scored: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
+    for first in range(0, len(part), BATCH):
+        at = np.arange(first, min(first + BATCH, len(part)))
+        arrays = dict(model.rows(part, at)) if isinstance(model, Predictions) else {}
+        clips = [part.clip(int(n)) for n in at] if not arrays or "masks" in arrays else []
+        if not isinstance(model, Predictions):
+            arrays = infer(model, where, np.stack([clip.frames_thwc for clip in clips]).transpose(0, 1, 4, 2, 3), part)
+        predicted = arrays.pop("masks", None)
+        if with_masks and predicted is not None:
+            for clip, mask in zip(clips, predicted, strict=True):
+                every = {"model": mask, **{who: make(clip.masks_thw) for who, make in controls.MASKS.items()}}
+                for who, what in every.items():
+                    for name, measure in _MASK_SCORES.items():
+                        scored.setdefault(who, {}).setdefault(name, []).append(measure(what, clip.masks_thw))
+        rows.append(arrays)
+        progress(len(at))
+    together = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    return together, {who: {name: np.stack(values) for name, values in of.items()} for who, of in scored.items()}
+
+
+def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> tuple[Figures, dict[str, Figures], dict[str, Any]]:
+    """Figures of arrays, those of the controls on the same data, and confusion matrices.
+
+    Args:
+        fitted, scored: the arrays of `data.fit` and of `data.scored`, as `protocol.checked` returns them.
+        k: number of codes; without it the largest code decides.
+    """
+    found: Figures = {}
+    by_control: dict[str, Figures] = {name: {} for name in controls.NAMES}
+    confusion: dict[str, Any] = {}
+    truth, fit = data.scored.sources(), data.fit.sources()
+    character = data.scored.script.character
+    if "codes" in scored:
+        k = max(k or 1, int(fitted["codes"].max()) + 1, int(scored["codes"].max()) + 1)
+        found.update({f"codes.{name}": one for name, one in actions.usage(scored["codes"], k).items()})
+        for target, source in enumerate(SOURCES):
+            count = actions.table(fitted["codes"], fit.labels[target], k, fit.sizes[target])
+            counts = actions.table(scored["codes"], truth.labels[target], k, truth.sizes[target])
+            confusion[source] = {"counts": counts.tolist(), "matched": actions.one_to_one(count).tolist()}
+            found |= _named(source, actions.scores(fitted["codes"], fit, scored["codes"], truth, character, source, k))
+            for name, of in by_control.items():
+                of |= _named(source, _control(name, data, source, k, of_accuracy=False))
+                if name == "best_code":  # the best map and the best information are two different codes
+                    best = _control(name, data, source, k, of_accuracy=True)
+                    of |= _named(source, {key: one for key, one in best.items() if "accuracy" in key or "many_to_one" in key})
+    of_controls = {name: (controls.arrays(name, data.fit), controls.arrays(name, data.scored)) for name in controls.NAMES}
+    for name, action, step in (
+        ("shift", data.scored.script.global_action, data.scored.spec.sprite.step),
+        ("background_shift", data.scored.script.background_action, data.scored.spec.background.step),
+    ):
+        if name in scored:
+            true = getattr(data.scored.script, name)[:, 1:]
+            on_screen = motion.opposite(action[:, 1:]) if name == "background_shift" else action[:, 1:]
+            found |= _named(name, motion.scores(scored[name], true, on_screen, step))
+            for who, both in of_controls.items():
+                if name in both[1]:
+                    by_control[who] |= _named(name, motion.scores(both[1][name], true, on_screen, step))
+    latents = {name: (fitted[name], scored[name]) for name in scored}
+    reading = _Reading(data)
+    found |= reading.leakage(latents)
+    if "vectors" in scored:
+        found |= reading.probes(*latents["vectors"])
+        by_control["state_only"] = reading.state_only()
+        by_control["shuffled"] = reading.probes(*latents["vectors"], shuffled=True, kinds=("linear",))
+        for who in ("random", "majority", "direction", "best_code"):
+            kinds = probes.KINDS if who == "random" else ("linear",)
+            drawn = of_controls[who]
+            by_control[who] |= reading.probes(drawn[0]["vectors"], drawn[1]["vectors"], kinds=kinds)
+        for source in SOURCES:
+            hot = [controls.oracle_vectors(part, source) for part in (data.fit, data.scored)]
+            by_control["oracle"] |= reading.probes(hot[0], hot[1], sources=(source,))
+    return found, by_control, confusion
+
+
+def _control(name: str, data: Data, source: str, k: int, *, of_accuracy: bool) -> Figures:
+    fitted, scored = controls.codes(name, data, source, k, of_accuracy=of_accuracy)
+    most = max(k, int(fitted.max()) + 1, int(scored.max()) + 1)
+    return actions.scores(fitted, data.fit.sources(), scored, data.scored.sources(), data.scored.script.character, source, most)
+
+
+def _named(prefix: str, figures: Figures) -> Figures:
+    return {f"{prefix}.{name}": one for name, one in figures.items()}
+
+
+class _Reading:
+    """Probes of latents on a fixed choice of transitions: fitted on one part, scored on the other."""
+
+    def __init__(self, data: Data) -> None:
+        steps = data.scored.spec.frames - 1
+        self._fit = probes.spread((len(data.fit), steps), probes.FITTED)
+        self._scored = probes.spread((len(data.scored), steps), probes.SCORED)
+        self._clip = self._scored // steps
+        self._labels = {
+            source: (data.fit.sources().labels[target].ravel()[self._fit], data.scored.sources().labels[target].ravel()[self._scored])
+            for target, source in enumerate(SOURCES)
+        }
+        self._shifts = {
+            name: tuple(getattr(part.script, name)[:, 1:].reshape(-1, 2)[at].astype(float) for part, at in self._parts(data))
+            for name in ("shift", "background_shift")
+        }
+        self._state = tuple(part.state(at).astype(np.float32) for part, at in self._parts(data))
+        labels = [label for label, _ in self._labels.values()]
+        self._by_state = dict(zip(SOURCES, probes.classify("linear", self._state[0], labels, self._state[1]), strict=True))
+
+    def _parts(self, data: Data) -> Iterator[tuple[Part, NDArray[np.int64]]]:
+        yield data.fit, self._fit
+        yield data.scored, self._scored
+
+    def _flat(self, fit_ntd: NDArray[Any], scored_ntd: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        if fit_ntd.ndim == 2:  # codes, as features that are 0 or 1
+            hot = np.eye(1 + max(int(fit_ntd.max()), int(scored_ntd.max())), dtype=np.float32)
+            return hot[fit_ntd.ravel()[self._fit]], hot[scored_ntd.ravel()[self._scored]]
+        size = fit_ntd.shape[-1]
+        return fit_ntd.reshape(-1, size)[self._fit], scored_ntd.reshape(-1, size)[self._scored]
+
+    def _hits(self, source: str, predicted: NDArray[np.integer]) -> Figure:
+        return probes.mean_by_clip(predicted == self._labels[source][1], self._clip)
+
+    def probes(
+        self,
+        fit_ntd: NDArray[Any],
+        scored_ntd: NDArray[Any],
+        *,
+        shuffled: bool = False,
+        kinds: tuple[str, ...] = probes.KINDS,
+        sources: tuple[str, ...] = SOURCES,
+    ) -> Figures:
+        """`vectors.SOURCE.KIND`: accuracy of each probe; with the fitted labels shuffled, what it gets by chance."""
+        a, b = self._flat(fit_ntd, scored_ntd)
+        rng = np.random.default_rng(0)
+        given = [rng.permutation(label) if shuffled else label for label, _ in (self._labels[source] for source in sources)]
+        return {
+            f"vectors.{source}.{kind}": self._hits(source, predicted)
+            for kind in kinds
+            for source, predicted in zip(sources, probes.classify(kind, a, given, b), strict=True)
+        }
+
+    def state_only(self) -> Figures:
+        """The same figures of a linear probe that sees the true state before the transition instead of a vector."""
+        return {f"vectors.{source}.{kind}": self._hits(source, self._by_state[source]) for source in SOURCES for kind in probes.KINDS}
+
+    def leakage(self, latents: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> Figures:
+        """`leakage.SOURCE.LATENT`: accuracy of a linear probe that sees state and latent, minus that of the state alone: what the latent
+        adds. `leakage.shift.LATENT` and `leakage.background_shift.LATENT`: R2 of the true shift by ridge regression on the latent."""
+        figures = {}
+        for name, ways in latents.items():
+            a, b = self._flat(*ways)
+            a_state, b_state = np.concatenate([self._state[0], a], 1), np.concatenate([self._state[1], b], 1)
+            with_state = probes.classify("linear", a_state, [label for label, _ in self._labels.values()], b_state)
+            for (source, (_, true)), predicted in zip(self._labels.items(), with_state, strict=True):
+                gain = (predicted == true).astype(float) - (self._by_state[source] == true)
+                figures[f"leakage.{source}.{name}"] = probes.mean_by_clip(gain, self._clip)
+            for shift, (of_fit, of_scored) in self._shifts.items():
+                figures[f"leakage.{shift}.{name}"] = probes.explained(probes.regress(a, of_fit, b), of_scored, self._clip)
+        return figures

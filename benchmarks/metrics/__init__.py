@@ -1,0 +1,1 @@
+"""Scores as pure functions of arrays; files, models and progress bars are elsewhere."""

@@ -1,0 +1,48 @@
+"""Options of pytest for a model under test; the suite is test_scores.py. Every pytest loads this where wsprites is installed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("wsprites", "scores of a model that learns actions from video")
+    group.addoption("--wsprites-model", help="package.module:factory, a predictions file, or a checkpoint")
+    group.addoption("--wsprites-baseline", help="a score file that the model is not to fall behind (wsprites bench --out)")
+    group.addoption("--wsprites-data", default="wsprites-paper-v1", help="a data file or a standard world  [wsprites-paper-v1]")
+    group.addoption("--wsprites-clips", type=int, help="score the first clips only; the baseline must be of as many")
+    group.addoption(
+        "--wsprites-tolerance", type=float, default=0.02, help="how much worse a share may be  [0.02]; other units: 5 times that, relative"
+    )
+
+
+@pytest.fixture(scope="session")
+def wsprites_baseline(request: pytest.FixtureRequest) -> dict[str, Any]:
+    from benchmarks.report import read
+
+    return read(Path(request.config.getoption("--wsprites-baseline")))
+
+
+@pytest.fixture(scope="session")
+def wsprites_scores(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The score file of the model under test, made once."""
+    from benchmarks import data as clips_of
+    from benchmarks.evaluate import evaluate
+    from benchmarks.protocol import load
+    from benchmarks.report import to_json
+
+    option = request.config.getoption
+    name, given, clips = option("--wsprites-model"), Path(option("--wsprites-data")), option("--wsprites-clips")
+    data = clips_of.from_file(given, clips=clips) if given.is_file() else clips_of.standard(str(given), clips)
+    return to_json(evaluate(load(name, data), data, name), name, data, 0.0)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "wsprites_figure" in metafunc.fixturenames:
+        from benchmarks.report import read
+
+        baseline = metafunc.config.getoption("--wsprites-baseline")
+        given = baseline and metafunc.config.getoption("--wsprites-model")
+        names = [name for name, one in read(Path(baseline))["figures"].items() if one["value"] is not None] if given else []
+        metafunc.parametrize("wsprites_figure", names)

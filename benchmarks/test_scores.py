@@ -1,0 +1,20 @@
+"""`pytest --wsprites-model X --wsprites-baseline scores.json --pyargs benchmarks`: no figure of the baseline gets worse."""
+
+from typing import Any
+
+import pytest
+
+_FEWER = ("null.", "nuisance.", "leakage.", "codes.")
+
+
+def test_figure(
+    wsprites_figure: str, wsprites_scores: dict[str, Any], wsprites_baseline: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    assert wsprites_scores["data"]["sha256"] == wsprites_baseline["data"]["sha256"], "the baseline is of other data"
+    if wsprites_figure.startswith(_FEWER):
+        pytest.skip("neither more nor less of it is better in itself; look at the report")
+    before, now = wsprites_baseline["figures"][wsprites_figure], wsprites_scores["figures"].get(wsprites_figure, {})
+    assert now.get("value") is not None, f"{wsprites_figure}: the model no longer offers what this is a score of"
+    tolerance = request.config.getoption("--wsprites-tolerance") * (5 * max(abs(before["value"]), 1) if before["unit"] else 1)
+    worse = now["value"] - before["value"] if before["unit"] == "px" else before["value"] - now["value"]
+    assert worse <= tolerance, f"{wsprites_figure}: {before['value']:.4f} -> {now['value']:.4f} {before['unit']}"

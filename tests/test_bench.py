@@ -1,0 +1,338 @@
+"""The whole instrument: what knows everything is perfect in every column, what knows nothing is at the floor, and bad input is one line."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from bench_models import CLIPS, Guesser, Seer
+
+from benchmarks import control, controls, data, evaluate, protocol, released, report
+from benchmarks.control import starts, world
+from benchmarks.metrics import interval, probes
+from benchmarks.metrics.actions import entropy, nmi, table
+from benchmarks.reader import Reader
+from wsprites.art import load_art
+from wsprites.art.sheets import CELL_OF
+from wsprites.errors import UserError
+from wsprites.render import render
+from wsprites.script import scripts
+from wsprites.spec import PRESETS
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
+    """Fewer draws, smaller probes, fewer starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interval, "DRAWS", 40)
+        patch.setattr(probes, "FITTED", 600)
+        patch.setattr(probes, "SCORED", 500)
+        patch.setattr(control, "STARTS", 4)
+        interval.weights.cache_clear()
+        yield
+    interval.weights.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def few() -> data.Data:
+    return data.standard("wsprites-paper-v1", CLIPS)
+
+
+@pytest.fixture(scope="module")
+def seen(few: data.Data) -> evaluate.Scores:
+    told: list[int] = []
+    model = Seer(few)
+    scores = evaluate.evaluate(model, few, "seer", told.append)
+    assert sum(told) == evaluate.clips_to_do(model, few)
+    return scores
+
+
+def test_the_standard_worlds_never_change():
+    """Their names stand for these hashes. A change of world, seed or art is a new name: -v2."""
+    assert {name: data.standard(name).sha256[:16] for name in data.STANDARD} == HASHES
+    for name in data.STANDARD:
+        parts = data.standard(name)
+        assert (len(parts.fit), len(parts.scored), parts.name) == (200, 500, name)
+        assert not set(parts.fit.script.character.tolist()) & set(parts.scored.script.character.tolist())
+
+
+HASHES = {"wsprites-paper-v1": "c8056ca092d58749", "wsprites-factorial-v1": "f708ac340d431e2a"}
+
+
+def test_what_knows_everything_is_perfect_in_every_column(seen: evaluate.Scores):
+    figures = {name: one.value for name, one in seen.figures.items()}
+    oracle = {name: one.value for name, one in seen.controls["oracle"].items()}
+    for name, value in oracle.items():
+        if not np.isfinite(value):
+            assert name.startswith("global.standing") or "clipped" in name, name  # one label only, or no such step
+        elif name.startswith(("null.", "nuisance.")) or name.endswith((".mean", ".median", ".p95", "shift.mean")) or "position" in name:
+            assert value <= (0.3 if name.startswith(("control", "drift")) else 0), name  # read back, sub-pixel
+        elif "psnr" in name:
+            assert value > 30, name
+        else:
+            assert value == pytest.approx(1), name
+    perfect = [name for name in figures if name.split(".")[0] in ("local", "masks", "shift", "background_shift", "control", "drift")]
+    assert len(perfect) > 50
+    for name in perfect:
+        assert figures[name] == pytest.approx(oracle[name], nan_ok=True), name
+    assert figures["vectors.local.linear"] == figures["vectors.local.knn"] == figures["vectors.local.mlp"] == 1
+    assert figures["leakage.shift.shift"] > 0.999 and figures["leakage.background_shift.codes"] < 0.1
+    assert figures["leakage.local.codes"] == pytest.approx(1 - seen.controls["state_only"]["vectors.local.linear"].value)
+
+
+def test_what_knows_nothing_is_at_the_floor(few: data.Data):
+    scores = evaluate.evaluate(Guesser(), few, "guesser")
+    for name, one in scores.figures.items():
+        floors = [of[name].value for who, of in scores.controls.items() if name in of and who in ("random", "copy", "majority")]
+        if name.split(".")[-1] in ("ami", "conditional") or name.startswith("leakage"):
+            assert not one.value >= 0.12, name  # some are not defined
+        elif floors and np.isfinite(one.value):
+            assert one.value <= max(floors) + 0.12 or name.startswith("drift.position"), name
+    assert scores.figures["control.consistency"] == scores.controls["copy"]["control.consistency"]
+    assert scores.figures["null.codes"].value == pytest.approx(1, abs=0.05)
+
+
+def test_vectors_alone_are_enough_to_be_controlled(few: data.Data):
+    seer = Seer(few)
+
+    class ByVectors:
+        def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+            return {name: array for name, array in seer.infer(frames).items() if name in ("vectors", "shift")}
+
+        def rollout(self, first: np.ndarray, actions: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+            return seer.rollout(first, actions.argmax(-1), shifts)
+
+    fitted, _ = evaluate.collect(ByVectors(), few.fit, "vectors")
+    figures, films = control.control(ByVectors(), few, fitted, "vectors")
+    assert figures["model"]["control.faithful"].value == 1 and figures["model"]["drift.psnr.16"].value == 60 and len(films) > 9
+
+
+@pytest.mark.parametrize("name", data.STANDARD)
+def test_the_reader_reads_the_truth(name: str):
+    part = data.standard(name, 4).scored
+    for n in range(3):
+        script, clip = part.script[n], part.clip(n)
+        read = Reader(part.art, int(script.character), 3).read(clip.frames_thwc)
+        assert np.abs(read.position - script.position).max() < 0.5 and (read.local_action == script.local_action).all()
+        assert (CELL_OF[read.local_action, read.animation_frame] == CELL_OF[script.local_action, script.animation_frame]).all()
+        assert read.fit.min() > 0.5
+    empty = part.render(replace(script, position=script.position * 0)).frames_thwc * 0
+    assert Reader(part.art, int(script.character), 3).read(empty[:3]).fit.max() < 0
+
+
+def test_the_reader_reads_frames_of_any_size(few: data.Data):
+    spec = replace(few.scored.spec, height=99, width=130)
+    clips = scripts(spec, 3, np.arange(2))
+    art = load_art(spec)
+    for script in (clips[0], clips[1]):
+        read = Reader(art, int(script.character), 3).read(render(spec, script, art).frames_thwc[::3])
+        assert np.abs(read.position - script.position[::3]).max() < 0.5 and (read.local_action == script.local_action[::3]).all()
+
+
+def test_the_world_goes_on_as_the_script_did(few: data.Data):
+    part = few.scored
+    for start in starts(part):
+        after = start.script.window(start.t + 1, start.t + 11)
+        again = world(part, start, after.local_action, after.global_action)
+        for label in ("position", "shift", "animation_frame"):
+            assert (getattr(again, label) == getattr(after, label)).all(), label
+
+
+def test_the_released_protocol_and_its_units(few: data.Data):
+    spec = few.scored.art.world(PRESETS["released"])
+    parts = replace(few, scored=data.Part("test", spec, few.scored.art, scripts(spec, 0, np.arange(400))))
+    truth = {**controls.arrays("oracle", parts.scored), "codes": parts.scored.sources().labels[1]}
+    perfect = released.figures(parts, truth)
+    zero = released.figures(parts, {"shift": truth["shift"] * 0})
+    assert perfect["shift norm, px"] == 0 and perfect["shift angle match"] == 1 and perfect["global NMI"] == pytest.approx(1)
+    assert perfect["shift norm as released"] == pytest.approx(3.80, abs=0.1) and zero["shift norm as released"] == pytest.approx(
+        0.17, abs=0.01
+    )
+    assert perfect["random global NMI"] < 0.01 < perfect["random local NMI"]
+
+
+def test_the_best_code_is_the_best(few: data.Data):
+    count = np.random.default_rng(0).integers(1, 100, 7)
+    for k in (2, 3, 4):
+        every = np.stack(np.unravel_index(np.arange(k**7), (k,) * 7), 1)
+        best = max(entropy(np.bincount(code, count, minlength=k)) for code in every)
+        assert best - 0.005 < entropy(np.bincount(controls.best_code(count, k), count, minlength=k)) <= best + 1e-9
+    spec = PRESETS["released"]
+    local = scripts(spec, 0, np.arange(2000)).local_action[:, 1:]
+    count = np.bincount(local.ravel(), minlength=9)
+    for k, known in ((4, 0.807), (6, 0.926), (9, 1.0)):
+        assert nmi(table(controls.best_code(count, k)[local], local, k, 9)) == pytest.approx(known, abs=0.004)
+
+
+def fill(few: data.Data, **changes: np.ndarray) -> dict[str, np.ndarray]:
+    arrays = {"data": np.array(f"{few.name}@{few.sha256[:16]}")}
+    for part in (few.fit, few.scored):
+        arrays[f"{part.name}/codes"] = part.script.local_action[:, 1:].astype(int)
+        arrays[f"{part.name}/shift"] = part.script.shift[:, 1:].astype(np.float32)
+    return {**arrays, **changes}
+
+
+def test_a_predictions_file_scores_like_its_model(few: data.Data, seen: evaluate.Scores, tmp_path: Path):
+    np.savez(tmp_path / "p.npz", **fill(few))
+    with h5py.File(tmp_path / "p.h5", "w") as h5:
+        for name, array in fill(few).items():
+            if name != "data":
+                h5[name] = array
+        h5.attrs["data"] = str(fill(few)["data"])
+    for name in ("p.npz", "p.h5"):
+        scores = evaluate.evaluate(protocol.load(str(tmp_path / name), few), few, name)
+        assert scores.figures["local.ami"] == seen.figures["local.ami"] and scores.figures["shift.mean"].value == 0
+        assert "null.codes" not in scores.figures
+
+
+BAD = [
+    (
+        {"test/codes": np.zeros((6, 90), int)},
+        "codes has the shape (6, 90); expected (6, 89): clips, transitions; 90 frames have 89 transitions",
+    ),
+    ({"test/codes": np.zeros((6, 89))}, "codes is of type float64; expected integers"),
+    ({"test/codes": np.full((6, 89), -1)}, "codes has values from -1 to -1; expected 0 to 1023"),
+    ({"test/shift": np.full((6, 89, 2), np.nan)}, "shift has 1068 values that are not finite, the first at (0, 0, 0); expected none"),
+    (
+        {"test/masks": np.full((6, 90, 96, 128), 255.0, np.float16), "val/masks": np.zeros((12, 90, 96, 128), bool)},
+        "masks has values from 255 to 255; expected 0 to 1",
+    ),
+    ({"test/vectors": np.zeros((6, 89, 4), np.float32)}, "val/vectors is missing"),
+    ({"data": np.array("other@0")}, "the array data says 'other@0'; expected 'wsprites-paper-v1-first-6@"),
+    ({"test/code": np.zeros(3)}, "unknown array 'test/code'; expected val, test / codes, vectors"),
+    ({"test/codes": np.array([object()])}, "codes is of type object; expected integers"),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), BAD, ids=[line[:30] for _, line in BAD])
+def test_a_wrong_predictions_file_is_named_in_one_line(few: data.Data, tmp_path: Path, changes: dict[str, np.ndarray], line: str):
+    np.savez_compressed(tmp_path / "p.npz", **fill(few, **changes))
+    with pytest.raises(UserError) as caught:
+        protocol.load(str(tmp_path / "p.npz"), few)
+    assert line.split("|")[-1] in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_wrong_model_is_named_in_one_line(few: data.Data, tmp_path: Path):
+    class Wrong:
+        def __init__(self, answer: object) -> None:
+            self._answer = answer
+
+        def infer(self, frames: np.ndarray) -> object:
+            return self._answer
+
+    for answer, line in (
+        ({"codes": np.zeros((4, 90), int)}, "codes has the shape (4, 90)"),
+        ({"code": 1}, "infer returned code; expected a dict with some of codes"),
+        (np.zeros(3), "infer returned ndarray"),
+        ({}, "infer returned nothing"),
+    ):
+        with pytest.raises(UserError, match="x: ") as caught:
+            evaluate.collect(Wrong(answer), few.scored, "x")  # type: ignore[arg-type]
+        assert line in str(caught.value)
+    (tmp_path / "not.npz").write_bytes(b"PK\3\4 nothing")
+    (tmp_path / "not.pt").write_bytes(b"nothing")
+    for name in ("not.npz", "not.pt", "missing.npz", "missing", "json:loads", "json:nothing", "no.such.module:x"):
+        with pytest.raises((UserError, TypeError), match=r"not|no such|loads|nothing|argument|No module"):
+            protocol.load(str(tmp_path / name) if "." in name and ":" not in name else name, few)
+
+
+@pytest.fixture
+def bench(run: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    return partial(run, "bench")
+
+
+def test_the_command(bench, few: data.Data, tmp_path: Path):
+    code, out, _ = bench("--clips", CLIPS, "--template", "t.npz")
+    assert code == 0 and "README" in out
+    with np.load("t.npz") as template:
+        assert "SPLIT/codes (clips, transitions)" in str(template["README"]) and template["test/shift"].shape == (6, 89, 2)
+    np.savez("good.npz", **fill(few))
+    code, out, err = bench("--clips", CLIPS, "--model", "good.npz", "--out", "good.json", "--report", "good.html")
+    assert code == 0 and re.search(r"local.matched_accuracy +1.000  \[1.000, 1.000\]", out), err
+    scores = json.loads(Path("good.json").read_text())
+    figure = scores["figures"]["local.matched_accuracy"]
+    assert figure["value"] == 1 and set(figure["controls"]) == {"random", "majority", "direction", "best_code", "oracle"}
+    assert scores["data"]["sha256"] == few.sha256 and {"versions", "hardware", "config", "model"} <= set(scores)
+    page = Path("good.html").read_text(encoding="utf-8")
+    assert "local.matched_accuracy" in page and "http" not in page.replace("http://www.w3.org", "") and "<script" not in page
+    rule = "local.matched_accuracy<-0.02"
+    code, out, err = bench("--clips", CLIPS, "--model", "t.npz", "--compare", "good.json", "--fail-on", rule)
+    assert code == 1 and "FAILED   local.matched_accuracy: 1.0000 -> 0." in out
+    code, out, _ = bench("--clips", CLIPS, "--models", "good.npz,t.npz", "--compare", "good.json", "--fail-on", rule)
+    assert code == 0 and "no figure of the table differs" in out and "good.npz" in out and "t.npz" in out
+    code, out, _ = bench("--clips", CLIPS, "--model", "good.npz", "--protocol", "released")
+    assert code == 0 and "shift norm as released" in out
+    for arguments, line in (
+        (["--fail-on", "local.amy<1", "--compare", "good.json"], "the new scores have no figure 'local.amy'"),
+        (["--fail-on", "what", "--compare", "good.json"], "expected NAME<NUMBER"),
+        (["--fail-on", rule], "--fail-on wants a baseline"),
+        (["--compare", "t.npz"], "not a score file"),
+        (["--data", "nowhere"], "neither a file nor a standard world"),
+    ):
+        code, _, err = bench("--clips", CLIPS, "--model", "good.npz", *arguments)
+        assert code == 2 and line in err and err.count("\n") == 1, err
+    code, _, err = bench("--clips", 5, "--model", "good.npz")
+    assert code == 2 and "expected 'wsprites-paper-v1-first-5@" in err
+
+
+def test_a_data_file(bench, data_file: Path, tmp_path: Path):
+    parts = data.from_file(data_file)
+    stored, rendered = parts.scored.clip(0), parts.scored.render(parts.scored.script[0])
+    assert (stored.frames_thwc == rendered.frames_thwc).all() and parts.fit.name == "val"
+    code, out, err = bench("--data", data_file, "--model", "bench_models:guesser", "--split", "val")
+    assert code == 0 and "data.h5:val" in out, err
+    code, _, err = bench("--data", data_file, "--split", "all", "--model", "x:y")
+    assert code == 2 and "--split all: not one of train, val, test" in err
+
+
+def test_the_example_in_the_docs_works(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (example,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "my_model.py").write_text(example, encoding="utf-8")
+    code, out, err = bench("--clips", CLIPS, "--model", "my_model:make", "--out", "baseline.json")
+    assert code == 0 and re.search(r"shift.action_accuracy +0.\d", out) and "control.faithful" in out, err
+    assert report.markdown([report.read(tmp_path / "baseline.json")]).startswith("| score | random |")
+
+
+def test_scores_of_other_data_are_not_compared(few: data.Data, seen: evaluate.Scores):
+    scores = report.to_json(seen, "x", few, 1.0)
+    other = {**scores, "data": {**scores["data"], "sha256": "0"}}
+    with pytest.raises(UserError, match="of other data"):
+        report.regressions(scores, other, [])
+    worse = json.loads(json.dumps(scores))
+    worse["figures"]["shift.mean"]["value"] = 0.5
+    assert report.regressions(worse, scores, ["shift.mean>0.2", "local.ami<-0.1"]) == ["shift.mean: 0.0000 -> 0.5000, +0.5000 > 0.2"]
+
+
+@pytest.mark.slow
+def test_pytest_runs_the_suite_for_a_model(few: data.Data, tmp_path: Path):
+    np.savez(tmp_path / "good.npz", **fill(few))
+    scores = evaluate.evaluate(protocol.load(str(tmp_path / "good.npz"), few), few, "good")
+    report.write(tmp_path / "good.json", report.to_json(scores, "good", few, 1.0))
+    bad = fill(few, **{"test/codes": np.zeros((6, 89), int)})
+    np.savez(tmp_path / "bad.npz", **bad)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--pyargs",
+        "benchmarks.test_scores",
+        "--wsprites-clips",
+        str(CLIPS),
+    ]
+    options = ["--wsprites-model", str(tmp_path / "bad.npz"), "--wsprites-baseline", str(tmp_path / "good.json")]
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 1 and re.search(r"\d+ failed, \d+ passed", done.stdout), done.stdout + done.stderr
+    assert "test_figure[local.matched_accuracy]" in done.stdout and "test_figure[shift.mean]" not in done.stdout
