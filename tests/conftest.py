@@ -1,6 +1,9 @@
 """Sheets, backgrounds and files that the tests make themselves, and the real sheets where they are at hand."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch and others, which read it when they are imported: test processes share the cores
+
 import threading
 from collections.abc import Iterator
 from functools import partial
