@@ -294,6 +294,7 @@ def test_a_data_file(bench, data_file: Path, tmp_path: Path):
     assert code == 2 and "--split all: not one of train, val, test" in err
 
 
+@pytest.mark.slow
 def test_the_example_in_the_docs_works(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     (example,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -102,6 +102,7 @@ def test_more_clips_than_are_read_at_once(spec, art, tmp_path: Path):
     assert np.array_equal(stats.control_ab["global_action", "local_action"], control)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short")
 def test_the_same_file_gives_the_same_bytes(data_file: Path, tmp_path: Path):
     for name in ("one", "two"):

@@ -71,6 +71,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, monkeypatch: pyt
     assert [line for line in logged[0] if line.get("step") != 6] == [line for line in logged[1] if line.get("step") != 6]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_drops_what_was_logged_after_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glass_model.train.LOG_EVERY", 2)
 
