@@ -298,9 +298,8 @@ def bench(
 ) -> None:
     """Score what a model has found out about actions, with intervals, floors and ceilings."""
     from benchmarks import data as clips_of
-    from benchmarks import page, released
+    from benchmarks import evaluate, page, released
     from benchmarks import report as scores_of
-    from benchmarks.evaluate import clips_to_do, evaluate
     from benchmarks.protocol import load, write_template
     from wsprites.generate import check_output
 
@@ -321,11 +320,11 @@ def bench(
     names, every, films = models.split(","), [], []
     for name in names:
         model, begin = load(name, scored), time.perf_counter()
-        with _bar(clips_to_do(model, scored), "clips") as progress:
+        with _bar((released if protocol == "released" else evaluate).clips_to_do(model, scored), "clips") as progress:
             if protocol == "released":
                 click.echo(released.table(model, scored, name, progress))
                 continue
-            scores = evaluate(model, scored, name, progress)
+            scores = evaluate.evaluate(model, scored, name, progress)
         every.append(scores_of.to_json(scores, name, scored, time.perf_counter() - begin))
         films.append(scores.films)
     if not every:
