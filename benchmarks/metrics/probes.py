@@ -46,7 +46,8 @@ def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]
         linear = LogisticRegression(C=10.0, max_iter=60, tol=1e-3)
         hidden = int(kind.partition("_")[2] or 64)
         rate = max(3e-3, 0.12 / hidden)  # few units have to move faster to be ready in as many steps
-        mlp = MLPClassifier((hidden,), max_iter=12, batch_size=250, learning_rate_init=rate, random_state=0)
+        epochs = max(12, 60_000 // len(a))  # 240 steps or more
+        mlp = MLPClassifier((hidden,), max_iter=epochs, batch_size=min(250, len(a)), learning_rate_init=rate, random_state=0)
         probe: Any = linear if kind == "linear" else mlp
         if label.min() == label.max():
             predicted.append(np.full(len(b), label[0]))
