@@ -50,7 +50,7 @@ def save(path: Path, config: Config, model: GLASS, step: int, *, notes: dict[str
 
     Args:
         notes: goes into the metadata.
-        state: of optimiser and random numbers: tensors, numbers, text, and lists and dicts of them. The file has the weights as well,
+        state: of the optimiser: tensors, numbers, text, and lists and dicts of them. The file has the weights as well,
             so that it is complete by itself: the two files are never of different steps for who resumes.
     """
     from safetensors.torch import save as pack
