@@ -60,7 +60,7 @@ def save(path: Path, config: Config, model: GLASS, step: int, *, notes: dict[str
     path.parent.mkdir(parents=True, exist_ok=True)
     if state is not None:
         with _whole(state_path(path)) as part:
-            torch.save({"config": config.to_json(), "step": step, "model": weights, **state}, part)
+            torch.save({"format": FORMAT, "config": config.to_json(), "step": step, "model": weights, **state}, part)
     with _whole(path) as part:
         part.write_bytes(pack(weights, metadata))  # save_file would let nobody else read it
 
@@ -84,7 +84,7 @@ def _whole(path: Path) -> Iterator[Path]:
 
 
 def load(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint: a safetensors file, or what `torch.save` wrote of {"config": JSON, "model": weights, "step": n}.
+    """Read a checkpoint: a safetensors file, or the dict with format ("glass"), config (JSON), model (weights) and step by torch.save.
 
     Raises:
         UserError: no such file, neither of the two, a pickle that wants to do more than hold tensors, or weights of another model.
@@ -122,9 +122,9 @@ def _load_safetensors(path: Path) -> Checkpoint:
 
 def _load_pt(path: Path) -> Checkpoint:
     values = read_state(path)
-    weights = values.get("model")
+    weights = values.get("model") if values.get("format") == FORMAT else None
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
-        raise UserError(f"{path}: no checkpoint of GLASS; it has no weights under 'model'")
+        raise UserError(f"{path}: no checkpoint of GLASS; it has no format '{FORMAT}' with weights under 'model'")
     return Checkpoint(_config(path, values.get("config")), weights, _step(path, values.get("step", 0)), {})
 
 

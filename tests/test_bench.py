@@ -329,6 +329,31 @@ def test_the_command(bench, few: data.Data, tmp_path: Path):
     assert code == 2 and "expected 'wsprites-paper-v1-first-5@" in err
 
 
+def test_checkpoints_are_known_by_what_is_in_them(bench, data_file: Path, tmp_path: Path):
+    """GLASS with random weights, as safetensors and by torch.save, under any name."""
+    import torch
+
+    from glass_model.checkpoint import save, state_path
+    from glass_model.config import PRESETS as MODELS
+    from glass_model.model import GLASS
+
+    torch.manual_seed(0)
+    config = MODELS["tiny"].override(model={"mask_channels": 2, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2})
+    save(tmp_path / "a", config, GLASS(config.model), 1, notes={}, state={})
+    state_path(tmp_path / "a").rename(tmp_path / "ckpt.pt")
+    parts = data.from_file(data_file, clips=2)
+    frames = parts.scored.clip(0).frames_thwc[None].transpose(0, 1, 4, 2, 3)
+    ours, theirs = (protocol.infer(protocol.load(name, parts), name, frames, parts.scored) for name in ("a", "ckpt.pt"))
+    assert all((ours[name] == theirs[name]).all() for name in protocol.ARRAYS)
+    code, _, err = bench("--data", data_file, "--clips", 2, "--model", "ckpt.pt", "--out", "scores.json")
+    assert code == 0, err
+    scores = json.loads(Path("scores.json").read_text())["figures"]
+    assert {"local.ami", "shift.mean", "masks.soft_iou", "control.faithful", "null.codes"} <= set(scores)
+    torch.save({"format": "glasses"}, tmp_path / "b.pt")
+    code, _, err = bench("--clips", 2, "--model", "b.pt")
+    assert code == 2 and "nor a checkpoint of a known format (glass)" in err and err.count("\n") == 1
+
+
 def test_a_data_file(bench, data_file: Path, tmp_path: Path):
     parts = data.from_file(data_file)
     stored, rendered = parts.scored.clip(0), parts.scored.render(parts.scored.script[0])
