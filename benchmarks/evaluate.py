@@ -1,6 +1,6 @@
 """Model + data -> scores. Axis order: b or n clips, t frames or transitions, c, h, w; d features of a latent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -191,15 +191,15 @@ class _Reading:
         scored_nd: NDArray[Any],
         *,
         shuffled: bool = False,
-        kinds: tuple[str, ...] = probes.KINDS,
-        sources: tuple[str, ...] = SOURCES,
+        kinds: Sequence[str] | None = None,
+        sources: Sequence[str] = SOURCES,
     ) -> Figures:
         """`vectors.SOURCE.KIND`: accuracy of each probe; with the fitted labels shuffled, what it gets by chance."""
         rng = np.random.default_rng(0)
         given = [rng.permutation(label) if shuffled else label for label, _ in (self._labels[source] for source in sources)]
         return {
             f"vectors.{source}.{kind}": probes.mean_by_clip(predicted == self._labels[source][1], self._clip)
-            for kind in kinds
+            for kind in kinds or probes.KINDS
             for source, predicted in zip(sources, probes.classify(kind, fit_nd, given, scored_nd), strict=True)
         }
 

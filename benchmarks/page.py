@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.controls import WHAT
+from benchmarks.metrics import probes
 from benchmarks.metrics.actions import SOURCES
-from benchmarks.metrics.probes import CAPACITY
 from benchmarks.report import TABLE
 from wsprites.actions import GlobalAction, LocalAction
 from wsprites.errors import UserError
@@ -50,7 +50,6 @@ _LINES = {
     "state_only": _CONTROLS["state_only"],
     "oracle": _CONTROLS["oracle"],
 }
-_PROBES = [{"linear": "linear", "mlp": "64"}.get(kind, kind.removeprefix("mlp_")) for kind in CAPACITY]
 
 
 def write(path: Path, every: Sequence[dict[str, Any]], films: Sequence[list[dict[str, Any]]]) -> None:
@@ -171,13 +170,13 @@ def _leakage(scores: dict[str, Any]) -> str:
 
 
 def _capacity(scores: dict[str, Any]) -> str:
-    plots = ""
+    plots, names = "", [{"linear": "linear", "mlp": "64"}.get(kind, kind.removeprefix("mlp_")) for kind in probes.CAPACITY]
     for source in SOURCES:
-        found = [scores["figures"].get(f"vectors.{source}.{kind}") for kind in CAPACITY]
+        found = [scores["figures"].get(f"vectors.{source}.{kind}") for kind in probes.CAPACITY]
         if all(found):
             lines = {"vectors": [one["value"] for one in found]}
             lines |= {who: [one["controls"].get(who) for one in found] for who in ("state_only", "shuffled")}
-            plots += f"<figure><figcaption>{source} action, accuracy by probe</figcaption>{_plot(lines, _PROBES)}</figure>"
+            plots += f"<figure><figcaption>{source} action, accuracy by probe</figcaption>{_plot(lines, names)}</figure>"
     text = (
         "What probes read from the vectors, from a linear one to 256 hidden units. State and shuffled labels stand beside, by the "
         "same probes: what a strong probe gains over these alone is in the vectors, but not laid out as an action would be."

@@ -37,6 +37,9 @@ def _quick() -> Iterator[None]:
         patch.setattr(interval, "DRAWS", 40)
         patch.setattr(probes, "FITTED", 600)
         patch.setattr(probes, "SCORED", 500)
+        patch.setattr(probes, "STEPS", 120)
+        patch.setattr(probes, "CAPACITY", ("linear", "mlp_4"))
+        patch.setattr(probes, "KINDS", ("linear", "mlp_4", "mlp", "knn"))
         patch.setattr(control, "STARTS", 4)
         interval.weights.cache_clear()
         yield
@@ -306,7 +309,12 @@ def test_the_command(bench, few: data.Data, tmp_path: Path):
     assert figure["value"] == 1 and set(figure["controls"]) == {"random", "majority", "direction", "best_code", "oracle"}
     assert scores["data"]["sha256"] == few.sha256 and {"versions", "hardware", "config", "model"} <= set(scores)
     page = Path("good.html").read_text(encoding="utf-8")
-    assert "local.matched_accuracy" in page and "http" not in page.replace("http://www.w3.org", "") and "<script" not in page
+    assert (
+        "local.matched_accuracy" in page
+        and "Capacity of the probes" not in page
+        and "http" not in page.replace("http://www.w3.org", "")
+        and "<script" not in page
+    )
     rule = "local.matched_accuracy<-0.02"
     code, out, err = bench("--clips", CLIPS, "--model", "t.npz", "--compare", "good.json", "--fail-on", rule)
     assert code == 1 and "FAILED   local.matched_accuracy: 1.0000 -> 0." in out
@@ -358,8 +366,10 @@ def test_a_data_file(bench, data_file: Path, tmp_path: Path):
     parts = data.from_file(data_file)
     stored, rendered = parts.scored.clip(0), parts.scored.render(parts.scored.script[0])
     assert (stored.frames_thwc == rendered.frames_thwc).all() and parts.fit.name == "val"
-    code, out, err = bench("--data", data_file, "--model", "bench_models:guesser", "--split", "val")
+    code, out, err = bench("--data", data_file, "--model", "bench_models:guesser", "--split", "val", "--report", "page.html")
     assert code == 0 and "data.h5:val" in out, err
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert "Capacity of the probes" in page and page.count("<polyline") == 3 * 3 + 4 * 3
     code, _, err = bench("--data", data_file, "--split", "all", "--model", "x:y")
     assert code == 2 and "--split all: not one of train, val, test" in err
 

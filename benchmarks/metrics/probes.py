@@ -17,6 +17,8 @@ from benchmarks.metrics.interval import Figure, figure, ratio, weights
 Floats = NDArray[np.floating]
 FITTED, SCORED = 5_000, 20_000
 """Most transitions that a probe is fitted on, and scored on: evenly spread over all clips."""
+STEPS = 240
+"""Least number of an MLP's training steps, of 250 transitions each."""
 CAPACITY = ("linear", "mlp_4", "mlp_16", "mlp", "mlp_256")
 """From the weakest probe to the strongest: what only a strong one finds is there, but not laid out as an action would be."""
 KINDS = (*CAPACITY, "knn")
@@ -46,7 +48,7 @@ def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]
         linear = LogisticRegression(C=10.0, max_iter=60, tol=1e-3)
         hidden = int(kind.partition("_")[2] or 64)
         rate = max(3e-3, 0.12 / hidden)  # few units have to move faster to be ready in as many steps
-        epochs = max(12, 60_000 // len(a))  # 240 steps or more
+        epochs = max(12, 250 * STEPS // len(a))
         mlp = MLPClassifier((hidden,), max_iter=epochs, batch_size=min(250, len(a)), learning_rate_init=rate, random_state=0)
         probe: Any = linear if kind == "linear" else mlp
         if label.min() == label.max():
