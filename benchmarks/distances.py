@@ -32,10 +32,10 @@ def left_out(data: Data, networks: "Networks") -> dict[str, str]:
     """
     found = dict(networks.missing)
     if "fvd" not in found and data.scored.spec.frames <= STEPS:
-        found["fvd"] = f"clips of {data.scored.spec.frames} frames; {STEPS + 1} are needed"
+        found["fvd"] = f"clips of {data.scored.spec.frames} frames, {STEPS + 1} are needed"
     for name, a_clip in (("fid", _steps(data.scored)), ("fvd", 1)):
         if len(data.scored) * a_clip <= FEATURES[name]:
-            found.setdefault(name, f"{len(data.scored)} clips; {FEATURES[name] // a_clip + 1} are needed")
+            found.setdefault(name, f"{len(data.scored)} clips, {FEATURES[name] // a_clip + 1} are needed")
     return found
 
 
