@@ -90,6 +90,7 @@ def _figures(scores: dict[str, Any]) -> str:
     keys = " ".join(f"<span style='color:{colour}'>&#9679;</span> {who}" for who, colour in _CONTROLS.items())
     compared = {who for one in scores["figures"].values() for who in one["controls"]}
     known = "; ".join(f"<b>{who}</b> {escape(what)}" for who, what in WHAT.items() if who in compared)
+    known += "<br>FID and FVD depend on the number of clips." if any(name.startswith("images.") for name in scores["figures"]) else ""
     head = "<tr><th>score<th>value<th>95 %<th>between 0 and 1<th>floors and ceilings"
     return _section(scores["model"], f"{keys}<br>{known}", f"<table>{head}{''.join(rows)}</table>")
 
@@ -163,7 +164,7 @@ def _leakage(scores: dict[str, Any]) -> str:
 
 def _drift(scores: dict[str, Any]) -> str:
     plots = ""
-    for what, unit in (("position", "px"), ("local", "share right"), ("psnr", "dB"), ("ssim", "SSIM"), ("lpips", "LPIPS")):
+    for what, unit in (("position", "px"), ("local", "share right"), ("psnr", "dB"), ("ssim", "SSIM"), ("lpips", "distance")):
         found = {int(name.rsplit(".", 1)[1]): one for name, one in scores["figures"].items() if name.startswith(f"drift.{what}.")}
         if found:
             lines = {"model": {t: one["value"] for t, one in found.items()}}

@@ -301,7 +301,7 @@ FAKE = Networks(
 @pytest.fixture(scope="module")
 def few() -> Iterator[data.Data]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(control, "STARTS", CLIPS)
+        patch.setattr(control, "STARTS", 2)
         patch.setattr(interval, "DRAWS", 40)
         patch.setattr(probes, "FITTED", 400)
         patch.setattr(probes, "SCORED", 400)
@@ -351,7 +351,7 @@ def test_the_scores_and_their_page(few: data.Data, tmp_path: Path):
     assert {"copy", "other_clips", "oracle"} == set(written["figures"]["images.fid"]["controls"])
     page.write(tmp_path / "page.html", [written], [scores.films])
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "images.fvd" in text and "<b>other_clips</b> as many true videos" in text and "lpips, LPIPS" in text
+    assert "images.fvd" in text and "<b>other_clips</b> as many true videos" in text and "lpips, distance" in text and "depend on the number of clips" in text
 
 
 def test_too_little_data_is_left_out(few: data.Data, monkeypatch: pytest.MonkeyPatch):
@@ -375,7 +375,6 @@ def test_other_clips_are_as_many(few: data.Data):
 
 
 def test_the_command(run: Callable[..., tuple[int, str, str]], few: data.Data, folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(control, "STARTS", 2)
     code, out, err = run("bench", "--clips", CLIPS, "--model", "bench_models:seer", "--weights", folder, "--out", "s.json")
     assert code == 0, err
     assert out.startswith("weights  for LPIPS, not FID (no pt_inception") and "drift.lpips.16" in out
