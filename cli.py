@@ -300,10 +300,9 @@ def bench(
 ) -> None:
     """Score what a model has found out about actions, with intervals, floors and ceilings."""
     from benchmarks import data as clips_of
-    from benchmarks import page, released
+    from benchmarks import evaluate, page, released
     from benchmarks import report as scores_of
     from benchmarks.distances import left_out
-    from benchmarks.evaluate import clips_to_do, evaluate
     from benchmarks.protocol import Controllable, load, write_template
     from wsprites.generate import check_output
 
@@ -336,11 +335,12 @@ def bench(
         model, begin = load(name, scored), time.perf_counter()
         if networks and not isinstance(model, Controllable):
             click.echo(f"weights  for nothing: {name} has no rollout")
-        with _bar(clips_to_do(model, scored, networks), "clips") as progress:
+        total = released.clips_to_do(model, scored) if protocol == "released" else evaluate.clips_to_do(model, scored, networks)
+        with _bar(total, "clips") as progress:
             if protocol == "released":
                 click.echo(released.table(model, scored, name, progress))
                 continue
-            scores = evaluate(model, scored, name, progress, networks)
+            scores = evaluate.evaluate(model, scored, name, progress, networks)
         every.append(scores_of.to_json(scores, name, scored, time.perf_counter() - begin, networks.sha256 if networks else None))
         films.append(scores.films)
     if not every:

@@ -139,16 +139,16 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     reading = _Reading(data)
     found |= reading.leakage(latents)
     if "vectors" in scored:
-        found |= reading.probes(*latents["vectors"])
-        by_control["state_only"] = reading.state_only()
-        by_control["shuffled"] = reading.probes(*latents["vectors"], shuffled=True, kinds=("linear",))
+        flat = reading.flat(*latents["vectors"])
+        found |= reading.probes(*flat)
+        by_control["state_only"] = reading.probes(*reading.state)
+        by_control["shuffled"] = reading.probes(*flat, shuffled=True, kinds=probes.CAPACITY)
         for who in ("random", "majority", "direction", "best_code"):
             kinds = probes.KINDS if who == "random" else ("linear",)
-            drawn = of_controls[who]
-            by_control[who] |= reading.probes(drawn[0]["vectors"], drawn[1]["vectors"], kinds=kinds)
+            by_control[who] |= reading.probes(*reading.flat(*(drawn["vectors"] for drawn in of_controls[who])), kinds=kinds)
         for source in SOURCES:
             hot = [controls.oracle_vectors(part, source) for part in (data.fit, data.scored)]
-            by_control["oracle"] |= reading.probes(hot[0], hot[1], sources=(source,))
+            by_control["oracle"] |= reading.probes(*reading.flat(*hot), sources=(source,))
     return found, by_control, confusion
 
 
@@ -178,54 +178,47 @@ class _Reading:
             name: tuple(getattr(part.script, name)[:, 1:].reshape(-1, 2)[at].astype(float) for part, at in self._parts(data))
             for name in ("shift", "background_shift")
         }
-        self._state = tuple(part.state(at).astype(np.float32) for part, at in self._parts(data))
+        self.state = tuple(part.state(at).astype(np.float32) for part, at in self._parts(data))
         labels = [label for label, _ in self._labels.values()]
-        self._by_state = dict(zip(SOURCES, probes.classify("linear", self._state[0], labels, self._state[1]), strict=True))
+        self._by_state = dict(zip(SOURCES, probes.classify("linear", self.state[0], labels, self.state[1]), strict=True))
 
     def _parts(self, data: Data) -> Iterator[tuple[Part, NDArray[np.int64]]]:
         yield data.fit, self._fit
         yield data.scored, self._scored
 
-    def _flat(self, fit_ntd: NDArray[Any], scored_ntd: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def flat(self, fit_ntd: NDArray[Any], scored_ntd: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(n, D) features of the chosen transitions of both parts."""
         if fit_ntd.ndim == 2:  # codes, as features that are 0 or 1
             hot = np.eye(1 + max(int(fit_ntd.max()), int(scored_ntd.max())), dtype=np.float32)
             return hot[fit_ntd.ravel()[self._fit]], hot[scored_ntd.ravel()[self._scored]]
         size = fit_ntd.shape[-1]
         return fit_ntd.reshape(-1, size)[self._fit], scored_ntd.reshape(-1, size)[self._scored]
 
-    def _hits(self, source: str, predicted: NDArray[np.integer]) -> Figure:
-        return probes.mean_by_clip(predicted == self._labels[source][1], self._clip)
-
     def probes(
         self,
-        fit_ntd: NDArray[Any],
-        scored_ntd: NDArray[Any],
+        fit_nd: NDArray[Any],
+        scored_nd: NDArray[Any],
         *,
         shuffled: bool = False,
         kinds: tuple[str, ...] = probes.KINDS,
         sources: tuple[str, ...] = SOURCES,
     ) -> Figures:
         """`vectors.SOURCE.KIND`: accuracy of each probe; with the fitted labels shuffled, what it gets by chance."""
-        a, b = self._flat(fit_ntd, scored_ntd)
         rng = np.random.default_rng(0)
         given = [rng.permutation(label) if shuffled else label for label, _ in (self._labels[source] for source in sources)]
         return {
-            f"vectors.{source}.{kind}": self._hits(source, predicted)
+            f"vectors.{source}.{kind}": probes.mean_by_clip(predicted == self._labels[source][1], self._clip)
             for kind in kinds
-            for source, predicted in zip(sources, probes.classify(kind, a, given, b), strict=True)
+            for source, predicted in zip(sources, probes.classify(kind, fit_nd, given, scored_nd), strict=True)
         }
-
-    def state_only(self) -> Figures:
-        """The same figures of a linear probe that sees the true state before the transition instead of a vector."""
-        return {f"vectors.{source}.{kind}": self._hits(source, self._by_state[source]) for source in SOURCES for kind in probes.KINDS}
 
     def leakage(self, latents: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> Figures:
         """`leakage.SOURCE.LATENT`: accuracy of a linear probe that sees state and latent, minus that of the state alone: what the latent
         adds. `leakage.shift.LATENT` and `leakage.background_shift.LATENT`: R2 of the true shift by ridge regression on the latent."""
         figures = {}
         for name, ways in latents.items():
-            a, b = self._flat(*ways)
-            a_state, b_state = np.concatenate([self._state[0], a], 1), np.concatenate([self._state[1], b], 1)
+            a, b = self.flat(*ways)
+            a_state, b_state = np.concatenate([self.state[0], a], 1), np.concatenate([self.state[1], b], 1)
             with_state = probes.classify("linear", a_state, [label for label, _ in self._labels.values()], b_state)
             for (source, (_, true)), predicted in zip(self._labels.items(), with_state, strict=True):
                 gain = (predicted == true).astype(float) - (self._by_state[source] == true)

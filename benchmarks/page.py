@@ -13,6 +13,7 @@ from PIL import Image
 
 from benchmarks.controls import WHAT
 from benchmarks.metrics.actions import SOURCES
+from benchmarks.metrics.probes import CAPACITY
 from benchmarks.report import TABLE
 from wsprites.actions import GlobalAction, LocalAction
 from wsprites.errors import UserError
@@ -41,13 +42,22 @@ _CONTROLS = {
     "classical": "#7a5c3e",
     "oracle": "#2a9d4e",
 }
+_LINES = {
+    "model": "#2f6df6",
+    "vectors": "#2f6df6",
+    "copy": "#b8c0d0",
+    "shuffled": "#b8c0d0",
+    "state_only": _CONTROLS["state_only"],
+    "oracle": _CONTROLS["oracle"],
+}
+_PROBES = [{"linear": "linear", "mlp": "64"}.get(kind, kind.removeprefix("mlp_")) for kind in CAPACITY]
 
 
 def write(path: Path, every: Sequence[dict[str, Any]], films: Sequence[list[dict[str, Any]]]) -> None:
     """Write the page of one or several score files (`report.to_json`), with the films of `Scores`. Raises UserError where it cannot."""
     body = [_head(every[0])]
     for scores, shown in zip(every, films, strict=True):
-        body += [_figures(scores), _confusion(scores), _leakage(scores), _drift(scores), _films(shown)]
+        body += [_figures(scores), _confusion(scores), _leakage(scores), _capacity(scores), _drift(scores), _films(shown)]
     title = escape(", ".join(scores["model"] for scores in every))
     head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
     page = f"{head}<main>{''.join(body)}</main></html>\n"
@@ -162,29 +172,53 @@ def _leakage(scores: dict[str, Any]) -> str:
     return _section("Leakage", text, f"<table class=m><tr><th>{head}{rows}</table>" if latents else "")
 
 
+def _capacity(scores: dict[str, Any]) -> str:
+    plots = ""
+    for source in SOURCES:
+        found = [scores["figures"].get(f"vectors.{source}.{kind}") for kind in CAPACITY]
+        if all(found):
+            lines = {"vectors": [one["value"] for one in found]}
+            lines |= {who: [one["controls"].get(who) for one in found] for who in ("state_only", "shuffled")}
+            plots += f"<figure><figcaption>{source} action, accuracy by probe</figcaption>{_plot(lines, _PROBES)}</figure>"
+    text = (
+        "What probes read from the vectors, from a linear one to 256 hidden units. State and shuffled labels stand beside, by the "
+        "same probes: what a strong probe gains over these alone is in the vectors, but not laid out as an action would be."
+    )
+    return _section("Capacity of the probes", text, f"<div class=row>{plots}</div>" if plots else "")
+
+
 def _drift(scores: dict[str, Any]) -> str:
     plots = ""
     for what, unit in (("position", "px"), ("local", "share right"), ("psnr", "dB"), ("ssim", "SSIM"), ("lpips", "distance")):
-        found = {int(name.rsplit(".", 1)[1]): one for name, one in scores["figures"].items() if name.startswith(f"drift.{what}.")}
+        found = {name.rsplit(".", 1)[1]: one for name, one in scores["figures"].items() if name.startswith(f"drift.{what}.")}
         if found:
-            lines = {"model": {t: one["value"] for t, one in found.items()}}
-            lines |= {who: {t: one["controls"].get(who) for t, one in found.items()} for who in ("copy", "oracle")}
-            plots += f"<figure><figcaption>{what}, {unit}, by steps after the start</figcaption>{_plot(lines)}</figure>"
+            steps = sorted(found, key=int)
+            lines = {"model": [found[t]["value"] for t in steps]}
+            lines |= {who: [found[t]["controls"].get(who) for t in steps] for who in ("copy", "oracle")}
+            plots += f"<figure><figcaption>{what}, {unit}, by steps after the start</figcaption>{_plot(lines, steps)}</figure>"
     text = "A clip's own inferred actions, played from one of its frames on, against the clip. 'copy' shows the first frame for ever."
     return _section("Drift", text, f"<div class=row>{plots}</div>" if plots else "")
 
 
-def _plot(lines: dict[str, dict[int, float]]) -> str:
-    most = max(value for line in lines.values() for value in line.values()) or 1
-    colours = {"model": "#2f6df6", "copy": "#b8c0d0", "oracle": "#2a9d4e"}
+def _plot(lines: dict[str, list[float | None]], names: Sequence[str]) -> str:
+    """Lines over places that lie side by side, from 0 up; those that are not defined everywhere are left out."""
+    known = {who: [value for value in line if value is not None] for who, line in lines.items() if None not in line}
+    most = max((value for line in known.values() for value in line), default=1) or 1
+    xs = np.linspace(40, 220, len(names))
     parts = [f"<text x=2 y=14>{most:.3g}</text><text x=2 y=128>0</text>"]
-    for who, line in lines.items():
-        at = [(40 + 180 * t / 16, 126 - 116 * max(value, 0) / most) for t, value in sorted(line.items())]
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
-        parts.append(f"<polyline points='{points}' fill=none stroke='{colours[who]}' stroke-width=2.5 />")
-        parts.append(f"<text x={at[-1][0] + 6:.0f} y={at[-1][1] + 4:.0f} style='fill:{colours[who]}'>{who}</text>")
-    parts += [f"<text x={36 + 180 * t / 16:.0f} y=144>{t}</text>" for t in next(iter(lines.values()))]
-    return f"<svg width=280 height=150><line x1=36 x2=226 y1=126 y2=126 stroke='#e1e5ee' />{''.join(parts)}</svg>"
+    ends: list[float] = []
+    order = sorted(known, key=lambda who: known[who][-1])
+    for who in order:
+        ys = [126 - 116 * max(value, 0) / most for value in known[who]]
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
+        parts.append(f"<polyline points='{points}' fill=none stroke='{_LINES[who]}' stroke-width=2.5 />")
+        ends.append(ys[-1] + 4)
+    for n in range(len(ends) - 2, -1, -1):  # from the highest line down; names do not lie on one another
+        ends[n] = max(ends[n], ends[n + 1] + 12)
+    for y, who in zip(ends, order, strict=True):
+        parts.append(f"<text x=226 y={y:.0f} style='fill:{_LINES[who]}'>{who}</text>")
+    parts += [f"<text x={x:.0f} y=144 text-anchor=middle>{name}</text>" for x, name in zip(xs, names, strict=True)]
+    return f"<svg width=300 height=150><line x1=36 x2=226 y1=126 y2=126 stroke='#e1e5ee' />{''.join(parts)}</svg>"
 
 
 def _films(films: list[dict[str, Any]]) -> str:

@@ -140,7 +140,7 @@ def rollout(
 # Loading. A model is named by the user, a checkpoint's kind by the checkpoint: what it may name is fixed here.
 
 CHECKPOINTS = {"glass": "benchmarks.models.glass:Glass"}
-"""By the `format` in the metadata of a safetensors file, what makes a Model of its path."""
+"""By the `format` of a checkpoint, what makes a Model of its path."""
 
 
 def load(name: str, data: Data) -> "Model | Predictions":
@@ -160,17 +160,24 @@ def load(name: str, data: Data) -> "Model | Predictions":
 
 
 def _kind(path: Path) -> str:
-    """What a safetensors file says that it is: its head is a length and that much JSON."""
+    """What a checkpoint says that it is: `format` in the metadata of a safetensors file, whose head is a length and that much JSON, or in
+    the dict that torch.save wrote."""
     try:
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            kind = json.loads(file.read(length))["__metadata__"]["format"] if length < _MOST_HEADER else None
+            head = file.read(8)
+            if head.startswith(b"PK"):
+                from glass_model.weights import read_state
+
+                kind = read_state(path)["format"]
+            else:
+                length = int.from_bytes(head, "little")
+                kind = json.loads(file.read(length))["__metadata__"]["format"] if length < _MOST_HEADER else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         kind = None
     if not isinstance(kind, str) or kind not in CHECKPOINTS:
-        known = ", ".join(CHECKPOINTS)
         raise UserError(
-            f"{path}: neither a predictions file (.npz, .h5) nor a checkpoint: a safetensors file whose metadata has format {known}"
+            f"{path}: neither a predictions file (.npz, .h5) nor a checkpoint of a known format ({', '.join(CHECKPOINTS)}): safetensors "
+            "with format in its metadata, or a dict with format by torch.save"
         )
     return kind
 

@@ -51,7 +51,7 @@ def save(path: Path, config: Config, model: GLASS, step: int, *, notes: dict[str
 
     Args:
         notes: goes into the metadata.
-        state: of optimiser and random numbers: tensors, numbers, text, and lists and dicts of them. The file has the weights as well,
+        state: of the optimiser: tensors, numbers, text, and lists and dicts of them. The file has the weights as well,
             so that it is complete by itself: the two files are never of different steps for who resumes.
     """
     from safetensors.torch import save as pack
@@ -61,7 +61,7 @@ def save(path: Path, config: Config, model: GLASS, step: int, *, notes: dict[str
     path.parent.mkdir(parents=True, exist_ok=True)
     if state is not None:
         with _whole(state_path(path)) as part:
-            torch.save({"config": config.to_json(), "step": step, "model": weights, **state}, part)
+            torch.save({"format": FORMAT, "config": config.to_json(), "step": step, "model": weights, **state}, part)
     with _whole(path) as part:
         part.write_bytes(pack(weights, metadata))  # save_file would let nobody else read it
 
@@ -85,7 +85,7 @@ def _whole(path: Path) -> Iterator[Path]:
 
 
 def load(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint: a safetensors file, or what `torch.save` wrote of {"config": JSON, "model": weights, "step": n}.
+    """Read a checkpoint: a safetensors file, or the dict with format ("glass"), config (JSON), model (weights) and step by torch.save.
 
     Raises:
         UserError: no such file, neither of the two, a pickle that wants to do more than hold tensors, or weights of another model.
@@ -123,9 +123,9 @@ def _load_safetensors(path: Path) -> Checkpoint:
 
 def _load_pt(path: Path) -> Checkpoint:
     values = read_state(path)
-    weights = values.get("model")
+    weights = values.get("model") if values.get("format") == FORMAT else None
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
-        raise UserError(f"{path}: no checkpoint of GLASS; it has no weights under 'model'")
+        raise UserError(f"{path}: no checkpoint of GLASS; it has no format '{FORMAT}' with weights under 'model'")
     return Checkpoint(_config(path, values.get("config")), weights, _step(path, values.get("step", 0)), {})
 
 

@@ -1,7 +1,7 @@
 """Training: the loop, what it reads, and what it leaves in its folder.
 
 OUT/checkpoint.safetensors    weights and configuration, what one goes on to use
-OUT/checkpoint.state.pt       the same with optimiser and random numbers, what `resume` goes on from
+OUT/checkpoint.state.pt       the same with the optimiser, what `resume` goes on from
 OUT/metrics.jsonl             a line about the run, then one every LOG_EVERY steps
 OUT/strips/STEP.png           what the model makes of a few sequences
 """
@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,15 +93,13 @@ def batches_of(config: TrainConfig, process: Process, data: Path | None = None) 
     from wsprites.stream import FileClips, RenderedClips, WindowSampler
 
     rank, ranks, device = process.rank, process.count, process.device
-    loader = partial(DataLoader, generator=torch.Generator())  # or else it draws from the random numbers that a resumed run goes on with
-
     clips = FileClips(data, "train", window=_span(config), keys=["frames"]) if data else None
 
     def from_file(first: int) -> Iterator[Tensor]:
         assert clips
         sampler = WindowSampler(clips, config.seed, start=first * config.batch, rank=rank, ranks=ranks)
         cuda = device.type == "cuda"
-        for sample in loader(clips, config.batch, sampler=sampler, num_workers=_WORKERS if cuda else 0, pin_memory=cuda):
+        for sample in DataLoader(clips, config.batch, sampler=sampler, num_workers=_WORKERS if cuda else 0, pin_memory=cuda):
             yield sample["frames"][:, :: config.skip].to(device, non_blocking=True)
 
     def rendered(first: int) -> Iterator[Tensor]:
@@ -147,11 +144,11 @@ def train(
         UserError: the folder holds another run, or the loss stays non-finite.
     """
     device, path = process.device, out / "checkpoint.safetensors"
-    torch.manual_seed(config.train.seed + process.rank)
+    torch.manual_seed(config.train.seed)
     trainer = Trainer(config, process, Speed.of(device, precise), load_vgg(vgg).to(device) if vgg else None)
     model, optimizer = trainer.model, trainer.optimizer
     notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19"}
-    first = _go_on(path, config, model, optimizer, process) if _may_go_on(path, resume) else 0
+    first = _go_on(path, config, model, optimizer) if _may_go_on(path, resume) else 0
     if process.leads:
         (out / "strips").mkdir(parents=True, exist_ok=True)
         _keep_lines(out / "metrics.jsonl", first)
@@ -161,8 +158,7 @@ def train(
 
     def keep(step: int) -> None:
         if process.leads:
-            state = {"optimizer": optimizer.state_dict(), "random": _random_state(device)}
-            save(path, config, model, step, notes=notes, state=state)
+            save(path, config, model, step, notes=notes, state={"optimizer": optimizer.state_dict()})
 
     stream = batches(first)
     clock, since = time.perf_counter(), first
@@ -222,7 +218,7 @@ class Trainer:
     """A model in training, and what is counted on its device between two looks."""
 
     def __init__(self, config: Config, process: Process, speed: Speed, features: VGG19 | None = None) -> None:
-        self.config, self.device, self.speed, self.features = config, process.device, speed, features
+        self.config, self.device, self.speed, self.features, self.rank = config, process.device, speed, features, process.rank
         torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = speed.tf32
         self.model = model = GLASS(config.model).to(self.device).train()
         if speed.channels_last:
@@ -249,6 +245,9 @@ class Trainer:
 
     def step(self, step: int, frames: Tensor) -> Output:
         """One step of the optimiser. Reads nothing back from the device."""
+        # A step's random numbers depend on nothing that was before it, so that there is nothing to keep for `resume`.
+        (seed,) = np.random.SeedSequence([self.config.train.seed, step, self.rank]).generate_state(1, np.uint64)
+        torch.manual_seed(int(seed))
         now = phase(self.config.train, step)
         self.now: Phase = now
         self.frames = self.model.to_model(frames[:, : now.length])
@@ -313,7 +312,7 @@ def _may_go_on(path: Path, resume: bool) -> bool:
     return exists
 
 
-def _go_on(path: Path, config: Config, model: GLASS, optimizer: torch.optim.Optimizer, process: Process) -> int:
+def _go_on(path: Path, config: Config, model: GLASS, optimizer: torch.optim.Optimizer) -> int:
     """Put a run back to where its state was saved; returns the number of steps done."""
     found, state = load(state_path(path)), read_state(state_path(path))
     if replace(found.config, train=replace(found.config.train, steps=config.train.steps)) != config:
@@ -321,18 +320,9 @@ def _go_on(path: Path, config: Config, model: GLASS, optimizer: torch.optim.Opti
     try:
         model.load_state_dict(found.weights)
         optimizer.load_state_dict(state["optimizer"])
-        if process.leads:  # the other processes' random numbers are not kept
-            torch.set_rng_state(state["random"]["cpu"])
-            if process.device.type == "cuda" and "cuda" in state["random"]:
-                torch.cuda.set_rng_state(state["random"]["cuda"], process.device)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{state_path(path)}: damaged: {error}") from None
     return found.step
-
-
-def _random_state(device: torch.device) -> dict[str, Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    return state | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The whole instrument: what knows everything is perfect in every column, what knows nothing is at the floor, and bad input is one line."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -149,15 +150,57 @@ def test_the_world_goes_on_as_the_script_did(few: data.Data):
 
 def test_the_released_protocol_and_its_units(few: data.Data):
     spec = few.scored.art.world(PRESETS["released"])
-    parts = replace(few, scored=data.Part("test", spec, few.scored.art, scripts(spec, 0, np.arange(400))))
-    truth = {**controls.arrays("oracle", parts.scored), "codes": parts.scored.sources().labels[1]}
-    perfect = released.figures(parts, truth)
-    zero = released.figures(parts, {"shift": truth["shift"] * 0})
+    part = data.Part("test", spec, few.scored.art, scripts(spec, 0, np.arange(400)))
+    truth, who = released.truth(part), part.script.character
+    perfect = released.figures(truth, truth, who) | released.as_released(truth, truth)
+    zero = released.as_released(truth, {"shift": truth["shift"] * 0})
     assert perfect["shift norm, px"] == 0 and perfect["shift angle match"] == 1 and perfect["global NMI"] == pytest.approx(1)
     assert perfect["shift norm as released"] == pytest.approx(3.80, abs=0.1) and zero["shift norm as released"] == pytest.approx(
         0.17, abs=0.01
     )
-    assert perfect["random global NMI"] < 0.01 < perfect["random local NMI"]
+    random = released.figures(truth, {"codes": np.random.default_rng(0).integers(0, 6, truth["codes"].shape)}, who)
+    assert random["global NMI"] < 0.01 < random["local NMI"]
+
+
+class Scribbler:
+    """Knows windows by their pixels, and writes its actions into a corner of what it generates, where it finds them again."""
+
+    def __init__(self, part: data.Part, *, right: bool) -> None:
+        truth, clips = released.truth(part), [part.clip(n) for n in range(len(part))]
+        labels, masks = [truth["codes"], truth["shift"]], [clip.masks_thw for clip in clips]
+        if not right:
+            labels = [np.random.default_rng(0).permutation(array.ravel()).reshape(array.shape) for array in labels]
+        self._known = {
+            self._key(clip.frames_thwc[at]): (labels[0][n, at : at + 11], labels[1][n, at : at + 11], masks[n][at : at + 12])
+            for n, clip in enumerate(clips)
+            for at in range(0, 84, 12)
+        }
+
+    @staticmethod
+    def _key(frame_hwc: np.ndarray) -> bytes:
+        return hashlib.sha256(np.ascontiguousarray(frame_hwc).data).digest()
+
+    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        corner = frames[:, 1:, 0, 0].astype(int)
+        if (corner[..., 3] == 77).all():
+            return {"codes": corner[..., 0], "shift": corner[..., 1:3] - 20, "masks": np.zeros(frames.shape[:2] + frames.shape[3:])}
+        found = [self._known[self._key(clip[0].transpose(1, 2, 0))] for clip in frames]
+        return {name: np.stack(of) for name, of in zip(("codes", "shift", "masks"), zip(*found, strict=True), strict=True)}
+
+    def rollout(self, first: np.ndarray, codes: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+        assert shifts is not None
+        video = np.repeat(first[:, None], codes.shape[1], 1)
+        video[:, :, 0, 0, 0], video[:, :, 0, 0, 3] = codes, 77
+        video[:, :, 0, 0, 1:3] = shifts + 20
+        return video
+
+
+def test_a_model_that_agrees_with_itself_need_not_be_right(few: data.Data):
+    right, wrong = (released.generated(Scribbler(few.scored, right=right), few.scored, "scribbler") for right in (True, False))
+    for who in (right["RE"], right["CO"], wrong["CO"]):
+        assert who["global NMI"] == pytest.approx(1) and who["shift norm, px"] == 0 and who["shift angle match"] == 1
+    assert wrong["RE"]["global NMI"] < 0.05 and wrong["RE"]["shift norm, px"] > 1
+    assert right["RE"]["masks soft IoU"] == 0 and "background_shift norm, px" not in right["RE"]
 
 
 def test_the_best_code_is_the_best(few: data.Data):
@@ -270,7 +313,9 @@ def test_the_command(bench, few: data.Data, tmp_path: Path):
     code, out, _ = bench("--clips", CLIPS, "--models", "good.npz,t.npz", "--compare", "good.json", "--fail-on", rule)
     assert code == 0 and "no figure of the table differs" in out and "good.npz" in out and "t.npz" in out
     code, out, _ = bench("--clips", CLIPS, "--model", "good.npz", "--protocol", "released")
-    assert code == 0 and "shift norm as released" in out
+    assert code == 0 and "shift norm as released" in out and "RE" not in out
+    code, out, err = bench("--clips", CLIPS, "--model", "bench_models:guesser", "--protocol", "released")
+    assert code == 0 and out.splitlines()[0].split()[-2:] == ["RE", "CO"], err
     for arguments, line in (
         (["--fail-on", "local.amy<1", "--compare", "good.json"], "the new scores have no figure 'local.amy'"),
         (["--fail-on", "what", "--compare", "good.json"], "expected NAME<NUMBER"),
@@ -282,6 +327,31 @@ def test_the_command(bench, few: data.Data, tmp_path: Path):
         assert code == 2 and line in err and err.count("\n") == 1, err
     code, _, err = bench("--clips", 5, "--model", "good.npz")
     assert code == 2 and "expected 'wsprites-paper-v1-first-5@" in err
+
+
+def test_checkpoints_are_known_by_what_is_in_them(bench, data_file: Path, tmp_path: Path):
+    """GLASS with random weights, as safetensors and by torch.save, under any name."""
+    import torch
+
+    from glass_model.checkpoint import save, state_path
+    from glass_model.config import PRESETS as MODELS
+    from glass_model.model import GLASS
+
+    torch.manual_seed(0)
+    config = MODELS["tiny"].override(model={"mask_channels": 2, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2})
+    save(tmp_path / "a", config, GLASS(config.model), 1, notes={}, state={})
+    state_path(tmp_path / "a").rename(tmp_path / "ckpt.pt")
+    parts = data.from_file(data_file, clips=2)
+    frames = parts.scored.clip(0).frames_thwc[None].transpose(0, 1, 4, 2, 3)
+    ours, theirs = (protocol.infer(protocol.load(name, parts), name, frames, parts.scored) for name in ("a", "ckpt.pt"))
+    assert all((ours[name] == theirs[name]).all() for name in protocol.ARRAYS)
+    code, _, err = bench("--data", data_file, "--clips", 2, "--model", "ckpt.pt", "--out", "scores.json")
+    assert code == 0, err
+    scores = json.loads(Path("scores.json").read_text())["figures"]
+    assert {"local.ami", "shift.mean", "masks.soft_iou", "control.faithful", "null.codes"} <= set(scores)
+    torch.save({"format": "glasses"}, tmp_path / "b.pt")
+    code, _, err = bench("--clips", 2, "--model", "b.pt")
+    assert code == 2 and "nor a checkpoint of a known format (glass)" in err and err.count("\n") == 1
 
 
 def test_a_data_file(bench, data_file: Path, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 Every accuracy comes with the controls that tell whether it means anything: the same probe on shuffled labels, and the same probe given the
 true state before the transition instead of the latent. Most transitions repeat the action before, so the state alone predicts well.
+Both have the capacity of the probe that they stand beside, which is swept from linear to 256 hidden units.
 """
 
 import warnings
@@ -16,7 +17,9 @@ from benchmarks.metrics.interval import Figure, figure, ratio, weights
 Floats = NDArray[np.floating]
 FITTED, SCORED = 5_000, 20_000
 """Most transitions that a probe is fitted on, and scored on: evenly spread over all clips."""
-KINDS = ("linear", "knn", "mlp")
+CAPACITY = ("linear", "mlp_4", "mlp_16", "mlp", "mlp_256")
+"""From the weakest probe to the strongest: what only a strong one finds is there, but not laid out as an action would be."""
+KINDS = (*CAPACITY, "knn")
 
 
 def spread(shape_nt: tuple[int, int], most: int) -> NDArray[np.int64]:
@@ -28,7 +31,7 @@ def spread(shape_nt: tuple[int, int], most: int) -> NDArray[np.int64]:
 def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]], scored_nd: Floats) -> list[NDArray[np.integer]]:
     """For each of several labels, (n,) predicted for `scored_nd` by a probe fitted on the others. Features are standardised first.
 
-    `linear`: multinomial logistic regression; `knn`: majority of the 15 nearest; `mlp`: one hidden layer of 64.
+    `linear`: multinomial logistic regression; `knn`: majority of the 15 nearest; `mlp_W`: one hidden layer of W, 64 without a number.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import NearestNeighbors
@@ -41,9 +44,11 @@ def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]
     predicted = []
     for label in labels_fit:
         linear = LogisticRegression(C=10.0, max_iter=60, tol=1e-3)
-        probe: Any = (
-            linear if kind == "linear" else MLPClassifier((64,), max_iter=12, batch_size=250, learning_rate_init=3e-3, random_state=0)
-        )
+        hidden = int(kind.partition("_")[2] or 64)
+        rate = max(3e-3, 0.12 / hidden)  # few units have to move faster to be ready in as many steps
+        epochs = max(12, 60_000 // len(a))  # 240 steps or more
+        mlp = MLPClassifier((hidden,), max_iter=epochs, batch_size=min(250, len(a)), learning_rate_init=rate, random_state=0)
+        probe: Any = linear if kind == "linear" else mlp
         if label.min() == label.max():
             predicted.append(np.full(len(b), label[0]))
             continue
