@@ -320,7 +320,7 @@ def bench(
     if fail_on and not compare:
         raise click.UsageError("--fail-on wants a baseline: --compare scores.json")
     if weights and protocol == "released":
-        raise click.UsageError("--weights does not go with --protocol released, which looks at no generated frame")
+        raise click.UsageError("--weights does not go with --protocol released")
     baseline = scores_of.read(compare) if compare else None
     networks = None
     if weights:

@@ -128,7 +128,7 @@ def control(
     `control.shift.mean`, `.action_accuracy`: what became of each global action, against what the world does.
     `control.delta_psnr`: dB by which a code's video is more like what the world does for its action than for the others.
     `drift.position.T`, `drift.local.T`, `drift.psnr.T`, `drift.ssim.T`: T steps after a start, with the model's own reading of the true
-    clip as actions, against that clip; with a network for it `drift.lpips.T` as well, the distance that people see most like (0 is none).
+    clip as actions, against that clip; with a network for it `drift.lpips.T` as well, the distance most like the one that people see.
     """
     part = data.scored
     begin = starts(part)

@@ -56,6 +56,8 @@ def distances(
     """
     part, steps = data.scored, _steps(data.scored)
     wanted = [name for name in FEATURES if name not in left_out(data, networks)]
+    if not wanted:
+        return {}
     seen: dict[tuple[str, str], list[Floats]] = {}
 
     def look(who: str, videos_nthwc: Frames) -> None:
@@ -67,14 +69,14 @@ def distances(
             seen.setdefault((who, "fvd"), []).append(networks.fvd(videos_nthwc))
 
     assert isinstance(model, Model)
-    for at in range(0, len(part) if wanted else 0, _BATCH):
+    for at in range(0, len(part), _BATCH):
         begin = [start_of(part, n) for n in range(at, min(at + _BATCH, len(part)))]
         first = np.stack([start.frames_thwc[start.t] for start in begin])
         look("model", rollout(model, where, first.transpose(0, 3, 1, 2), *read_actions(model, begin, where, steps)))
         look("truth", np.stack([start.after(steps) for start in begin]))
         look("copy", np.repeat(first[:, None], steps, 1))
         progress(len(begin))
-    for one in _others(data) if wanted else []:
+    for one in _others(data):
         look("other_clips", start_of(data.fit, *one).after(steps)[None])
         progress(1)
     found: dict[str, dict[str, Figure]] = {"oracle": {f"images.{name}": Figure(0.0, unit="distance") for name in wanted}}
