@@ -195,5 +195,12 @@ def changes(new: dict[str, Any], baseline: dict[str, Any]) -> str:
     return "\n".join(lines) or "no figure of the table differs"
 
 
-if __name__ == "__main__":
-    print(markdown([read(Path(name)) for name in sys.argv[1:]]))
+def reference(scores: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of the classical baseline's scores of a standard world, to stand beside those of others."""
+    kept = {name: round(one["value"], 4) for name, one in scores["figures"].items() if one["value"] is not None and "reader" not in name}
+    return {"model": scores["model"], "sha256": scores["data"]["sha256"], "versions": scores["versions"], "figures": kept}
+
+
+if __name__ == "__main__":  # [--reference] scores.json ...
+    given = [read(Path(name)) for name in sys.argv[1:] if name != "--reference"]
+    print(json.dumps(reference(*given), indent=1) if "--reference" in sys.argv else markdown(given))
