@@ -283,6 +283,7 @@ def credits(file: Path) -> None:
 @click.option(
     "--protocol", type=click.Choice(["wsprites", "released"]), default="wsprites", show_default=True, help="'released': of GLASS."
 )
+@click.option("--weights", type=_PATH, help="A folder with the usual weights of LPIPS, Inception, I3D: those scores too (docs/ci.md).")
 @click.option("--template", type=_PATH, help="Write a predictions file for these data, to be filled in, and stop.")
 def bench(
     models: str | None,
@@ -294,13 +295,15 @@ def bench(
     compare: Path | None,
     fail_on: tuple[str, ...],
     protocol: str,
+    weights: Path | None,
     template: Path | None,
 ) -> None:
     """Score what a model has found out about actions, with intervals, floors and ceilings."""
     from benchmarks import data as clips_of
     from benchmarks import evaluate, page, released
     from benchmarks import report as scores_of
-    from benchmarks.protocol import load, write_template
+    from benchmarks.distances import left_out
+    from benchmarks.protocol import Controllable, load, write_template
     from wsprites.generate import check_output
 
     for path in (out, report, template):
@@ -316,16 +319,29 @@ def bench(
         raise click.UsageError("--model is missing: package.module:factory, a predictions file, or a checkpoint")
     if fail_on and not compare:
         raise click.UsageError("--fail-on wants a baseline: --compare scores.json")
+    if weights and protocol == "released":
+        raise click.UsageError("--weights does not go with --protocol released")
     baseline = scores_of.read(compare) if compare else None
+    networks = None
+    if weights:
+        with _extra("torch"):
+            from benchmarks.metrics.networks import load as load_networks
+        networks = load_networks(weights)
+        without = left_out(scored, networks)
+        having = ", ".join(name.upper() for name in ("lpips", "fid", "fvd") if name not in without) or "nothing"
+        click.echo(f"weights  for {having}" + "".join(f", not {name.upper()} ({why})" for name, why in without.items()))
     names, every, films = models.split(","), [], []
     for name in names:
         model, begin = load(name, scored), time.perf_counter()
-        with _bar((released if protocol == "released" else evaluate).clips_to_do(model, scored), "clips") as progress:
+        if networks and not isinstance(model, Controllable):
+            click.echo(f"weights  for nothing: {name} has no rollout")
+        total = released.clips_to_do(model, scored) if protocol == "released" else evaluate.clips_to_do(model, scored, networks)
+        with _bar(total, "clips") as progress:
             if protocol == "released":
                 click.echo(released.table(model, scored, name, progress))
                 continue
-            scores = evaluate.evaluate(model, scored, name, progress)
-        every.append(scores_of.to_json(scores, name, scored, time.perf_counter() - begin))
+            scores = evaluate.evaluate(model, scored, name, progress, networks)
+        every.append(scores_of.to_json(scores, name, scored, time.perf_counter() - begin, networks.sha256 if networks else None))
         films.append(scores.films)
     if not every:
         return

@@ -4,7 +4,8 @@ The scene stands still in all of this: a model cannot know where it will move. A
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import cv2
@@ -18,23 +19,35 @@ from benchmarks.protocol import Arrays, Controllable, Model, infer, rollout
 from benchmarks.reader import Reader, Reading
 from wsprites.actions import CYCLE, DELTA_XY, GlobalAction, LocalAction, is_walk, local_actions
 from wsprites.art.sheets import CELL_OF
+from wsprites.errors import UserError
 from wsprites.script import FRAME_LABELS, Script
 
 STARTS, STEPS, READ_AT = 12, 16, 4
 HORIZONS = (1, 4, 8, 16)
 Frames = NDArray[np.uint8]
+Lpips = Callable[[Frames, Frames], NDArray[np.float64]]
 Roll = Callable[[NDArray[Any], NDArray[np.float64] | None], Frames]
 """(S, T[, D]) actions and (S, T, 2) px, one row for each start, to (S, T, H, W, 3) frames."""
 
 
-class Start(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Start:
     """A frame to go on from."""
 
+    part: Part
     script: Script
     t: int
     frames_thwc: Frames
     """The whole clip before a scene that stands still as it does at t."""
-    reader: Reader
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads the clip's character."""
+        return Reader(self.part.art, int(self.script.character), self.part.spec.facings)
+
+    def after(self, steps: int) -> Frames:
+        """The frames that follow."""
+        return self.frames_thwc[self.t + 1 : self.t + 1 + steps]
 
 
 class _Way(NamedTuple):
@@ -56,17 +69,19 @@ class _Way(NamedTuple):
 
 
 def starts(part: Part) -> list[Start]:
-    """The first clips of a part, each from the frame that is furthest from the edges and has STEPS frames after it."""
-    chosen = []
-    for n in range(min(STARTS, len(part))):
-        script = part.script[n]
-        last = part.spec.frames - min(STEPS, part.spec.frames - 1)
-        middle = np.array(part.spec.sprite_box) / 2
-        t = int(np.abs((script.position[:last] - middle) / (middle + 1)).max(-1).argmin())
-        still = replace(script, background_offset=np.repeat(script.background_offset[t : t + 1], part.spec.frames, 0))
-        reader = Reader(part.art, int(script.character), part.spec.facings)
-        chosen.append(Start(script, t, part.render(still).frames_thwc, reader))
-    return chosen
+    """Starts in the first clips of a part."""
+    return [start_of(part, n) for n in range(min(STARTS, len(part)))]
+
+
+def start_of(part: Part, n: int, piece: int = 0, pieces: int = 1) -> Start:
+    """The frame of a clip that is furthest from the edges and has STEPS frames after it, or that of one of several pieces of the clip."""
+    script = part.script[n]
+    last = part.spec.frames - min(STEPS, part.spec.frames - 1)
+    middle = np.array(part.spec.sprite_box) / 2
+    at = np.array_split(np.arange(last), pieces)[piece]
+    t = int(at[np.abs((script.position[at] - middle) / (middle + 1)).max(-1).argmin()])
+    still = replace(script, background_offset=np.repeat(script.background_offset[t : t + 1], part.spec.frames, 0))
+    return Start(part, script, t, part.render(still).frames_thwc)
 
 
 def world(part: Part, start: Start, local_t: NDArray[np.integer], direction_t: NDArray[np.integer]) -> Script:
@@ -100,7 +115,7 @@ def world(part: Part, start: Start, local_t: NDArray[np.integer], direction_t: N
 
 
 def control(
-    model: Model, data: Data, fitted: Arrays, where: str, progress: Callable[[int], object] = lambda _: None
+    model: Model, data: Data, fitted: Arrays, where: str, progress: Callable[[int], object] = lambda _: None, lpips: Lpips | None = None
 ) -> tuple[dict[str, dict[str, Figure]], list[dict[str, Any]]]:
     """Figures for "model", "copy" (shows the start again and again) and "oracle" (the world itself), and films for the report.
 
@@ -113,7 +128,7 @@ def control(
     `control.shift.mean`, `.action_accuracy`: what became of each global action, against what the world does.
     `control.delta_psnr`: dB by which a code's video is more like what the world does for its action than for the others.
     `drift.position.T`, `drift.local.T`, `drift.psnr.T`, `drift.ssim.T`: T steps after a start, with the model's own reading of the true
-    clip as actions, against that clip.
+    clip as actions, against that clip; with a network for it `drift.lpips.T` as well, the distance most like the one that people see.
     """
     part = data.scored
     begin = starts(part)
@@ -127,7 +142,7 @@ def control(
         others = {"oracle": _way_of_world(part, begin, data, steps)}
         others["copy"] = way._replace(roll=lambda action, _: np.repeat(first[:, None], action.shape[1], 1))
         for who, of in {"model": way, **others}.items():
-            found, shown = _scores(part, begin, of, steps)
+            found, shown = _scores(part, begin, of, steps, lpips)
             figures[who] |= found
             films += shown if who == "model" else []
             progress(1)
@@ -135,14 +150,9 @@ def control(
 
 
 def _way_of(model: Controllable, data: Data, begin: list[Start], fitted: Arrays, where: str, steps: int) -> _Way:
-    part = data.scored
     assert isinstance(model, Model)
     first = np.stack([start.frames_thwc[start.t] for start in begin]).transpose(0, 3, 1, 2)
-    inferred: list[Arrays] = []
-    for start in begin:
-        one = infer(model, where, start.frames_thwc[None].transpose(0, 1, 4, 2, 3), part)
-        inferred.append({name: one[name][0, start.t : start.t + steps] for name in one if name != "masks"})
-    replay = {name: np.stack([each[name] for each in inferred]) for name in inferred[0]}
+    replay, shifts = read_actions(model, begin, where, steps)
     truth = data.fit.sources()
     if "codes" in fitted:
         k = int(fitted["codes"].max()) + 1
@@ -160,9 +170,21 @@ def _way_of(model: Controllable, data: Data, begin: list[Start], fitted: Arrays,
         actions.one_to_one(count),
         directions.argmax(1),
         directions.argmax(0),
-        replay["codes"] if "codes" in fitted else replay["vectors"],
-        replay.get("shift"),
+        replay,
+        shifts,
     )
+
+
+def read_actions(model: Model, begin: list[Start], where: str, steps: int) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """(S, T[, D]) codes, or vectors of a model without codes, and (S, T, 2) shifts that a model infers of what follows each start."""
+    inferred: list[Arrays] = []
+    for one in begin:
+        arrays = infer(model, where, one.frames_thwc[None].transpose(0, 1, 4, 2, 3), one.part)
+        inferred.append({name: array[0, one.t : one.t + steps] for name, array in arrays.items() if name != "masks"})
+    replay = {name: np.stack([each[name] for each in inferred]) for name in inferred[0]}
+    if not {"codes", "vectors"} & set(replay):
+        raise UserError(f"{where}: a model with rollout has to infer codes or vectors, which it is then asked for")
+    return replay["codes" if "codes" in replay else "vectors"], replay.get("shift")
 
 
 def _way_of_world(part: Part, begin: list[Start], data: Data, steps: int) -> _Way:
@@ -183,7 +205,7 @@ def _way_of_world(part: Part, begin: list[Start], data: Data, steps: int) -> _Wa
     )
 
 
-def _scores(part: Part, begin: list[Start], way: _Way, steps: int) -> tuple[dict[str, Figure], list[dict[str, Any]]]:
+def _scores(part: Part, begin: list[Start], way: _Way, steps: int, lpips: Lpips | None) -> tuple[dict[str, Figure], list[dict[str, Any]]]:
     found: dict[str, Figure] = {}
     step, hold = part.spec.sprite.step, min(READ_AT, steps)
 
@@ -213,7 +235,7 @@ def _scores(part: Part, begin: list[Start], way: _Way, steps: int) -> tuple[dict
         found["control.shift.action_accuracy"] = mean(np.mean(hits, 0))
     found["control.delta_psnr"] = mean(_delta_psnr(part, begin, way, by_code, hold), unit="dB")
     generated = way.roll(way.replay[:, :steps], None if way.shifts is None else way.shifts[:, :steps])
-    true = np.stack([start.frames_thwc[start.t + 1 : start.t + 1 + steps] for start in begin])
+    true = np.stack([start.after(steps) for start in begin])
     after = [start.script.window(start.t + 1, start.t + 1 + steps) for start in begin]
     at = [horizon - 1 for horizon in HORIZONS if horizon <= steps]
     read = _read(begin, generated[:, at])
@@ -223,6 +245,8 @@ def _scores(part: Part, begin: list[Start], way: _Way, steps: int) -> tuple[dict
         found[f"drift.local.{t + 1}"] = mean(read.local_action[:, column] == [script.local_action[t] for script in after])
         found[f"drift.psnr.{t + 1}"] = mean(images.psnr(generated[:, t], true[:, t]), unit="dB")
         found[f"drift.ssim.{t + 1}"] = mean(images.ssim(generated[:, t], true[:, t]))
+        if lpips:
+            found[f"drift.lpips.{t + 1}"] = mean(lpips(generated[:, t], true[:, t]), unit="distance")
     films: list[dict[str, Any]] = []
     for start, truth, video in zip(begin[:3], true, generated, strict=False):
         first = start.frames_thwc[start.t : start.t + 1]

@@ -17,8 +17,11 @@ WHAT = {
     "direction": "knows the true global action, and nothing else",
     "best_code": "the most that K codes can tell: for information the code with the highest NMI, for accuracies the K commonest actions",
     "oracle": "knows everything",
+    "copy": "shows the first frame for ever",
+    "other_clips": "as many true videos of other characters",
 }
-NAMES = tuple(WHAT)
+NAMES = ("random", "majority", "direction", "best_code", "oracle")
+"""Those that are scored as a model's arrays are; the others only generate."""
 
 
 def codes(name: str, data: Data, source: str, k: int, *, of_accuracy: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,12 +1,12 @@
 """Model + data -> scores. Axis order: b or n clips, t frames or transitions, c, h, w; d features of a latent."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import controls
+from benchmarks import controls, distances
 from benchmarks.control import control
 from benchmarks.data import Data, Part
 from benchmarks.metrics import actions, masks, motion, probes
@@ -14,6 +14,9 @@ from benchmarks.metrics.actions import SOURCES
 from benchmarks.metrics.interval import Figure, ratio
 from benchmarks.nuisance import CLIPS, nuisance
 from benchmarks.protocol import Arrays, Controllable, Model, Predictions, infer
+
+if TYPE_CHECKING:
+    from benchmarks.metrics.networks import Networks
 
 Figures = dict[str, Figure]
 Progress = Callable[[int], object]
@@ -36,8 +39,12 @@ class Scores(NamedTuple):
     """Rollouts for the page: their kind (`replay` or `code`), title, and clips to be shown side by side."""
 
 
-def evaluate(model: Model | Predictions, data: Data, where: str, progress: Progress = lambda _: None) -> Scores:
-    """Every score that a model's arrays and methods allow. `progress` is told of clips as they are done, `clips(model, data)` in all.
+def evaluate(
+    model: Model | Predictions, data: Data, where: str, progress: Progress = lambda _: None, networks: "Networks | None" = None
+) -> Scores:
+    """Every score that a model's arrays and methods allow, and with networks LPIPS, FID and FVD of what it generates.
+
+    `progress` is told of clips as they are done, `clips_to_do(model, data, networks)` in all.
 
     Raises:
         UserError: the model does not follow the protocol; `where` names it in the message.
@@ -52,16 +59,18 @@ def evaluate(model: Model | Predictions, data: Data, where: str, progress: Progr
     if isinstance(model, Model):
         for who, of in nuisance(model, data.scored, where, progress).items():
             (found if who == "model" else by_control[who]).update(of)
-        read_back, films = control(model, data, fitted, where, progress)
-        for who, of in read_back.items():
+        read_back, films = control(model, data, fitted, where, progress, networks.lpips if networks else None)
+        far = distances.distances(model, data, networks, where, progress) if networks and isinstance(model, Controllable) else {}
+        for who, of in (*read_back.items(), *far.items()):
             (found if who == "model" else by_control.setdefault(who, {})).update(of)
     return Scores(found, by_control, confusion, films)
 
 
-def clips_to_do(model: Model | Predictions, data: Data) -> int:
+def clips_to_do(model: Model | Predictions, data: Data, networks: "Networks | None" = None) -> int:
     """How many clips `evaluate` tells its progress of."""
     twins = min(len(data.scored), CLIPS) + 1 if isinstance(model, Model) else 0
-    return len(data.fit) + len(data.scored) + twins + (3 if isinstance(model, Controllable) else 0)
+    replays = 3 + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
+    return len(data.fit) + len(data.scored) + twins + replays
 
 
 def collect(

@@ -88,7 +88,7 @@ def _figures(scores: dict[str, Any]) -> str:
             one = scores["figures"][name]
             shown = [
                 f"{who} {_short(one['controls'][who])}"
-                for who in ("random", "copy", "best_code", "oracle")
+                for who in ("random", "copy", "other_clips", "best_code", "oracle")
                 if one["controls"].get(who) is not None
             ]
             interval = f"{_number(one['low'])} to {_number(one['high'])}" if one["low"] is not None else ""
@@ -97,7 +97,9 @@ def _figures(scores: dict[str, Any]) -> str:
                 f"<td>{_strip(one)}<td class=muted>{', '.join(shown)}"
             )
     keys = " ".join(f"<span style='color:{colour}'>&#9679;</span> {who}" for who, colour in _CONTROLS.items())
-    known = "; ".join(f"<b>{who}</b> {escape(what)}" for who, what in WHAT.items())
+    compared = {who for one in scores["figures"].values() for who in one["controls"]}
+    known = "; ".join(f"<b>{who}</b> {escape(what)}" for who, what in WHAT.items() if who in compared)
+    known += "<br>FID and FVD depend on the number of clips." if any(name.startswith("images.") for name in scores["figures"]) else ""
     head = "<tr><th>score<th>value<th>95 %<th>between 0 and 1<th>floors and ceilings"
     return _section(scores["model"], f"{keys}<br>{known}", f"<table>{head}{''.join(rows)}</table>")
 
@@ -186,7 +188,7 @@ def _capacity(scores: dict[str, Any]) -> str:
 
 def _drift(scores: dict[str, Any]) -> str:
     plots = ""
-    for what, unit in (("position", "px"), ("local", "share right"), ("psnr", "dB"), ("ssim", "SSIM")):
+    for what, unit in (("position", "px"), ("local", "share right"), ("psnr", "dB"), ("ssim", "SSIM"), ("lpips", "distance")):
         found = {name.rsplit(".", 1)[1]: one for name, one in scores["figures"].items() if name.startswith(f"drift.{what}.")}
         if found:
             steps = sorted(found, key=int)

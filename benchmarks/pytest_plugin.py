@@ -12,6 +12,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--wsprites-baseline", help="a score file that the model is not to fall behind (wsprites bench --out)")
     group.addoption("--wsprites-data", default="wsprites-paper-v1", help="a data file or a standard world  [wsprites-paper-v1]")
     group.addoption("--wsprites-clips", type=int, help="score the first clips only; the baseline must be of as many")
+    group.addoption("--wsprites-weights", help="a folder with weights for LPIPS, FID and FVD, if the baseline was made with them")
     group.addoption(
         "--wsprites-tolerance", type=float, default=0.02, help="how much worse a share may be  [0.02]; other units: 5 times that, relative"
     )
@@ -35,7 +36,13 @@ def wsprites_scores(request: pytest.FixtureRequest) -> dict[str, Any]:
     option = request.config.getoption
     name, given, clips = option("--wsprites-model"), Path(option("--wsprites-data")), option("--wsprites-clips")
     data = clips_of.from_file(given, clips=clips) if given.is_file() else clips_of.standard(str(given), clips)
-    return to_json(evaluate(load(name, data), data, name), name, data, 0.0)
+    networks = None
+    if weights := option("--wsprites-weights"):
+        from benchmarks.metrics.networks import load as load_networks
+
+        networks = load_networks(Path(weights))
+    scores = evaluate(load(name, data), data, name, networks=networks)
+    return to_json(scores, name, data, 0.0, networks.sha256 if networks else None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -5,6 +5,7 @@ import math
 import re
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from wsprites.errors import UserError
 
 FORMAT, FORMAT_VERSION = "wsprites-scores", 1
 _MOST_BYTES = 2**28
-_COLUMNS = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "copy", "classical", "oracle")
+_COLUMNS = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "copy", "other_clips", "classical", "oracle")
 REFERENCE = Path(__file__).parent / "reference"
 
 TABLE = (
@@ -34,13 +35,13 @@ TABLE = (
         "nuisance.character.codes",
     ),
     *("reader.position", "reader.local", "control.consistency", "control.faithful", "control.shift.mean", "control.delta_psnr"),
-    *("drift.position.1", "drift.position.16", "drift.psnr.16"),
+    *("drift.position.1", "drift.position.16", "drift.psnr.16", "drift.lpips.16", "images.fid", "images.fvd"),
 )
 """The figures that the table shows; the score file has all of them."""
 
 
-def to_json(scores: Scores, model: str, data: Data, seconds: float) -> dict[str, Any]:
-    """Everything that a score file says."""
+def to_json(scores: Scores, model: str, data: Data, seconds: float, weights: dict[str, str] | None = None) -> dict[str, Any]:
+    """Everything that a score file says; `weights` are the hashes of the files that networks came from."""
     figures: dict[str, Any] = {}
     for name, one in sorted(scores.figures.items()):
         others = {who: of[name].to_json()["value"] for who, of in scores.controls.items() if name in of}
@@ -53,7 +54,12 @@ def to_json(scores: Scores, model: str, data: Data, seconds: float) -> dict[str,
         "format_version": FORMAT_VERSION,
         "model": model,
         "data": data.describe(),
-        "config": {"interval": "95 %, percentiles of the bootstrap over clips", "draws": DRAWS, "maps_fitted_on": data.fit.name},
+        "config": {
+            "interval": "95 %, percentiles of the bootstrap over clips",
+            "draws": DRAWS,
+            "maps_fitted_on": data.fit.name,
+            **({"weights": weights, "torch": version("torch")} if weights else {}),
+        },
         **machine(),
         "seconds": round(seconds, 1),
         "figures": figures,
@@ -148,6 +154,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
 
 
+_BY_NETWORKS = ("drift.lpips.", "images.")
 _RULE = re.compile(r"([\w.]+)\s*([<>])\s*([+-]?(?:\d+\.?\d*|\.\d+))")
 
 
@@ -155,7 +162,7 @@ def regressions(new: dict[str, Any], baseline: dict[str, Any], rules: Sequence[s
     """A line for each rule that is broken. `local.matched_accuracy<-0.02` is broken if new minus baseline is below -0.02; `>` likewise.
 
     Raises:
-        UserError: a rule of another form, a figure that one of both lacks, or scores of different data.
+        UserError: a rule of another form, a figure that one of both lacks, or scores of different data or by different networks.
     """
     if new["data"]["sha256"] != baseline["data"]["sha256"]:
         raise UserError(f"the baseline is of other data ({baseline['data']['name']}, not {new['data']['name']}); compare on the same")
@@ -168,6 +175,8 @@ def regressions(new: dict[str, Any], baseline: dict[str, Any], rules: Sequence[s
         for scores, whose in ((new, "the new scores"), (baseline, "the baseline")):
             if scores["figures"].get(name, {}).get("value") is None:
                 raise UserError(f"--fail-on {rule!r}: {whose} have no figure {name!r}")
+        if name.startswith(_BY_NETWORKS) and new.get("config", {}).get("weights") != baseline.get("config", {}).get("weights"):
+            raise UserError(f"--fail-on {rule!r}: the baseline is by other weights; compare with the same files in --weights")
         change = new["figures"][name]["value"] - baseline["figures"][name]["value"]
         if (change < limit) if sign == "<" else (change > limit):
             broken.append(

@@ -15,6 +15,7 @@ def test_figure(
         pytest.skip("neither more nor less of it is better in itself; look at the report")
     before, now = wsprites_baseline["figures"][wsprites_figure], wsprites_scores["figures"].get(wsprites_figure, {})
     assert now.get("value") is not None, f"{wsprites_figure}: the model no longer offers what this is a score of"
-    tolerance = request.config.getoption("--wsprites-tolerance") * (5 * max(abs(before["value"]), 1) if before["unit"] else 1)
-    worse = now["value"] - before["value"] if before["unit"] == "px" else before["value"] - now["value"]
+    size = abs(before["value"])
+    tolerance = request.config.getoption("--wsprites-tolerance") * {"": 1, "distance": 5 * size}.get(before["unit"], 5 * max(size, 1))
+    worse = now["value"] - before["value"] if before["unit"] in ("px", "distance") else before["value"] - now["value"]
     assert worse <= tolerance, f"{wsprites_figure}: {before['value']:.4f} -> {now['value']:.4f} {before['unit']}"

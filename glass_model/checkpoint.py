@@ -18,6 +18,7 @@ from torch import Tensor
 import wsprites
 from glass_model.config import Config
 from glass_model.model import GLASS
+from glass_model.weights import read_state
 from wsprites.errors import UserError
 
 FORMAT = "glass"
@@ -126,29 +127,6 @@ def _load_pt(path: Path) -> Checkpoint:
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
         raise UserError(f"{path}: no checkpoint of GLASS; it has no format '{FORMAT}' with weights under 'model'")
     return Checkpoint(_config(path, values.get("config")), weights, _step(path, values.get("step", 0)), {})
-
-
-def read_state(path: Path) -> dict[str, Any]:
-    """What `torch.save` wrote, if it is a dict of tensors and plain values. Raises UserError for anything else."""
-    import pickle
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:  # sizes before memory
-            packed = sum(entry.file_size for entry in archive.infolist())
-        if packed > 2 * path.stat().st_size:
-            raise UserError(f"{path}: damaged: it says to hold {packed} bytes, more than there are")
-        with path.open("rb") as file:  # of a path, torch.load would believe the name
-            values = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(f"{path}: wants to run code to be read, which is refused; save tensors and plain values only") from None
-    except UserError:
-        raise
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: no checkpoint of GLASS; it holds a {type(values).__name__}")
-    return values
 
 
 def _config(path: Path, text: object) -> Config:

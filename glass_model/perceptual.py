@@ -1,11 +1,10 @@
 """Features of VGG19 for the perceptual terms, from the file of weights that the user has; nothing is downloaded."""
 
-import hashlib
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from glass_model.checkpoint import read_state
+from glass_model.weights import load_weights
 from wsprites.errors import UserError
 
 SHA256 = "dcbb9e9d"
@@ -13,7 +12,7 @@ SHA256 = "dcbb9e9d"
 
 # Channels of the convolutions in turn; 0 is a pooling. Their numbers among all layers are those in the file.
 _LAYERS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512)
-_WANTED = "torchvision's vgg19-dcbb9e9d.pth is wanted"
+_WANTED = "torchvision's vgg19-dcbb9e9d.pth"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -60,18 +59,7 @@ def load_vgg(path: Path, sha256: str = SHA256) -> VGG19:
         UserError: no such file, or another one.
     """
     if not path.is_file():
-        raise UserError(f"--vgg {path}: no such file; {_WANTED}")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(sha256):
-        raise UserError(
-            f"--vgg {path}: its SHA-256 begins with {digest[:8]}, not with {sha256}; torchvision's vgg19-dcbb9e9d.pth is wanted"
-        )
-    weights = read_state(path)
+        raise UserError(f"--vgg {path}: no such file; {_WANTED} is wanted")
     model = VGG19()
-    try:
-        wanted = {name: weights[name] for name in model.state_dict() if name.startswith("features.")}
-        model.load_state_dict(wanted, strict=False)
-    except (KeyError, RuntimeError) as error:
-        raise UserError(f"--vgg {path}: not the weights of VGG19: {str(error).splitlines()[0]}") from None
+    load_weights(model, path, _WANTED, sha256)
     return model.eval()

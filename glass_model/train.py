@@ -23,12 +23,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from glass_model import losses
-from glass_model.checkpoint import load, read_state, save, state_path, versions
+from glass_model.checkpoint import load, save, state_path, versions
 from glass_model.config import Config, TrainConfig
 from glass_model.gma import compose
 from glass_model.model import GLASS, Output
 from glass_model.perceptual import VGG19, load_vgg
 from glass_model.schedule import Phase, phase
+from glass_model.weights import read_state
 from wsprites.errors import UserError
 
 LOG_EVERY = 50

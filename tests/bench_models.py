@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from benchmarks.control import starts, world
+from benchmarks.control import start_of, world
 from benchmarks.data import Data, standard
 from benchmarks.metrics.motion import action_of
 
@@ -21,7 +21,8 @@ class Seer:
         for part in (data.fit, data.scored):
             for n in range(len(part)):
                 self._known[self._key(part.clip(n).frames_thwc)] = part, n
-        self._starts = {self._key(start.frames_thwc[start.t]): start for start in starts(data.scored)}
+        begin = [start_of(data.scored, n) for n in range(len(data.scored))]
+        self._starts = {self._key(start.frames_thwc[start.t]): start for start in begin}
         for start in self._starts.values():
             self._known[self._key(start.frames_thwc)] = data.scored, int(np.flatnonzero(data.scored.script.index == start.script.index)[0])
         self._part = data.scored

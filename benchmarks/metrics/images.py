@@ -1,4 +1,7 @@
-"""How alike two pictures are. Axis suffixes: t frames, h rows, w columns, c = RGB; pictures are uint8."""
+"""How alike two pictures are, or two sets. Pictures are uint8.
+
+Axis suffixes: t frames, h rows, w columns, c = RGB; n of a set, d features.
+"""
 
 from typing import Any
 
@@ -34,3 +37,17 @@ def ssim(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArra
         alike = (2 * mean_a * mean_b + c1) * (2 * cov + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
         values[t] = alike.mean()
     return values
+
+
+def frechet(a_nd: NDArray[np.floating], b_nd: NDArray[np.floating]) -> float:
+    """Squared Frechet distance of two sets of features, as if they were Gaussian; 0 for the same set, no upper limit.
+
+    |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^1/2) of means m and covariances S (Heusel et al. 2017, eq. 6), in float64. Where S = R'R,
+    tr (S_a S_b)^1/2 is the sum of the singular values of R_a R_b': no root of a matrix is taken, and covariances may be singular.
+    """
+    means, roots = [], []
+    for x_nd in (a_nd, b_nd):
+        means.append(x_nd.mean(0, dtype=np.float64))
+        roots.append(np.asarray(np.linalg.qr((x_nd - means[-1]) / np.sqrt(len(x_nd) - 1), mode="r")))
+    shared = np.linalg.norm(roots[0] @ roots[1].T, "nuc")
+    return max(float(((means[0] - means[1]) ** 2).sum() + sum((root**2).sum() for root in roots) - 2 * shared), 0.0)

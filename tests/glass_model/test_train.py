@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 
 from cli import main
-from glass_model.checkpoint import load, read_state, state_path
+from glass_model.checkpoint import load, state_path
 from glass_model.config import PRESETS, load_config
 from glass_model.train import Process, batches_of, join, train
+from glass_model.weights import read_state
 from wsprites.errors import UserError
 
 NARROW = {"mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2}
