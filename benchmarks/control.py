@@ -182,9 +182,14 @@ def read_actions(model: Model, begin: list[Start], where: str, steps: int) -> tu
         arrays = infer(model, where, one.frames_thwc[None].transpose(0, 1, 4, 2, 3), one.part)
         inferred.append({name: array[0, one.t : one.t + steps] for name, array in arrays.items() if name != "masks"})
     replay = {name: np.stack([each[name] for each in inferred]) for name in inferred[0]}
-    if not {"codes", "vectors"} & set(replay):
+    return actions_of(replay, where), replay.get("shift")
+
+
+def actions_of(arrays: Arrays, where: str) -> NDArray[Any]:
+    """What a model that generates is asked for: codes, or vectors of a model without codes. Raises UserError where it has neither."""
+    if not {"codes", "vectors"} & set(arrays):
         raise UserError(f"{where}: a model with rollout has to infer codes or vectors, which it is then asked for")
-    return replay["codes" if "codes" in replay else "vectors"], replay.get("shift")
+    return arrays["codes" if "codes" in arrays else "vectors"]
 
 
 def _way_of_world(part: Part, begin: list[Start], data: Data, steps: int) -> _Way:

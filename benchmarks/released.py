@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import controls
+from benchmarks.control import actions_of
 from benchmarks.data import Data, Part
 from benchmarks.evaluate import BATCH, collect
 from benchmarks.metrics import actions, masks, motion
@@ -71,8 +72,7 @@ def generated(model: Model, part: Part, where: str, progress: Callable[[int], ob
         clips = [part.clip(n) for n in range(first, min(first + BATCH, len(part)))]
         frames = np.stack([clip.frames_thwc[at : at + length] for clip in clips for at in begins]).transpose(0, 1, 4, 2, 3)
         read = infer(model, where, frames, of_windows)
-        actions_wt = read["codes" if "codes" in read else "vectors"]
-        video = rollout(model, where, frames[:, 0], actions_wt, read.get("shift")).transpose(0, 1, 4, 2, 3)
+        video = rollout(model, where, frames[:, 0], actions_of(read, where), read.get("shift")).transpose(0, 1, 4, 2, 3)
         again = infer(model, where, np.concatenate([frames[:, :1], video], 1), of_windows)
         if "masks" in read:
             true = [clip.masks_thw[at : at + length] for clip in clips for at in begins]
