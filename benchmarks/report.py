@@ -131,9 +131,10 @@ _MARKDOWN = (
 
 
 def markdown(every: Sequence[dict[str, Any]]) -> str:
-    """A short table of systems on the same data, with floors and ceilings, for a README."""
+    """A short table of systems, with floors and ceilings on the data of the first, for a README."""
     known = ("random", "direction", "best_code", "oracle")
-    lines = ["| score | " + " | ".join([*known, *(scores["model"].rsplit(":")[-1] for scores in every)]) + " |"]
+    names = [f"{Path(scores['model'].rsplit(':')[-1]).stem}, `{scores['data']['world']}`" for scores in every]
+    lines = ["| score | " + " | ".join([*known, *names]) + " |"]
     lines.append("| --- |" + " ---: |" * (len(known) + len(every)))
     for name in _MARKDOWN:
         ones = [scores["figures"].get(name, {}) for scores in every]
@@ -151,7 +152,7 @@ def _cells(one: dict[str, Any]) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
+    return "-" if value is None else f"{value:z.3f}" if abs(value) < 100 else f"{value:.0f}"
 
 
 _BY_NETWORKS = ("drift.lpips.", "images.")
