@@ -141,7 +141,7 @@ def markdown(every: Sequence[dict[str, Any]]) -> str:
         if any(ones):
             unit = next(one["unit"] for one in ones if one)
             controls = next(one["controls"] for one in ones if one)
-            cells = [*(_number(controls.get(who)) for who in known), *(" ".join(_cells(one)[:2]) for one in ones)]
+            cells = [*(_number(controls.get(who)) for who in known), *(" ".join(_cells(one)[:2]).strip() for one in ones)]
             lines.append(f"| `{name}`{', ' + unit if unit else ''} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
