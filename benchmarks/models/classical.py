@@ -6,8 +6,9 @@ translation is undone, the character moves as the corners in it do, and codes ar
 """
 
 import itertools
+import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import cv2
@@ -28,7 +29,10 @@ class Classical:
     codes = CODES
 
     def __init__(self, parts: Sequence[Part]) -> None:
-        features: Any = np.concatenate([_analyse(part.clip(n).frames_thwc)[3] for part in parts for n in range(min(len(part), _FITTED))])
+        # Threads would wait for one another: a frame takes dozens of short calls.
+        self._pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+        clips = (part.clip(n).frames_thwc for part in parts for n in range(min(len(part), _FITTED)))
+        features: Any = np.concatenate([analysed[3] for analysed in self._pool.map(_analyse, clips)])
         self._mean = features.mean(0)
         _, _, axes = np.linalg.svd((features - self._mean)[::3], full_matrices=False)
         self._axes = axes[:16].T.astype(np.float32)
@@ -42,8 +46,7 @@ class Classical:
 
     def infer(self, frames_btchw: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """All five arrays of the protocol."""
-        with ThreadPoolExecutor() as threads:  # OpenCV works outside Python's lock
-            clips = list(threads.map(_analyse, frames_btchw.transpose(0, 1, 3, 4, 2)))
+        clips = list(self._pool.map(_analyse, frames_btchw.transpose(0, 1, 3, 4, 2)))
         shift, background, masks, features = (np.stack([clip[part] for clip in clips]) for part in range(4))
         vectors = self._vectors(features)
         distance = ((vectors[..., None, :] - self._centres) ** 2).sum(-1)
