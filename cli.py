@@ -306,10 +306,18 @@ def bench(
     from benchmarks.protocol import Controllable, load, write_template
     from wsprites.generate import check_output
 
-    for path in (out, report, template):
+    names = [name.strip() for name in (models or "").split(",")]
+    outs = [out if len(names) == 1 else out.with_stem(f"{out.stem}-{number}") for number in range(1, len(names) + 1)] if out else []
+    for path in (*outs, report, template):
         if path:
             check_output(path, overwrite=path != template)
+    if compare in outs:
+        raise click.UsageError(f"--out {compare} is the baseline of --compare, which would be lost; name another")
+    if report in outs:
+        raise click.UsageError(f"--report {report} is the file of --out as well; name another")
     given = Path(data)
+    if split != "test" and not (given.suffix or given.exists()):
+        raise click.UsageError(f"--split {split} is for data files; a standard world is scored on test")
     scored = clips_of.from_file(given, split, clips) if given.suffix or given.exists() else clips_of.standard(data, clips)
     if template:
         write_template(template, scored)
@@ -319,9 +327,12 @@ def bench(
         raise click.UsageError("--model is missing: package.module:factory, a predictions file, or a checkpoint")
     if fail_on and not compare:
         raise click.UsageError("--fail-on wants a baseline: --compare scores.json")
-    if weights and protocol == "released":
-        raise click.UsageError("--weights does not go with --protocol released")
+    for option, value in (("--weights", weights), ("--out", out), ("--report", report), ("--compare", compare)):
+        if value and protocol == "released":
+            raise click.UsageError(f"{option} does not go with --protocol released, which prints a table alone")
     baseline = scores_of.read(compare) if compare else None
+    if baseline:
+        scores_of.check_rules(scored.describe(), baseline, fail_on)
     networks = None
     if weights:
         with _extra("torch"):
@@ -330,9 +341,9 @@ def bench(
         without = left_out(scored, networks)
         having = ", ".join(name.upper() for name in ("lpips", "fid", "fvd") if name not in without) or "nothing"
         click.echo(f"weights  for {having}" + "".join(f", not {name.upper()} ({why})" for name, why in without.items()))
-    names, every, films = models.split(","), [], []
-    for name in names:
-        model, begin = load(name, scored), time.perf_counter()
+    every, films = [], []
+    for number, (name, model) in enumerate([(name, load(name, scored)) for name in names]):
+        begin = time.perf_counter()
         if networks and not isinstance(model, Controllable):
             click.echo(f"weights  for nothing: {name} has no rollout")
         total = released.clips_to_do(model, scored) if protocol == "released" else evaluate.clips_to_do(model, scored, networks)
@@ -343,13 +354,12 @@ def bench(
             scores = evaluate.evaluate(model, scored, name, progress, networks)
         every.append(scores_of.to_json(scores, name, scored, time.perf_counter() - begin, networks.sha256 if networks else None))
         films.append(scores.films)
+        if outs:
+            scores_of.write(outs[number], every[-1])  # at once: what was scored is not lost if the next model fails
     if not every:
         return
     click.echo(f"data     {scored.name} ({len(scored.scored)} clips of {scored.scored.name}), sha256 {scored.sha256[:16]}")
     click.echo(scores_of.table(every))
-    for number, written in enumerate(every, start=1):
-        if out:
-            scores_of.write(out if len(every) == 1 else out.with_stem(f"{out.stem}-{number}"), written)
     if report:
         page.write(report, every, films)
     if baseline:

@@ -149,6 +149,14 @@ def control(
     return figures, films
 
 
+def try_out(model: Model, part: Part, where: str) -> None:
+    """Raise UserError if one step of a rollout does not follow the protocol."""
+    assert isinstance(model, Controllable)
+    begin = [start_of(part, 0)]
+    first = begin[0].frames_thwc[begin[0].t][None].transpose(0, 3, 1, 2)
+    rollout(model, where, first, *read_actions(model, begin, where, 1))
+
+
 def _way_of(model: Controllable, data: Data, begin: list[Start], fitted: Arrays, where: str, steps: int) -> _Way:
     assert isinstance(model, Model)
     first = np.stack([start.frames_thwc[start.t] for start in begin]).transpose(0, 3, 1, 2)
@@ -257,8 +265,9 @@ def _scores(part: Part, begin: list[Start], way: _Way, steps: int, lpips: Lpips 
         first = start.frames_thwc[start.t : start.t + 1]
         both = [np.concatenate([first, frames]) for frames in (truth, video)]
         films.append({"kind": "replay", "title": f"clip {int(start.script.index)}", "frames": both})
-    for frames, meaning in zip(by_code[:16], way.meaning_k.tolist(), strict=False):
+    for action, frames, meaning in zip(way.action_k[:16], by_code, way.meaning_k.tolist(), strict=False):
         title = f"inferred from {LocalAction(meaning).name}" if meaning >= 0 else "matched to no action"
+        title = title if action.ndim else f"code {action}, {title}"
         shown = [np.concatenate([start.frames_thwc[start.t : start.t + 1], video]) for start, video in zip(begin[:4], frames, strict=False)]
         films.append({"kind": "code", "title": title, "frames": shown})
     return found, films

@@ -15,7 +15,7 @@ WHAT = {
     "random": "knows nothing: codes, vectors and shifts are drawn; masks have the true form, somewhere else",
     "majority": "says the same of every transition: code 0, shift 0, an empty mask",
     "direction": "knows the true global action, and nothing else",
-    "best_code": "the most that K codes can tell: for information the code with the highest NMI, for accuracies the K commonest actions",
+    "best_code": "the most that K codes can tell over all transitions: the highest NMI, for accuracies the K commonest actions",
     "oracle": "knows everything",
     "copy": "shows the first frame for ever",
     "other_clips": "as many true videos of other characters",
@@ -77,7 +77,7 @@ def _entropy(code_l: NDArray[np.int64], count_l: NDArray[np.integer], k: int) ->
 
 
 def arrays(name: str, part: Part) -> Arrays:
-    """Vectors and shifts of a control. `best_code` has no shifts, and the oracle's vectors are those of `oracle_vectors`."""
+    """Vectors and shifts of a control. `best_code` has only codes, and the oracle's vectors are those of `oracle_vectors`."""
     labels, sizes = part.sources()
     spec, script, shape = part.spec, part.script, labels[0].shape
     hot = [np.eye(size, dtype=np.float32)[label] for label, size in zip(labels, sizes, strict=True)]
@@ -91,7 +91,7 @@ def arrays(name: str, part: Part) -> Arrays:
     if name == "direction":
         return {"vectors": hot[0], "shift": shift_of(labels[0], spec.sprite.step), "background_shift": np.zeros((*shape, 2))}
     if name == "best_code":
-        return {"vectors": hot[1]}
+        return {}
     return {"shift": script.shift[:, 1:].astype(float), "background_shift": script.background_shift[:, 1:].astype(float)}
 
 

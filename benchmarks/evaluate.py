@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import controls, distances
-from benchmarks.control import control
+from benchmarks.control import control, try_out
 from benchmarks.data import Data, Part
 from benchmarks.metrics import actions, masks, motion, probes
 from benchmarks.metrics.actions import SOURCES
 from benchmarks.metrics.interval import Figure, ratio
 from benchmarks.nuisance import CLIPS, nuisance
 from benchmarks.protocol import Arrays, Controllable, Model, Predictions, infer
+from wsprites.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.metrics.networks import Networks
@@ -23,6 +24,7 @@ Progress = Callable[[int], object]
 
 BATCH = 4
 """Clips that a model is given at once."""
+_ACCURACIES, _INFORMATION = ("matched_accuracy", "many_to_one"), ("nmi", "ami", "homogeneity", "completeness")
 _MASK_SCORES = {"soft_iou": masks.soft_iou, "hard_iou": masks.hard_iou, "boundary_f": masks.boundary_f}
 
 
@@ -49,8 +51,11 @@ def evaluate(
     Raises:
         UserError: the model does not follow the protocol; `where` names it in the message.
     """
+    if isinstance(model, Model) and isinstance(model, Controllable):
+        try_out(model, data.scored, where)  # before an hour of scoring, not after it
     fitted, _ = collect(model, data.fit, where, progress, with_masks=False)
     scored, mask_scores = collect(model, data.scored, where, progress)
+    _alike(where, fitted, scored)
     found, by_control, confusion = score(data, fitted, scored, getattr(model, "codes", None))
     for who, of_who in mask_scores.items():
         named = {f"masks.{name}": ratio(value_nt.sum(1), np.full(len(value_nt), value_nt.shape[1])) for name, value_nt in of_who.items()}
@@ -78,6 +83,7 @@ def collect(
 ) -> tuple[Arrays, dict[str, dict[str, NDArray[np.float64]]]]:
     """A model's arrays for all clips of a part, and the (N, T) scores of its masks and of the controls', which are too large to keep."""
     rows: list[Arrays] = []
+    offered: Arrays = {}
     scored: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
     for first in range(0, len(part), BATCH):
         at = np.arange(first, min(first + BATCH, len(part)))
@@ -85,6 +91,8 @@ def collect(
         clips = [part.clip(int(n)) for n in at] if not arrays or "masks" in arrays else []
         if not isinstance(model, Predictions):
             arrays = infer(model, where, np.stack([clip.frames_thwc for clip in clips]).transpose(0, 1, 4, 2, 3), part)
+        offered = offered or dict(arrays)
+        _alike(where, offered, arrays)
         predicted = arrays.pop("masks", None)
         if with_masks and predicted is not None:
             for clip, mask in zip(clips, predicted, strict=True):
@@ -96,6 +104,14 @@ def collect(
         progress(len(at))
     together = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     return together, {who: {name: np.stack(values) for name, values in of.items()} for who, of in scored.items()}
+
+
+def _alike(where: str, first: Arrays, other: Arrays) -> None:
+    """Raise UserError unless a model made the same arrays, of the same sizes, of different clips."""
+    a, b = ({name: array.shape[2:] for name, array in arrays.items()} for arrays in (first, other))
+    if a != b:
+        said = (", ".join(f"{name} (clips, times{''.join(f', {n}' for n in size)})" for name, size in of.items()) for of in (a, b))
+        raise UserError(f"{where}: {' of some clips, '.join(said)} of others; expected the same arrays of all clips")
 
 
 def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> tuple[Figures, dict[str, Figures], dict[str, Any]]:
@@ -119,10 +135,11 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
             confusion[source] = {"counts": counts.tolist(), "matched": actions.one_to_one(count).tolist()}
             found |= _named(source, actions.scores(fitted["codes"], fit, scored["codes"], truth, character, source, k))
             for name, of in by_control.items():
-                of |= _named(source, _control(name, data, source, k, of_accuracy=False))
-                if name == "best_code":  # the best map and the best information are two different codes
+                of_name = _control(name, data, source, k, of_accuracy=False)
+                if name == "best_code":  # the best map and the best information are two codes, and the best of a part is yet another one
                     best = _control(name, data, source, k, of_accuracy=True)
-                    of |= _named(source, {key: one for key, one in best.items() if "accuracy" in key or "many_to_one" in key})
+                    of_name = {key: (best if key in _ACCURACIES else of_name)[key] for key in (*_ACCURACIES, *_INFORMATION)}
+                of |= _named(source, of_name)
     of_controls = {name: (controls.arrays(name, data.fit), controls.arrays(name, data.scored)) for name in controls.NAMES}
     for name, action, step in (
         ("shift", data.scored.script.global_action, data.scored.spec.sprite.step),
@@ -142,8 +159,8 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
         flat = reading.flat(*latents["vectors"])
         found |= reading.probes(*flat)
         by_control["state_only"] = reading.probes(*reading.state)
-        by_control["shuffled"] = reading.probes(*flat, shuffled=True, kinds=probes.CAPACITY)
-        for who in ("random", "majority", "direction", "best_code"):
+        by_control["shuffled"] = reading.probes(*flat, shuffled=True)
+        for who in ("random", "majority", "direction"):
             kinds = probes.KINDS if who == "random" else ("linear",)
             by_control[who] |= reading.probes(*reading.flat(*(drawn["vectors"] for drawn in of_controls[who])), kinds=kinds)
         for source in SOURCES:

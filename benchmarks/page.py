@@ -230,7 +230,7 @@ def _films(films: list[dict[str, Any]]) -> str:
         f"<div class=row>{body}</div>" if body else "",
     )
     grid = "".join(_film(film["frames"], film["title"]) for film in codes)
-    text = "Every code held from the same start frames. A code that is an action does one thing, and the same thing to everybody."
+    text = "The first 16 codes, held from the same start frames. A code that is an action does one thing, the same to everybody."
     return shown + _section("What each code does", text, f"<div class=row>{grid}</div>" if grid else "")
 
 

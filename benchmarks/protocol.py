@@ -121,7 +121,13 @@ def infer(model: Model, where: str, frames_btchw: NDArray[np.uint8], part: Part)
     if not isinstance(result, Mapping) or not set(result) <= set(ARRAYS) or not result:
         found = ", ".join(map(str, result)) or "nothing" if isinstance(result, Mapping) else type(result).__name__
         raise UserError(f"{where}: infer returned {found}; expected a dict with some of {', '.join(ARRAYS)}")
-    return {name: checked(where, name, np.asarray(array), len(frames_btchw), part) for name, array in result.items()}
+    arrays = {}
+    for name, array in result.items():
+        try:
+            arrays[name] = np.asarray(array)
+        except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU, or with a gradient
+            raise UserError(f"{where}: {name} is a {type(array).__name__} that NumPy cannot take ({error}); expected an array") from None
+    return {name: checked(where, name, array, len(frames_btchw), part) for name, array in arrays.items()}
 
 
 def rollout(
@@ -193,6 +199,10 @@ def _called(where: str, name: str, *arguments: object) -> Model:
     model = factory(*arguments)
     if not isinstance(model, Model):
         raise UserError(f"--model {name}: {attribute} made a {type(model).__name__}; expected an object with a method infer")
+    codes = getattr(model, "codes", None)
+    if codes is not None and (isinstance(codes, bool) or not isinstance(codes, int | np.integer) or not 1 <= codes <= MOST_CODES):
+        shown = codes if isinstance(codes, int | np.integer) else f"a {type(codes).__name__}"
+        raise UserError(f"--model {name}: its attribute codes is {shown}; expected how many codes there are, 1 to {MOST_CODES}, or none")
     return model
 
 
@@ -277,7 +287,9 @@ def _hdf5(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
                 headers[name] = item.shape, item.dtype
 
         h5.visititems(visit)  # does not follow links
-        yield headers, lambda key: h5.attrs["data"] if key == "data" else h5[key][()]
+        made_for = h5.attrs.get("data")
+        text = made_for.decode(errors="replace") if isinstance(made_for, bytes) else made_for  # as C, MATLAB and others write strings
+        yield headers, lambda key: text if key == "data" else h5[key][()]
 
 
 def write_template(path: Path, data: Data) -> None:

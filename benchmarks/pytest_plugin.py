@@ -48,8 +48,14 @@ def wsprites_scores(request: pytest.FixtureRequest) -> dict[str, Any]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "wsprites_figure" in metafunc.fixturenames:
         from benchmarks.report import read
+        from wsprites.errors import UserError
 
-        baseline = metafunc.config.getoption("--wsprites-baseline")
-        given = baseline and metafunc.config.getoption("--wsprites-model")
-        names = [name for name, one in read(Path(baseline))["figures"].items() if one["value"] is not None] if given else []
+        baseline, model = (metafunc.config.getoption(f"--wsprites-{option}") for option in ("baseline", "model"))
+        if bool(baseline) != bool(model):  # or a step that lost one of them would pass for ever, with everything skipped
+            raise pytest.UsageError("--wsprites-model and --wsprites-baseline go together; one is missing")
+        try:
+            figures = read(Path(baseline))["figures"] if baseline else {}
+        except UserError as error:
+            raise pytest.UsageError(str(error)) from None
+        names = [name for name, one in figures.items() if one["value"] is not None]
         metafunc.parametrize("wsprites_figure", names)

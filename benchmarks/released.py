@@ -21,6 +21,7 @@ from benchmarks.data import Data, Part
 from benchmarks.evaluate import BATCH, collect
 from benchmarks.metrics import actions, masks, motion
 from benchmarks.protocol import Arrays, Controllable, Model, Predictions, infer, rollout
+from wsprites.errors import UserError
 
 WINDOW = 12
 _NORMS = {"shift": np.array([64, 32]) / 2, "background_shift": np.array([25, 25]) / 2}
@@ -44,7 +45,8 @@ def figures(
         if name in arrays:
             moves = np.any(truth[name] != 0, -1)
             found[f"{name} norm, px"] = float(motion.error(arrays[name], truth[name]).mean())
-            found[f"{name} angle match"] = float(motion.within_45_degrees(arrays[name], truth[name])[moves].mean())
+            match = motion.within_45_degrees(arrays[name], truth[name])[moves]
+            found[f"{name} angle match"] = float(match.mean()) if match.size else float("nan")
     if soft_iou_nt is not None:
         found["masks soft IoU"] = float(soft_iou_nt.mean())
     return found
@@ -118,6 +120,8 @@ def table(model: Model | Predictions, data: Data, name: str, progress: Callable[
             ("random", random, None),
         )
     }
+    if not columns[name]:
+        raise UserError(f"{name}: infers neither codes, shifts nor masks; the released protocol knows no other scores")
     if isinstance(model, Controllable) and isinstance(model, Model):
         columns |= generated(model, part, name, progress)
     lines = ["".join([f"{'released protocol':<32}", *(f" {who:>{max(9, len(who))}}" for who in columns)])]

@@ -95,6 +95,8 @@ def read(path: Path) -> dict[str, Any]:
         for name, one in scores["figures"].items():
             if not isinstance(name, str) or not isinstance(one["value"], float | int | None):
                 raise TypeError(f"figure {name!r:.60}")
+        if not {"sha256", "name"} <= scores["data"].keys():
+            raise KeyError("data")
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     except UserError:
@@ -159,23 +161,35 @@ _BY_NETWORKS = ("drift.lpips.", "images.")
 _RULE = re.compile(r"([\w.]+)\s*([<>])\s*([+-]?(?:\d+\.?\d*|\.\d+))")
 
 
+def check_rules(data: dict[str, Any], baseline: dict[str, Any], rules: Sequence[str]) -> list[tuple[str, str, float]]:
+    """Name, sign and limit of each rule, checked as far as that is possible before anything is scored.
+
+    Raises:
+        UserError: a rule of another form, a figure that the baseline lacks, or a baseline of other data than `data` (`Data.describe`).
+    """
+    if data["sha256"] != baseline["data"]["sha256"]:
+        raise UserError(f"the baseline is of other data ({baseline['data']['name']}, not {data['name']}); compare on the same")
+    parsed = []
+    for rule in rules:
+        match = _RULE.fullmatch(rule.strip())
+        if not match:
+            raise UserError(f"--fail-on {rule!r}: expected NAME<NUMBER or NAME>NUMBER, such as 'local.matched_accuracy<-0.02'")
+        if baseline["figures"].get(match[1], {}).get("value") is None:
+            raise UserError(f"--fail-on {rule!r}: the baseline has no figure {match[1]!r}")
+        parsed.append((match[1], match[2], float(match[3])))
+    return parsed
+
+
 def regressions(new: dict[str, Any], baseline: dict[str, Any], rules: Sequence[str]) -> list[str]:
     """A line for each rule that is broken. `local.matched_accuracy<-0.02` is broken if new minus baseline is below -0.02; `>` likewise.
 
     Raises:
         UserError: a rule of another form, a figure that one of both lacks, or scores of different data or by different networks.
     """
-    if new["data"]["sha256"] != baseline["data"]["sha256"]:
-        raise UserError(f"the baseline is of other data ({baseline['data']['name']}, not {new['data']['name']}); compare on the same")
     broken = []
-    for rule in rules:
-        match = _RULE.fullmatch(rule.strip())
-        if not match:
-            raise UserError(f"--fail-on {rule!r}: expected NAME<NUMBER or NAME>NUMBER, such as 'local.matched_accuracy<-0.02'")
-        name, sign, limit = match[1], match[2], float(match[3])
-        for scores, whose in ((new, "the new scores"), (baseline, "the baseline")):
-            if scores["figures"].get(name, {}).get("value") is None:
-                raise UserError(f"--fail-on {rule!r}: {whose} have no figure {name!r}")
+    for rule, (name, sign, limit) in zip(rules, check_rules(new["data"], baseline, rules), strict=True):
+        if new["figures"].get(name, {}).get("value") is None:
+            raise UserError(f"--fail-on {rule!r}: the new scores have no figure {name!r}")
         if name.startswith(_BY_NETWORKS) and new.get("config", {}).get("weights") != baseline.get("config", {}).get("weights"):
             raise UserError(f"--fail-on {rule!r}: the baseline is by other weights; compare with the same files in --weights")
         change = new["figures"][name]["value"] - baseline["figures"][name]["value"]

@@ -88,6 +88,9 @@ def test_what_knows_everything_is_perfect_in_every_column(seen: evaluate.Scores)
     assert len(perfect) > 50
     for name in perfect:
         assert figures[name] == pytest.approx(oracle[name], nan_ok=True), name
+    assert not [name for name in seen.controls["best_code"] if "standing" in name or "conditional" in name or "vectors" in name]
+    assert "vectors.local.knn" in seen.controls["shuffled"]
+    assert [film["title"] for film in seen.films if film["kind"] == "code"][1] == "code 1, inferred from walk_left"
     assert figures["vectors.local.linear"] == figures["vectors.local.knn"] == figures["vectors.local.mlp"] == 1
     assert figures["leakage.shift.shift"] > 0.999 and figures["leakage.background_shift.codes"] < 0.1
     assert figures["leakage.local.codes"] == pytest.approx(1 - seen.controls["state_only"]["vectors.local.linear"].value)
@@ -233,7 +236,7 @@ def test_a_predictions_file_scores_like_its_model(few: data.Data, seen: evaluate
         for name, array in fill(few).items():
             if name != "data":
                 h5[name] = array
-        h5.attrs["data"] = str(fill(few)["data"])
+        h5.attrs["data"] = np.bytes_(str(fill(few)["data"]))  # as other languages write it
     for name in ("p.npz", "p.h5"):
         scores = evaluate.evaluate(protocol.load(str(tmp_path / name), few), few, name)
         assert scores.figures["local.ami"] == seen.figures["local.ami"] and scores.figures["shift.mean"].value == 0
@@ -280,6 +283,7 @@ def test_a_wrong_model_is_named_in_one_line(few: data.Data, tmp_path: Path):
         ({"code": 1}, "infer returned code; expected a dict with some of codes"),
         (np.zeros(3), "infer returned ndarray"),
         ({}, "infer returned nothing"),
+        ({"codes": [[1], [2, 3]]}, "codes is a list that NumPy cannot take"),
     ):
         with pytest.raises(UserError, match="x: ") as caught:
             evaluate.collect(Wrong(answer), few.scored, "x")  # type: ignore[arg-type]
@@ -289,6 +293,36 @@ def test_a_wrong_model_is_named_in_one_line(few: data.Data, tmp_path: Path):
     for name in ("not.npz", "not.pt", "missing.npz", "missing", "json:loads", "json:nothing", "no.such.module:x"):
         with pytest.raises((UserError, TypeError), match=r"not|no such|loads|nothing|argument|No module"):
             protocol.load(str(tmp_path / name) if "." in name and ":" not in name else name, few)
+
+
+def test_what_a_model_offers_is_the_same_for_all_clips_and_tried_before_all_is_scored(few: data.Data, monkeypatch: pytest.MonkeyPatch):
+    class Moody:
+        calls = 0
+
+        def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+            self.calls += 1
+            return {"vectors": np.zeros((len(frames), frames.shape[1] - 1, 2 + self.calls % 2))}
+
+    class Wrong(Guesser):
+        calls = 0
+
+        def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+            self.calls += len(frames)
+            return super().infer(frames)
+
+        def rollout(self, first: np.ndarray, actions: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+            return super().rollout(first, actions, shifts) / 255
+
+    with pytest.raises(UserError, match=r"x: vectors \(clips, times, 3\) of some clips, vectors \(clips, times, 2\) of others"):
+        evaluate.evaluate(Moody(), few, "x")
+    model = Wrong()
+    with pytest.raises(UserError, match="rollout returned float64"):
+        evaluate.evaluate(model, few, "x")
+    assert model.calls == 1
+    for codes in (10**9, 0, [1, 2], True):
+        monkeypatch.setattr(Guesser, "codes", codes, raising=False)
+        with pytest.raises(UserError, match=r"its attribute codes is .*; expected how many codes there are, 1 to 1024"):
+            protocol.load("bench_models:guesser", few)
 
 
 @pytest.fixture
@@ -303,7 +337,7 @@ def test_the_command(bench, few: data.Data, tmp_path: Path):
         assert "SPLIT/codes (clips, transitions)" in str(template["README"]) and template["test/shift"].shape == (6, 89, 2)
     np.savez("good.npz", **fill(few))
     code, out, err = bench("--clips", CLIPS, "--model", "good.npz", "--out", "good.json", "--report", "good.html")
-    assert code == 0 and re.search(r"local.matched_accuracy +1.000  \[1.000, 1.000\]", out), err
+    assert code == 0 and re.search(r"local.matched_accuracy +1.000 +\[1.000, 1.000\]", out), err
     scores = json.loads(Path("good.json").read_text())
     figure = scores["figures"]["local.matched_accuracy"]
     assert figure["value"] == 1 and set(figure["controls"]) == {"random", "majority", "direction", "best_code", "oracle"}
@@ -325,14 +359,22 @@ def test_the_command(bench, few: data.Data, tmp_path: Path):
     code, out, err = bench("--clips", CLIPS, "--model", "bench_models:guesser", "--protocol", "released")
     assert code == 0 and out.splitlines()[0].split()[-2:] == ["RE", "CO"], err
     for arguments, line in (
-        (["--fail-on", "local.amy<1", "--compare", "good.json"], "the new scores have no figure 'local.amy'"),
+        (["--fail-on", "local.amy<1", "--compare", "good.json"], "the baseline has no figure 'local.amy'"),
         (["--fail-on", "what", "--compare", "good.json"], "expected NAME<NUMBER"),
         (["--fail-on", rule], "--fail-on wants a baseline"),
         (["--compare", "t.npz"], "not a score file"),
         (["--data", "nowhere"], "neither a file nor a standard world"),
+        (["--split", "val"], "--split val is for data files"),
+        (["--out", "x.json", "--report", "x.json"], "is the file of --out as well"),
+        (["--out", "good.json", "--compare", "good.json"], "is the baseline of --compare"),
+        (["--out", "x.json", "--protocol", "released"], "--out does not go with --protocol released"),
     ):
         code, _, err = bench("--clips", CLIPS, "--model", "good.npz", *arguments)
         assert code == 2 and line in err and err.count("\n") == 1, err
+    code, _, err = bench("--clips", CLIPS, "--model", "not:there", "--compare", "good.json", "--fail-on", "what")
+    assert code == 2 and "expected NAME<NUMBER" in err  # before any model is loaded
+    code, _, err = bench("--clips", CLIPS, "--models", "good.npz,bench_models:fails", "--out", "two.json")
+    assert code == 2 and "values that are not finite" in err and Path("two-1.json").exists() and not Path("two-2.json").exists()
     code, _, err = bench("--clips", 5, "--model", "good.npz")
     assert code == 2 and "expected 'wsprites-paper-v1-first-5@" in err
 
@@ -416,4 +458,6 @@ def test_pytest_runs_the_suite_for_a_model(few: data.Data, tmp_path: Path):
     options = ["--wsprites-model", str(tmp_path / "bad.npz"), "--wsprites-baseline", str(tmp_path / "good.json")]
     done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert done.returncode == 1 and re.search(r"\d+ failed, \d+ passed", done.stdout), done.stdout + done.stderr
+    lost = subprocess.run([*command, *options[:2]], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert lost.returncode not in (0, 5) and "go together; one is missing" in lost.stdout + lost.stderr
     assert "test_figure[local.matched_accuracy]" in done.stdout and "test_figure[shift.mean]" not in done.stdout

@@ -78,7 +78,10 @@ def test_conditional_information_is_what_the_others_do_not_tell():
         return actions.scores(code, fit, code, truth, np.arange(60), source, 9)["conditional"].value
 
     assert conditional(truth.labels[1]) == pytest.approx(1)
-    assert abs(conditional(RNG.integers(0, 9, shape))) < 0.01  # by chance alone it would be above 0
+    random = RNG.integers(0, 9, shape)
+    drawn = actions.scores(random, fit, random, truth, np.arange(60), "local", 9)
+    assert drawn["ami"].low < 0 < drawn["ami"].high and drawn["conditional"].low < 0
+    assert abs(conditional(random)) < 0.01  # by chance alone it would be above 0
     assert abs(conditional(truth.labels[0])) < 0.01
     # The local action follows from the global one, but for a coin: what knows the global one alone gets nothing.
     coin = RNG.integers(0, 2, shape)
@@ -100,6 +103,8 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     skewed[3, 7] = np.nan
     got = interval.quantile(skewed, 0.95)
     assert got.value == pytest.approx(np.nanquantile(skewed, 0.95)) and 0.9 < got.low / got.value <= 1 <= got.high / got.value < 1.1
+    corrected = interval.figure(0.001, RNG.normal(0.05, 0.01, 500), least=-np.inf)  # all draws are biased upwards
+    assert corrected.low < 0 < corrected.high and interval.figure(0.001, RNG.normal(0.05, 0.01, 500)).low == 0
     assert np.isnan(interval.mean([np.nan]).value) and interval.mean([np.nan]).to_json()["value"] is None
     assert interval.mean([np.nan, 2.0]).value == 2
 
@@ -158,11 +163,19 @@ def test_probes_read_what_is_there_and_nothing_else(kind: str):
     assert (right == label_b).mean() > 0.95 and (shuffled == label_b).mean() < 0.32 and (constant == 3).all()
 
 
+def test_nearest_neighbours_of_very_few():
+    (predicted,) = probes.classify("knn", np.eye(4), [np.array([1, 1, 1, 2])], np.eye(4))
+    assert predicted.tolist() == [1, 1, 1, 1]
+
+
 def test_explained_variance():
     x, clip = RNG.normal(size=(600, 4)), np.repeat(np.arange(20), 30)
     y = x[:, :2] @ np.array([[1.0, 2], [0, 1]]) + RNG.normal(0, 0.5, (600, 2))
     predicted = probes.regress(x[:300], y[:300], x[300:])
     got = probes.explained(predicted, y[300:], clip[:300])
+    level = y * [1, 0]  # a world as high as the character: nothing moves up or down
+    assert probes.explained(predicted, level[300:], clip[:300]).value == pytest.approx(sk.r2_score(y[300:, 0], predicted[:, 0]))
+    assert np.isnan(probes.explained(predicted, level[300:] * 0, clip[:300]).value)
     assert got.value == pytest.approx(sk.r2_score(y[300:], predicted)) and 0.6 < got.low < got.value < got.high < 0.95
 
 

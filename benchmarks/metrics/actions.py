@@ -3,6 +3,7 @@
 Information is in nats, shares are in [0, 1]. Where the labels of a table take a single value, no score is defined: NaN.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -202,7 +203,13 @@ def scores(code_fit: Ints, fit: Sources, code: Ints, truth: Sources, character_n
     at_once = max(1, 2**22 // int(np.prod(sizes)))  # tables of so many draws fit in memory
     draws = [values(tables((seen_un @ drawn_rn[first : first + at_once].T).T)) for first in range(0, len(drawn_rn), at_once)]
     result = {
-        name: figure(float(value[0]), np.concatenate([draw[name] for draw in draws]), clips=clips) for name, value in values(point).items()
+        name: figure(
+            float(value[0]),
+            np.concatenate([draw[name] for draw in draws]),
+            clips=clips,
+            least=-math.inf if name.endswith(("ami", "conditional")) else 0.0,
+        )
+        for name, value in values(point).items()
     }
     return {**result, **per_character(code, truth.labels[target], character_n, codes, truth.sizes[target])}
 

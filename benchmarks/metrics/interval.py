@@ -40,17 +40,18 @@ def weights(clips: int) -> NDArray[np.float64]:
     return drawn
 
 
-def figure(value: float, values_r: NDArray[np.floating], *, unit: str = "", clips: int = 0) -> Figure:
+def figure(value: float, values_r: NDArray[np.floating], *, unit: str = "", clips: int = 0, least: float = 0.0) -> Figure:
     """A figure from its value and the values of the draws; draws that do not define it are left out.
 
-    The draws are moved so that their mean is the value: entropies of a draw, which holds clips twice, are biased.
+    The draws are moved so that their mean is the value: entropies of a draw, which holds clips twice, are biased. An interval of what was
+    never below 0 ends at `least`; scores corrected for chance, whose draws are all biased upwards, may well be below 0 (-inf).
     """
     values_r = values_r[np.isfinite(values_r)]
     if not np.isfinite(value) or not len(values_r):
         return Figure(float(value), unit=unit, clips=clips)
     low, high = np.quantile(values_r - values_r.mean() + value, [0.025, 0.975])
     if min(values_r.min(), value) >= 0:  # moving must not lead out of the range
-        low = max(low, 0.0)
+        low = max(low, least)
     if not unit and values_r.max() <= 1:
         high = min(high, 1.0)
     return Figure(float(value), float(min(low, value)), float(max(high, value)), unit, clips)

@@ -41,7 +41,7 @@ def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]
 
     a, b = standardised(fit_nd, scored_nd)
     if kind == "knn":
-        nearest = NearestNeighbors(n_neighbors=15, algorithm="brute").fit(a).kneighbors(b, return_distance=False)
+        nearest = NearestNeighbors(n_neighbors=min(15, len(a)), algorithm="brute").fit(a).kneighbors(b, return_distance=False)
         return [np.argmax([(label[nearest] == value).sum(1) for value in range(label.max() + 1)], axis=0) for label in labels_fit]
     predicted = []
     for label in labels_fit:
@@ -83,14 +83,16 @@ def mean_by_clip(value_n: NDArray[Any], clip_n: NDArray[np.integer]) -> Figure:
 
 
 def explained(predicted_n2: Floats, true_n2: Floats, clip_n: NDArray[np.integer]) -> Figure:
-    """R2 of a shift, mean over x and y, at most 1, drawn by clips; the mean that it is compared with is that of all clips."""
+    """R2 of a shift, mean over x and y or the one of them that varies, at most 1, drawn by clips; the mean that it is compared with is
+    that of all clips."""
     clips = int(clip_n.max()) + 1
     residual, total = (predicted_n2 - true_n2) ** 2, (true_n2 - true_n2.mean(0)) ** 2
     sums = np.stack([np.bincount(clip_n, column, clips) for column in (*residual.T, *total.T)], 1)
     drawn = weights(clips) @ sums
 
     def value(of: Floats) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray((1 - of[..., :2] / of[..., 2:]).mean(-1))
+        varies = of[..., 2:] > 0
+        share = np.where(varies, 1 - of[..., :2] / np.where(varies, of[..., 2:], 1), 0)
+        return np.asarray(share.sum(-1) / np.where(varies.any(-1), varies.sum(-1), np.nan))
 
     return figure(float(value(sums.sum(0))), value(drawn), clips=clips)
