@@ -363,10 +363,13 @@ def bench(
     if report:
         page.write(report, every, films)
     if baseline:
-        click.echo(f"\nagainst  {compare}\n{scores_of.changes(every[0], baseline)}")
-        for line in (broken := scores_of.regressions(every[0], baseline, fail_on)):
-            click.echo(f"FAILED   {line}")
-        if broken:
+        failed = False
+        for written in every:
+            click.echo(f"\n{written['model']} against {compare}\n{scores_of.changes(written, baseline)}")
+            for line in scores_of.regressions(written, baseline, fail_on):
+                click.echo(f"FAILED   {line}")
+                failed = True
+        if failed:
             sys.exit(1)
 
 

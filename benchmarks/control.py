@@ -124,7 +124,7 @@ def control(
 
     `control.consistency`: over starts, how often a code, held for READ_AT steps, ends in the action that it most often ends in;
     `control.faithful`: in the action that it was inferred from; `control.distinct`: how many different actions codes most often end
-    in, over their number. Each code goes with the global action that it most often came with.
+    in, over all that there are; without it, consistency means nothing. Each code goes with the global action that it most often came with.
     `control.shift.mean`, `.action_accuracy`: what became of each global action, against what the world does.
     `control.delta_psnr`: dB by which a code's video is more like what the world does for its action than for the others.
     `drift.position.T`, `drift.local.T`, `drift.psnr.T`, `drift.ssim.T`: T steps after a start, with the model's own reading of the true
@@ -233,7 +233,7 @@ def _scores(part: Part, begin: list[Start], way: _Way, steps: int, lpips: Lpips 
     named = way.meaning_k >= 0
     found["control.consistency"] = mean((read_ks == most_k[:, None]).mean(0))
     found["control.faithful"] = mean((read_ks == way.meaning_k[:, None])[named].mean(0))
-    found["control.distinct"] = Figure(len(set(most_k.tolist())) / min(len(most_k), len(local_actions(part.spec.facings))))
+    found["control.distinct"] = Figure(len(set(most_k.tolist())) / len(local_actions(part.spec.facings)))
     if way.shifts is not None:
         short = min(2, hold)
         error, hits = [], []

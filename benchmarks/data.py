@@ -76,12 +76,14 @@ class Data:
     fit: Part
     scored: Part
     sha256: str
-    """Of world, labels and art of both: two data with one hash have the same pixels."""
+    """Of world, labels and art of both, from which the pixels follow; that stored ones do, `wsprites verify` shows."""
 
     def describe(self) -> dict[str, Any]:
         """What a score file says about it."""
         clips = {part.name: len(part) for part in (self.fit, self.scored)}
-        return {"name": self.name, "sha256": self.sha256, "world": self.scored.spec.name, "frames": self.scored.spec.frames, "clips": clips}
+        characters = {part.name: len(np.unique(part.script.character)) for part in (self.fit, self.scored)}
+        world = {"world": self.scored.spec.name, "frames": self.scored.spec.frames}
+        return {"name": self.name, "sha256": self.sha256, **world, "clips": clips, "characters": characters}
 
 
 def standard(name: str, clips: int | None = None) -> Data:

@@ -155,6 +155,12 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     latents = {name: (fitted[name], scored[name]) for name in scored}
     reading = _Reading(data)
     found |= reading.leakage(latents)
+    for who in ("random", "oracle"):
+        known: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {"codes": controls.codes(who, data, "local", k or 1)}
+        known |= {name: (of_controls[who][0][name], of_controls[who][1][name]) for name in of_controls[who][0]}
+        if who == "oracle":
+            known["vectors"] = controls.oracle_vectors(data.fit, "local"), controls.oracle_vectors(data.scored, "local")
+        by_control[who] |= reading.leakage({name: known[name] for name in latents})
     if "vectors" in scored:
         flat = reading.flat(*latents["vectors"])
         found |= reading.probes(*flat)
@@ -224,10 +230,14 @@ class _Reading:
         rng = np.random.default_rng(0)
         given = [rng.permutation(label) if shuffled else label for label, _ in (self._labels[source] for source in sources)]
         return {
-            f"vectors.{source}.{kind}": probes.mean_by_clip(predicted == self._labels[source][1], self._clip)
+            f"vectors.{source}.{kind}": self._mean(source, predicted == self._labels[source][1])
             for kind in kinds or probes.KINDS
             for source, predicted in zip(sources, probes.classify(kind, fit_nd, given, scored_nd), strict=True)
         }
+
+    def _mean(self, source: str, value_n: NDArray[Any]) -> Figure:
+        """Not defined where there is one label only, as for codes."""
+        return probes.mean_by_clip(value_n if np.ptp(self._labels[source][1]) else np.full(len(value_n), np.nan), self._clip)
 
     def leakage(self, latents: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> Figures:
         """`leakage.SOURCE.LATENT`: accuracy of a linear probe that sees state and latent, minus that of the state alone: what the latent
@@ -239,7 +249,7 @@ class _Reading:
             with_state = probes.classify("linear", a_state, [label for label, _ in self._labels.values()], b_state)
             for (source, (_, true)), predicted in zip(self._labels.items(), with_state, strict=True):
                 gain = (predicted == true).astype(float) - (self._by_state[source] == true)
-                figures[f"leakage.{source}.{name}"] = probes.mean_by_clip(gain, self._clip)
+                figures[f"leakage.{source}.{name}"] = self._mean(source, gain)
             for shift, (of_fit, of_scored) in self._shifts.items():
                 figures[f"leakage.{shift}.{name}"] = probes.explained(probes.regress(a, of_fit, b), of_scored, self._clip)
         return figures

@@ -68,11 +68,12 @@ def write(path: Path, every: Sequence[dict[str, Any]], films: Sequence[list[dict
 
 def _head(scores: dict[str, Any]) -> str:
     data = scores["data"]
-    clips = ", ".join(f"{count} clips of {name}" for name, count in data["clips"].items())
+    clips = ", ".join(f"{count} clips of {data['characters'][name]} characters of {name}" for name, count in data["clips"].items())
     versions = ", ".join(f"{name} {version}" for name, version in scores["versions"].items())
     return (
         f"<h1>What a model has found out about actions</h1><p>{escape(data['name'])}: {clips} of {data['frames']} frames; "
-        f"maps and probes are fitted on other characters, of {scores['config']['maps_fitted_on']}; intervals are 95 %, drawn by clips."
+        f"maps and probes are fitted on other characters, of {scores['config']['maps_fitted_on']}; intervals are 95 %, drawn by clips, "
+        "with maps and probes as they are: of other characters figures differ more."
         f"<br><span class=muted>sha256 {data['sha256'][:16]} · {escape(versions)} · {escape(scores['hardware'])}</span></p>"
     )
 
@@ -161,8 +162,9 @@ def _leakage(scores: dict[str, Any]) -> str:
     rows = ""
     for what in (*SOURCES, "shift", "background_shift"):
         label = f"{what} (R2)" if "shift" in what else f"{what} action (accuracy)"
-        values = [named[f"leakage.{what}.{latent}"]["value"] or 0 for latent in latents if f"leakage.{what}.{latent}" in named]
-        rows += f"<tr><th>{label}" + "".join(_cell(value, value if "shift" in what else 4 * value) for value in values)
+        values = [named[f"leakage.{what}.{latent}"]["value"] for latent in latents]
+        cells = ("<td>" if value is None else _cell(value, value if "shift" in what else 4 * value) for value in values)
+        rows += f"<tr><th>{label}" + "".join(cells)
     head = "".join(f"<th class=c>{latent}" for latent in latents)
     text = (
         "Which latent tells what. Actions: what a held-out linear probe gains over one that knows only the state before the transition; "
@@ -214,6 +216,8 @@ def _plot(lines: dict[str, list[float | None]], names: Sequence[str]) -> str:
         ends.append(ys[-1] + 4)
     for n in range(len(ends) - 2, -1, -1):  # from the highest line down; names do not lie on one another
         ends[n] = max(ends[n], ends[n + 1] + 12)
+    for n in range(len(ends)):  # nor on the names below the plot
+        ends[n] = min(ends[n], ends[n - 1] - 12 if n else 130)
     for y, who in zip(ends, order, strict=True):
         parts.append(f"<text x=226 y={y:.0f} style='fill:{_LINES[who]}'>{who}</text>")
     parts += [f"<text x={x:.0f} y=144 text-anchor=middle>{name}</text>" for x, name in zip(xs, names, strict=True)]

@@ -23,7 +23,7 @@ from wsprites.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 
-MOST_CODES, _MOST_BYTES, _MOST_HEADER = 1024, 2**32, 2**24
+MOST_CODES, MOST_FEATURES, _MOST_BYTES, _MOST_HEADER = 1024, 4096, 2**32, 2**24
 
 
 @runtime_checkable
@@ -96,6 +96,8 @@ def check(where: str, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], c
             else ""
         )
         raise UserError(f"{where}: {name} has the shape {shape}; expected ({expected}): {axes}{hint}")
+    if name == "vectors" and shape[-1] > MOST_FEATURES:
+        raise UserError(f"{where}: vectors has {shape[-1]} features; at most {MOST_FEATURES} are scored")
     if np.prod(shape, dtype=np.float64) * dtype.itemsize > _MOST_BYTES:
         raise UserError(f"{where}: {name} has the shape {shape} of {dtype}; at most {_MOST_BYTES / 2**30:.0f} GiB are read")
 

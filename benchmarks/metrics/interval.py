@@ -47,7 +47,7 @@ def figure(value: float, values_r: NDArray[np.floating], *, unit: str = "", clip
     never below 0 ends at `least`; scores corrected for chance, whose draws are all biased upwards, may well be below 0 (-inf).
     """
     values_r = values_r[np.isfinite(values_r)]
-    if not np.isfinite(value) or not len(values_r):
+    if not np.isfinite(value) or not len(values_r) or clips == 1:  # one clip says nothing about others
         return Figure(float(value), unit=unit, clips=clips)
     low, high = np.quantile(values_r - values_r.mean() + value, [0.025, 0.975])
     if min(values_r.min(), value) >= 0:  # moving must not lead out of the range
