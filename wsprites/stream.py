@@ -6,6 +6,7 @@ Both give dicts of tensors by the names of the file, and `start`, the number of 
 
 import itertools
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,17 @@ from torch.utils.data import Dataset, IterableDataset, Sampler, default_collate,
 
 import wsprites
 from wsprites.art import Art
-from wsprites.art.characters import Figure
 from wsprites.art.sheets import CELL_OF, CELL_PLACES
 from wsprites.errors import UserError
 from wsprites.file import Split
 from wsprites.render import Clip, empty, render
-from wsprites.script import FRAME_LABELS, LABELS, Script, casting, permutation, scripts
+from wsprites.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, permutation, scripts
 from wsprites.spec import CELL, SPLITS, WorldSpec
 
 Sample = dict[str, Tensor]
 
 _CLIPS_A_BLOCK = 256  # whose scripts are written at once, and whose windows are shuffled
+_SPARE = 2  # batches whose memory is kept to be used again
 _BLOCK_KEY = 2**63  # the key of block k's permutation is this + k: no clip has it
 
 # From a file.
@@ -81,7 +82,7 @@ class FileClips(Dataset[Sample]):
         for name in self.keys:
             if name not in arrays:
                 arrays[name] = split[name][(row, slice(start, start + self.window)) if name in self._of_frames else row]
-        return _sample({name: arrays[name] for name in self.keys}, np.int64(start))
+        return _sample({name: arrays[name] for name in self.keys} | {"start": np.int64(start)})
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
@@ -196,48 +197,73 @@ class RenderedClips(IterableDataset[Sample]):
         worker = get_worker_info()
         of, workers = (worker.id, worker.num_workers) if worker else (0, 1)
         size = self.batch or 1
-        figure, draw = Figure(self.art.characters), BatchRenderer(self.spec, self.art, self.device) if self._as_a_whole else None
+        draw = BatchRenderer(self.spec, self.art, self.device) if self._as_a_whole else None
         if draw and self.compile:
             draw.compile()
-        known, block = -1, []
+        frames = size * self.window
+        memories = [_Memory(part.nbytes * frames) for part in empty(self.spec, 1)]
+        known, block = -1, dict[str, NDArray[Any]]()
         for number in itertools.count(self._next + of, workers):
-            first = (number * self.ranks + self.rank) * size
-            picked: list[tuple[Script, int]] = []
-            while len(picked) < size:
-                which, at = divmod(first + len(picked), _CLIPS_A_BLOCK * self._windows)
+            first, rows = (number * self.ranks + self.rank) * size, 0
+            parts = []
+            while rows < size:
+                which, at = divmod(first + rows, _CLIPS_A_BLOCK * self._windows)
                 if which != known:
                     known, block = which, self._block(which)
-                picked += block[at : at + size - len(picked)]
-            labels = {name: np.stack([getattr(script, name) for script, _ in picked]) for name in LABELS}
-            start_b = np.array([start for _, start in picked])
+                parts.append({name: array[at : at + size - rows] for name, array in block.items()})
+                rows += len(parts[-1]["start"])
+            labels = {name: np.concatenate([part[name] for part in parts]) for name in block}
             if draw:
                 sample = dict(zip(("frames", "masks"), draw(labels), strict=True))
-                sample |= {name: tensor.to(self.device, non_blocking=True) for name, tensor in _sample(labels, start_b).items()}
+                sample |= {name: tensor.to(self.device, non_blocking=True) for name, tensor in _sample(labels).items()}
             else:
-                sample = _sample(self._render([script for script, _ in picked], figure) | labels, start_b)
+                sample = _sample(self._render(labels, memories) | labels)
             self._next = number + 1
             yield sample if self.batch else {name: tensor[0] for name, tensor in sample.items()}
+            del sample  # its memory is free as soon as the caller is done with it
 
-    def _block(self, number: int) -> list[tuple[Script, int]]:
-        """The windows of some clips, shuffled, and the number of the first frame of each."""
+    def _block(self, number: int) -> dict[str, NDArray[Any]]:
+        """The labels of the windows of some clips, shuffled, and the number of the first frame of each, `start`."""
         rank_n = np.arange(number * _CLIPS_A_BLOCK, (number + 1) * _CLIPS_A_BLOCK)
         rounds, member = np.divmod(rank_n, len(self._members))
         script_n = scripts(self.spec, self.seed, rounds * self.spec.cast.characters + self._members[member])
         order = permutation(self.seed, _BLOCK_KEY + 2 * number, _CLIPS_A_BLOCK * self._windows)
         slack = self.spec.frames - self._windows * self.window + 1
         begin_n = permutation(self.seed, _BLOCK_KEY + 2 * number + 1, _CLIPS_A_BLOCK) % slack
-        windows = []
-        for clip, at in zip(*(part.tolist() for part in np.divmod(order, self._windows)), strict=True):
-            start = int(begin_n[clip]) + at * self.window
-            windows.append((script_n[clip].window(start, start + self.window), start))
-        return windows
+        clip_b, at_b = np.divmod(order, self._windows)
+        start_b = begin_n[clip_b] + at_b * self.window
+        frames_bt = start_b[:, None] + np.arange(self.window)
+        labels = {name: getattr(script_n, name)[clip_b] for name in CLIP_LABELS}
+        return labels | {name: getattr(script_n, name)[clip_b[:, None], frames_bt] for name in FRAME_LABELS} | {"start": start_b}
 
-    def _render(self, picked: list[Script], figure: Figure) -> dict[str, NDArray[Any]]:
-        pixels = empty(self.spec, len(picked) * self.window)
-        clips = [part.reshape(len(picked), self.window, *part.shape[1:]) for part in pixels]
-        for script, frames_thwc, masks_thw in zip(picked, *clips, strict=True):
-            render(self.spec, script, self.art, out=Clip(frames_thwc, masks_thw), figure=figure)
-        return dict(zip(("frames", "masks"), clips, strict=True))
+    def _render(self, labels: dict[str, NDArray[Any]], memories: "list[_Memory]") -> dict[str, NDArray[Any]]:
+        size = (len(labels["start"]), self.window, self.spec.height, self.spec.width)
+        frames, masks = (memory.lend() for memory in memories)
+        clip = Clip(frames.reshape(*size, 3), masks.view(bool).reshape(size))
+        render(self.spec, Script(**{name: labels[name] for name in LABELS}), self.art, out=clip)
+        return {"frames": clip.frames_thwc, "masks": clip.masks_thw}
+
+
+class _Memory:
+    """Lends memory of one size, the same again once nothing refers to it: no tensor, no array, no view of one.
+
+    New memory costs as much time as rendering, because the system clears it page by page.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size, self._free = size, []
+
+    def lend(self) -> NDArray[np.uint8]:
+        """(size,) uint8, not cleared."""
+        memory = self._free.pop() if self._free else np.empty(self._size, np.uint8)
+        lent: NDArray[np.uint8] = np.frombuffer(memoryview(memory), np.uint8)
+        # Whatever numpy and torch make of the array refers to it, or to the memoryview that is its base. That refers to `memory`.
+        weakref.finalize(lent.base, self._take_back, memory).atexit = False
+        return lent
+
+    def _take_back(self, memory: NDArray[np.uint8]) -> None:
+        if len(self._free) < _SPARE:
+            self._free.append(memory)
 
 
 class BatchRenderer:
@@ -327,9 +353,7 @@ def _to_last(name: str, tensor: Tensor) -> Tensor:
     return tensor.movedim(-3, -1) if name == "frames" else tensor
 
 
-def _sample(arrays: dict[str, Any], start: Any) -> Sample:
+def _sample(arrays: dict[str, Any]) -> Sample:
     """Tensors of arrays, colour before height and width."""
     tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
-    return {name: tensor.movedim(-1, -3) if name == "frames" else tensor for name, tensor in tensors.items()} | {
-        "start": torch.as_tensor(start)
-    }
+    return {name: tensor.movedim(-1, -3) if name == "frames" else tensor for name, tensor in tensors.items()}
