@@ -8,6 +8,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from wsprites.art.characters import Spans
 _compile = numba.njit(cache=True, nogil=True)
 _8, _255 = np.uint32(8), np.uint32(255)
 _ALPHA = np.uint32(24)  # shift of a word to its alpha
-_1, _3 = np.uintp(1), np.uintp(3)
+_3, _64 = np.uintp(3), np.uintp(64)
 _ROW, _COLUMN = np.uintp(6), np.uintp(63)  # shift and bits of a place in a cell, 64 y + x
 _CLEAR, _OPAQUE, _SOFT = np.uint8(0), np.uint8(1), np.uint8(2)  # what a mask says of a pixel of the sprite while it is drawn
 
@@ -34,6 +35,20 @@ def _copy(typing: Any, to: Any, at: Any, source: Any, start: Any, size: Any) -> 
         return context.get_dummy_value()
 
     return types.void(to, at, source, start, size), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _fetch(typing: Any, array: Any, at: Any) -> Any:
+    """Have the memory around element `at` of a flat array brought to the cache, to be written to, and go on meanwhile."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
+        number = ir.IntType(32)
+        prefetch = ir.FunctionType(ir.VoidType(), [target.type, number, number, number])
+        builder.call(builder.module.declare_intrinsic("llvm.prefetch", [target.type], prefetch), [target, number(1), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, at), generate
 
 
 @_compile
@@ -60,13 +75,22 @@ def _blend(frames: Any, at: Any, word: Any) -> None:
 
 
 @_compile
-def _paste(frames: Any, masks: Any, corner: Any, width: Any, cell: int, sheets: Any, spans: Spans, words: Any, places: Any) -> None:
-    """Draw a cell of sheets, its corner on pixel `corner` of all frames. Soft pixels on nothing wait for others to lie on them."""
+def _paste(
+    frames: Any, masks: Any, corner: Any, width: Any, ahead: Any, cell: int, sheets: Any, spans: Spans, words: Any, places: Any
+) -> None:
+    """Draw a cell of sheets, its corner on pixel `corner` of all frames. Soft pixels on nothing wait for others to lie on them.
+
+    Fetches what comes from pixel `ahead` on, as much as there is time for: to wait for memory takes longer than all else.
+    """
     waiting = 0
     for sheet in sheets:
         for span in range(np.uintp(spans.first[sheet, cell]), np.uintp(spans.first[sheet, cell + 1])):
             place, count, source = np.uintp(spans.runs[span, 0]), np.uintp(spans.runs[span, 1]), np.uintp(spans.runs[span, 2])
             at = corner + (place >> _ROW) * width + (place & _COLUMN)
+            for line in range(_3):
+                _fetch(frames, _3 * ahead + _64 * line)
+            _fetch(masks, ahead)
+            ahead += _64
             if not spans.runs[span, 3]:
                 _copy(frames, _3 * at, spans.rgb, _3 * source, _3 * count)
                 for i in range(count):
@@ -148,5 +172,5 @@ def draw(
             masks[begin + i] = _CLEAR
         if cell_n[n] >= 0:
             corner = begin + np.uintp(position_n2[n, 1]) * width + np.uintp(position_n2[n, 0])
-            _paste(frames, masks, corner, width, cell_n[n], sheets_bl[b], spans, words, places)
+            _paste(frames, masks, corner, width, begin + height * width, cell_n[n], sheets_bl[b], spans, words, places)
     return True

@@ -7,7 +7,9 @@ Both give dicts of tensors by the names of the file, and `start`, the number of 
 import itertools
 import os
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -200,8 +202,7 @@ class RenderedClips(IterableDataset[Sample]):
         draw = BatchRenderer(self.spec, self.art, self.device) if self._as_a_whole else None
         if draw and self.compile:
             draw.compile()
-        frames = size * self.window
-        memories = [_Memory(part.nbytes * frames) for part in empty(self.spec, 1)]
+        memories = [_Memory(part.nbytes) for part in empty(self.spec, size, self.window)]
         known, block = -1, dict[str, NDArray[Any]]()
         for number in itertools.count(self._next + of, workers):
             first, rows = (number * self.ranks + self.rank) * size, 0
@@ -237,10 +238,16 @@ class RenderedClips(IterableDataset[Sample]):
         return labels | {name: getattr(script_n, name)[clip_b[:, None], frames_bt] for name in FRAME_LABELS} | {"start": start_b}
 
     def _render(self, labels: dict[str, NDArray[Any]], memories: "list[_Memory]") -> dict[str, NDArray[Any]]:
+        """The pixels of a batch, by as many threads as torch would use: one in a worker of a DataLoader."""
         size = (len(labels["start"]), self.window, self.spec.height, self.spec.width)
         frames, masks = (memory.lend() for memory in memories)
         clip = Clip(frames.reshape(*size, 3), masks.view(bool).reshape(size))
-        render(self.spec, Script(**{name: labels[name] for name in LABELS}), self.art, out=clip)
+
+        def part(windows: slice) -> None:
+            script = Script(**{name: labels[name][windows] for name in LABELS})
+            render(self.spec, script, self.art, out=Clip(clip.frames_thwc[windows], clip.masks_thw[windows]))
+
+        _in_threads(part, size[0])
         return {"frames": clip.frames_thwc, "masks": clip.masks_thw}
 
 
@@ -342,6 +349,21 @@ def _over(source: list[Tensor], below: list[Tensor]) -> list[Tensor]:
     return [*colours, (2 * total + 255) // 510]
 
 
+def _in_threads(part: Callable[[slice], None], size: int) -> None:
+    """Work through `size` things a slice at a time, by as many threads as torch would use."""
+    threads = min(torch.get_num_threads(), size)
+    slices = [slice(size * n // threads, size * (n + 1) // threads) for n in range(threads)]
+    if threads == 1:
+        part(slices[0])
+        return
+    list(_pool(threads, os.getpid()).map(part, slices))
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
 def _starts(frames: int, window: int) -> int:
     """How many windows of so many frames begin in a clip."""
     if not 1 <= window <= frames:
@@ -355,5 +377,5 @@ def _to_last(name: str, tensor: Tensor) -> Tensor:
 
 def _sample(arrays: dict[str, Any]) -> Sample:
     """Tensors of arrays, colour before height and width."""
-    tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
+    tensors = {name: torch.from_numpy(array) if isinstance(array, np.ndarray) else torch.as_tensor(array) for name, array in arrays.items()}
     return {name: tensor.movedim(-1, -3) if name == "frames" else tensor for name, tensor in tensors.items()}
