@@ -41,7 +41,7 @@ from wsprites.art.credits import Credits
 from wsprites.art.sheets import CELL_PLACES
 from wsprites.errors import UserError
 from wsprites.fields import SpecError
-from wsprites.render import Clip, render
+from wsprites.render import Clip, compiled, render
 from wsprites.script import LABELS, Script, shard_clips
 from wsprites.spec import CELL, SPLITS, WorldSpec
 
@@ -452,7 +452,7 @@ class Split:
         source = self._group[name] if name in self._group else lambda *window: getattr(self.render(*window), field)
         return Pixels(*layout(self.spec, len(self))[name], source)
 
-    @property
+    @cached_property
     def stored(self) -> tuple[str, ...]:
         """Which of "frames" and "masks" the file itself holds; the others are rendered."""
         return tuple(name for name in ("frames", "masks") if name in self._group)
@@ -473,13 +473,16 @@ class Split:
             chunked.append((name, array.id, list(itertools.product(*steps))))
         return chunked
 
-    def script(self, row: int) -> Script:
-        """The labels of a clip, by its row in this split, as a Script. Raises UserError if they are not possible in this world."""
+    def script(self, row: int, first: int = 0, stop: int | None = None) -> Script:
+        """The labels of a clip, by its row in this split, or of its frames `first` to `stop - 1`.
+
+        Raises UserError if they are not possible in this world.
+        """
         row = range(len(self))[row]
         script_n, bad = self._block(row // _LABEL_ROWS)
         if row % _LABEL_ROWS in bad:
             raise self._impossible(bad[row % _LABEL_ROWS])
-        return script_n[row % _LABEL_ROWS]
+        return script_n[row % _LABEL_ROWS, first:stop]
 
     def blocks(self) -> Iterator[Script]:
         """All labels of the split in order, some clips at a time. Raises UserError if they are not possible in this world."""
@@ -515,8 +518,8 @@ class Split:
 
     def render(self, row: int, first: int = 0, stop: int | None = None) -> Clip:
         """The frames `first` to `stop - 1` of a clip, rendered from its labels and the art in the file."""
-        script = self.script(row).window(first, self.spec.frames if stop is None else stop)
-        return render(self.spec, script, self._data.art, figure=self._figure(int(script.character)))
+        script = self.script(row, first, stop)
+        return render(self.spec, script, self._data.art, figure=None if compiled() else self._figure(int(script.character)))
 
     def _figure(self, character: int) -> Figure:
         """The figure of this thread that was last this character, or else the one that was not needed for longest."""

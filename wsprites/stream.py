@@ -92,7 +92,7 @@ class FileClips(Dataset[Sample]):
 
 def _of_world(split: Split, row: int, first: int, stop: int, keys: Sequence[str]) -> dict[str, Any]:
     """The labels of a window, and the pixels that are not stored, rendered once."""
-    script = split.script(row).window(first, stop)
+    script = split.script(row, first, stop)
     arrays = {name: getattr(script, name) for name in LABELS}
     if missing := {"frames", "masks"} & set(keys) - set(split.stored):
         clip = split.render(row, first, stop)
