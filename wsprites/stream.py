@@ -5,6 +5,7 @@ Both give dicts of tensors by the names of the file, and `start`, the number of 
 """
 
 import itertools
+import math
 import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, Sampler, default_collate, get_worker_info
 
@@ -31,7 +32,8 @@ from wsprites.spec import CELL, SPLITS, WorldSpec
 Sample = dict[str, Tensor]
 
 _CLIPS_A_BLOCK = 256  # whose scripts are written at once, and whose windows are shuffled
-_SPARE = 2  # batches whose memory is kept to be used again
+_SPARE = 2  # arrays of one size whose memory is kept to be used again
+_PIXELS = ("frames", "masks")
 _BLOCK_KEY = 2**63  # the key of block k's permutation is this + k: no clip has it
 
 # From a file.
@@ -71,11 +73,30 @@ class FileClips(Dataset[Sample]):
         if not self.clips:
             raise UserError(f"{path}: has no clips in {split}; generate more, or take another split")
         self._opened: tuple[int, Any] | None = None
+        self._memory = _Memory()
 
     def __len__(self) -> int:
         return self.clips * self.starts
 
     def __getitem__(self, item: int) -> Sample:
+        return _sample(self._window(item))
+
+    def __getitems__(self, items: Sequence[int]) -> "_Batch":
+        """Of a DataLoader: several windows, read by as many threads as torch would use, each into its place in a batch."""
+        first = self._window(items[0])
+        shapes = {name: ((len(items), *np.shape(array)), np.asarray(array).dtype) for name, array in first.items()}
+        batch = {name: self._memory.lend(*shape) if name in _PIXELS else np.empty(*shape) for name, shape in shapes.items()}
+
+        def read(part: slice) -> None:
+            for n in range(len(items))[part]:
+                for name, array in (self._window(items[n]) if n else first).items():
+                    batch[name][n] = array
+
+        _in_threads(read, len(items))
+        return _Batch(_sample(batch))
+
+    def _window(self, item: int) -> dict[str, Any]:
+        """The arrays of an item, colour last, and `start`."""
         row, start = divmod(range(len(self))[item], self.starts)
         if self._opened is None or self._opened[0] != os.getpid():  # what a parent has opened is not for its children
             self._opened = os.getpid(), wsprites.open(self.path)
@@ -84,16 +105,18 @@ class FileClips(Dataset[Sample]):
         for name in self.keys:
             if name not in arrays:
                 arrays[name] = split[name][(row, slice(start, start + self.window)) if name in self._of_frames else row]
-        return _sample({name: arrays[name] for name in self.keys} | {"start": np.int64(start)})
+        return {name: arrays[name] for name in self.keys} | {"start": np.int64(start)}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
+        return {**self.__dict__, "_opened": None, "_memory": _Memory()}
 
 
 def _of_world(split: Split, row: int, first: int, stop: int, keys: Sequence[str]) -> dict[str, Any]:
     """The labels of a window, and the pixels that are not stored, rendered once."""
-    script = split.script(row, first, stop)
-    arrays = {name: getattr(script, name) for name in LABELS}
+    arrays: dict[str, Any] = {}
+    if any(name in LABELS for name in keys):
+        script = split.script(row, first, stop)
+        arrays = {name: getattr(script, name) for name in LABELS}
     if missing := {"frames", "masks"} & set(keys) - set(split.stored):
         clip = split.render(row, first, stop)
         arrays |= {name: pixels for name, pixels in zip(("frames", "masks"), clip, strict=True) if name in missing}
@@ -132,8 +155,18 @@ class WindowSampler(Sampler[int]):
         return max(len(range(self.rank, self.data.clips * self.passes, self.ranks)) - self.start, 0)
 
 
+class _Batch(list[Sample]):
+    """The windows of a batch, for any `collate_fn`; they lie side by side in `whole` already."""
+
+    def __init__(self, whole: Sample) -> None:
+        self.whole = whole
+        super().__init__(dict(zip(whole, row, strict=True)) for row in zip(*(tensor.unbind() for tensor in whole.values()), strict=True))
+
+
 def collate(samples: Sequence[Sample]) -> Sample:
     """A batch of single windows, for DataLoader(collate_fn=collate): the default would put colour before height and width in memory."""
+    if isinstance(samples, _Batch):
+        return samples.whole
     stacked = default_collate([{name: _to_last(name, tensor) for name, tensor in sample.items()} for sample in samples])
     return {name: tensor.movedim(-1, -3) if name == "frames" else tensor for name, tensor in stacked.items()}
 
@@ -202,7 +235,7 @@ class RenderedClips(IterableDataset[Sample]):
         draw = BatchRenderer(self.spec, self.art, self.device) if self._as_a_whole else None
         if draw and self.compile:
             draw.compile()
-        memories = [_Memory(part.nbytes) for part in empty(self.spec, size, self.window)]
+        memory = _Memory()
         known, block = -1, dict[str, NDArray[Any]]()
         for number in itertools.count(self._next + of, workers):
             first, rows = (number * self.ranks + self.rank) * size, 0
@@ -218,7 +251,7 @@ class RenderedClips(IterableDataset[Sample]):
                 sample = dict(zip(("frames", "masks"), draw(labels), strict=True))
                 sample |= {name: tensor.to(self.device, non_blocking=True) for name, tensor in _sample(labels).items()}
             else:
-                sample = _sample(self._render(labels, memories) | labels)
+                sample = _sample(self._render(labels, memory) | labels)
             self._next = number + 1
             yield sample if self.batch else {name: tensor[0] for name, tensor in sample.items()}
             del sample  # its memory is free as soon as the caller is done with it
@@ -237,11 +270,10 @@ class RenderedClips(IterableDataset[Sample]):
         labels = {name: getattr(script_n, name)[clip_b] for name in CLIP_LABELS}
         return labels | {name: getattr(script_n, name)[clip_b[:, None], frames_bt] for name in FRAME_LABELS} | {"start": start_b}
 
-    def _render(self, labels: dict[str, NDArray[Any]], memories: "list[_Memory]") -> dict[str, NDArray[Any]]:
+    def _render(self, labels: dict[str, NDArray[Any]], memory: "_Memory") -> dict[str, NDArray[Any]]:
         """The pixels of a batch, by as many threads as torch would use: one in a worker of a DataLoader."""
         size = (len(labels["start"]), self.window, self.spec.height, self.spec.width)
-        frames, masks = (memory.lend() for memory in memories)
-        clip = Clip(frames.reshape(*size, 3), masks.view(bool).reshape(size))
+        clip = Clip(memory.lend((*size, 3), np.uint8), memory.lend(size, bool))
 
         def part(windows: slice) -> None:
             script = Script(**{name: labels[name][windows] for name in LABELS})
@@ -252,25 +284,31 @@ class RenderedClips(IterableDataset[Sample]):
 
 
 class _Memory:
-    """Lends memory of one size, the same again once nothing refers to it: no tensor, no array, no view of one.
+    """Lends memory for arrays, the same again once nothing refers to it: no tensor, no array, no view of one.
 
     New memory costs as much time as rendering, because the system clears it page by page.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size, self._free = size, []
+    def __init__(self) -> None:
+        self._free: dict[int, list[NDArray[np.uint8]]] = {}
 
-    def lend(self) -> NDArray[np.uint8]:
-        """(size,) uint8, not cleared."""
-        memory = self._free.pop() if self._free else np.empty(self._size, np.uint8)
-        lent: NDArray[np.uint8] = np.frombuffer(memoryview(memory), np.uint8)
+    def lend(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """An array that is not cleared."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        free = self._free.setdefault(size, [])
+        try:  # not "if free": what was lent comes back in whichever thread drops it last
+            memory = free.pop()
+        except IndexError:
+            memory = np.empty(size, np.uint8)
+        lent = np.frombuffer(memoryview(memory), dtype)
         # Whatever numpy and torch make of the array refers to it, or to the memoryview that is its base. That refers to `memory`.
-        weakref.finalize(lent.base, self._take_back, memory).atexit = False
-        return lent
+        weakref.finalize(lent.base, _take_back, memory, free).atexit = False
+        return lent.reshape(shape)
 
-    def _take_back(self, memory: NDArray[np.uint8]) -> None:
-        if len(self._free) < _SPARE:
-            self._free.append(memory)
+
+def _take_back(memory: NDArray[np.uint8], free: list[NDArray[np.uint8]]) -> None:
+    if len(free) < _SPARE:
+        free.append(memory)
 
 
 class BatchRenderer:
