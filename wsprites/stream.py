@@ -65,9 +65,9 @@ class FileClips(Dataset[Sample]):
             if unknown := set(self.keys) - set(found.keys()):
                 raise UserError(f"{path}: has no {', '.join(sorted(unknown))} in {split}; there are {', '.join(found.keys())}")
             self.clips, frames = found["frames"].shape[:2]
-            self._of_frames = {
-                name for name in self.keys if name in ("frames", "masks") or name in FRAME_LABELS or found[name].shape[1:2] == (frames,)
-            }
+            of_frames = {name for name in self.keys if name in (*_PIXELS, *FRAME_LABELS) or found[name].shape[1:2] == (frames,)}
+            shapes = {name: (window, *found[name].shape[2:]) if name in of_frames else found[name].shape[1:] for name in self.keys}
+            self._of_frames, self._arrays = of_frames, {name: (shape, found[name].dtype) for name, shape in shapes.items()}
         self.starts = _starts(frames, window)
         """Windows of each clip."""
         if not self.clips:
@@ -79,33 +79,35 @@ class FileClips(Dataset[Sample]):
         return self.clips * self.starts
 
     def __getitem__(self, item: int) -> Sample:
-        return _sample(self._window(item))
+        return {name: tensor[0] for name, tensor in self._read([item]).items()}
 
     def __getitems__(self, items: Sequence[int]) -> "_Batch":
-        """Of a DataLoader: several windows, read by as many threads as torch would use, each into its place in a batch."""
-        first = self._window(items[0])
-        shapes = {name: ((len(items), *np.shape(array)), np.asarray(array).dtype) for name, array in first.items()}
-        batch = {name: self._memory.lend(*shape) if name in _PIXELS else np.empty(*shape) for name, shape in shapes.items()}
+        """Of a DataLoader: several windows at once."""
+        return _Batch(self._read(items))
 
-        def read(part: slice) -> None:
-            for n in range(len(items))[part]:
-                for name, array in (self._window(items[n]) if n else first).items():
-                    batch[name][n] = array
-
-        _in_threads(read, len(items))
-        return _Batch(_sample(batch))
-
-    def _window(self, item: int) -> dict[str, Any]:
-        """The arrays of an item, colour last, and `start`."""
-        row, start = divmod(range(len(self))[item], self.starts)
+    def _read(self, items: Sequence[int]) -> Sample:
+        """A batch, read by as many threads as torch would use: one in a worker of a DataLoader."""
         if self._opened is None or self._opened[0] != os.getpid():  # what a parent has opened is not for its children
             self._opened = os.getpid(), wsprites.open(self.path)
         split = self._opened[1][self.split]
-        arrays = _of_world(split, row, start, start + self.window, self.keys) if isinstance(split, Split) else {}
-        for name in self.keys:
-            if name not in arrays:
-                arrays[name] = split[name][(row, slice(start, start + self.window)) if name in self._of_frames else row]
-        return {name: arrays[name] for name in self.keys} | {"start": np.int64(start)}
+        windows = [divmod(range(len(self))[item], self.starts) for item in items]
+        batch: dict[str, NDArray[Any]] = {}
+        for name, (shape, dtype) in self._arrays.items():
+            batch[name] = (self._memory.lend if name in _PIXELS else np.empty)((len(items), *shape), dtype)
+
+        def read(part: slice) -> None:
+            for n, (row, start) in list(enumerate(windows))[part]:
+                known = _of_world(split, row, start, start + self.window, self.keys) if isinstance(split, Split) else {}
+                for name, array in batch.items():
+                    if name in known:
+                        array[n] = known[name]
+                    elif name in _PIXELS:
+                        split[name].read(row, start, start + self.window, array[n])
+                    else:
+                        array[n] = split[name][(row, slice(start, start + self.window)) if name in self._of_frames else row]
+
+        _in_threads(read, len(items))
+        return _sample(batch | {"start": np.array([start for _, start in windows])})
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None, "_memory": _Memory()}
@@ -117,9 +119,9 @@ def _of_world(split: Split, row: int, first: int, stop: int, keys: Sequence[str]
     if any(name in LABELS for name in keys):
         script = split.script(row, first, stop)
         arrays = {name: getattr(script, name) for name in LABELS}
-    if missing := {"frames", "masks"} & set(keys) - set(split.stored):
+    if missing := set(_PIXELS) & set(keys) - set(split.stored):
         clip = split.render(row, first, stop)
-        arrays |= {name: pixels for name, pixels in zip(("frames", "masks"), clip, strict=True) if name in missing}
+        arrays |= {name: pixels for name, pixels in zip(_PIXELS, clip, strict=True) if name in missing}
     return arrays
 
 
@@ -248,7 +250,7 @@ class RenderedClips(IterableDataset[Sample]):
                 rows += len(parts[-1]["start"])
             labels = {name: np.concatenate([part[name] for part in parts]) for name in block}
             if draw:
-                sample = dict(zip(("frames", "masks"), draw(labels), strict=True))
+                sample = dict(zip(_PIXELS, draw(labels), strict=True))
                 sample |= {name: tensor.to(self.device, non_blocking=True) for name, tensor in _sample(labels).items()}
             else:
                 sample = _sample(self._render(labels, memory) | labels)
@@ -415,5 +417,5 @@ def _to_last(name: str, tensor: Tensor) -> Tensor:
 
 def _sample(arrays: dict[str, Any]) -> Sample:
     """Tensors of arrays, colour before height and width."""
-    tensors = {name: torch.from_numpy(array) if isinstance(array, np.ndarray) else torch.as_tensor(array) for name, array in arrays.items()}
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return {name: tensor.movedim(-1, -3) if name == "frames" else tensor for name, tensor in tensors.items()}
