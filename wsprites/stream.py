@@ -81,12 +81,14 @@ class FileClips(Dataset[Sample]):
     def __getitem__(self, item: int) -> Sample:
         return {name: tensor[0] for name, tensor in self._read([item]).items()}
 
-    def __getitems__(self, items: Sequence[int]) -> "_Batch":
-        """Of a DataLoader: several windows at once."""
+    def __getitems__(self, items: Sequence[int]) -> list[Sample]:
+        """Several windows at once, which a DataLoader asks for."""
+        if get_worker_info():  # it puts them together in memory that it shares
+            return [self[item] for item in items]
         return _Batch(self._read(items))
 
     def _read(self, items: Sequence[int]) -> Sample:
-        """A batch, read by as many threads as torch would use: one in a worker of a DataLoader."""
+        """A batch, read by as many threads as torch would use."""
         if self._opened is None or self._opened[0] != os.getpid():  # what a parent has opened is not for its children
             self._opened = os.getpid(), wsprites.open(self.path)
         split = self._opened[1][self.split]
