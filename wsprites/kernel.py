@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from wsprites.art.characters import Spans
 
 _compile = numba.njit(cache=True, nogil=True)
+_intrinsic: Any = intrinsic
 _8, _255 = np.uint32(8), np.uint32(255)
 _ALPHA = np.uint32(24)  # shift of a word to its alpha
 _3, _64 = np.uintp(3), np.uintp(64)
@@ -23,32 +24,31 @@ _ROW, _COLUMN = np.uintp(6), np.uintp(63)  # shift and bits of a place in a cell
 _CLEAR, _OPAQUE, _SOFT = np.uint8(0), np.uint8(1), np.uint8(2)  # what a mask says of a pixel of the sprite while it is drawn
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_intrinsic
 def _copy(typing: Any, to: Any, at: Any, source: Any, start: Any, size: Any) -> Any:
     """Copy `size` bytes between flat arrays. A loop would do it one by one where they are few, because arrays might overlap."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        to, at, source, start, size = args
-        target = builder.gep(context.make_array(signature.args[0])(context, builder, to).data, [at])
-        origin = builder.gep(context.make_array(signature.args[2])(context, builder, source).data, [start])
-        cgutils.raw_memcpy(builder, target, origin, size, 1)
-        return context.get_dummy_value()
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> None:
+        target, origin = (_address(context, builder, signature.args[n], *args[n : n + 2]) for n in (0, 2))
+        cgutils.raw_memcpy(builder, target, origin, args[4], 1)
 
     return types.void(to, at, source, start, size), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_intrinsic
 def _fetch(typing: Any, array: Any, at: Any) -> Any:
     """Have the memory around element `at` of a flat array brought to the cache, to be written to, and go on meanwhile."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target = builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
-        number = ir.IntType(32)
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> None:
+        target, number = _address(context, builder, signature.args[0], *args), ir.IntType(32)
         prefetch = ir.FunctionType(ir.VoidType(), [target.type, number, number, number])
         builder.call(builder.module.declare_intrinsic("llvm.prefetch", [target.type], prefetch), [target, number(1), number(3), number(1)])
-        return context.get_dummy_value()
 
     return types.void(array, at), generate
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
 
 
 @_compile
@@ -114,8 +114,6 @@ def _paste(
 
 @_compile
 def _inside(size: Any, images: Any, scene_b: Any, offset_n2: Any, position_n2: Any, cell_n: Any, boxes: Any) -> bool:
-    if not len(position_n2) == len(offset_n2) == len(cell_n):
-        return False
     for scene in scene_b:
         if not 0 <= scene < len(images):
             return False
@@ -135,10 +133,10 @@ def draw(
     frames_nhwc: NDArray[np.uint8],
     masks_nhw: NDArray[np.uint8],
     images: NDArray[np.uint8],
-    scene_b: NDArray[np.int32],
     offset_n2: NDArray[np.int16],
     position_n2: NDArray[np.int16],
     cell_n: NDArray[np.int64],
+    scene_b: NDArray[np.int32],
     character_b: NDArray[np.int32],
     boxes: NDArray[np.int64],
     spans: Spans,
@@ -149,6 +147,10 @@ def draw(
         False if something lies outside of something else, or there is no such character or image; then nothing is drawn.
     """
     size, layers, frames_b = masks_nhw.shape[1:], len(spans.counts), len(cell_n) // max(1, len(scene_b))
+    if not len(frames_nhwc) == len(masks_nhw) == len(offset_n2) == len(position_n2) == len(cell_n) == frames_b * len(scene_b):
+        return False
+    if frames_nhwc.shape[1:3] != size or len(character_b) != len(scene_b):
+        return False
     sheets_bl = np.empty((len(character_b), layers), np.int64)
     for b in range(len(character_b)):
         rest, above = np.int64(character_b[b]), len(spans.first)

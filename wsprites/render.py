@@ -67,8 +67,9 @@ def render(
     if draw := compiled():
         size, characters = clip.masks_thw.shape[-2:], art.characters
         pixels = clip.frames_thwc.reshape(-1, *size, 3), clip.masks_thw.view(np.uint8).reshape(-1, *size)
-        labels = scene.reshape(-1), np.ascontiguousarray(offset).reshape(-1, 2), np.ascontiguousarray(position).reshape(-1, 2), cell.reshape(-1)
-        if not draw(*pixels, images, *labels, character.reshape(-1), characters.boxes, characters.spans):
+        points = (np.ascontiguousarray(points).reshape(-1, 2) for points in (offset, position))
+        of_clips = scene.reshape(-1), character.reshape(-1)
+        if not draw(*pixels, images, *points, cell.reshape(-1), *of_clips, characters.boxes, characters.spans):
             raise IndexError("the script leaves the background or the frame, or shows what there is not")
         return clip
     figure = figure or Figure(art.characters)

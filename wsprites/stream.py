@@ -24,8 +24,8 @@ import wsprites
 from wsprites.art import Art
 from wsprites.art.sheets import CELL_OF, CELL_PLACES
 from wsprites.errors import UserError
-from wsprites.file import Split
-from wsprites.render import Clip, empty, render
+from wsprites.file import Pixels, Split
+from wsprites.render import Clip, render
 from wsprites.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, permutation, scripts
 from wsprites.spec import CELL, SPLITS, WorldSpec
 
@@ -103,8 +103,8 @@ class FileClips(Dataset[Sample]):
                 for name, array in batch.items():
                     if name in known:
                         array[n] = known[name]
-                    elif name in _PIXELS:
-                        split[name].read(row, start, start + self.window, array[n])
+                    elif isinstance(pixels := split[name], Pixels):
+                        pixels.read(row, start, start + self.window, array[n])
                     else:
                         array[n] = split[name][(row, slice(start, start + self.window)) if name in self._of_frames else row]
 
@@ -304,7 +304,7 @@ class _Memory:
             memory = free.pop()
         except IndexError:
             memory = np.empty(size, np.uint8)
-        lent = np.frombuffer(memoryview(memory), dtype)
+        lent = np.frombuffer(memory.data, dtype)
         # Whatever numpy and torch make of the array refers to it, or to the memoryview that is its base. That refers to `memory`.
         weakref.finalize(lent.base, _take_back, memory, free).atexit = False
         return lent.reshape(shape)

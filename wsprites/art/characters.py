@@ -134,7 +134,9 @@ class Characters:
     @cached_property
     def spans(self) -> Spans:
         """The pixels of all sheets, those of the lowest layer first."""
-        first, runs, pixels = [], [], []
+        first: list[NDArray[np.int64]] = []
+        runs: list[NDArray[np.uint32]] = []
+        pixels: list[NDArray[np.uint8]] = []
         for layer, count in enumerate(self.counts):
             for sheet in range(count):
                 where, rgba = _not_clear(self.cells(layer, sheet))
@@ -142,8 +144,9 @@ class Characters:
                 goes_on = (np.diff(where) == 1) & (where[1:] % CELL > 0) & (soft[1:] == soft[:-1])
                 begins = np.flatnonzero(np.append(True, ~goes_on)[: len(where)])
                 length = np.diff(begins, append=len(where))
-                first.append(sum(map(len, runs)) + np.searchsorted(where[begins], np.arange(len(CELL_PLACES) + 1) * CELL**2))
-                runs.append(np.stack([where[begins] % CELL**2, length, begins + sum(map(len, pixels)), soft[begins]], 1).astype(np.uint32))
+                first.append(sum(len(part) for part in runs) + np.searchsorted(where[begins], np.arange(len(CELL_PLACES) + 1) * CELL**2))
+                pixel = begins + sum(len(part) for part in pixels)
+                runs.append(np.stack([where[begins] % CELL**2, length, pixel, soft[begins]], 1).astype(np.uint32))
                 pixels.append(rgba)
         rgba = np.concatenate(pixels)
         counts = np.array(self.counts)
