@@ -2,6 +2,9 @@
 
 Both give dicts of tensors by the names of the file, and `start`, the number of a window's first frame in its clip. Frames are uint8
 (T, 3, H, W); in memory colour is the last axis (torch.channels_last), as it was rendered. Axis suffixes: b windows, t frames, p pixels.
+
+Batches are made by as many threads as torch uses (`torch.set_num_threads`), which is one in the workers of a DataLoader. The memory of
+their frames and masks is used for later ones, once nothing refers to it: neither the tensors nor anything that shares memory with them.
 """
 
 import itertools
@@ -88,7 +91,7 @@ class FileClips(Dataset[Sample]):
         return _Batch(self._read(items))
 
     def _read(self, items: Sequence[int]) -> Sample:
-        """A batch, read by as many threads as torch would use."""
+        """A batch; keys in their order, and `start`."""
         if self._opened is None or self._opened[0] != os.getpid():  # what a parent has opened is not for its children
             self._opened = os.getpid(), wsprites.open(self.path)
         split = self._opened[1][self.split]
@@ -190,7 +193,7 @@ class RenderedClips(IterableDataset[Sample]):
         window: T, frames.
         seed: 0 to 2**63 - 1: `index` and `start` of a sample name the clip of that data set and the frame.
         batch: B, leading axis of all tensors, for a DataLoader with batch_size=None; None: single windows.
-        device: "cpu" renders window by window, by `render`. Any other place renders batches as a whole, to the same pixels.
+        device: "cpu" renders by `render`. Any other place renders batches as a whole, by gathers, to the same pixels.
         compile: have torch.compile make a few kernels of it there; takes a minute before the first batch.
         rank, ranks: this process, and how many take turns.
 
@@ -239,17 +242,17 @@ class RenderedClips(IterableDataset[Sample]):
         draw = BatchRenderer(self.spec, self.art, self.device) if self._as_a_whole else None
         if draw and self.compile:
             draw.compile()
-        memory = _Memory()
-        known, block = -1, dict[str, NDArray[Any]]()
+        memory, known = _Memory(), -1
+        block: dict[str, NDArray[Any]] = {}
         for number in itertools.count(self._next + of, workers):
-            first, rows = (number * self.ranks + self.rank) * size, 0
+            first, picked = (number * self.ranks + self.rank) * size, 0
             parts = []
-            while rows < size:
-                which, at = divmod(first + rows, _CLIPS_A_BLOCK * self._windows)
+            while picked < size:
+                which, at = divmod(first + picked, _CLIPS_A_BLOCK * self._windows)
                 if which != known:
                     known, block = which, self._block(which)
-                parts.append({name: array[at : at + size - rows] for name, array in block.items()})
-                rows += len(parts[-1]["start"])
+                parts.append({name: array[at : at + size - picked] for name, array in block.items()})
+                picked += len(parts[-1]["start"])
             labels = {name: np.concatenate([part[name] for part in parts]) for name in block}
             if draw:
                 sample = dict(zip(_PIXELS, draw(labels), strict=True))
@@ -275,7 +278,6 @@ class RenderedClips(IterableDataset[Sample]):
         return labels | {name: getattr(script_n, name)[clip_b[:, None], frames_bt] for name in FRAME_LABELS} | {"start": start_b}
 
     def _render(self, labels: dict[str, NDArray[Any]], memory: "_Memory") -> dict[str, NDArray[Any]]:
-        """The pixels of a batch, by as many threads as torch would use: one in a worker of a DataLoader."""
         size = (len(labels["start"]), self.window, self.spec.height, self.spec.width)
         clip = Clip(memory.lend((*size, 3), np.uint8), memory.lend(size, bool))
 
@@ -393,12 +395,12 @@ def _over(source: list[Tensor], below: list[Tensor]) -> list[Tensor]:
 
 def _in_threads(part: Callable[[slice], None], size: int) -> None:
     """Work through `size` things a slice at a time, by as many threads as torch would use."""
-    threads = min(torch.get_num_threads(), size)
-    slices = [slice(size * n // threads, size * (n + 1) // threads) for n in range(threads)]
+    threads = torch.get_num_threads()
     if threads == 1:
-        part(slices[0])
-        return
-    list(_pool(threads, os.getpid()).map(part, slices))
+        part(slice(size))
+    else:
+        slices = [slice(size * n // threads, size * (n + 1) // threads) for n in range(threads)]
+        list(_pool(threads, os.getpid()).map(part, [each for each in slices if each.start < each.stop]))
 
 
 @lru_cache(maxsize=1)
