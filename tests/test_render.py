@@ -14,7 +14,7 @@ from wsprites.art import Art
 from wsprites.art.characters import Characters, Figure, over
 from wsprites.art.sheets import CELL_OF
 from wsprites.render import compiled, empty, render
-from wsprites.script import script
+from wsprites.script import script, scripts
 from wsprites.spec import PRESETS, WorldSpec
 
 
@@ -102,6 +102,16 @@ def test_a_window_is_a_part_of_the_clip(art: Art, spec: WorldSpec):
     assert np.array_equal(part.masks_thw, whole.masks_thw[7:19])
 
 
+@pytest.mark.parametrize("background", ["moving", "frozen", "blank"])
+def test_many_clips_at_once_are_each_of_them(art: Art, spec: WorldSpec, background: str):
+    clips = scripts(spec, 3, [4, 0, 11])[:, 5:12]
+    frames, masks = render(spec, clips, art, background=background)
+    assert frames.shape == (3, 7, spec.height, spec.width, 3) and masks.shape == frames.shape[:-1]
+    for n in range(3):
+        alone = render(spec, script(spec, 3, int(clips.index[n])).window(5, 12), art, background=background)
+        assert np.array_equal(frames[n], alone.frames_thwc) and np.array_equal(masks[n], alone.masks_thw)
+
+
 def test_memory_used_again_leaves_no_trace(art: Art, spec: WorldSpec):
     out, figure = empty(spec, spec.frames), Figure(art.characters)
     out.frames_thwc.fill(77)
@@ -149,6 +159,21 @@ def test_scripts_of_another_world_are_refused_before_they_do_harm(art: Art, spec
     other = replace(clip, **{name: np.broadcast_to(np.asarray(value, getattr(clip, name).dtype), getattr(clip, name).shape)})
     with pytest.raises((IndexError, ValueError, cv2.error)):
         render(spec, other, art)
+
+
+@pytest.mark.parametrize("where", ["character", "background", "position", "background_offset", "out"])
+def test_compiled_code_draws_all_or_nothing(art: Art, spec: WorldSpec, where: str):
+    if not compiled():
+        pytest.skip("without numba frames before the bad one are drawn")
+    clips = scripts(spec, 0, [1, 2])
+    out = empty(spec, 2, spec.frames - (where == "out"))
+    out.frames_thwc.fill(77)
+    out.masks_thw.fill(True)
+    if where != "out":
+        getattr(clips, where)[-1:].reshape(-1)[-1] = 999
+    with pytest.raises(IndexError):
+        render(spec, clips, art, out=out)
+    assert (out.frames_thwc == 77).all() and out.masks_thw.all()
 
 
 def test_rendering_draws_no_random_number(art: Art, spec: WorldSpec):

@@ -1,7 +1,10 @@
 """Torch data sets: the very pixels and labels of the renderer, decided by seeds alone, wherever they are made."""
 
+import copy
 import multiprocessing
 import pickle
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.utils.data import DataLoader  # noqa: E402
+from torch.utils.data import DataLoader, default_collate  # noqa: E402
 
 import wsprites  # noqa: E402
 from wsprites.art import Art  # noqa: E402
@@ -20,7 +23,7 @@ from wsprites.generate import Order, generate  # noqa: E402
 from wsprites.render import render  # noqa: E402
 from wsprites.script import FRAME_LABELS, LABELS, casting, script  # noqa: E402
 from wsprites.spec import SPLITS, WorldSpec  # noqa: E402
-from wsprites.stream import BatchRenderer, FileClips, RenderedClips, WindowSampler, collate  # noqa: E402
+from wsprites.stream import BatchRenderer, FileClips, RenderedClips, WindowSampler, _Memory, collate  # noqa: E402
 
 # Loaders may use forked workers; Python warns that another thread could hold a lock.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -122,6 +125,115 @@ def test_sampling_goes_on_exactly_where_it_was(data_file: Path, start: int):
     assert len(WindowSampler(clips, passes=3, start=10)) == len(list(WindowSampler(clips, passes=3, start=10))) == 3 * clips.clips - 10
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("kind", ["data_file", "labels_file"])
+def test_batches_of_a_file_are_its_windows(kind: str, request: pytest.FixtureRequest, two_threads: None):
+    clips = FileClips(request.getfixturevalue(kind), "train")
+    items = [3, 0, len(clips) - 1, 3, 77]
+    batch = clips.__getitems__(items)
+    assert len(batch) == 5 and all(equal(sample, clips[item]) for sample, item in zip(batch, items, strict=True))
+    assert equal(collate(batch), collate(list(batch))) and equal(collate(batch), default_collate(batch))
+    assert collate(batch)["frames"].data_ptr() == batch[0]["frames"].data_ptr()
+    with pytest.raises(IndexError):
+        clips.__getitems__([0, len(clips)])
+
+
+def test_threads_do_not_change_a_stream(spec: WorldSpec, art: Art, two_threads: None):
+    several = [batch for batch, _ in zip(RenderedClips(spec, art, seed=1, batch=5), range(4), strict=False)]
+    torch.set_num_threads(1)
+    assert all(equal(a, b) for a, b in zip(several, RenderedClips(spec, art, seed=1, batch=5), strict=False))
+
+
+LOOKS = {
+    "tensor": lambda batch: batch["frames"],
+    "a view": lambda batch: batch["frames"][1, 2:3],
+    "a view of a view": lambda batch: batch["masks"][1].view(torch.uint8)[3:][..., 5:90],
+    "its storage": lambda batch: batch["frames"].untyped_storage(),
+    "an array": lambda batch: batch["frames"].numpy()[:, ::2],
+    "an array of bytes": lambda batch: memoryview(batch["masks"][1].numpy()),
+    "dlpack": lambda batch: np.from_dlpack(batch["frames"][1]),
+    "detached": lambda batch: batch["frames"].detach().flatten(2)[..., ::3],
+    "an iterator": lambda batch: iter(batch["frames"]),
+    "a cycle": lambda batch: (lambda ring: ring.append(ring) or ring)([batch["frames"]]),
+}
+
+
+def contents(look: object) -> bytes:
+    match look:
+        case torch.UntypedStorage():
+            look = torch.tensor([], dtype=torch.uint8).set_(look)
+        case list():
+            look = look[0]
+        case memoryview() | np.ndarray() | torch.Tensor():
+            pass
+        case _:
+            look = torch.stack(list(copy.copy(look)))
+    return np.ascontiguousarray(look).tobytes()
+
+
+@pytest.mark.parametrize("source", ["stream", "file"])
+@pytest.mark.parametrize("how", LOOKS)
+def test_memory_that_somebody_looks_at_is_not_lent_again(source: str, how: str, spec: WorldSpec, art: Art, data_file: Path):
+    if source == "stream":
+        batches = iter(RenderedClips(spec, art, "train", batch=2, seed=4))
+    else:
+        clips = FileClips(data_file, "train")
+        batches = iter(DataLoader(clips, 2, sampler=WindowSampler(clips), collate_fn=collate))
+    held, again, seen = [], 0, set()
+    for number in range(12):
+        batch = next(batches)
+        again += batch["frames"].data_ptr() in seen
+        seen.add(batch["frames"].data_ptr())
+        if number % 3 == 0:
+            look = LOOKS[how](batch)
+            held.append((look, contents(look)))
+        del batch
+    assert again >= 7  # only what is held is not
+    assert len({before for _, before in held}) == 4
+    for look, before in held:
+        assert contents(look) == before
+    del held, look
+
+
+def test_memory_comes_back_once_from_any_thread():
+    memory, wrong = _Memory(), []
+
+    def work(seed: int) -> None:
+        rng, held = np.random.default_rng(seed), []
+        for number in range(400):
+            array = memory.lend((64, 3), np.uint8)
+            array[:] = mark = (seed * 400 + number) % 251
+            held.append((torch.from_numpy(array)[rng.integers(64)], mark))
+            wrong.extend(mark for tensor, mark in held if not (tensor == mark).all())
+            del array
+            if len(held) > rng.integers(1, 6):
+                del held[rng.integers(len(held))]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert not wrong
+    assert all(len(free) <= 4 for free in memory._free.values())
+
+
+def test_memory_of_another_size_is_other_memory():
+    memory = _Memory()
+    a, b = memory.lend((4, 6), np.uint8), memory.lend((4, 6), bool)
+    assert not np.shares_memory(a, b) and a.shape == b.shape and b.dtype == bool and a.flags.writeable
+    at, other = a.ctypes.data, memory.lend((5, 5), np.uint8)
+    part = a[1:, 2]
+    del a
+    assert memory.lend((24,), np.uint8).ctypes.data != at
+    del part
+    assert memory.lend((2, 12), np.uint8).ctypes.data == at and other.size == 25
+
+
 @pytest.mark.parametrize("as_a_whole", [False, True])
 def test_rendered_windows_are_those_of_the_data_set(spec: WorldSpec, art: Art, as_a_whole: bool):
     stream = RenderedClips(spec, art, "val", window=7, seed=9, batch=5)
@@ -172,7 +284,8 @@ def test_workers_do_not_change_a_stream(spec: WorldSpec, art: Art):
     stream.load_state_dict({"batches": 1})
     # Spawned ones, ended in the midst of an endless stream, may abort when Python unloads torch.
     helped = DataLoader(pickle.loads(pickle.dumps(stream)), batch_size=None, num_workers=2, multiprocessing_context="fork")
-    assert all(equal(a, b) for a, b in zip(alone, helped, strict=False))
+    held = [batch for batch, _ in zip(helped, range(5), strict=False)]
+    assert all(equal(a, b) for a, b in zip(alone, held, strict=True))
 
 
 def test_batches_of_any_alpha_equal_the_renderer(spec: WorldSpec, art: Art):

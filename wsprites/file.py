@@ -41,7 +41,7 @@ from wsprites.art.credits import Credits
 from wsprites.art.sheets import CELL_PLACES
 from wsprites.errors import UserError
 from wsprites.fields import SpecError
-from wsprites.render import Clip, render
+from wsprites.render import Clip, compiled, render
 from wsprites.script import LABELS, Script, shard_clips
 from wsprites.spec import CELL, SPLITS, WorldSpec
 
@@ -298,7 +298,7 @@ class Pixels(Array):
         if isinstance(window, tuple) and len(window) == 2 and _is_int(window[0]) and isinstance(window[1], slice):
             first, stop, step = window[1].indices(self.shape[1])
             if step == 1 and first < stop and -len(self) <= window[0] < len(self):
-                return self._read(int(window[0]) % len(self), first, stop)
+                return self.read(int(window[0]) % len(self), first, stop)
         if self._pixels is not None and _is_basic(key):
             return self._pixels[key]
         clip_key, rest = _of_frames(_parts(key), len(self.shape))
@@ -310,26 +310,29 @@ class Pixels(Array):
         for clip in np.unique(clip_n):
             at = np.flatnonzero(clip_n == clip)
             first, stop = int(frame_n[at].min()), int(frame_n[at].max()) + 1
-            picked[at] = self._read(int(clip), first, stop)[frame_n[at] - first]
+            picked[at] = self.read(int(clip), first, stop)[frame_n[at] - first]
         picked = picked.reshape(*clips.shape, *self.shape[2:])
         return picked[(slice(None),) * clips.ndim + rest] if rest else picked
 
-    def _read(self, clip: int, first: int, stop: int) -> NDArray[Any]:
+    def read(self, clip: int, first: int, stop: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The frames `first` to `stop - 1` of a clip, 0 <= first < stop, (T, H, W[, 3]), written to `out` if that is given."""
         if self._zstd_frames:
-            window = self._read_zstd(clip, first, stop)
-            if window is not None:
+            window = np.empty((stop - first, *self.shape[2:]), self.dtype) if out is None else out
+            if self._read_zstd(clip, first, window):
                 return window
-        if self._pixels is not None:
-            return np.asarray(self._pixels[clip, first:stop])
-        return self._source(clip, first, stop)
+        window = self._source(clip, first, stop) if self._pixels is None else np.asarray(self._pixels[clip, first:stop])
+        if out is None:
+            return window
+        out[:] = window
+        return out
 
-    def _read_zstd(self, clip: int, first: int, stop: int) -> NDArray[Any] | None:
-        """The frames as they are stored, decompressed outside HDF5 and its lock, and of each chunk only what lies before `stop`.
+    def _read_zstd(self, clip: int, first: int, window: NDArray[Any]) -> bool:
+        """Read frames as they are stored, decompressed outside HDF5 and its lock, and of each chunk no more than lies before their end.
 
-        None where a chunk is missing or skips the filter; HDF5 knows what to make of it. Of a damaged one it may make anything, though.
+        False where a chunk is missing or skips the filter; HDF5 knows what to make of it. Of a damaged one it may make anything, though.
         """
         assert self._pixels is not None
-        window = np.empty((stop - first, *self.shape[2:]), self.dtype)
+        stop = first + len(window)
         frame = window[0].nbytes
         if not hasattr(_of_thread, "decompressor"):
             _of_thread.decompressor = zstandard.ZstdDecompressor()
@@ -338,9 +341,9 @@ class Pixels(Array):
             try:
                 skipped_filters, chunk = self._pixels.id.read_direct_chunk((clip, at) + (0,) * (len(self.shape) - 2))
             except (MemoryError, OSError, RuntimeError):  # by version, where there is no such chunk
-                return None
+                return False
             if skipped_filters:
-                return None
+                return False
             with _of_thread.decompressor.stream_reader(chunk, read_size=len(chunk)) as stream:
                 try:
                     stream.seek((begin - at) * frame)
@@ -349,7 +352,7 @@ class Pixels(Array):
                     complete = False
             if not complete:
                 raise OSError(f"{self._pixels.name}: the chunk with frame {begin} of row {clip} is damaged and cannot be read")
-        return window
+        return True
 
 
 def _zstd_frames(dataset: h5py.Dataset) -> int:
@@ -452,7 +455,7 @@ class Split:
         source = self._group[name] if name in self._group else lambda *window: getattr(self.render(*window), field)
         return Pixels(*layout(self.spec, len(self))[name], source)
 
-    @property
+    @cached_property
     def stored(self) -> tuple[str, ...]:
         """Which of "frames" and "masks" the file itself holds; the others are rendered."""
         return tuple(name for name in ("frames", "masks") if name in self._group)
@@ -473,13 +476,16 @@ class Split:
             chunked.append((name, array.id, list(itertools.product(*steps))))
         return chunked
 
-    def script(self, row: int) -> Script:
-        """The labels of a clip, by its row in this split, as a Script. Raises UserError if they are not possible in this world."""
+    def script(self, row: int, first: int = 0, stop: int | None = None) -> Script:
+        """The labels of a clip, by its row in this split, or of its frames `first` to `stop - 1`.
+
+        Raises UserError if they are not possible in this world.
+        """
         row = range(len(self))[row]
         script_n, bad = self._block(row // _LABEL_ROWS)
         if row % _LABEL_ROWS in bad:
             raise self._impossible(bad[row % _LABEL_ROWS])
-        return script_n[row % _LABEL_ROWS]
+        return script_n[row % _LABEL_ROWS, first:stop]
 
     def blocks(self) -> Iterator[Script]:
         """All labels of the split in order, some clips at a time. Raises UserError if they are not possible in this world."""
@@ -515,8 +521,8 @@ class Split:
 
     def render(self, row: int, first: int = 0, stop: int | None = None) -> Clip:
         """The frames `first` to `stop - 1` of a clip, rendered from its labels and the art in the file."""
-        script = self.script(row).window(first, self.spec.frames if stop is None else stop)
-        return render(self.spec, script, self._data.art, figure=self._figure(int(script.character)))
+        script = self.script(row, first, stop)
+        return render(self.spec, script, self._data.art, figure=None if compiled() else self._figure(int(script.character)))
 
     def _figure(self, character: int) -> Figure:
         """The figure of this thread that was last this character, or else the one that was not needed for longest."""

@@ -1,25 +1,59 @@
-"""Compositing and rendering in compiled code, for those who have numba: the same bytes in a fraction of the time, outside Python's lock.
+"""Rendering in compiled code, for those who have numba: the same bytes in a fraction of the time, outside Python's lock.
 
-Arrays are flat, and indices unsigned: numba would look for negative ones at every pixel, and could not copy many at once.
+Sheets are drawn straight onto the frame, the lowest first: what is seen twice is seldom worth compositing. Arrays are flat, and indices
+unsigned: numba would look for negative ones at every pixel, and could not copy many at once.
 """
 
 from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from wsprites.art.characters import Layers, Strip
+from wsprites.art.characters import Spans
 
 _compile = numba.njit(cache=True, nogil=True)
+_intrinsic: Any = intrinsic
 _8, _255 = np.uint32(8), np.uint32(255)
-_ALPHA, _HALF = np.uint32(24), np.uint32(7)  # shifts of a word to its alpha, and of alpha to whether it is 128 or more
-_1, _2, _3 = np.uintp(1), np.uintp(2), np.uintp(3)
+_ALPHA = np.uint32(24)  # shift of a word to its alpha
+_3, _64 = np.uintp(3), np.uintp(64)
+_ROW, _COLUMN = np.uintp(6), np.uintp(63)  # shift and bits of a place in a cell, 64 y + x
+_CLEAR, _OPAQUE, _SOFT = np.uint8(0), np.uint8(1), np.uint8(2)  # what a mask says of a pixel of the sprite while it is drawn
+
+
+@_intrinsic
+def _copy(typing: Any, to: Any, at: Any, source: Any, start: Any, size: Any) -> Any:
+    """Copy `size` bytes between flat arrays. A loop would do it one by one where they are few, because arrays might overlap."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> None:
+        target, origin = (_address(context, builder, signature.args[n], *args[n : n + 2]) for n in (0, 2))
+        cgutils.raw_memcpy(builder, target, origin, args[4], 1)
+
+    return types.void(to, at, source, start, size), generate
+
+
+@_intrinsic
+def _fetch(typing: Any, array: Any, at: Any) -> Any:
+    """Have the memory around element `at` of a flat array brought to the cache, to be written to, and go on meanwhile."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> None:
+        target, number = _address(context, builder, signature.args[0], *args), ir.IntType(32)
+        prefetch = ir.FunctionType(ir.VoidType(), [target.type, number, number, number])
+        builder.call(builder.module.declare_intrinsic("llvm.prefetch", [target.type], prefetch), [target, number(1), number(3), number(1)])
+
+    return types.void(array, at), generate
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
 
 
 @_compile
 def _over(source: Any, below: Any) -> Any:
-    """`characters.over` of two words."""
+    """`characters.over` of two words, red in the lowest byte."""
     alpha = source >> _ALPHA
     weight_s, weight_b = _255 * alpha, (below >> _ALPHA) * (_255 - alpha)
     total = weight_s + weight_b
@@ -32,90 +66,113 @@ def _over(source: Any, below: Any) -> Any:
 
 
 @_compile
-def _composite(cell: int, first: Any, stop: Any, sheets: NDArray[np.int64], layers: Layers, strip: Strip) -> None:
-    """Put the sheets of a character on one another in a cell, from `first` to `stop` in the strip."""
-    rgba, rgb, opaque, solid = strip.rgba, strip.rgb, strip.opaque, strip.solid
-    for i in range(first, stop):
-        rgba[i] = 0
-    for sheet in sheets:
-        for i in range(np.uintp(layers.first[sheet, cell]), np.uintp(layers.first[sheet, cell + 1])):
-            place, word = np.uintp(layers.place[i]), layers.rgba[i]
-            rgba[place] = word if word >> _ALPHA == 255 else _over(word, rgba[place])
-    soft = False
-    for i in range(first, stop):
-        word = rgba[i]
-        alpha = word >> _ALPHA
-        full = np.uint8(255 if alpha == 255 else 0)
-        solid[i] = alpha >> _HALF
-        soft |= 0 < alpha < 255
-        rgb[_3 * i], rgb[_3 * i + _1], rgb[_3 * i + _2] = word & _255, word >> _8 & _255, word >> (_8 + _8) & _255
-        opaque[_3 * i], opaque[_3 * i + _1], opaque[_3 * i + _2] = full, full, full
-    strip.ready[cell] = 2 if soft else 1
+def _blend(frames: Any, at: Any, word: Any) -> None:
+    """Put a word on pixel `at`."""
+    alpha = np.int64(word >> _ALPHA)
+    for byte in range(3):
+        colour, target = np.int64(word >> _8 * np.uint32(byte) & _255), _3 * at + np.uintp(byte)
+        frames[target] = (2 * (alpha * colour + (255 - alpha) * frames[target]) + 255) // 510
 
 
 @_compile
-def _paste(frames: Any, masks: Any, at: Any, width: Any, box: Any, first: Any, strip: Strip, soft: bool) -> None:
-    """Put a cell of (height, width) `box`, in the strip from `first` on, on a frame, its corner on pixel `at` of all frames."""
-    for _ in range(box[0]):
-        for i in range(_3 * box[1]):
-            full, target = strip.opaque[_3 * first + i], _3 * at + i
-            frames[target] = (strip.rgb[_3 * first + i] & full) | (frames[target] & ~full)
-        for i in range(box[1]):
-            masks[at + i] = strip.solid[first + i]
-        if soft:
-            for i in range(_3 * box[1]):
-                alpha, target = np.int64(strip.rgba[first + i // _3] >> _ALPHA), _3 * at + i
-                if 0 < alpha < 255:
-                    frames[target] = (2 * (alpha * strip.rgb[_3 * first + i] + (255 - alpha) * frames[target]) + 255) // 510
-        first, at = first + box[1], at + width
+def _paste(
+    frames: Any, masks: Any, corner: Any, width: Any, ahead: Any, cell: int, sheets: Any, spans: Spans, words: Any, places: Any
+) -> None:
+    """Draw a cell of sheets, its corner on pixel `corner` of all frames. Soft pixels on nothing wait for others to lie on them.
+
+    Fetches what comes from pixel `ahead` on, as much as there is time for: to wait for memory takes longer than all else.
+    """
+    waiting = 0
+    for sheet in sheets:
+        for span in range(np.uintp(spans.first[sheet, cell]), np.uintp(spans.first[sheet, cell + 1])):
+            place, count, source = np.uintp(spans.runs[span, 0]), np.uintp(spans.runs[span, 1]), np.uintp(spans.runs[span, 2])
+            at = corner + (place >> _ROW) * width + (place & _COLUMN)
+            for line in range(_3):
+                _fetch(frames, _3 * ahead + _64 * line)
+            _fetch(masks, ahead)
+            ahead += _64
+            if not spans.runs[span, 3]:
+                _copy(frames, _3 * at, spans.rgb, _3 * source, _3 * count)
+                for i in range(count):
+                    masks[at + i] = _OPAQUE
+                continue
+            for i in range(count):
+                word, known = spans.rgba[source + i], masks[at + i]
+                if known == _OPAQUE:
+                    _blend(frames, at + i, word)
+                    continue
+                if known == _CLEAR:
+                    words[place + i], places[waiting] = 0, place + i
+                    waiting += 1
+                words[place + i], masks[at + i] = _over(word, words[place + i]), _SOFT
+    for place in places[:waiting]:
+        at = corner + (place >> _ROW) * width + (place & _COLUMN)
+        if masks[at] == _SOFT:
+            _blend(frames, at, words[place])
+            masks[at] = words[place] >> _ALPHA >= 128
+
+
+@_compile
+def _inside(size: Any, images: Any, scene_b: Any, offset_n2: Any, position_n2: Any, cell_n: Any, boxes: Any) -> bool:
+    for scene in scene_b:
+        if not 0 <= scene < len(images):
+            return False
+    for n in range(len(cell_n)):
+        u, v, cell = offset_n2[n, 0], offset_n2[n, 1], cell_n[n]
+        if u < 0 or v < 0 or v + size[0] > images.shape[1] or u + size[1] > images.shape[2] or cell >= len(boxes):
+            return False
+        if cell >= 0:
+            y, x = position_n2[n, 1] + boxes[cell, 0], position_n2[n, 0] + boxes[cell, 1]
+            if y < 0 or x < 0 or y + boxes[cell, 2] > size[0] or x + boxes[cell, 3] > size[1]:
+                return False
+    return True
 
 
 @_compile
 def draw(
-    frames: NDArray[np.uint8],
-    masks: NDArray[np.uint8],
-    size: tuple[int, int],
-    image: NDArray[np.uint8],
-    image_size: tuple[int, int],
-    offset_t2: NDArray[np.int16],
-    position_t2: NDArray[np.int16],
-    cell_t: NDArray[np.int64],
+    frames_nhwc: NDArray[np.uint8],
+    masks_nhw: NDArray[np.uint8],
+    images: NDArray[np.uint8],
+    offset_n2: NDArray[np.int16],
+    position_n2: NDArray[np.int16],
+    cell_n: NDArray[np.int64],
+    scene_b: NDArray[np.int32],
+    character_b: NDArray[np.int32],
     boxes: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    sheets: NDArray[np.int64],
-    layers: Layers,
-    strip: Strip,
+    spans: Spans,
 ) -> bool:
-    """Draw frames of `size`, (height, width), and masks: the crops of an image, and on them cells of a character, none for -1.
-
-    Args:
-        boxes, starts: of `Characters`.
-        sheets, strip: of the `Figure`; the cells that are not composited yet will be.
+    """Draw N frames and masks of B clips: crops of the clips' images, and on them cells of their characters, none for -1.
 
     Returns:
-        False if something lies outside of something else; then drawing stopped there.
+        False if something lies outside of something else, or there is no such character or image; then nothing is drawn.
     """
-    height, width, image_width = np.uintp(size[0]), np.uintp(size[1]), np.uintp(image_size[1])
-    for t in range(len(cell_t)):
-        u, v, cell = offset_t2[t, 0], offset_t2[t, 1], cell_t[t]
-        if u < 0 or v < 0 or v + size[0] > image_size[0] or u + size[1] > image_size[1] or cell >= len(boxes):
+    size, layers, frames_b = masks_nhw.shape[1:], len(spans.counts), len(cell_n) // max(1, len(scene_b))
+    if not len(frames_nhwc) == len(masks_nhw) == len(offset_n2) == len(position_n2) == len(cell_n) == frames_b * len(scene_b):
+        return False
+    if frames_nhwc.shape[1:3] != size or len(character_b) != len(scene_b):
+        return False
+    sheets_bl = np.empty((len(character_b), layers), np.int64)
+    for b in range(len(character_b)):
+        rest, above = np.int64(character_b[b]), len(spans.first)
+        for layer in range(layers - 1, -1, -1):
+            above -= spans.counts[layer]
+            sheets_bl[b, layer] = above + rest % spans.counts[layer]
+            rest //= spans.counts[layer]
+        if rest != 0:
             return False
-        begin = np.uintp(t) * height * width
-        source, target = _3 * (np.uintp(v) * image_width + np.uintp(u)), _3 * begin
-        for _ in range(height):
-            for i in range(_3 * width):
-                frames[target + i] = image[source + i]
-            source, target = source + _3 * image_width, target + _3 * width
+    if not _inside(size, images, scene_b, offset_n2, position_n2, cell_n, boxes):
+        return False
+    frames, masks, scenes = frames_nhwc.reshape(-1), masks_nhw.reshape(-1), images.reshape(-1)
+    height, width, row = np.uintp(size[0]), np.uintp(size[1]), _3 * np.uintp(images.shape[2])
+    words, places = np.empty(64 * 64, np.uint32), np.empty(64 * 64, np.uintp)
+    for n in range(len(cell_n)):
+        b, begin = n // frames_b, np.uintp(n) * height * width
+        source = np.uintp(scene_b[b]) * np.uintp(images.shape[1]) * row + np.uintp(offset_n2[n, 1]) * row + _3 * np.uintp(offset_n2[n, 0])
+        for y in range(height):
+            _copy(frames, _3 * (begin + y * width), scenes, source + y * row, _3 * width)
         for i in range(height * width):
-            masks[begin + i] = 0
-        if cell < 0:
-            continue
-        y, x = position_t2[t, 1] + boxes[cell, 0], position_t2[t, 0] + boxes[cell, 1]
-        if y < 0 or x < 0 or y + boxes[cell, 2] > size[0] or x + boxes[cell, 3] > size[1]:
-            return False
-        first = np.uintp(starts[cell])
-        if strip.ready[cell] == 0:
-            _composite(cell, first, np.uintp(starts[cell + 1]), sheets, layers, strip)
-        at, box = begin + np.uintp(y) * width + np.uintp(x), (np.uintp(boxes[cell, 2]), np.uintp(boxes[cell, 3]))
-        _paste(frames, masks, at, width, box, first, strip, strip.ready[cell] == 2)
+            masks[begin + i] = _CLEAR
+        if cell_n[n] >= 0:
+            corner = begin + np.uintp(position_n2[n, 1]) * width + np.uintp(position_n2[n, 0])
+            _paste(frames, masks, corner, width, begin + height * width, cell_n[n], sheets_bl[b], spans, words, places)
     return True

@@ -18,7 +18,7 @@ Background = Literal["moving", "frozen", "blank"]
 
 
 class Clip(NamedTuple):
-    """The pixels of a clip."""
+    """The pixels of a clip, or of many with a leading axis."""
 
     frames_thwc: NDArray[np.uint8]
     """(T, H, W, 3) RGB."""
@@ -36,32 +36,46 @@ def render(
     out: Clip | None = None,
     figure: Figure | None = None,
 ) -> Clip:
-    """Render a script of one clip, or a window of it.
+    """Render a script of one clip or of many, or windows of them.
 
     A frame is the background's crop at the script's offset, and on it the sprite's pixels at the script's position: with straight
     alpha a, colour c and background b, in integers, (a c + (255 - a) b) / 255, rounded half up.
 
     Args:
         spec: the world that the script was written in; gives the frame's size.
-        script: of one clip, (T,) labels.
+        script: (T,) labels of one clip, or (N, T) of many.
         art: what it shows.
         sprite: False leaves the character out; the mask is then empty.
         background: "frozen" keeps the first frame's crop, "blank" is black. Both leave the sprite as it is: twins of the same script.
         out: memory of `empty`, or a stretch of its frames, to be written to and returned; new memory costs as much time as rendering.
-        figure: likewise, a figure of `art.characters` to dress.
+        figure: likewise, a figure of `art.characters` to dress; compiled code needs none.
+
+    Raises:
+        IndexError, ValueError or cv2.error: something in the script lies outside of the world; the compiled code then has drawn nothing.
     """
-    clip = out or empty(spec, len(script.position))
-    image, offset_t2, position_t2 = art.backgrounds.images[script.background], script.background_offset, script.position
+    clip = out or empty(spec, *script.position.shape[:-1])
+    images, scene, offset, position = art.backgrounds.images, np.asarray(script.background), script.background_offset, script.position
     if background == "frozen":
-        offset_t2 = np.broadcast_to(offset_t2[:1], offset_t2.shape)
+        offset = np.broadcast_to(offset[..., :1, :], offset.shape)
     elif background == "blank":
-        image, offset_t2 = np.zeros((spec.height, spec.width, 3), np.uint8), np.zeros_like(offset_t2)
-    cell_t = CELL_OF[script.local_action, script.animation_frame]
+        images, scene = np.zeros((1, spec.height, spec.width, 3), np.uint8), np.zeros_like(scene)
+        offset = np.zeros_like(offset)
+    cell = CELL_OF[script.local_action, script.animation_frame]
     if not sprite:
-        cell_t = np.full_like(cell_t, -1)
+        cell = np.full_like(cell, -1)
+    character = np.asarray(script.character)
+    if draw := compiled():
+        size, characters = clip.masks_thw.shape[-2:], art.characters
+        pixels = clip.frames_thwc.reshape(-1, *size, 3), clip.masks_thw.view(np.uint8).reshape(-1, *size)
+        points = (np.ascontiguousarray(points).reshape(-1, 2) for points in (offset, position))
+        of_clips = scene.reshape(-1), character.reshape(-1)
+        if not draw(*pixels, images, *points, cell.reshape(-1), *of_clips, characters.boxes, characters.spans):
+            raise IndexError("the script leaves the background or the frame, or shows what there is not")
+        return clip
     figure = figure or Figure(art.characters)
-    figure.dress(int(script.character))
-    (_draw_compiled if compiled() else _draw)(clip, image, offset_t2, position_t2, cell_t, figure)
+    for n in np.ndindex(scene.shape):
+        figure.dress(int(character[n]))
+        _draw(Clip(clip.frames_thwc[n], clip.masks_thw[n]), images[scene[n]], offset[n], position[n], cell[n], figure)
     return clip
 
 
@@ -75,21 +89,6 @@ def compiled() -> Any:
     except (ImportError, RuntimeError):  # the latter: there is nowhere to keep what was compiled
         return None
     return draw
-
-
-def _draw_compiled(
-    clip: Clip,
-    image: NDArray[np.uint8],
-    offset_t2: NDArray[np.int16],
-    position_t2: NDArray[np.int16],
-    cell_t: NDArray[np.int64],
-    figure: Figure,
-) -> None:
-    characters, size = figure.characters, clip.masks_thw.shape[1:]
-    pixels = clip.frames_thwc.reshape(-1), clip.masks_thw.view(np.uint8).reshape(-1), size, image.reshape(-1), image.shape[:2]
-    script = np.ascontiguousarray(offset_t2), np.ascontiguousarray(position_t2), cell_t
-    if not compiled()(*pixels, *script, characters.boxes, characters.starts, figure.sheets, characters.pixels, figure.strip):
-        raise IndexError("the script leaves the background or the frame")
 
 
 def _draw(
@@ -129,7 +128,7 @@ def _blend(frame_hwc: NDArray[np.uint8], soft: Soft, y: int, x: int) -> None:
     frame_hwc[at] = (2 * (alpha * soft.rgb + (255 - alpha) * frame_hwc[at]) + 255) // 510
 
 
-def empty(spec: WorldSpec, frames: int) -> Clip:
-    """Memory for that many frames, not yet written to."""
-    size = (frames, spec.height, spec.width)
+def empty(spec: WorldSpec, *frames: int) -> Clip:
+    """Memory for (T,) or (N, T) frames, not yet written to."""
+    size = (*frames, spec.height, spec.width)
     return Clip(np.empty((*size, 3), np.uint8), np.empty(size, bool))

@@ -10,7 +10,7 @@ Axis suffixes: n clips, t frames, 2 = (x, y) or columns of a row.
 import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,13 +56,14 @@ class Script:
     background_shift: NDArray[np.int16]
     """(T, 2) pixels: motion of the scene on the screen, minus the change of the offset."""
 
-    def __getitem__(self, clips: "int | slice | NDArray[np.integer]") -> "Script":
-        """One clip, or some, of a script of many."""
-        return Script(**{name: getattr(self, name)[clips] for name in LABELS})
+    def __getitem__(self, key: Any) -> "Script":
+        """One clip, or some, of a script of many: `script[clips]`, or windows of them, `script[clips, frames]`."""
+        clips = key[0] if isinstance(key, tuple) else key
+        return Script(*[getattr(self, name)[clips] for name in CLIP_LABELS], *[getattr(self, name)[key] for name in FRAME_LABELS])
 
     def window(self, first: int, stop: int) -> "Script":
         """The frames `first` to `stop - 1` of a script of one clip."""
-        return dataclasses.replace(self, **{name: getattr(self, name)[first:stop] for name in FRAME_LABELS})
+        return Script(*[getattr(self, name) for name in CLIP_LABELS], *[getattr(self, name)[first:stop] for name in FRAME_LABELS])
 
 
 LABELS = tuple(f.name for f in dataclasses.fields(Script))

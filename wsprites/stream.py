@@ -2,33 +2,41 @@
 
 Both give dicts of tensors by the names of the file, and `start`, the number of a window's first frame in its clip. Frames are uint8
 (T, 3, H, W); in memory colour is the last axis (torch.channels_last), as it was rendered. Axis suffixes: b windows, t frames, p pixels.
+
+Batches are made by as many threads as torch uses (`torch.set_num_threads`), which is one in the workers of a DataLoader. The memory of
+their frames and masks is used for later ones, once nothing refers to it: neither the tensors nor anything that shares memory with them.
 """
 
 import itertools
+import math
 import os
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, Sampler, default_collate, get_worker_info
 
 import wsprites
 from wsprites.art import Art
-from wsprites.art.characters import Figure
 from wsprites.art.sheets import CELL_OF, CELL_PLACES
 from wsprites.errors import UserError
-from wsprites.file import Split
-from wsprites.render import Clip, empty, render
-from wsprites.script import FRAME_LABELS, LABELS, Script, casting, permutation, scripts
+from wsprites.file import Pixels, Split
+from wsprites.render import Clip, render
+from wsprites.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, permutation, scripts
 from wsprites.spec import CELL, SPLITS, WorldSpec
 
 Sample = dict[str, Tensor]
 
 _CLIPS_A_BLOCK = 256  # whose scripts are written at once, and whose windows are shuffled
+_SPARE = 2  # arrays of one size whose memory is kept to be used again
+_PIXELS = ("frames", "masks")
 _BLOCK_KEY = 2**63  # the key of block k's permutation is this + k: no clip has it
 
 # From a file.
@@ -60,40 +68,65 @@ class FileClips(Dataset[Sample]):
             if unknown := set(self.keys) - set(found.keys()):
                 raise UserError(f"{path}: has no {', '.join(sorted(unknown))} in {split}; there are {', '.join(found.keys())}")
             self.clips, frames = found["frames"].shape[:2]
-            self._of_frames = {
-                name for name in self.keys if name in ("frames", "masks") or name in FRAME_LABELS or found[name].shape[1:2] == (frames,)
-            }
+            of_frames = {name for name in self.keys if name in (*_PIXELS, *FRAME_LABELS) or found[name].shape[1:2] == (frames,)}
+            shapes = {name: (window, *found[name].shape[2:]) if name in of_frames else found[name].shape[1:] for name in self.keys}
+            self._of_frames, self._arrays = of_frames, {name: (shape, found[name].dtype) for name, shape in shapes.items()}
         self.starts = _starts(frames, window)
         """Windows of each clip."""
         if not self.clips:
             raise UserError(f"{path}: has no clips in {split}; generate more, or take another split")
         self._opened: tuple[int, Any] | None = None
+        self._memory = _Memory()
 
     def __len__(self) -> int:
         return self.clips * self.starts
 
     def __getitem__(self, item: int) -> Sample:
-        row, start = divmod(range(len(self))[item], self.starts)
+        return {name: tensor[0] for name, tensor in self._read([item]).items()}
+
+    def __getitems__(self, items: Sequence[int]) -> list[Sample]:
+        """Several windows at once, which a DataLoader asks for."""
+        if get_worker_info():  # it puts them together in memory that it shares
+            return [self[item] for item in items]
+        return _Batch(self._read(items))
+
+    def _read(self, items: Sequence[int]) -> Sample:
+        """A batch; keys in their order, and `start`."""
         if self._opened is None or self._opened[0] != os.getpid():  # what a parent has opened is not for its children
             self._opened = os.getpid(), wsprites.open(self.path)
         split = self._opened[1][self.split]
-        arrays = _of_world(split, row, start, start + self.window, self.keys) if isinstance(split, Split) else {}
-        for name in self.keys:
-            if name not in arrays:
-                arrays[name] = split[name][(row, slice(start, start + self.window)) if name in self._of_frames else row]
-        return _sample({name: arrays[name] for name in self.keys}, np.int64(start))
+        windows = [divmod(range(len(self))[item], self.starts) for item in items]
+        batch: dict[str, NDArray[Any]] = {}
+        for name, (shape, dtype) in self._arrays.items():
+            batch[name] = (self._memory.lend if name in _PIXELS else np.empty)((len(items), *shape), dtype)
+
+        def read(part: slice) -> None:
+            for n, (row, start) in list(enumerate(windows))[part]:
+                known = _of_world(split, row, start, start + self.window, self.keys) if isinstance(split, Split) else {}
+                for name, array in batch.items():
+                    if name in known:
+                        array[n] = known[name]
+                    elif isinstance(pixels := split[name], Pixels):
+                        pixels.read(row, start, start + self.window, array[n])
+                    else:
+                        array[n] = split[name][(row, slice(start, start + self.window)) if name in self._of_frames else row]
+
+        _in_threads(read, len(items))
+        return _sample(batch | {"start": np.array([start for _, start in windows])})
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
+        return {**self.__dict__, "_opened": None, "_memory": _Memory()}
 
 
 def _of_world(split: Split, row: int, first: int, stop: int, keys: Sequence[str]) -> dict[str, Any]:
     """The labels of a window, and the pixels that are not stored, rendered once."""
-    script = split.script(row).window(first, stop)
-    arrays = {name: getattr(script, name) for name in LABELS}
-    if missing := {"frames", "masks"} & set(keys) - set(split.stored):
+    arrays: dict[str, Any] = {}
+    if any(name in LABELS for name in keys):
+        script = split.script(row, first, stop)
+        arrays = {name: getattr(script, name) for name in LABELS}
+    if missing := set(_PIXELS) & set(keys) - set(split.stored):
         clip = split.render(row, first, stop)
-        arrays |= {name: pixels for name, pixels in zip(("frames", "masks"), clip, strict=True) if name in missing}
+        arrays |= {name: pixels for name, pixels in zip(_PIXELS, clip, strict=True) if name in missing}
     return arrays
 
 
@@ -129,8 +162,18 @@ class WindowSampler(Sampler[int]):
         return max(len(range(self.rank, self.data.clips * self.passes, self.ranks)) - self.start, 0)
 
 
+class _Batch(list[Sample]):
+    """The windows of a batch, for any `collate_fn`; they lie side by side in `whole` already."""
+
+    def __init__(self, whole: Sample) -> None:
+        self.whole = whole
+        super().__init__(dict(zip(whole, row, strict=True)) for row in zip(*(tensor.unbind() for tensor in whole.values()), strict=True))
+
+
 def collate(samples: Sequence[Sample]) -> Sample:
     """A batch of single windows, for DataLoader(collate_fn=collate): the default would put colour before height and width in memory."""
+    if isinstance(samples, _Batch):
+        return samples.whole
     stacked = default_collate([{name: _to_last(name, tensor) for name, tensor in sample.items()} for sample in samples])
     return {name: tensor.movedim(-1, -3) if name == "frames" else tensor for name, tensor in stacked.items()}
 
@@ -150,7 +193,7 @@ class RenderedClips(IterableDataset[Sample]):
         window: T, frames.
         seed: 0 to 2**63 - 1: `index` and `start` of a sample name the clip of that data set and the frame.
         batch: B, leading axis of all tensors, for a DataLoader with batch_size=None; None: single windows.
-        device: "cpu" renders window by window, by `render`. Any other place renders batches as a whole, to the same pixels.
+        device: "cpu" renders by `render`. Any other place renders batches as a whole, by gathers, to the same pixels.
         compile: have torch.compile make a few kernels of it there; takes a minute before the first batch.
         rank, ranks: this process, and how many take turns.
 
@@ -196,48 +239,82 @@ class RenderedClips(IterableDataset[Sample]):
         worker = get_worker_info()
         of, workers = (worker.id, worker.num_workers) if worker else (0, 1)
         size = self.batch or 1
-        figure, draw = Figure(self.art.characters), BatchRenderer(self.spec, self.art, self.device) if self._as_a_whole else None
+        draw = BatchRenderer(self.spec, self.art, self.device) if self._as_a_whole else None
         if draw and self.compile:
             draw.compile()
-        known, block = -1, []
+        memory, known = _Memory(), -1
+        block: dict[str, NDArray[Any]] = {}
         for number in itertools.count(self._next + of, workers):
-            first = (number * self.ranks + self.rank) * size
-            picked: list[tuple[Script, int]] = []
-            while len(picked) < size:
-                which, at = divmod(first + len(picked), _CLIPS_A_BLOCK * self._windows)
+            first, picked = (number * self.ranks + self.rank) * size, 0
+            parts = []
+            while picked < size:
+                which, at = divmod(first + picked, _CLIPS_A_BLOCK * self._windows)
                 if which != known:
                     known, block = which, self._block(which)
-                picked += block[at : at + size - len(picked)]
-            labels = {name: np.stack([getattr(script, name) for script, _ in picked]) for name in LABELS}
-            start_b = np.array([start for _, start in picked])
+                parts.append({name: array[at : at + size - picked] for name, array in block.items()})
+                picked += len(parts[-1]["start"])
+            labels = {name: np.concatenate([part[name] for part in parts]) for name in block}
             if draw:
-                sample = dict(zip(("frames", "masks"), draw(labels), strict=True))
-                sample |= {name: tensor.to(self.device, non_blocking=True) for name, tensor in _sample(labels, start_b).items()}
+                sample = dict(zip(_PIXELS, draw(labels), strict=True))
+                sample |= {name: tensor.to(self.device, non_blocking=True) for name, tensor in _sample(labels).items()}
             else:
-                sample = _sample(self._render([script for script, _ in picked], figure) | labels, start_b)
+                sample = _sample(self._render(labels, memory) | labels)
             self._next = number + 1
             yield sample if self.batch else {name: tensor[0] for name, tensor in sample.items()}
+            del sample  # its memory is free as soon as the caller is done with it
 
-    def _block(self, number: int) -> list[tuple[Script, int]]:
-        """The windows of some clips, shuffled, and the number of the first frame of each."""
+    def _block(self, number: int) -> dict[str, NDArray[Any]]:
+        """The labels of the windows of some clips, shuffled, and the number of the first frame of each, `start`."""
         rank_n = np.arange(number * _CLIPS_A_BLOCK, (number + 1) * _CLIPS_A_BLOCK)
         rounds, member = np.divmod(rank_n, len(self._members))
         script_n = scripts(self.spec, self.seed, rounds * self.spec.cast.characters + self._members[member])
         order = permutation(self.seed, _BLOCK_KEY + 2 * number, _CLIPS_A_BLOCK * self._windows)
         slack = self.spec.frames - self._windows * self.window + 1
         begin_n = permutation(self.seed, _BLOCK_KEY + 2 * number + 1, _CLIPS_A_BLOCK) % slack
-        windows = []
-        for clip, at in zip(*(part.tolist() for part in np.divmod(order, self._windows)), strict=True):
-            start = int(begin_n[clip]) + at * self.window
-            windows.append((script_n[clip].window(start, start + self.window), start))
-        return windows
+        clip_b, at_b = np.divmod(order, self._windows)
+        start_b = begin_n[clip_b] + at_b * self.window
+        frames_bt = start_b[:, None] + np.arange(self.window)
+        labels = {name: getattr(script_n, name)[clip_b] for name in CLIP_LABELS}
+        return labels | {name: getattr(script_n, name)[clip_b[:, None], frames_bt] for name in FRAME_LABELS} | {"start": start_b}
 
-    def _render(self, picked: list[Script], figure: Figure) -> dict[str, NDArray[Any]]:
-        pixels = empty(self.spec, len(picked) * self.window)
-        clips = [part.reshape(len(picked), self.window, *part.shape[1:]) for part in pixels]
-        for script, frames_thwc, masks_thw in zip(picked, *clips, strict=True):
-            render(self.spec, script, self.art, out=Clip(frames_thwc, masks_thw), figure=figure)
-        return dict(zip(("frames", "masks"), clips, strict=True))
+    def _render(self, labels: dict[str, NDArray[Any]], memory: "_Memory") -> dict[str, NDArray[Any]]:
+        size = (len(labels["start"]), self.window, self.spec.height, self.spec.width)
+        clip = Clip(memory.lend((*size, 3), np.uint8), memory.lend(size, bool))
+
+        def part(windows: slice) -> None:
+            script = Script(**{name: labels[name][windows] for name in LABELS})
+            render(self.spec, script, self.art, out=Clip(clip.frames_thwc[windows], clip.masks_thw[windows]))
+
+        _in_threads(part, size[0])
+        return {"frames": clip.frames_thwc, "masks": clip.masks_thw}
+
+
+class _Memory:
+    """Lends memory for arrays, the same again once nothing refers to it: no tensor, no array, no view of one.
+
+    New memory costs as much time as rendering, because the system clears it page by page.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[int, list[NDArray[np.uint8]]] = {}
+
+    def lend(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """An array that is not cleared."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        free = self._free.setdefault(size, [])
+        try:  # not "if free": what was lent comes back in whichever thread drops it last
+            memory = free.pop()
+        except IndexError:
+            memory = np.empty(size, np.uint8)
+        lent = np.frombuffer(memory.data, dtype)
+        # Whatever numpy and torch make of the array refers to it, or to the memoryview that is its base. That refers to `memory`.
+        weakref.finalize(lent.base, _take_back, memory, free).atexit = False
+        return lent.reshape(shape)
+
+
+def _take_back(memory: NDArray[np.uint8], free: list[NDArray[np.uint8]]) -> None:
+    if len(free) < _SPARE:
+        free.append(memory)
 
 
 class BatchRenderer:
@@ -316,6 +393,21 @@ def _over(source: list[Tensor], below: list[Tensor]) -> list[Tensor]:
     return [*colours, (2 * total + 255) // 510]
 
 
+def _in_threads(part: Callable[[slice], None], size: int) -> None:
+    """Work through `size` things a slice at a time, by as many threads as torch would use."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        part(slice(size))
+    else:
+        slices = [slice(size * n // threads, size * (n + 1) // threads) for n in range(threads)]
+        list(_pool(threads, os.getpid()).map(part, [each for each in slices if each.start < each.stop]))
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
 def _starts(frames: int, window: int) -> int:
     """How many windows of so many frames begin in a clip."""
     if not 1 <= window <= frames:
@@ -327,9 +419,7 @@ def _to_last(name: str, tensor: Tensor) -> Tensor:
     return tensor.movedim(-3, -1) if name == "frames" else tensor
 
 
-def _sample(arrays: dict[str, Any], start: Any) -> Sample:
+def _sample(arrays: dict[str, Any]) -> Sample:
     """Tensors of arrays, colour before height and width."""
-    tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
-    return {name: tensor.movedim(-1, -3) if name == "frames" else tensor for name, tensor in tensors.items()} | {
-        "start": torch.as_tensor(start)
-    }
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return {name: tensor.movedim(-1, -3) if name == "frames" else tensor for name, tensor in tensors.items()}

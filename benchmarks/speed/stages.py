@@ -46,6 +46,7 @@ def script(folder: Path) -> Stage:
 
 
 def compose(folder: Path) -> Stage:
+    """As OpenCV needs it; compiled code draws the sheets one on another."""
     spec, art = world()
     figure, characters = Figure(art.characters), range(0, spec.cast.characters, 13)
 
@@ -138,7 +139,7 @@ def labels(folder: Path) -> Stage:
     return lambda: generate(order, folder / "labels.h5", overwrite=True), order.n * spec.frames
 
 
-def read(folder: Path, stored: bool = True, by: str = "wsprites", characters: int = 1296) -> Stage:
+def read(folder: Path, stored: bool = True, by: str = "wsprites", characters: int = 1296, threads: int = 1) -> Stage:
     """Random windows of clips of so many characters, once all of them have been read before."""
     spec, art = world()
     path = folder / f"read-{stored}.h5"
@@ -150,16 +151,25 @@ def read(folder: Path, stored: bool = True, by: str = "wsprites", characters: in
     rng = np.random.default_rng(0)
     windows = list(zip(rng.choice(rows, 500).tolist(), rng.integers(0, spec.frames - WINDOW, 500).tolist(), strict=True))
 
-    def run() -> None:
-        for row, first in windows:
+    pool = ThreadPoolExecutor(threads)
+
+    def part(number: int) -> None:
+        for row, first in windows[number::threads]:
             pixels[row, first : first + WINDOW]
+
+    def run() -> None:
+        if threads == 1:
+            part(0)
+        else:
+            list(pool.map(part, range(threads)))
 
     run()
     return run, len(windows) * WINDOW
 
 
-def loader(folder: Path, workers: int = 0) -> Stage:
-    """Batches of 16 random windows of the same file, frames and labels, by torch's DataLoader. Starting its workers is not counted."""
+def loader(folder: Path, workers: int = 0, threads: int = 1) -> Stage:
+    """Batches of 16 random windows of the same file, frames, masks and labels, by torch's DataLoader. Starting workers is not counted."""
+    import torch
     from torch.utils.data import DataLoader
 
     from wsprites.stream import FileClips, WindowSampler, collate
@@ -169,14 +179,15 @@ def loader(folder: Path, workers: int = 0) -> Stage:
     batches = iter(DataLoader(clips, batch_size=16, sampler=WindowSampler(clips), num_workers=workers, collate_fn=collate))
 
     def run() -> None:
-        for _ in range(32):
-            next(batches)
+        torch.set_num_threads(threads)
+        for _, _batch in zip(range(32), batches, strict=False):  # as in training, one is held while the next is made
+            pass
 
     run()
     return run, 32 * 16 * WINDOW
 
 
-def rendered(folder: Path, device: str = "cpu", compile: bool = False, batch: int = 16) -> Stage:
+def rendered(folder: Path, device: str = "cpu", compile: bool = False, batch: int = 16, threads: int = 1) -> Stage:
     """Batches of windows that are rendered, each of another character before another scene, frames, masks and labels."""
     import torch
 
@@ -186,8 +197,9 @@ def rendered(folder: Path, device: str = "cpu", compile: bool = False, batch: in
     batches = iter(RenderedClips(spec, art, window=WINDOW, batch=batch, device=device, compile=compile))
 
     def run() -> None:
-        for _ in range(32):
-            next(batches)
+        torch.set_num_threads(threads)
+        for _, _batch in zip(range(32), batches, strict=False):
+            pass
         if device != "cpu":
             torch.cuda.synchronize()
 

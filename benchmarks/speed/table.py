@@ -17,14 +17,16 @@ from pathlib import Path
 
 from stages import CLIPS_OF_A_CHARACTER, WINDOW, Stage, compose, compress, end_to_end, limit, loader, paste, read, rendered, script, write
 
+from wsprites.render import compiled
+
 
 def main(clips: int = 12_960, rounds: int = 3) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts: dict[str, Callable[[Path], Stage]] = {
             "script, 256 clips at once": script,
-            f"compose, {CLIPS_OF_A_CHARACTER} clips of a character": compose,
-            "paste frames and masks": paste,
+            **({} if compiled() else {f"compose, {CLIPS_OF_A_CHARACTER} clips of a character": compose}),
+            "draw frames and masks": paste,
             "compress (Zstd)": compress,
             "write": write,
         }
@@ -35,13 +37,17 @@ def main(clips: int = 12_960, rounds: int = 3) -> None:
         }
         reads: dict[str, Callable[[Path], Stage]] = {
             f"windows of {WINDOW} from a file": read,
+            "the same by 2 threads": partial(read, threads=2),
             "the same by h5py": partial(read, by="h5py"),
             "rendered from labels only": partial(read, stored=False),
             "the same, 32 characters": partial(read, stored=False, characters=32),
         }
         if find_spec("torch"):
             reads |= {f"batches from a file, {workers} of torch's workers": partial(loader, workers=workers) for workers in (0, 1, 2)}
-            reads["batches rendered on the fly"] = rendered
+            reads["the same, no workers, 2 threads"] = partial(loader, threads=2)
+            reads |= {
+                f"batches rendered on the fly, {threads} of torch's threads": partial(rendered, threads=threads) for threads in (1, 2)
+            }
         stages = {name: prepare(folder) for group in (parts, whole, reads) for name, prepare in group.items()}
         timed: dict[str, list[tuple[float, float]]] = {name: [] for name in stages}
         for _ in range(rounds):

@@ -63,29 +63,19 @@ class _Block(NamedTuple):
     soft_rgba: NDArray[np.uint8]
 
 
-class Layers(NamedTuple):
-    """The pixels of all sheets in the form that compiled code takes. Those of sheet s in cell c go from first[s, c] to first[s, c + 1]."""
+class Spans(NamedTuple):
+    """The sheets in the form that compiled code takes: R runs of neighbouring pixels in a row of a cell, all opaque or all soft."""
 
+    counts: NDArray[np.int64]
+    """(L,) sheets in each layer."""
     first: NDArray[np.int64]
-    """(S, 85)"""
-    place: NDArray[np.uint32]
-    """(P,) in the strip."""
+    """(S, 85) the runs of sheet s, numbered over all layers, in cell c go from first[s, c] to first[s, c + 1]."""
+    runs: NDArray[np.uint32]
+    """(R, 4) of each its place in the cell, 64 y + x, its length, its first pixel, and 1 if it is soft."""
+    rgb: NDArray[np.uint8]
+    """(3 P,)"""
     rgba: NDArray[np.uint32]
     """(P,) red in the lowest byte."""
-
-
-class Strip(NamedTuple):
-    """A composited character in the same form, cell after cell, as far as it was asked for."""
-
-    ready: NDArray[np.uint8]
-    """(84,) 0 not composited, 1 composited, 2 the same with soft pixels."""
-    rgba: NDArray[np.uint32]
-    """(P,)"""
-    rgb: NDArray[np.uint8]
-    opaque: NDArray[np.uint8]
-    """(3 P,) as in a Sprite."""
-    solid: NDArray[np.uint8]
-    """(P,) as in a Sprite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,20 +132,25 @@ class Characters:
         return sum(array.nbytes for layer in self._sheets for sheet in layer for block in sheet for array in block)
 
     @cached_property
-    def pixels(self) -> Layers:
+    def spans(self) -> Spans:
         """The pixels of all sheets, those of the lowest layer first."""
         first: list[NDArray[np.int64]] = []
-        places, colours, total = [], [], 0
-        for sheet in (sheet for layer in self._sheets for sheet in layer):
-            begins = [self.starts[cells.start] for cells in _BLOCKS]
-            place = np.concatenate([at + begin for begin, block in zip(begins, sheet, strict=True) for at in (block.opaque, block.soft)])
-            rgba = np.concatenate([part for block in sheet for part in (block.opaque_rgba, block.soft_rgba.view(np.uint32)[:, 0])])
-            order = np.argsort(place)
-            first.append(total + np.searchsorted(place[order], self.starts))
-            places.append(place[order].astype(np.uint32))
-            colours.append(rgba[order])
-            total += len(place)
-        return Layers(np.stack(first), np.concatenate(places), np.concatenate(colours))
+        runs: list[NDArray[np.uint32]] = []
+        pixels: list[NDArray[np.uint8]] = []
+        for layer, count in enumerate(self.counts):
+            for sheet in range(count):
+                where, rgba = _not_clear(self.cells(layer, sheet))
+                soft = rgba[:, 3] < 255
+                goes_on = (np.diff(where) == 1) & (where[1:] % CELL > 0) & (soft[1:] == soft[:-1])
+                begins = np.flatnonzero(np.append(True, ~goes_on)[: len(where)])
+                length = np.diff(begins, append=len(where))
+                first.append(sum(len(part) for part in runs) + np.searchsorted(where[begins], np.arange(len(CELL_PLACES) + 1) * CELL**2))
+                pixel = begins + sum(len(part) for part in pixels)
+                runs.append(np.stack([where[begins] % CELL**2, length, pixel, soft[begins]], 1).astype(np.uint32))
+                pixels.append(rgba)
+        rgba = np.concatenate(pixels)
+        counts = np.array(self.counts)
+        return Spans(counts, np.stack(first), np.concatenate(runs), np.ascontiguousarray(rgba[:, :3]).ravel(), rgba.view(np.uint32)[:, 0])
 
     def cells(self, layer: int, sheet: int) -> NDArray[np.uint8]:
         """The (84, 64, 64, 4) uint8 RGBA cells of one sheet; clear pixels are 0."""
@@ -206,15 +201,6 @@ class Figure:
         self._rgba = np.zeros((1, pixels, 4), np.uint8)
         self._rgb, self._opaque = np.zeros((2, 1, pixels, 3), np.uint8)
         self._solid = np.zeros((1, pixels), np.uint8)
-        self.strip = Strip(
-            np.zeros(len(CELL_PLACES), np.uint8),
-            self._rgba.reshape(-1).view(np.uint32),
-            *(part.reshape(-1) for part in (self._rgb, self._opaque, self._solid)),
-        )
-        """For compiled code, which composites cell by cell."""
-        self._first_sheets = np.cumsum((0, *characters.counts[:-1]))
-        self.sheets = self._first_sheets
-        """(L,) int64: the sheets of the character, numbered over all layers."""
         self._character: int | None = None
         self._ready = [False] * len(_BLOCKS)
         self._sprites = [self._view(cell) for cell in range(len(CELL_PLACES))]
@@ -224,8 +210,6 @@ class Figure:
         if character == self._character:
             return
         self._character = character
-        self.sheets = self._first_sheets + self.characters.sheets_of(character)
-        self.strip.ready.fill(0)
         self._ready = [False] * len(_BLOCKS)
         self.soft.clear()
 
