@@ -90,7 +90,7 @@ def batches_of(config: TrainConfig, process: Process, data: Path | None = None) 
     """What to learn from: windows of a data file, or, without one, an endless stream of the paper's world, rendered on the device."""
     from wsprites.art import load_art
     from wsprites.spec import PRESETS
-    from wsprites.stream import FileClips, RenderedClips, WindowSampler
+    from wsprites.stream import FileClips, RenderedClips, WindowSampler, collate
 
     rank, ranks, device = process.rank, process.count, process.device
     clips = FileClips(data, "train", window=_span(config), keys=["frames"]) if data else None
@@ -99,7 +99,8 @@ def batches_of(config: TrainConfig, process: Process, data: Path | None = None) 
         assert clips
         sampler = WindowSampler(clips, config.seed, start=first * config.batch, rank=rank, ranks=ranks)
         cuda = device.type == "cuda"
-        for sample in DataLoader(clips, config.batch, sampler=sampler, num_workers=_WORKERS if cuda else 0, pin_memory=cuda):
+        workers = _WORKERS if cuda else 0
+        for sample in DataLoader(clips, config.batch, sampler=sampler, collate_fn=collate, num_workers=workers, pin_memory=cuda):
             yield sample["frames"][:, :: config.skip].to(device, non_blocking=True)
 
     def rendered(first: int) -> Iterator[Tensor]:
