@@ -91,7 +91,7 @@ def test_a_worker_that_cannot_be_started_is_one_error(order: Order, monkeypatch:
 
 def test_what_goes_wrong_in_a_worker_is_raised_here(order: Order, kind: str):
     nowhere = replace(order.art, backgrounds=replace(order.art.backgrounds, images=order.art.backgrounds.images[:0]))
-    with pytest.raises(IndexError, match="out of bounds|what there is not"):
+    with pytest.raises(IndexError, match=r"out of bounds|what there is not"):
         list(chunks_in_order(replace(order, art=nowhere), np.arange(100), 2, nothing))
     assert children(os.getpid()) == []
 

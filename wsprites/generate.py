@@ -4,7 +4,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ Source = Callable[[NDArray[np.int64]], Iterable[tuple[NDArray[np.int64], list[Ch
 
 AGAIN = "add --resume to go on"
 
-_LABEL_BATCH = 1024
+_LABEL_BATCH = 256
 _MOST_CLIPS = 10**9
 
 
@@ -149,30 +149,48 @@ def assemble(
         for _ in partial.kept():
             progress(order.spec.frames)
         create(partial.h5, order.facts, order.spec, order.art, splits)
-        for split, index_n in splits.items():
-            for first in range(0, len(index_n), _LABEL_BATCH):
-                write_labels(partial.h5[split], first, scripts(order.spec, order.seed, index_n[first : first + _LABEL_BATCH]))
-                partial.output.check()
-                progress(0)
+        labels = _labels_written(partial, order, splits, progress)
         if order.pixels:
-            _write_pixels(partial, order, splits, source, progress)
+            _write_pixels(partial, order, splits, source, labels, progress)
+        for _ in labels:
+            pass
+
+
+def _labels_written(
+    partial: Partial, order: Order, splits: dict[str, NDArray[np.int64]], progress: Callable[[int], object]
+) -> Iterator[None]:
+    """Writes the labels of some more clips each time that it is asked."""
+    for split, index_n in splits.items():
+        for first in range(0, len(index_n), _LABEL_BATCH):
+            write_labels(partial.h5[split], first, scripts(order.spec, order.seed, index_n[first : first + _LABEL_BATCH]))
+            partial.output.check()
+            progress(0)
+            yield
 
 
 def _write_pixels(
-    partial: Partial, order: Order, splits: dict[str, NDArray[np.int64]], source: Source, progress: Callable[[int], object]
+    partial: Partial,
+    order: Order,
+    splits: dict[str, NDArray[np.int64]],
+    source: Source,
+    labels: Iterator[None],
+    progress: Callable[[int], object],
 ) -> None:
-    """Write the chunks of all clips in the one order that makes the file what it is, and their checksums."""
+    """Write the chunks of all clips in the one order that makes the file what it is, and their checksums, and labels in between."""
     split_of = casting(order.spec, order.seed).split
     arrays = [{name: partial.h5[split][name].id for name in order.pixels} for split in splits]
     checksums = [np.zeros(len(index_n), np.uint64) for index_n in splits.values()]
     visit_n = order.visit_n
     kept_n = partial.has(visit_n)
     with closing(_clip_by_clip(source(visit_n[~kept_n]))) as made:
-        for clip, kept in zip(map(int, visit_n), kept_n, strict=True):
+        for turn, (clip, kept) in enumerate(zip(map(int, visit_n), kept_n, strict=True)):
             number = split_of[clip % len(split_of)]
             row = int(np.searchsorted(splits[SPLITS[number]], clip))
             places, checksum = [], xxh3_64()
-            for name, offset, data in partial.chunks(clip) if kept else next(made):
+            chunks = partial.chunks(clip) if kept else next(made)
+            if turn % _LABEL_BATCH == 0:
+                next(labels, None)  # while the workers, who have begun, go on
+            for name, offset, data in chunks:
                 arrays[number][name].write_direct_chunk((row, *offset), data)
                 places.append((name, offset, partial.output.place, len(data)))
                 checksum.update(data)
