@@ -38,6 +38,7 @@ def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import NearestNeighbors
     from sklearn.neural_network import MLPClassifier
+    from threadpoolctl import threadpool_limits
 
     a, b = standardised(fit_nd, scored_nd)
     if kind == "knn":
@@ -54,7 +55,7 @@ def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]
         if label.min() == label.max():
             predicted.append(np.full(len(b), label[0]))
             continue
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1, "blas"):  # the matrices are small: threads would wait for one another
             warnings.simplefilter("ignore")  # a probe has a budget, and need not converge
             predicted.append(probe.fit(a, label).predict(b))
     return predicted
