@@ -73,6 +73,20 @@ def art(sheets: Path, backgrounds: Path) -> Art:
 
 
 @pytest.fixture(scope="session")
+def soft(art: Art) -> tuple[np.ndarray, Art]:
+    """Cells of any alpha, (3, 84, 64, 64, 4), and the art in which they are the layers of the one character."""
+    from dataclasses import replace
+
+    from wsprites.art.characters import Characters
+
+    rng = np.random.default_rng(0)
+    cells = rng.integers(0, 256, (3, 84, 64, 64, 4), dtype=np.uint8)
+    cells[..., 3] = np.where(rng.random(cells.shape[:-1]) < 0.3, rng.choice((0, 255), cells.shape[:-1]), cells[..., 3])
+    cells[cells[..., 3] == 0] = 0
+    return cells, replace(art, characters=Characters.from_cells("abc", "xxx", cells[:, None]))
+
+
+@pytest.fixture(scope="session")
 def spec(art: Art) -> WorldSpec:
     """The paper's world with the drawn art, in short clips whose last chunk is not full."""
     from dataclasses import replace

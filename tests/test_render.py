@@ -11,7 +11,7 @@ from conftest import LAYERS
 from PIL import Image
 
 from wsprites.art import Art
-from wsprites.art.characters import Characters, Figure, over
+from wsprites.art.characters import Figure, over
 from wsprites.art.sheets import CELL_OF
 from wsprites.render import compiled, empty, render
 from wsprites.script import script, scripts
@@ -123,13 +123,9 @@ def test_memory_used_again_leaves_no_trace(art: Art, spec: WorldSpec):
         assert np.array_equal(again.frames_thwc, fresh.frames_thwc) and np.array_equal(again.masks_thw, fresh.masks_thw)
 
 
-def test_layers_of_any_alpha_are_composited_by_over(art: Art, spec: WorldSpec):
+def test_layers_of_any_alpha_are_composited_by_over(soft: tuple[np.ndarray, Art], spec: WorldSpec):
     """Soft pixels on soft pixels, which the drawn sheets do not have."""
-    rng = np.random.default_rng(0)
-    cells = rng.integers(0, 256, (3, 84, 64, 64, 4), dtype=np.uint8)
-    cells[..., 3] = np.where(rng.random(cells.shape[:-1]) < 0.3, rng.choice((0, 255), cells.shape[:-1]), cells[..., 3])
-    cells[cells[..., 3] == 0] = 0
-    layered = replace(art, characters=Characters.from_cells("abc", "xxx", cells[:, None]))
+    cells, layered = soft
     clip = replace(script(spec, 0, 0).window(0, 8), character=np.int32(0))
     whole = np.zeros((84, 64, 64, 4), np.uint8)
     for layer in cells:

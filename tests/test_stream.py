@@ -17,7 +17,6 @@ from torch.utils.data import DataLoader, default_collate  # noqa: E402
 
 import wsprites  # noqa: E402
 from wsprites.art import Art  # noqa: E402
-from wsprites.art.characters import Characters  # noqa: E402
 from wsprites.errors import UserError  # noqa: E402
 from wsprites.generate import Order, generate  # noqa: E402
 from wsprites.render import render  # noqa: E402
@@ -288,12 +287,8 @@ def test_workers_do_not_change_a_stream(spec: WorldSpec, art: Art):
     assert all(equal(a, b) for a, b in zip(alone, held, strict=True))
 
 
-def test_batches_of_any_alpha_equal_the_renderer(spec: WorldSpec, art: Art):
-    rng = np.random.default_rng(0)
-    cells = rng.integers(0, 256, (3, 84, 64, 64, 4), dtype=np.uint8)
-    cells[..., 3] = np.where(rng.random(cells.shape[:-1]) < 0.3, rng.choice((0, 255), cells.shape[:-1]), cells[..., 3])
-    cells[cells[..., 3] == 0] = 0
-    layered = replace(art, characters=Characters.from_cells("abc", "xxx", cells[:, None]))
+def test_batches_of_any_alpha_equal_the_renderer(spec: WorldSpec, soft: tuple[np.ndarray, Art]):
+    _, layered = soft
     clip = replace(script(spec, 0, 0).window(0, 8), character=np.int32(0))
     frames, masks = render(spec, clip, layered)
     drawn, solid = BatchRenderer(spec, layered, "cpu")({name: np.asarray(getattr(clip, name))[None] for name in LABELS})
