@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -333,6 +334,16 @@ for to in sys.argv[2:]:
     said = [line for line in done.stderr.splitlines() if "wsprites: " in line]
     assert len(said) == len(FORMATS) and all("writing failed" in line and "nothing was kept" in line for line in said)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_minari_stops_before_the_disk_is_full(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """HDF5 takes the process with it if a write fails."""
+    usage = shutil.disk_usage
+    free = iter([10**9] * 3)  # before it begins, and before two clips
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(path)._replace(free=next(free, 10**6)))
+    with pytest.raises(OSError, match=r"writing failed \(.*No space left on device.*nothing was kept"):
+        run(data_file, "minari", tmp_path / "out")
+    assert next(free, None) is None and list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_done_is_refused(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,8 @@
 """Minari's format (Farama): one dataset for each split, so that no one trains on test characters by oversight."""
 
+import errno
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +34,8 @@ the labels of every frame, and `masks` (T, height, width) bool, by the index of 
 a truncation. `index`, `character`, `parts` and `background` are the metadata of the episode: `train.storage.get_episode_metadata([0])`.
 """
 
+_ROOM = 16  # clips that there must be room for: HDF5 crashes if a write fails, and it writes when it closes a file, too
+
 
 def write(job: Job, folder: Path) -> str:
     """Write the datasets wsprites-train-v0, wsprites-val-v0 and wsprites-test-v0. Splits without clips are left out."""
@@ -51,15 +56,18 @@ def write(job: Job, folder: Path) -> str:
         )
         description = f"W-Sprites, split {split}: videos in which every action is known. README.md and CREDITS.txt are beside the dataset."
         storage.update_metadata({"dataset_id": name, "minari_version": minari.__version__, "description": description})
-        storage.update_episodes(_episodes(job, split, rows))
+        storage.update_episodes(_episodes(job, split, rows, folder))
         scripts = (job.data[split].script(row) for row in rows)
         storage.update_episode_metadata({name: getattr(script, name) for name in CLIP_LABELS} for script in scripts)
     return ""
 
 
-def _episodes(job: Job, split: str, rows: range) -> Iterator[EpisodeBuffer]:
-    steps = job.data.spec.frames - 1
+def _episodes(job: Job, split: str, rows: range, folder: Path) -> Iterator[EpisodeBuffer]:
+    spec = job.data.spec
+    steps, clip_bytes = spec.frames - 1, spec.frames * spec.height * spec.width * 4
     for row in rows:
+        if shutil.disk_usage(folder).free < _ROOM * clip_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         script = job.data[split].script(row)
         frames, masks = zip(*job.windows(split, row), strict=True)
         yield EpisodeBuffer(
