@@ -15,7 +15,22 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from stages import CLIPS_OF_A_CHARACTER, WINDOW, Stage, compose, compress, end_to_end, limit, loader, paste, read, rendered, script, write
+from stages import (
+    CLIPS_OF_A_CHARACTER,
+    WINDOW,
+    Stage,
+    clean,
+    compose,
+    compress,
+    end_to_end,
+    limit,
+    loader,
+    paste,
+    read,
+    rendered,
+    script,
+    write,
+)
 
 from wsprites.render import compiled
 
@@ -52,6 +67,7 @@ def main(clips: int = 12_960, rounds: int = 3) -> None:
         timed: dict[str, list[tuple[float, float]]] = {name: [] for name in stages}
         for _ in range(rounds):
             for name, (run, frames) in stages.items():
+                clean(folder)
                 timed[name].append(_seconds(run, frames))
     wall = {name: statistics.median(seconds for seconds, _ in rows) for name, rows in timed.items()}
     cpu = {name: statistics.median(seconds for _, seconds in rows) for name, rows in timed.items()}

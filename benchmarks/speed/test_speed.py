@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from stages import Stage, compose, compress, end_to_end, labels, limit, paste, read, script, world, write
+from stages import Stage, clean, compose, compress, end_to_end, labels, limit, paste, read, script, world, write
 
 from wsprites.art.sheets import CELL_OF
 from wsprites.script import scripts
@@ -35,10 +35,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_stage(benchmark: Any, folder: Path, name: str) -> None:
-    measure(benchmark, STAGES[name](folder))
+    measure(benchmark, STAGES[name](folder), folder)
 
 
-def test_pillow(benchmark: Any) -> None:
+def test_pillow(benchmark: Any, folder: Path) -> None:
     """A yardstick for `paste`: the same frames and masks by Pillow from a finished character, what one would write first."""
     spec, art = world()
     clip = scripts(spec, 0, [0])[0]
@@ -53,10 +53,10 @@ def test_pillow(benchmark: Any) -> None:
             frame.paste(cells[number], tuple(position), cells[number])
             mask.paste(masks[number], tuple(position))
 
-    measure(benchmark, (draw, spec.frames))
+    measure(benchmark, (draw, spec.frames), folder)
 
 
-def measure(benchmark: Any, stage: Stage) -> None:
+def measure(benchmark: Any, stage: Stage, folder: Path) -> None:
     run, frames = stage
-    benchmark.pedantic(run, rounds=3, warmup_rounds=1)
+    benchmark.pedantic(run, setup=lambda: clean(folder), rounds=3, warmup_rounds=1)
     benchmark.extra_info["frames_per_s"] = round(frames / benchmark.stats.stats.median)
