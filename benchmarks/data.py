@@ -48,7 +48,7 @@ class Part:
 
     def render(self, script: Script, background: Background = "moving") -> Clip:
         """The clip of any script: a twin of one of these, or a counterfactual."""
-        return render(self.spec, script, self.art, background=background, figure=self._figure)
+        return render(self.spec, script, self.art, background=background, figures=[self._figure])
 
     @cached_property
     def _figure(self) -> Figure:

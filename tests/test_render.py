@@ -118,7 +118,7 @@ def test_memory_used_again_leaves_no_trace(art: Art, spec: WorldSpec):
     out.masks_thw.fill(True)
     for index in (0, 5, 0, 9, 5):
         clip = script(spec, 0, index)
-        again, fresh = render(spec, clip, art, out=out, figure=figure), render(spec, clip, art)
+        again, fresh = render(spec, clip, art, out=out, figures=[figure]), render(spec, clip, art)
         assert again.frames_thwc is out.frames_thwc
         assert np.array_equal(again.frames_thwc, fresh.frames_thwc) and np.array_equal(again.masks_thw, fresh.masks_thw)
 

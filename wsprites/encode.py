@@ -48,7 +48,7 @@ def encode(order: "Order", index_n: NDArray[np.int64]) -> Iterator[list[Chunk]]:
     """Write, render and compress clips, one by one. Window by window, so that pixels are compressed while they are in the cache."""
     codec, spec = CODECS[order.compression], order.spec
     shapes = {name: chunk_shape(shape, codec.tiles) for name, (shape, _) in layout(spec, 1).items() if name in order.pixels}
-    memory, figure = empty(spec, min(CHUNK_FRAMES, spec.frames)), Figure(order.art.characters)
+    memory, figures = empty(spec, min(CHUNK_FRAMES, spec.frames)), [Figure(order.art.characters)]
     at_a_time = max(1, _SCRIPT_FRAMES // spec.frames)
     for start in range(0, len(index_n), at_a_time):
         script_n = scripts(spec, order.seed, index_n[start : start + at_a_time])
@@ -58,7 +58,7 @@ def encode(order: "Order", index_n: NDArray[np.int64]) -> Iterator[list[Chunk]]:
             for first in range(0, spec.frames, CHUNK_FRAMES):
                 window = script.window(first, first + CHUNK_FRAMES)
                 frames = len(window.position)
-                clip = render(spec, window, order.art, out=Clip(memory.frames_thwc[:frames], memory.masks_thw[:frames]), figure=figure)
+                clip = render(spec, window, order.art, out=Clip(memory.frames_thwc[:frames], memory.masks_thw[:frames]), figures=figures)
                 pixels = {"frames": clip.frames_thwc, "masks": clip.masks_thw}
                 for name, shape in shapes.items():
                     chunks += [(index, name, offset, data) for offset, data in encode_window(pixels[name], first, shape, codec)]

@@ -17,7 +17,7 @@ from wsprites.actions import CYCLE, DELTA_XY, GlobalAction, is_walk, local_actio
 from wsprites.art import load_art
 from wsprites.art.characters import Figure
 from wsprites.errors import UserError
-from wsprites.render import Background, Clip, empty, render
+from wsprites.render import Background, Clip, compiled, render
 from wsprites.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, scripts
 from wsprites.spec import SPLITS, WorldSpec, load_world
 
@@ -121,14 +121,11 @@ class _Stage:
     def draw(self) -> Clip:
         """(n, H, W, 3) frames and (n, H, W) masks of what is shown, in new memory."""
         now = self.state.now
-        clip = empty(self.spec, len(now.index))
-        while len(self._figures) < len(now.index):
-            self._figures.append(Figure(self.art.characters))
+        if not compiled() and len(self._figures) != len(now.index):  # each keeps the cells of its character
+            self._figures = [Figure(self.art.characters) for _ in now.index]
         background: Background = "blank" if self._background == "blank" else "moving"
-        for n, figure in enumerate(self._figures[: len(now.index)]):
-            out = Clip(clip.frames_thwc[n : n + 1], clip.masks_thw[n : n + 1])
-            render(self.spec, now[n], self.art, background=background, out=out, figure=figure)
-        return clip
+        clip = render(self.spec, now, self.art, background=background, figures=self._figures)
+        return Clip(clip.frames_thwc[:, 0], clip.masks_thw[:, 0])
 
     def info(self, masks: NDArray[np.bool_]) -> dict[str, Any]:
         """The labels of what is shown, by their names in a file, (n, ...), and the masks."""

@@ -522,7 +522,7 @@ class Split:
     def render(self, row: int, first: int = 0, stop: int | None = None) -> Clip:
         """The frames `first` to `stop - 1` of a clip, rendered from its labels and the art in the file."""
         script = self.script(row, first, stop)
-        return render(self.spec, script, self._data.art, figure=None if compiled() else self._figure(int(script.character)))
+        return render(self.spec, script, self._data.art, figures=() if compiled() else [self._figure(int(script.character))])
 
     def _figure(self, character: int) -> Figure:
         """The figure of this thread that was last this character, or else the one that was not needed for longest."""

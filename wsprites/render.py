@@ -1,6 +1,7 @@
 """Script + art -> frames and masks. Draws no random number. Axis suffixes: t frames, h rows, w columns, c = RGB."""
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -34,7 +35,7 @@ def render(
     sprite: bool = True,
     background: Background = "moving",
     out: Clip | None = None,
-    figure: Figure | None = None,
+    figures: Sequence[Figure] = (),
 ) -> Clip:
     """Render a script of one clip or of many, or windows of them.
 
@@ -48,7 +49,7 @@ def render(
         sprite: False leaves the character out; the mask is then empty.
         background: "frozen" keeps the first frame's crop, "blank" is black. Both leave the sprite as it is: twins of the same script.
         out: memory of `empty`, or a stretch of its frames, to be written to and returned; new memory costs as much time as rendering.
-        figure: likewise, a figure of `art.characters` to dress; compiled code needs none.
+        figures: likewise, a figure of `art.characters` for each clip, to dress; compiled code needs none.
 
     Raises:
         IndexError, ValueError or cv2.error: something in the script lies outside of the world; the compiled code then has drawn nothing.
@@ -72,8 +73,8 @@ def render(
         if not draw(*pixels, images, *points, cell.reshape(-1), *of_clips, characters.boxes, characters.spans):
             raise IndexError("the script leaves the background or the frame, or shows what there is not")
         return clip
-    figure = figure or Figure(art.characters)
-    for n in np.ndindex(scene.shape):
+    figures = figures or [Figure(art.characters)] * scene.size
+    for n, figure in zip(np.ndindex(scene.shape), figures, strict=True):
         figure.dress(int(character[n]))
         _draw(Clip(clip.frames_thwc[n], clip.masks_thw[n]), images[scene[n]], offset[n], position[n], cell[n], figure)
     return clip

@@ -75,7 +75,7 @@ def paste(folder: Path) -> Stage:
 
     def run() -> None:
         for window in windows:
-            render(spec, window, art, figure=figure, out=out)
+            render(spec, window, art, figures=[figure], out=out)
 
     return run, CLIPS * spec.frames
 
