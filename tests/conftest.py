@@ -16,8 +16,8 @@ from PIL import Image
 
 import cli
 from wsprites.art import Art, load_art
+from wsprites.compiled import compiled
 from wsprites.generate import Order, generate
-from wsprites.render import compiled
 from wsprites.spec import PRESETS, WorldSpec
 
 REAL = Path(os.environ.get("WSPRITES_SHEETS") or Path(__file__).parents[2] / "shared" / "lpc")

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from wsprites import encode
+from wsprites.compiled import compiled
 from wsprites.encode import chunks_in_order
 from wsprites.generate import Order
-from wsprites.render import compiled
 
 processes = pytest.mark.usefixtures("without_numba")
 

@@ -13,7 +13,8 @@ from PIL import Image
 from wsprites.art import Art
 from wsprites.art.characters import Figure, over
 from wsprites.art.sheets import CELL_OF
-from wsprites.render import compiled, empty, render
+from wsprites.compiled import compiled
+from wsprites.render import empty, render
 from wsprites.script import script, scripts
 from wsprites.spec import PRESETS, WorldSpec
 

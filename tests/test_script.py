@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import combinations, product
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
+from wsprites.compiled import compiled
 from wsprites.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, parts_of, script, scripts, split_indices
 from wsprites.spec import PRESETS, SPLITS, BackgroundSpec, CastSpec, LocalSpec, SplitSpec, WalkSpec, WorldSpec
 
@@ -523,8 +525,11 @@ def fingerprint(clips):
     return digest.hexdigest()
 
 
+@pytest.mark.parametrize("how", ["compiled", "numpy"])
 @pytest.mark.parametrize(("preset", "seed"), [(preset, seed) for preset in PRESETS for seed in (0, 7)])
-def test_scripts_are_the_same_for_ever(preset, seed):
+def test_scripts_are_the_same_for_ever(preset, seed, how, request):
+    if how == "numpy":
+        request.getfixturevalue("without_numba")
     assert fingerprint(scripts(PRESETS[preset], seed, [0, 1, 5000])) == GOLDEN[preset, seed]
 
 
@@ -562,6 +567,18 @@ def test_clips_of_any_world_follow_the_sheet(world, seed, indices):
     for n, index in enumerate(indices):
         assert same(clips[n], script(world, seed, index))
         check_clip(world, clips[n])
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(worlds(), st.integers(0, 2**63 - 1), st.lists(st.integers(0, 2**63 - 1), max_size=5))
+def test_compiled_scripts_of_any_world_are_the_same(world, seed, indices):
+    pytest.importorskip("numba")
+    assert compiled()
+    clips = scripts(world, seed, indices)
+    with patch("wsprites.script.compiled", lambda: None):
+        others = scripts(world, seed, indices)
+    assert same(clips, others)
+    assert all(getattr(clips, name).flags.c_contiguous for name in LABELS)
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)

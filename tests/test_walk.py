@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 from wsprites.actions import GlobalAction
-from wsprites.walk import start, walk
+from wsprites.walk import WalkRule, choices, start, walk
 
 LEFT, RIGHT, UP, DOWN, STAY = ACTIONS = ("left", "right", "up", "down", "stay")
 UNIT = {LEFT: (-1, 0), RIGHT: (1, 0), UP: (0, -1), DOWN: (0, 1), STAY: (0, 0)}
@@ -70,7 +70,7 @@ def simulate(clips, steps, *, box, step, p, rule, seed, start_n2=None):
     rng = np.random.default_rng(seed)
     if start_n2 is None:
         start_n2 = start(rng.random((clips, 2)), box)
-    return start_n2, walk(start_n2, rng.random((steps, clips, 2)), box=box, step=step, p_inertia=float(p), rule=rule)
+    return start_n2, walk(start_n2, rng.random((steps, clips, 2)), WalkRule(box, step, choices(float(p), rule)))
 
 
 @lru_cache
@@ -277,7 +277,7 @@ def test_full_inertia_never_changes_its_mind_away_from_edges():
 )
 def test_the_first_action_is_uniform_among_those_that_stay_in_the_box(rule, point, box, possible):
     assert tuple(available(*point, box)) == possible
-    walks = walk(np.tile(point, (60, 1)), spread(60), box=box, step=3, p_inertia=0.9, rule=rule)
+    walks = walk(np.tile(point, (60, 1)), spread(60), WalkRule(box, 3, choices(0.9, rule)))
     counts = dict(zip(ACTIONS, np.bincount(walks.action_nt[:, 0], minlength=5).tolist(), strict=True))
     assert counts == {action: 60 // len(possible) if action in possible else 0 for action in ACTIONS}
 
@@ -366,9 +366,9 @@ def test_walks_stay_in_the_box_and_shifts_are_steps(box, step, p, rule, clips, s
 def test_walks_do_not_depend_on_later_steps_or_other_clips(box, cut, rule, seed):
     rng = np.random.default_rng(seed)
     start_n2, uniform_tn2 = start(rng.random((5, 2)), box), rng.random((30, 5, 2))
-    options = {"box": box, "step": 3, "p_inertia": 0.8, "rule": rule}
-    whole = walk(start_n2, uniform_tn2, **options)
-    part = walk(start_n2[2:4], uniform_tn2[:cut, 2:4], **options)
+    how = WalkRule(box, 3, choices(0.8, rule))
+    whole = walk(start_n2, uniform_tn2, how)
+    part = walk(start_n2[2:4], uniform_tn2[:cut, 2:4], how)
     for all_of_it, some in zip(whole, part, strict=True):
         assert np.array_equal(all_of_it[2:4, :cut], some)
 

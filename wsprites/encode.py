@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.art.characters import Figure
+from wsprites.compiled import compiled
 from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, encode_window, layout
-from wsprites.render import Clip, compiled, empty, render
+from wsprites.render import Clip, empty, render
 from wsprites.script import scripts
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from wsprites.actions import CYCLE, DELTA_XY, GlobalAction, is_walk, local_actions
 from wsprites.art import load_art
 from wsprites.art.characters import Figure
+from wsprites.compiled import compiled
 from wsprites.errors import UserError
-from wsprites.render import Background, Clip, compiled, render
+from wsprites.render import Background, Clip, render
 from wsprites.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, scripts
 from wsprites.spec import SPLITS, WorldSpec, load_world
 

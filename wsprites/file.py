@@ -39,9 +39,10 @@ from wsprites.art.backgrounds import Backgrounds
 from wsprites.art.characters import Characters, Figure
 from wsprites.art.credits import Credits
 from wsprites.art.sheets import CELL_PLACES
+from wsprites.compiled import compiled
 from wsprites.errors import UserError
 from wsprites.fields import SpecError
-from wsprites.render import Clip, compiled, render
+from wsprites.render import Clip, render
 from wsprites.script import LABELS, Script, shard_clips
 from wsprites.spec import CELL, SPLITS, WorldSpec
 

@@ -1,4 +1,4 @@
-"""Rendering in compiled code, for those who have numba: the same bytes in a fraction of the time, outside Python's lock.
+"""Scripts and rendering in compiled code, for those who have numba: the same bytes in a fraction of the time, outside Python's lock.
 
 Sheets are drawn straight onto the frame, the lowest first: what is seen twice is seldom worth compositing. Arrays are flat, and indices
 unsigned: numba would look for negative ones at every pixel, and could not copy many at once.
@@ -13,7 +13,9 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from wsprites.actions import CYCLE, DELTA_XY, GlobalAction
 from wsprites.art.characters import Spans
+from wsprites.walk import NO_ACTION, Walk
 
 _compile = numba.njit(cache=True, nogil=True)
 _intrinsic: Any = intrinsic
@@ -21,6 +23,7 @@ _8, _255 = np.uint32(8), np.uint32(255)
 _ALPHA = np.uint32(24)  # shift of a word to its alpha
 _3, _64 = np.uintp(3), np.uintp(64)
 _ROW, _COLUMN = np.uintp(6), np.uintp(63)  # shift and bits of a place in a cell, 64 y + x
+_STAY = int(GlobalAction.stay)
 _CLEAR, _OPAQUE, _SOFT = np.uint8(0), np.uint8(1), np.uint8(2)  # what a mask says of a pixel of the sprite while it is drawn
 
 
@@ -176,3 +179,82 @@ def draw(
             corner = begin + np.uintp(position_n2[n, 1]) * width + np.uintp(position_n2[n, 0])
             _paste(frames, masks, corner, width, begin + height * width, cell_n[n], sheets_bl[b], spans, words, places)
     return True
+
+
+@_compile
+def write(word_ntw: NDArray[np.uint64], sprite_n2: NDArray[np.int64], offset_n2: NDArray[np.int64], rules: Any) -> Any:
+    """`script._write`: the walks of N sprites and backgrounds for T frames, local actions and animation frames."""
+    clips, frames, _ = word_ntw.shape
+    sprite_nt, background_nt = _walks(clips, frames), _walks(clips, frames)
+    local_nt, frame_nt = np.empty((clips, frames), np.uint8), np.empty((clips, frames), np.uint8)
+    cursor = np.empty(len(rules.options) - 1, np.uint8)  # next frame of every animation's cycle
+    for n in range(clips):
+        _walk(word_ntw[n], 0, sprite_n2[n], rules.sprite, sprite_nt, n)
+        _walk(word_ntw[n], 2, offset_n2[n], rules.background, background_nt, n)
+        if rules.coupled:
+            _coupled(word_ntw[n], rules, sprite_nt.action_nt[n], cursor, local_nt[n], frame_nt[n])
+        else:
+            _uncoupled(word_ntw[n], rules, local_nt[n], frame_nt[n])
+    return sprite_nt, background_nt, local_nt, frame_nt
+
+
+@_compile
+def _walks(clips: int, frames: int) -> Any:
+    size = (clips, frames, 2)
+    return Walk(np.empty((clips, frames), np.uint8), np.empty(size, np.int16), np.empty(size, np.int16))
+
+
+@_compile
+def _uniform(word: Any) -> Any:
+    return np.float64(word >> np.uint64(11)) * 2.0**-53
+
+
+@_compile
+def _walk(word_tw: Any, column: int, start: Any, rule: Any, walks: Any, n: int) -> None:
+    right, bottom = rule.box
+    x, y, action = start[0], start[1], np.int64(NO_ACTION)
+    for t in range(len(word_tw)):
+        edges = (x == 0) + 2 * (x == right) + 4 * (y == 0) + 8 * (y == bottom)
+        code = (NO_ACTION + 1) * edges + action
+        if _uniform(word_tw[t, column + 1]) >= rule.choices.p_keep[code]:
+            pick = np.int64(_uniform(word_tw[t, column]) * rule.choices.options[code])
+            action = np.int64(rule.choices.candidates[code, pick])
+        before_x, before_y = x, y
+        x = min(max(x + rule.step * DELTA_XY[action, 0], 0), right)
+        y = min(max(y + rule.step * DELTA_XY[action, 1], 0), bottom)
+        walks.action_nt[n, t] = action
+        walks.point_nt2[n, t, 0], walks.point_nt2[n, t, 1] = x, y
+        walks.shift_nt2[n, t, 0], walks.shift_nt2[n, t, 1] = x - before_x, y - before_y
+
+
+@_compile
+def _coupled(word_tw: Any, rules: Any, global_t: Any, cursor: Any, local_t: Any, frame_t: Any) -> None:
+    shown, left = len(cursor), 0
+    cursor[:] = 0
+    for t in range(len(word_tw)):
+        new_bout = False
+        if global_t[t] != _STAY:
+            shown = rules.walks[global_t[t]]
+        elif left == 0 or not rules.standing[shown]:
+            new_bout = True
+            shown = rules.candidates[shown, np.int64(_uniform(word_tw[t, 4]) * rules.options[shown])]
+            left = rules.bout_min + np.int64(_uniform(word_tw[t, 5]) * rules.bouts)
+        left -= 1
+        frame = 0 if new_bout else cursor[shown]
+        cursor[shown] = (frame + 1) % CYCLE
+        local_t[t], frame_t[t] = shown, frame
+
+
+@_compile
+def _uncoupled(word_tw: Any, rules: Any, local_t: Any, frame_t: Any) -> None:
+    actions = len(rules.options) - 1
+    shown, frame = np.int64(actions), 0
+    for t in range(len(word_tw)):
+        new = shown
+        if t == 0 or _uniform(word_tw[t, 5]) >= rules.p_inertia:
+            excluded = 1 if rules.released and t > 0 else 0
+            new = np.int64(_uniform(word_tw[t, 4]) * (actions - excluded))
+            new += excluded * (new >= shown)
+        frame = (frame + 1) % CYCLE if new == shown else 0
+        shown = new
+        local_t[t], frame_t[t] = shown, frame

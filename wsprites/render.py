@@ -1,9 +1,7 @@
 """Script + art -> frames and masks. Draws no random number. Axis suffixes: t frames, h rows, w columns, c = RGB."""
 
-import os
 from collections.abc import Sequence
-from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from wsprites.art import Art
 from wsprites.art.characters import Figure, Soft
 from wsprites.art.sheets import CELL_OF
+from wsprites.compiled import compiled
 from wsprites.script import Script
 from wsprites.spec import WorldSpec
 
@@ -65,12 +64,12 @@ def render(
     if not sprite:
         cell = np.full_like(cell, -1)
     character = np.asarray(script.character)
-    if draw := compiled():
+    if kernel := compiled():
         size, characters = clip.masks_thw.shape[-2:], art.characters
         pixels = clip.frames_thwc.reshape(-1, *size, 3), clip.masks_thw.view(np.uint8).reshape(-1, *size)
         points = (np.ascontiguousarray(points).reshape(-1, 2) for points in (offset, position))
         of_clips = scene.reshape(-1), character.reshape(-1)
-        if not draw(*pixels, images, *points, cell.reshape(-1), *of_clips, characters.boxes, characters.spans):
+        if not kernel.draw(*pixels, images, *points, cell.reshape(-1), *of_clips, characters.boxes, characters.spans):
             raise IndexError("the script leaves the background or the frame, or shows what there is not")
         return clip
     figures = figures or [Figure(art.characters)] * scene.size
@@ -78,18 +77,6 @@ def render(
         figure.dress(int(character[n]))
         _draw(Clip(clip.frames_thwc[n], clip.masks_thw[n]), images[scene[n]], offset[n], position[n], cell[n], figure)
     return clip
-
-
-@cache
-def compiled() -> Any:
-    """The compiled loop that draws the same frames in a fraction of the time, or None without numba or where WSPRITES_NUMBA is 0."""
-    if os.environ.get("WSPRITES_NUMBA") == "0":
-        return None
-    try:
-        from wsprites.kernel import draw
-    except (ImportError, RuntimeError):  # the latter: there is nowhere to keep what was compiled
-        return None
-    return draw
 
 
 def _draw(

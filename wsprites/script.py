@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wsprites.actions import CYCLE, GlobalAction, is_walk, local_actions, walk_of
+from wsprites.compiled import compiled
 from wsprites.spec import SPLITS, WorldSpec
-from wsprites.walk import start, walk
+from wsprites.walk import Walk, WalkRule, choices, start, walk
 
 _WORDS = 8
 # Columns of row 0, and of every other row.
@@ -84,27 +85,11 @@ def scripts(spec: WorldSpec, seed: int, indices: ArrayLike) -> Script:
         indices: (N,) int, numbers of clips, in any order.
     """
     index_n = np.asarray(indices, np.int64)
-    cast, rows = _uniforms(seed, index_n, spec.frames)
-    sprite = walk(
-        start(cast[:, _CAST_SPRITE], spec.sprite_box),
-        rows[..., _SPRITE],
-        box=spec.sprite_box,
-        step=spec.sprite.step,
-        p_inertia=spec.sprite.p_inertia,
-        rule=spec.rule,
-    )
-    background = walk(
-        start(cast[:, _CAST_OFFSET], spec.background_box),
-        rows[..., _BACKGROUND],
-        box=spec.background_box,
-        step=spec.background.step,
-        p_inertia=spec.background.p_inertia,
-        rule=spec.rule,
-    )
-    if spec.local.coupled:
-        local_nt, frame_nt = _coupled(spec, sprite.action_nt, rows[..., _LOCAL])
-    else:
-        local_nt, frame_nt = _uncoupled(spec, rows[..., _LOCAL])
+    word_nrw = _words(seed, index_n, spec.frames)
+    cast = _uniform(word_nrw[:, 0])
+    sprite_n2, offset_n2 = start(cast[:, _CAST_SPRITE], spec.sprite_box), start(cast[:, _CAST_OFFSET], spec.background_box)
+    write = kernel.write if (kernel := compiled()) else _write
+    sprite, background, local_nt, frame_nt = write(word_nrw[:, 1:], sprite_n2, offset_n2, _rules(spec))
     order = casting(spec, seed)
     character_n = order.character[index_n % spec.cast.characters]
     return Script(
@@ -206,50 +191,97 @@ def permutation(seed: int, key: int, n: int) -> NDArray[np.int64]:
     return np.argsort(np.random.Philox(key=np.array([seed, key], np.uint64)).random_raw(n), kind="stable")
 
 
-def _uniforms(seed: int, index_n: NDArray[np.int64], frames: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Row 0, (N, 8), and the others, (T, N, 8), float64 in [0, 1).
+class Rules(NamedTuple):
+    """What decides about the frames of a clip, for compiled code and for the other."""
 
-    Made from the raw words, whose stream numpy keeps for ever, unlike that of its distributions.
-    """
-    raw = np.empty((len(index_n), 1 + frames, _WORDS), np.uint64)
+    sprite: WalkRule
+    background: WalkRule
+    coupled: bool
+    walks: NDArray[np.int64]
+    """(5,): the local action of a character that walks, by GlobalAction; of one that stays A, "nothing yet"."""
+    candidates: NDArray[np.int64]
+    """(A + 1, S): the standing actions to choose from, ascending and left-aligned, by the one shown before."""
+    options: NDArray[np.int64]
+    """(A + 1,): how many they are."""
+    standing: NDArray[np.bool_]
+    """(A + 1,)."""
+    bout_min: int
+    bouts: int
+    """How many lengths a bout may have, `bout_min` the least."""
+    p_inertia: float
+    """Of the local actions, where they are not coupled."""
+    released: bool
+
+
+@lru_cache(maxsize=8)
+def _rules(spec: WorldSpec) -> Rules:
+    known = local_actions(spec.facings)
+    nothing = len(known)
+    standing = [a for a in known if not is_walk(a)]
+    candidates = np.zeros((nothing + 1, len(standing)), np.int64)
+    options = np.zeros(nothing + 1, np.int64)
+    for before in range(nothing + 1):
+        others = [a for a in standing if a != before]
+        candidates[before, : len(others)], options[before] = others, len(others)
+    return Rules(
+        sprite=WalkRule(spec.sprite_box, spec.sprite.step, choices(spec.sprite.p_inertia, spec.rule)),
+        background=WalkRule(spec.background_box, spec.background.step, choices(spec.background.p_inertia, spec.rule)),
+        coupled=spec.local.coupled,
+        walks=np.array([walk_of(g, spec.facings) for g in GlobalAction if g != GlobalAction.stay] + [nothing]),
+        candidates=candidates,
+        options=options,
+        standing=np.array([a in standing for a in known] + [False]),
+        bout_min=spec.local.bout_min,
+        bouts=spec.local.bout_max - spec.local.bout_min + 1,
+        p_inertia=float(spec.local.p_inertia),
+        released=spec.rule == "released",
+    )
+
+
+def _words(seed: int, index_n: NDArray[np.int64], frames: int) -> NDArray[np.uint64]:
+    """(N, 1 + T, 8) uint64. Raw words, whose stream numpy keeps for ever, unlike that of its distributions."""
+    word_nrw = np.empty((len(index_n), 1 + frames, _WORDS), np.uint64)
     generator = np.random.Philox(key=np.array([seed, 0], np.uint64))
     state = generator.state
-    for rows, index in zip(raw, index_n, strict=True):
+    for rows, index in zip(word_nrw, index_n, strict=True):
         # Setting the key of a fresh state is three times faster than making a generator.
         state["state"]["key"][1] = index
         generator.state = state
         rows.reshape(-1)[:] = generator.random_raw(rows.size)
-    uniform: NDArray[np.float64] = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return uniform[:, 0], np.ascontiguousarray(uniform[:, 1:].transpose(1, 0, 2))
+    return word_nrw
 
 
-def _coupled(
-    spec: WorldSpec, global_nt: NDArray[np.uint8], uniform_tn2: NDArray[np.float64]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _uniform(word: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Numbers in [0, 1)."""
+    return (word >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _write(
+    word_ntw: NDArray[np.uint64], sprite_n2: NDArray[np.int64], offset_n2: NDArray[np.int64], rules: Rules
+) -> tuple[Walk, Walk, NDArray[np.uint8], NDArray[np.uint8]]:
+    """The walks of sprites and of backgrounds, local actions and animation frames."""
+    uniform_tnw = np.ascontiguousarray(_uniform(word_ntw).transpose(1, 0, 2))
+    sprite = walk(sprite_n2, uniform_tnw[..., _SPRITE], rules.sprite)
+    background = walk(offset_n2, uniform_tnw[..., _BACKGROUND], rules.background)
+    if rules.coupled:
+        return sprite, background, *_coupled(rules, sprite.action_nt, uniform_tnw[..., _LOCAL])
+    return sprite, background, *_uncoupled(rules, uniform_tnw[..., _LOCAL])
+
+
+def _coupled(rules: Rules, global_nt: NDArray[np.uint8], uniform_tn2: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Local actions and animation frames, (N, T) each, of characters that walk where they go and act in bouts while they stay."""
-    known = local_actions(spec.facings)
-    none = len(known)  # stands for "nothing shown yet"
-    walks = np.array([walk_of(g, spec.facings) for g in GlobalAction if g != GlobalAction.stay] + [none])
-    standing = [a for a in known if not is_walk(a)]
-    candidates = np.zeros((none + 1, len(standing)), np.int64)  # standing actions to choose from, by what is shown
-    count = np.zeros(none + 1, np.int64)
-    for before in range(none + 1):
-        others = [a for a in standing if a != before]
-        candidates[before, : len(others)], count[before] = others, len(others)
-    is_standing = np.array([a in standing for a in known] + [False])
-    lengths = spec.local.bout_max - spec.local.bout_min + 1
-
     clips, frames = global_nt.shape
+    nothing = len(rules.options) - 1
     local_tn, frame_tn = np.empty((2, frames, clips), np.uint8)
-    cursor = np.zeros(clips * none, np.int64)  # next frame of the cycle of each clip's every animation
-    first = np.arange(clips) * none
-    shown, left = np.full(clips, none), np.zeros(clips, np.int64)
+    cursor = np.zeros(clips * nothing, np.int64)  # next frame of the cycle of each clip's every animation
+    first = np.arange(clips) * nothing
+    shown, left = np.full(clips, nothing), np.zeros(clips, np.int64)
     for t in range(frames):
         stays = global_nt[:, t] == GlobalAction.stay
-        new_bout = stays & (~is_standing[shown] | (left == 0))
-        act = candidates[shown, (uniform_tn2[t, :, 0] * count[shown]).astype(np.int64)]
-        length = spec.local.bout_min + (uniform_tn2[t, :, 1] * lengths).astype(np.int64)
-        shown = np.where(stays, np.where(new_bout, act, shown), walks[global_nt[:, t]])
+        new_bout = stays & (~rules.standing[shown] | (left == 0))
+        act = rules.candidates[shown, (uniform_tn2[t, :, 0] * rules.options[shown]).astype(np.int64)]
+        length = rules.bout_min + (uniform_tn2[t, :, 1] * rules.bouts).astype(np.int64)
+        shown = np.where(stays, np.where(new_bout, act, shown), rules.walks[global_nt[:, t]])
         left = np.where(new_bout, length, left) - 1
         frame = np.where(new_bout, 0, cursor[first + shown])
         cursor[first + shown] = (frame + 1) % CYCLE
@@ -257,18 +289,18 @@ def _coupled(
     return np.ascontiguousarray(local_tn.T), np.ascontiguousarray(frame_tn.T)
 
 
-def _uncoupled(spec: WorldSpec, uniform_tn2: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _uncoupled(rules: Rules, uniform_tn2: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Local actions and animation frames, (N, T) each, of an inertia chain over all local actions that knows nothing of the walk."""
     frames, clips = uniform_tn2.shape[:2]
-    actions = len(local_actions(spec.facings))
+    actions = len(rules.options) - 1
     local_tn, frame_tn = np.empty((2, frames, clips), np.uint8)
     shown, frame = np.full(clips, actions), np.zeros(clips, np.int64)
     for t in range(frames):
         # As in the walk, the released rule draws any candidate but the previous action; at first there is none.
-        excluded = int(spec.rule == "released" and t > 0)
+        excluded = int(rules.released and t > 0)
         candidate = (uniform_tn2[t, :, 0] * (actions - excluded)).astype(np.int64)
         candidate += excluded * (candidate >= shown)
-        keep = (uniform_tn2[t, :, 1] < spec.local.p_inertia) & (t > 0)
+        keep = (uniform_tn2[t, :, 1] < rules.p_inertia) & (t > 0)
         new = np.where(keep, shown, candidate)
         frame = np.where(new == shown, (frame + 1) % CYCLE, 0)
         shown = new

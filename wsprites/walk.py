@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from wsprites.actions import DELTA_XY, GlobalAction
 
-_NONE = len(GlobalAction)  # stands for "no previous action" before the first step
+NO_ACTION = len(GlobalAction)
+"""Stands for "no previous action" before the first step."""
 _RELEASED_P_STAY = 0.9
 
 
@@ -34,15 +35,25 @@ class Choices(NamedTuple):
     """(96,): probability of keeping the previous action; 0 where it is not available."""
 
 
+class WalkRule(NamedTuple):
+    """How a point walks."""
+
+    box: tuple[int, int]
+    """Largest x and y, inclusive; the smallest are 0."""
+    step: int
+    """Pixels."""
+    choices: Choices
+
+
 @lru_cache(maxsize=64)
 def choices(p_inertia: float, rule: str) -> Choices:
     """The table for `rule` "paper" (the candidate is any available action) or "released" (any but the previous one)."""
-    candidates = np.zeros((16, _NONE + 1, len(GlobalAction)), np.uint8)
-    count = np.zeros((16, _NONE + 1), np.int64)
-    p_keep = np.zeros((16, _NONE + 1))
+    candidates = np.zeros((16, NO_ACTION + 1, len(GlobalAction)), np.uint8)
+    count = np.zeros((16, NO_ACTION + 1), np.int64)
+    p_keep = np.zeros((16, NO_ACTION + 1))
     for edges in range(16):
         available = [a for a in GlobalAction if a == GlobalAction.stay or not edges >> a & 1]
-        for previous in range(_NONE + 1):
+        for previous in range(NO_ACTION + 1):
             # A point that can only stay has nothing else to draw.
             drawn = [a for a in available if rule == "paper" or a != previous] or available
             candidates[edges, previous, : len(drawn)] = drawn
@@ -58,26 +69,14 @@ def start(uniform_n2: NDArray[np.float64], box: tuple[int, int]) -> NDArray[np.i
     return (uniform_n2 * sizes).astype(np.int64)
 
 
-def walk(
-    start_n2: NDArray[np.int64],
-    uniform_tn2: NDArray[np.float64],
-    *,
-    box: tuple[int, int],
-    step: int,
-    p_inertia: float,
-    rule: str,
-) -> Walk:
+def walk(start_n2: NDArray[np.int64], uniform_tn2: NDArray[np.float64], rule: WalkRule) -> Walk:
     """Walk N points for T steps.
 
     Args:
         start_n2: (N, 2) int, pixels, where the walks stand before their first step, inside the box.
         uniform_tn2: (T, N, 2) float64 in [0, 1): what decides the candidate, and whether the previous action is kept.
-        box: largest x and y, inclusive; the smallest are 0.
-        step: length of a step in pixels.
-        p_inertia: probability of keeping the previous action.
-        rule: "paper" or "released".
     """
-    table = choices(p_inertia, rule)
+    box, step, table = rule
     candidates = table.candidates.ravel()
     dx, dy = step * DELTA_XY.T
     (right, bottom), (edges_x, edges_y) = box, (_edges(box[0], 1), _edges(box[1], 4))
@@ -86,7 +85,7 @@ def walk(
     point_tn2 = np.empty((steps + 1, clips, 2), np.int16)
     x, y = start_n2.T
     point_tn2[0] = start_n2
-    action = np.full(clips, _NONE)
+    action = np.full(clips, NO_ACTION)
     for t in range(steps):  # flat look-ups and no temporaries beyond these: this loop is the cost of a script
         code = edges_x[x] + edges_y[y] + action
         pick = (uniform_tn2[t, :, 0] * table.options[code]).astype(np.int64)
@@ -107,4 +106,4 @@ def _edges(largest: int, bit: int) -> NDArray[np.int64]:
     code = np.zeros(largest + 1, np.int64)
     code[0] += bit
     code[largest] += 2 * bit
-    return code * (_NONE + 1)
+    return code * (NO_ACTION + 1)
