@@ -291,15 +291,24 @@ def test_batches_of_any_alpha_equal_the_renderer(spec: WorldSpec, soft: tuple[np
     _, layered = soft
     clip = replace(script(spec, 0, 0).window(0, 8), character=np.int32(0))
     frames, masks = render(spec, clip, layered)
-    drawn, solid = BatchRenderer(spec, layered, "cpu")({name: np.asarray(getattr(clip, name))[None] for name in LABELS})
+    drawn, solid = BatchRenderer(spec, layered, "cpu")({name: torch.from_numpy(np.asarray(getattr(clip, name))[None]) for name in LABELS})
     assert np.array_equal(drawn[0].movedim(1, -1), frames) and np.array_equal(solid[0], masks)
+
+
+def test_a_batch_is_made_where_it_is_wanted(spec: WorldSpec, art: Art):
+    """Torch's device of shapes without contents refuses to mix its tensors with those of a CPU, as a GPU does."""
+    here = next(iter(RenderedClips(spec, art, seed=1, batch=3)))
+    for there, _ in zip(RenderedClips(spec, art, seed=1, batch=3, device="meta"), range(2), strict=False):
+        assert list(there) == list(here)
+        for name, tensor in there.items():
+            assert (tensor.device.type, tensor.shape, tensor.dtype) == ("meta", here[name].shape, here[name].dtype)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own
 def test_compiled_batches_are_the_same(spec: WorldSpec, art: Art):
     renderer, clip = BatchRenderer(spec, art, "cpu"), script(spec, 0, 0)
-    labels = {name: np.asarray(getattr(clip, name))[None] for name in LABELS}
+    labels = {name: torch.from_numpy(np.asarray(getattr(clip, name))[None]) for name in LABELS}
     expected = renderer(labels)
     renderer.compile()
     assert all(torch.equal(a, b) for a, b in zip(renderer(labels), expected, strict=True))

@@ -37,6 +37,7 @@ Sample = dict[str, Tensor]
 _CLIPS_A_BLOCK = 256  # whose scripts are written at once, and whose windows are shuffled
 _SPARE = 2  # arrays of one size whose memory is kept to be used again
 _PIXELS = ("frames", "masks")
+_DRAWN = ("character", "background", "local_action", "animation_frame", "position", "background_offset")
 _BLOCK_KEY = 2**63  # the key of block k's permutation is this + k: no clip has it
 
 # From a file.
@@ -243,7 +244,7 @@ class RenderedClips(IterableDataset[Sample]):
         if draw and self.compile:
             draw.compile()
         memory, known = _Memory(), -1
-        block: dict[str, NDArray[Any]] = {}
+        block: Sample = {}
         for number in itertools.count(self._next + of, workers):
             first, picked = (number * self.ranks + self.rank) * size, 0
             parts = []
@@ -253,18 +254,15 @@ class RenderedClips(IterableDataset[Sample]):
                     known, block = which, self._block(which)
                 parts.append({name: array[at : at + size - picked] for name, array in block.items()})
                 picked += len(parts[-1]["start"])
-            labels = {name: np.concatenate([part[name] for part in parts]) for name in block}
-            if draw:
-                sample = dict(zip(_PIXELS, draw(labels), strict=True))
-                sample |= {name: tensor.to(self.device, non_blocking=True) for name, tensor in _sample(labels).items()}
-            else:
-                sample = _sample(self._render(labels, memory) | labels)
+            labels = parts[0] if len(parts) == 1 else {name: torch.cat([part[name] for part in parts]) for name in block}
+            sample = (dict(zip(_PIXELS, draw(labels), strict=True)) if draw else self._render(labels, memory)) | labels
             self._next = number + 1
             yield sample if self.batch else {name: tensor[0] for name, tensor in sample.items()}
             del sample  # its memory is free as soon as the caller is done with it
 
-    def _block(self, number: int) -> dict[str, NDArray[Any]]:
-        """The labels of the windows of some clips, shuffled, and the number of the first frame of each, `start`."""
+    def _block(self, number: int) -> Sample:
+        """The labels of the windows of some clips, shuffled, and the number of the first frame of each, `start`. On the device, which
+        is told once for many batches."""
         rank_n = np.arange(number * _CLIPS_A_BLOCK, (number + 1) * _CLIPS_A_BLOCK)
         rounds, member = np.divmod(rank_n, len(self._members))
         script_n = scripts(self.spec, self.seed, rounds * self.spec.cast.characters + self._members[member])
@@ -273,20 +271,24 @@ class RenderedClips(IterableDataset[Sample]):
         begin_n = permutation(self.seed, _BLOCK_KEY + 2 * number + 1, _CLIPS_A_BLOCK) % slack
         clip_b, at_b = np.divmod(order, self._windows)
         start_b = begin_n[clip_b] + at_b * self.window
-        frames_bt = start_b[:, None] + np.arange(self.window)
-        labels = {name: getattr(script_n, name)[clip_b] for name in CLIP_LABELS}
-        return labels | {name: getattr(script_n, name)[clip_b[:, None], frames_bt] for name in FRAME_LABELS} | {"start": start_b}
+        clip, start = (torch.from_numpy(each).to(self.device) for each in (clip_b, start_b))
+        frame = ((clip * self.spec.frames + start)[:, None] + torch.arange(self.window, device=self.device)).flatten()
+        labels = {name: torch.from_numpy(getattr(script_n, name)).to(self.device) for name in LABELS}
+        windows = {name: labels[name][clip] for name in CLIP_LABELS}
+        for name in FRAME_LABELS:
+            windows[name] = labels[name].flatten(0, 1).index_select(0, frame).view(len(clip), self.window, *labels[name].shape[2:])
+        return windows | {"start": start}
 
-    def _render(self, labels: dict[str, NDArray[Any]], memory: "_Memory") -> dict[str, NDArray[Any]]:
+    def _render(self, labels: Sample, memory: "_Memory") -> Sample:
         size = (len(labels["start"]), self.window, self.spec.height, self.spec.width)
         clip = Clip(memory.lend((*size, 3), np.uint8), memory.lend(size, bool))
+        script = Script(**{name: labels[name].numpy() for name in LABELS})
 
         def part(windows: slice) -> None:
-            script = Script(**{name: labels[name][windows] for name in LABELS})
-            render(self.spec, script, self.art, out=Clip(clip.frames_thwc[windows], clip.masks_thw[windows]))
+            render(self.spec, script[windows], self.art, out=Clip(clip.frames_thwc[windows], clip.masks_thw[windows]))
 
         _in_threads(part, size[0])
-        return {"frames": clip.frames_thwc, "masks": clip.masks_thw}
+        return _sample(dict(zip(_PIXELS, clip, strict=True)))
 
 
 class _Memory:
@@ -334,47 +336,43 @@ class BatchRenderer:
         self._cells = torch.from_numpy(np.stack(cells).view(np.int32).reshape(-1, CELL * CELL)).to(device)
         opaque = np.concatenate([images, np.full((*images.shape[:-1], 1), 255, np.uint8)], axis=-1)
         self._scenes = torch.from_numpy(opaque.view(np.int32)[..., 0].reshape(len(images), -1)).to(device)
-        self._spec, self._counts, self._scene_width, self._device = spec, characters.counts, images.shape[2], torch.device(device)
+        self._cell_of = torch.from_numpy(CELL_OF).to(device)
+        self._spec, self._counts, self._scene_width = spec, characters.counts, images.shape[2]
 
-    def __call__(self, labels: dict[str, NDArray[Any]]) -> tuple[Tensor, Tensor]:
-        """Frames, (B, T, 3, H, W) uint8, and masks, (B, T, H, W) bool, of B scripts, whose labels are (B,) and (B, T, ...) arrays."""
-        batch, frames = labels["global_action"].shape
-        first_sheets = np.cumsum((0, *self._counts[:-1]))
-        sheet_lb = np.stack(np.unravel_index(labels["character"], self._counts)) + first_sheets[:, None]
-        cell_bt = CELL_OF[labels["local_action"], labels["animation_frame"]]
-        rows_lbt = sheet_lb[..., None] * len(CELL_PLACES) + cell_bt
-        scene_bt = np.broadcast_to(labels["background"][:, None], cell_bt.shape)
-        numbers = np.concatenate(
-            [
-                rows_lbt.reshape(len(rows_lbt), -1),
-                [scene_bt.ravel()],
-                labels["background_offset"].reshape(-1, 2).T,
-                labels["position"].reshape(-1, 2).T,
-            ]
-        )
-        frames_ncp, masks_np = self._draw(torch.from_numpy(numbers).to(self._device, non_blocking=True))
-        size = self._spec.height, self._spec.width
-        return frames_ncp.view(batch, frames, 3, *size), masks_np.view(batch, frames, *size)
+    def __call__(self, labels: Sample) -> tuple[Tensor, Tensor]:
+        """Frames, (B, T, 3, H, W) uint8, and masks, (B, T, H, W) bool, of B scripts: (B,) and (B, T, ...) tensors on the device."""
+        frames_ncp, masks_np = self._draw(*(labels[name] for name in _DRAWN))
+        size = *labels["local_action"].shape, self._spec.height, self._spec.width
+        return frames_ncp.view(*size[:2], 3, *size[2:]), masks_np.view(size)
 
     def compile(self) -> None:
         """Let torch.compile make a few kernels of it."""
         self._draw = torch.compile(self._draw)  # type: ignore[method-assign]
 
-    def _draw(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames, (N, 3, H W) uint8, and masks, (N, H W) bool, of the (L + 5, N) int64 numbers of cells, scene, offset and position."""
-        *rows_ln, scene_n, u_n, v_n, x_n, y_n = numbers[..., None].unbind()
-        pixel_p = torch.arange(self._spec.height * self._spec.width, device=numbers.device)
+    def _draw(self, character_b: Tensor, scene_b: Tensor, *of_frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames, (N, 3, H W) uint8, and masks, (N, H W) bool, N = B T. Integers of any kind: (B,), then (B, T) or (B, T, 2) of _DRAWN."""
+        action_n, cycle_n, (x_n, y_n), (u_n, v_n) = (
+            label.long().flatten() if label.ndim == 2 else label.long().view(-1, 2, 1).unbind(1) for label in of_frames
+        )
+        cell_n = self._cell_of[action_n, cycle_n]
+        character_n, scene_n = (label.long().repeat_interleave(of_frames[0].shape[1]) for label in (character_b, scene_b))
+        rows_ln: list[Tensor] = []
+        for layer in reversed(range(len(self._counts))):  # a character is the mixed-radix number of its sheets
+            sheet_n = character_n % self._counts[layer] + sum(self._counts[:layer])
+            character_n = character_n // self._counts[layer]
+            rows_ln.insert(0, sheet_n * len(CELL_PLACES) + cell_n)
+        pixel_p = torch.arange(self._spec.height * self._spec.width, device=cell_n.device)
         row_p, column_p = pixel_p // self._spec.width, pixel_p % self._spec.width
         sprite = [torch.zeros_like(self._cells[:1])] * 4
         for row_n in rows_ln:
-            sprite = _over(_bytes(self._cells[row_n[:, 0]]), sprite)
+            sprite = _over(_bytes(self._cells[row_n]), sprite)
         y_np, x_np = row_p - y_n, column_p - x_n
         inside_np = (y_np >= 0) & (y_np < CELL) & (x_np >= 0) & (x_np < CELL)
         at_np = torch.where(inside_np, y_np * CELL + x_np, 0)
         word = sprite[0] | sprite[1] << 8 | sprite[2] << 16 | sprite[3] << 24
         *colours, alpha = _bytes(word.gather(1, at_np))
         alpha = torch.where(inside_np, alpha, 0)
-        scene = _bytes(self._scenes[scene_n, (row_p + v_n) * self._scene_width + column_p + u_n])
+        scene = _bytes(self._scenes[scene_n[:, None], (row_p + v_n) * self._scene_width + column_p + u_n])
         mixed = [(2 * (alpha * c + (255 - alpha) * b) + 255) // 510 for c, b in zip(colours, scene, strict=False)]
         return torch.stack(mixed, 1).to(torch.uint8), alpha >= 128
 
