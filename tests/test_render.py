@@ -173,6 +173,11 @@ def test_compiled_code_draws_all_or_nothing(art: Art, spec: WorldSpec, where: st
     assert (out.frames_thwc == 77).all() and out.masks_thw.all()
 
 
+def test_figures_are_one_for_each_clip(art: Art, spec: WorldSpec):
+    with pytest.raises(ValueError, match="1 figures for 3 clips"):
+        render(spec, scripts(spec, 0, range(3)), art, figures=[Figure(art.characters)])
+
+
 def test_rendering_draws_no_random_number(art: Art, spec: WorldSpec):
     np.random.seed(3)  # noqa: NPY002  # the global state is what is looked at
     before = np.random.get_state()[1].copy()  # noqa: NPY002

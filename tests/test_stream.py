@@ -296,12 +296,26 @@ def test_batches_of_any_alpha_equal_the_renderer(spec: WorldSpec, soft: tuple[np
 
 
 def test_a_batch_is_made_where_it_is_wanted(spec: WorldSpec, art: Art):
-    """Torch's device of shapes without contents refuses to mix its tensors with those of a CPU, as a GPU does."""
+    """Torch's device of shapes without contents refuses most mixtures of its tensors with those of a CPU, as a GPU refuses all."""
     here = next(iter(RenderedClips(spec, art, seed=1, batch=3)))
-    for there, _ in zip(RenderedClips(spec, art, seed=1, batch=3, device="meta"), range(2), strict=False):
+    for there, _ in zip(RenderedClips(spec, art, seed=1, batch=500, device="meta"), range(2), strict=False):  # the second of two blocks
         assert list(there) == list(here)
         for name, tensor in there.items():
-            assert (tensor.device.type, tensor.shape, tensor.dtype) == ("meta", here[name].shape, here[name].dtype)
+            assert (tensor.device.type, tensor.shape, tensor.dtype) == ("meta", (500, *here[name].shape[1:]), here[name].dtype)
+
+
+@pytest.mark.parametrize("as_a_whole", [False, True])
+def test_labels_are_the_callers_own(spec: WorldSpec, art: Art, as_a_whole: bool):
+    """Whatever mode the first batch of a block was asked for in, and however long one is kept."""
+    stream = RenderedClips(spec, art, seed=1, batch=2)
+    stream._as_a_whole = as_a_whole
+    batches = iter(stream)
+    with torch.inference_mode():
+        next(batches)
+    for name, tensor in next(batches).items():
+        assert not tensor.is_inference()
+        if name not in ("frames", "masks"):
+            assert tensor.untyped_storage().nbytes() == tensor.nbytes
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from wsprites.spec import SPLITS, WorldSpec, load_world
 _FPS = 10
 _WINDOW_SCALE = 5
 _MOST_CLIPS = 2**40  # that an episode may begin like
-_AHEAD = 32  # episodes whose scripts are written together: one alone takes as long as its rendering
+_AHEAD = 32  # episodes whose scripts are written together: without numba one alone takes as long as its rendering
 _SCENE = ("background_action", "background_offset", "background_shift")
 
 

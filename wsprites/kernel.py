@@ -2,6 +2,9 @@
 
 Sheets are drawn straight onto the frame, the lowest first: what is seen twice is seldom worth compositing. Arrays are flat, and indices
 unsigned: numba would look for negative ones at every pixel, and could not copy many at once.
+
+Arguments are plain tuples. Numba keeps what it has compiled by the time of this file alone: classes of others it would look for under
+their old names, and take their fields in their old order.
 """
 
 from typing import Any
@@ -14,8 +17,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from wsprites.actions import CYCLE, DELTA_XY, GlobalAction
-from wsprites.art.characters import Spans
-from wsprites.walk import NO_ACTION, Walk
+from wsprites.walk import NO_ACTION
 
 _compile = numba.njit(cache=True, nogil=True)
 _intrinsic: Any = intrinsic
@@ -79,28 +81,29 @@ def _blend(frames: Any, at: Any, word: Any) -> None:
 
 @_compile
 def _paste(
-    frames: Any, masks: Any, corner: Any, width: Any, ahead: Any, cell: int, sheets: Any, spans: Spans, words: Any, places: Any
+    frames: Any, masks: Any, corner: Any, width: Any, ahead: Any, cell: int, sheets: Any, spans: Any, words: Any, places: Any
 ) -> None:
     """Draw a cell of sheets, its corner on pixel `corner` of all frames. Soft pixels on nothing wait for others to lie on them.
 
     Fetches what comes from pixel `ahead` on, as much as there is time for: to wait for memory takes longer than all else.
     """
+    _, first, runs, rgb, rgba = spans
     waiting = 0
     for sheet in sheets:
-        for span in range(np.uintp(spans.first[sheet, cell]), np.uintp(spans.first[sheet, cell + 1])):
-            place, count, source = np.uintp(spans.runs[span, 0]), np.uintp(spans.runs[span, 1]), np.uintp(spans.runs[span, 2])
+        for span in range(np.uintp(first[sheet, cell]), np.uintp(first[sheet, cell + 1])):
+            place, count, source = np.uintp(runs[span, 0]), np.uintp(runs[span, 1]), np.uintp(runs[span, 2])
             at = corner + (place >> _ROW) * width + (place & _COLUMN)
             for line in range(_3):
                 _fetch(frames, _3 * ahead + _64 * line)
             _fetch(masks, ahead)
             ahead += _64
-            if not spans.runs[span, 3]:
-                _copy(frames, _3 * at, spans.rgb, _3 * source, _3 * count)
+            if not runs[span, 3]:
+                _copy(frames, _3 * at, rgb, _3 * source, _3 * count)
                 for i in range(count):
                     masks[at + i] = _OPAQUE
                 continue
             for i in range(count):
-                word, known = spans.rgba[source + i], masks[at + i]
+                word, known = rgba[source + i], masks[at + i]
                 if known == _OPAQUE:
                     _blend(frames, at + i, word)
                     continue
@@ -142,25 +145,28 @@ def draw(
     scene_b: NDArray[np.int32],
     character_b: NDArray[np.int32],
     boxes: NDArray[np.int64],
-    spans: Spans,
+    spans: tuple[NDArray[Any], ...],
 ) -> bool:
     """Draw N frames and masks of B clips: crops of the clips' images, and on them cells of their characters, none for -1.
+
+    `spans` are the fields of Spans, one after the other.
 
     Returns:
         False if something lies outside of something else, or there is no such character or image; then nothing is drawn.
     """
-    size, layers, frames_b = masks_nhw.shape[1:], len(spans.counts), len(cell_n) // max(1, len(scene_b))
+    counts, first, _, _, _ = spans
+    size, layers, frames_b = masks_nhw.shape[1:], len(counts), len(cell_n) // max(1, len(scene_b))
     if not len(frames_nhwc) == len(masks_nhw) == len(offset_n2) == len(position_n2) == len(cell_n) == frames_b * len(scene_b):
         return False
     if frames_nhwc.shape[1:3] != size or len(character_b) != len(scene_b):
         return False
     sheets_bl = np.empty((len(character_b), layers), np.int64)
     for b in range(len(character_b)):
-        rest, above = np.int64(character_b[b]), len(spans.first)
+        rest, above = np.int64(character_b[b]), len(first)
         for layer in range(layers - 1, -1, -1):
-            above -= spans.counts[layer]
-            sheets_bl[b, layer] = above + rest % spans.counts[layer]
-            rest //= spans.counts[layer]
+            above -= counts[layer]
+            sheets_bl[b, layer] = above + rest % counts[layer]
+            rest //= counts[layer]
         if rest != 0:
             return False
     if not _inside(size, images, scene_b, offset_n2, position_n2, cell_n, boxes):
@@ -182,26 +188,41 @@ def draw(
 
 
 @_compile
-def write(word_ntw: NDArray[np.uint64], sprite_n2: NDArray[np.int64], offset_n2: NDArray[np.int64], rules: Any) -> Any:
-    """`script._write`: the walks of N sprites and backgrounds for T frames, local actions and animation frames."""
-    clips, frames, _ = word_ntw.shape
-    sprite_nt, background_nt = _walks(clips, frames), _walks(clips, frames)
-    local_nt, frame_nt = np.empty((clips, frames), np.uint8), np.empty((clips, frames), np.uint8)
-    cursor = np.empty(len(rules.options) - 1, np.uint8)  # next frame of every animation's cycle
+def write(
+    word_nrw: NDArray[np.uint64],
+    sprite_n2: NDArray[np.int64],
+    offset_n2: NDArray[np.int64],
+    sprite: Any,
+    background: Any,
+    coupled: bool,
+    walks: NDArray[np.int64],
+    candidates: NDArray[np.int64],
+    options: NDArray[np.int64],
+    standing: NDArray[np.bool_],
+    bout_min: int,
+    bouts: int,
+    p_inertia: float,
+    released: bool,
+) -> Any:
+    """`script._write` of the words, their row 0 among them, of the starts, and of all that `script.Rules` holds."""
+    clips, frames = len(word_nrw), word_nrw.shape[1] - 1
+    action_wnt, local_nt, frame_nt = (
+        np.empty((2, clips, frames), np.uint8),
+        np.empty((clips, frames), np.uint8),
+        np.empty((clips, frames), np.uint8),
+    )
+    point_wnt2, shift_wnt2 = np.empty((2, clips, frames, 2), np.int16), np.empty((2, clips, frames, 2), np.int16)
+    cursor = np.empty(len(options) - 1, np.uint8)  # next frame of every animation's cycle
     for n in range(clips):
-        _walk(word_ntw[n], 0, sprite_n2[n], rules.sprite, sprite_nt, n)
-        _walk(word_ntw[n], 2, offset_n2[n], rules.background, background_nt, n)
-        if rules.coupled:
-            _coupled(word_ntw[n], rules, sprite_nt.action_nt[n], cursor, local_nt[n], frame_nt[n])
+        word_tw = word_nrw[n, 1:]
+        _walk(word_tw, 0, sprite_n2[n], sprite, action_wnt[0, n], point_wnt2[0, n], shift_wnt2[0, n])
+        _walk(word_tw, 2, offset_n2[n], background, action_wnt[1, n], point_wnt2[1, n], shift_wnt2[1, n])
+        if coupled:
+            of_bouts = (walks, candidates, options, standing, bout_min, bouts)
+            _coupled(word_tw, of_bouts, action_wnt[0, n], cursor, local_nt[n], frame_nt[n])
         else:
-            _uncoupled(word_ntw[n], rules, local_nt[n], frame_nt[n])
-    return sprite_nt, background_nt, local_nt, frame_nt
-
-
-@_compile
-def _walks(clips: int, frames: int) -> Any:
-    size = (clips, frames, 2)
-    return Walk(np.empty((clips, frames), np.uint8), np.empty(size, np.int16), np.empty(size, np.int16))
+            _uncoupled(word_tw, len(cursor), p_inertia, released, local_nt[n], frame_nt[n])
+    return (action_wnt[0], point_wnt2[0], shift_wnt2[0]), (action_wnt[1], point_wnt2[1], shift_wnt2[1]), local_nt, frame_nt
 
 
 @_compile
@@ -210,35 +231,35 @@ def _uniform(word: Any) -> Any:
 
 
 @_compile
-def _walk(word_tw: Any, column: int, start: Any, rule: Any, walks: Any, n: int) -> None:
-    right, bottom = rule.box
+def _walk(word_tw: Any, column: int, start: Any, rule: Any, action_t: Any, point_t2: Any, shift_t2: Any) -> None:
+    (right, bottom), step, (candidates, options, p_keep) = rule
     x, y, action = start[0], start[1], np.int64(NO_ACTION)
     for t in range(len(word_tw)):
         edges = (x == 0) + 2 * (x == right) + 4 * (y == 0) + 8 * (y == bottom)
         code = (NO_ACTION + 1) * edges + action
-        if _uniform(word_tw[t, column + 1]) >= rule.choices.p_keep[code]:
-            pick = np.int64(_uniform(word_tw[t, column]) * rule.choices.options[code])
-            action = np.int64(rule.choices.candidates[code, pick])
+        if _uniform(word_tw[t, column + 1]) >= p_keep[code]:
+            action = np.int64(candidates[code, np.int64(_uniform(word_tw[t, column]) * options[code])])
         before_x, before_y = x, y
-        x = min(max(x + rule.step * DELTA_XY[action, 0], 0), right)
-        y = min(max(y + rule.step * DELTA_XY[action, 1], 0), bottom)
-        walks.action_nt[n, t] = action
-        walks.point_nt2[n, t, 0], walks.point_nt2[n, t, 1] = x, y
-        walks.shift_nt2[n, t, 0], walks.shift_nt2[n, t, 1] = x - before_x, y - before_y
+        x = min(max(x + step * DELTA_XY[action, 0], 0), right)
+        y = min(max(y + step * DELTA_XY[action, 1], 0), bottom)
+        action_t[t] = action
+        point_t2[t, 0], point_t2[t, 1] = x, y
+        shift_t2[t, 0], shift_t2[t, 1] = x - before_x, y - before_y
 
 
 @_compile
-def _coupled(word_tw: Any, rules: Any, global_t: Any, cursor: Any, local_t: Any, frame_t: Any) -> None:
+def _coupled(word_tw: Any, of_bouts: Any, global_t: Any, cursor: Any, local_t: Any, frame_t: Any) -> None:
+    walks, candidates, options, standing, bout_min, bouts = of_bouts
     shown, left = len(cursor), 0
     cursor[:] = 0
     for t in range(len(word_tw)):
         new_bout = False
         if global_t[t] != _STAY:
-            shown = rules.walks[global_t[t]]
-        elif left == 0 or not rules.standing[shown]:
+            shown = walks[global_t[t]]
+        elif left == 0 or not standing[shown]:
             new_bout = True
-            shown = rules.candidates[shown, np.int64(_uniform(word_tw[t, 4]) * rules.options[shown])]
-            left = rules.bout_min + np.int64(_uniform(word_tw[t, 5]) * rules.bouts)
+            shown = candidates[shown, np.int64(_uniform(word_tw[t, 4]) * options[shown])]
+            left = bout_min + np.int64(_uniform(word_tw[t, 5]) * bouts)
         left -= 1
         frame = 0 if new_bout else cursor[shown]
         cursor[shown] = (frame + 1) % CYCLE
@@ -246,13 +267,12 @@ def _coupled(word_tw: Any, rules: Any, global_t: Any, cursor: Any, local_t: Any,
 
 
 @_compile
-def _uncoupled(word_tw: Any, rules: Any, local_t: Any, frame_t: Any) -> None:
-    actions = len(rules.options) - 1
+def _uncoupled(word_tw: Any, actions: int, p_inertia: float, released: bool, local_t: Any, frame_t: Any) -> None:
     shown, frame = np.int64(actions), 0
     for t in range(len(word_tw)):
         new = shown
-        if t == 0 or _uniform(word_tw[t, 5]) >= rules.p_inertia:
-            excluded = 1 if rules.released and t > 0 else 0
+        if t == 0 or _uniform(word_tw[t, 5]) >= p_inertia:
+            excluded = 1 if released and t > 0 else 0
             new = np.int64(_uniform(word_tw[t, 4]) * (actions - excluded))
             new += excluded * (new >= shown)
         frame = (frame + 1) % CYCLE if new == shown else 0

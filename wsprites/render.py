@@ -60,6 +60,8 @@ def render(
     elif background == "blank":
         images, scene = np.zeros((1, spec.height, spec.width, 3), np.uint8), np.zeros_like(scene)
         offset = np.zeros_like(offset)
+    if figures and len(figures) != scene.size:
+        raise ValueError(f"{len(figures)} figures for {scene.size} clips")
     cell = CELL_OF[script.local_action, script.animation_frame]
     if not sprite:
         cell = np.full_like(cell, -1)
@@ -69,7 +71,7 @@ def render(
         pixels = clip.frames_thwc.reshape(-1, *size, 3), clip.masks_thw.view(np.uint8).reshape(-1, *size)
         points = (np.ascontiguousarray(points).reshape(-1, 2) for points in (offset, position))
         of_clips = scene.reshape(-1), character.reshape(-1)
-        if not kernel.draw(*pixels, images, *points, cell.reshape(-1), *of_clips, characters.boxes, characters.spans):
+        if not kernel.draw(*pixels, images, *points, cell.reshape(-1), *of_clips, characters.boxes, tuple(characters.spans)):
             raise IndexError("the script leaves the background or the frame, or shows what there is not")
         return clip
     figures = figures or [Figure(art.characters)] * scene.size

@@ -88,8 +88,12 @@ def scripts(spec: WorldSpec, seed: int, indices: ArrayLike) -> Script:
     word_nrw = _words(seed, index_n, spec.frames)
     cast = _uniform(word_nrw[:, 0])
     sprite_n2, offset_n2 = start(cast[:, _CAST_SPRITE], spec.sprite_box), start(cast[:, _CAST_OFFSET], spec.background_box)
-    write = kernel.write if (kernel := compiled()) else _write
-    sprite, background, local_nt, frame_nt = write(word_nrw[:, 1:], sprite_n2, offset_n2, _rules(spec))
+    rules = _rules(spec)
+    if kernel := compiled():
+        *walks, local_nt, frame_nt = kernel.write(word_nrw, sprite_n2, offset_n2, *_plain(rules))
+        sprite, background = (Walk(*arrays) for arrays in walks)
+    else:
+        sprite, background, local_nt, frame_nt = _write(word_nrw[:, 1:], sprite_n2, offset_n2, rules)
     order = casting(spec, seed)
     character_n = order.character[index_n % spec.cast.characters]
     return Script(
@@ -236,6 +240,10 @@ def _rules(spec: WorldSpec) -> Rules:
         p_inertia=float(spec.local.p_inertia),
         released=spec.rule == "released",
     )
+
+
+def _plain(value: Any) -> Any:
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def _words(seed: int, index_n: NDArray[np.int64], frames: int) -> NDArray[np.uint64]:

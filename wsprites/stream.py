@@ -251,10 +251,11 @@ class RenderedClips(IterableDataset[Sample]):
             while picked < size:
                 which, at = divmod(first + picked, _CLIPS_A_BLOCK * self._windows)
                 if which != known:
-                    known, block = which, self._block(which)
+                    with torch.inference_mode(False):  # it outlives this batch, which may be asked for in that mode
+                        known, block = which, self._block(which)
                 parts.append({name: array[at : at + size - picked] for name, array in block.items()})
                 picked += len(parts[-1]["start"])
-            labels = parts[0] if len(parts) == 1 else {name: torch.cat([part[name] for part in parts]) for name in block}
+            labels = {name: torch.cat([part[name] for part in parts]) for name in block}  # a copy, even of one part
             sample = (dict(zip(_PIXELS, draw(labels), strict=True)) if draw else self._render(labels, memory)) | labels
             self._next = number + 1
             yield sample if self.batch else {name: tensor[0] for name, tensor in sample.items()}
@@ -340,7 +341,10 @@ class BatchRenderer:
         self._spec, self._counts, self._scene_width = spec, characters.counts, images.shape[2]
 
     def __call__(self, labels: Sample) -> tuple[Tensor, Tensor]:
-        """Frames, (B, T, 3, H, W) uint8, and masks, (B, T, H, W) bool, of B scripts: (B,) and (B, T, ...) tensors on the device."""
+        """Frames, (B, T, 3, H, W) uint8, and masks, (B, T, H, W) bool, of B scripts: (B,) and (B, T, ...) tensors on the device.
+
+        The labels are not checked: there a bound would be waited for.
+        """
         frames_ncp, masks_np = self._draw(*(labels[name] for name in _DRAWN))
         size = *labels["local_action"].shape, self._spec.height, self._spec.width
         return frames_ncp.view(*size[:2], 3, *size[2:]), masks_np.view(size)

@@ -34,7 +34,7 @@ the labels of every frame, and `masks` (T, height, width) bool, by the index of 
 a truncation. `index`, `character`, `parts` and `background` are the metadata of the episode: `train.storage.get_episode_metadata([0])`.
 """
 
-_ROOM = 16  # clips that there must be room for: HDF5 crashes if a write fails, and it writes when it closes a file, too
+_ROOM = 16  # clips, or as many as are to come, that there must be room for: HDF5 crashes if a write fails, and it writes at closing, too
 
 
 def write(job: Job, folder: Path) -> str:
@@ -64,9 +64,9 @@ def write(job: Job, folder: Path) -> str:
 
 def _episodes(job: Job, split: str, rows: range, folder: Path) -> Iterator[EpisodeBuffer]:
     spec = job.data.spec
-    steps, clip_bytes = spec.frames - 1, spec.frames * spec.height * spec.width * 4
-    for row in rows:
-        if shutil.disk_usage(folder).free < _ROOM * clip_bytes:
+    steps, clip_bytes = spec.frames - 1, spec.frames * spec.height * spec.width * 5
+    for number, row in enumerate(rows):
+        if shutil.disk_usage(folder).free < 2**20 + min(_ROOM, len(rows) - number) * clip_bytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         script = job.data[split].script(row)
         frames, masks = zip(*job.windows(split, row), strict=True)
