@@ -243,6 +243,7 @@ def _rules(spec: WorldSpec) -> Rules:
 
 
 def _plain(value: Any) -> Any:
+    """Rules without their classes, as compiled code takes them."""
     return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
