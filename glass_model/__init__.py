@@ -1,1 +1,1 @@
-"""GLASS: global and local actions learned from video alone (Davtyan & Favaro, ECCV 2022)."""
+"""Reference models that learn actions from video alone: GLASS, and the systems that it is compared with."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from glass_model.weights import load_weights
+from glass_model.training.weights import load_weights
 from wsprites.errors import UserError
 
 SHA256 = "dcbb9e9d"

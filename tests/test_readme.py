@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samples import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -57,7 +57,7 @@ def test_the_commands_and_the_program_work(mirror: str, tmp_path: Path):
 
 
 def test_the_toml_of_the_readme_is_a_world(tmp_path: Path):
-    from wsprites.spec import load_world
+    from wsprites.world.spec import load_world
 
     (world,) = blocks("toml")
     (tmp_path / "my.toml").write_text(world, encoding="utf-8")
@@ -91,7 +91,7 @@ def test_the_pictures_are_there_and_small():
 def test_the_gallery_is_made_by_its_command(tmp_path: Path):
     from PIL import Image
 
-    subprocess.run([sys.executable, "-m", "wsprites.gallery", str(tmp_path)], check=True, timeout=100)
+    subprocess.run([sys.executable, "-m", "assets.gallery", str(tmp_path)], check=True, timeout=100)
     for committed in (ROOT / "docs" / "gallery").iterdir():
         with Image.open(committed) as a, Image.open(tmp_path / committed.name) as b:
             assert a.size == b.size and getattr(a, "n_frames", 1) == getattr(b, "n_frames", 1)

@@ -13,14 +13,14 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from wsprites.actions import CYCLE, DELTA_XY, GlobalAction, is_walk, local_actions
 from wsprites.art import load_art
 from wsprites.art.characters import Figure
-from wsprites.compiled import compiled
 from wsprites.errors import UserError
 from wsprites.render import Background, Clip, render
-from wsprites.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, scripts
-from wsprites.spec import SPLITS, WorldSpec, load_world
+from wsprites.render.compiled import compiled
+from wsprites.world.actions import CYCLE, DELTA_XY, GlobalAction, is_walk, local_actions
+from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, scripts
+from wsprites.world.spec import SPLITS, WorldSpec, load_world
 
 _FPS = 10
 _WINDOW_SCALE = 5

@@ -29,8 +29,8 @@ from wsprites.art.sheets import CELL_OF, CELL_PLACES
 from wsprites.errors import UserError
 from wsprites.file import Pixels, Split
 from wsprites.render import Clip, render
-from wsprites.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, permutation, scripts
-from wsprites.spec import CELL, SPLITS, WorldSpec
+from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, permutation, scripts
+from wsprites.world.spec import CELL, SPLITS, WorldSpec
 
 Sample = dict[str, Tensor]
 

@@ -17,9 +17,9 @@ from dataclasses import replace
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from glass_model import losses
-from glass_model.config import PRESETS, Config
-from glass_model.train import Process, Speed, Trainer, join
+from glass_model.glass import losses
+from glass_model.glass.config import PRESETS, Config
+from glass_model.training.loop import Process, Speed, Trainer, join
 
 LENGTH = 12
 TOLERANCE = {"eager float32": 0.0, "optimised float32": 0.01, "optimised bfloat16": 0.05}

@@ -18,10 +18,10 @@ from wsprites.art import Art, load_art
 from wsprites.art.characters import Figure
 from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, create, encode_window
 from wsprites.generate import Order, generate
-from wsprites.partial import making
+from wsprites.generate.journal import making
 from wsprites.render import Clip, empty, render
-from wsprites.script import scripts, split_indices
-from wsprites.spec import PRESETS, WorldSpec
+from wsprites.world.script import scripts, split_indices
+from wsprites.world.spec import PRESETS, WorldSpec
 
 Stage = tuple[Callable[[], object], int]
 CLIPS, WINDOW = 64, 12

@@ -32,7 +32,7 @@ from stages import (
     write,
 )
 
-from wsprites.compiled import compiled
+from wsprites.render.compiled import compiled
 
 
 def main(clips: int = 12_960, rounds: int = 3) -> None:

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data
-from benchmarks.evaluate import score
-from benchmarks.protocol import Arrays
-from benchmarks.reader import Reader
-from wsprites.script import scripts, split_indices
+from wsprites.bench import data
+from wsprites.bench.evaluate import score
+from wsprites.bench.protocol import Arrays
+from wsprites.bench.reader import Reader
+from wsprites.world.script import scripts, split_indices
 
 
 def test_reader(benchmark: Any) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from stages import Stage, clean, compose, compress, end_to_end, labels, limit, paste, read, script, world, write
 
 from wsprites.art.sheets import CELL_OF
-from wsprites.script import scripts
+from wsprites.world.script import scripts
 
 STAGES: dict[str, Callable[[Path], Stage]] = {
     "script": script,

@@ -10,7 +10,7 @@ from wsprites.art.characters import Characters, ignored_folders, sheet_paths
 from wsprites.art.credits import Credits, sheet_credits
 from wsprites.art.fetch import fetched
 from wsprites.errors import UserError
-from wsprites.spec import WorldSpec
+from wsprites.world.spec import WorldSpec
 
 __all__ = ["ASSETS", "Art", "ignored_folders", "load_art", "sheets_folder"]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wsprites.art.sheets import CELL_OF, CELL_PLACES, files_in, read_sheet
 from wsprites.errors import UserError
-from wsprites.spec import CELL
+from wsprites.world.spec import CELL
 
 _CELLS_SHAPE = (len(CELL_PLACES), CELL, CELL)
 _BLOCKS = tuple(range(int(cells.min()), int(cells.max()) + 1) for cells in CELL_OF)  # the cells of each action, which lie together

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from wsprites.actions import LocalAction
 from wsprites.errors import UserError
-from wsprites.spec import CELL
+from wsprites.world.actions import LocalAction
+from wsprites.world.spec import CELL
 
 SHEET_SIZES = ((1344, 832), (2944, 832), (3456, 832))
 """(height, width) in pixels of Universal-LPC sheets; the first 21 rows of the taller ones are those of the first."""

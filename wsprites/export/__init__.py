@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import wsprites
-from wsprites.actions import GlobalAction, local_actions
 from wsprites.errors import UserError
 from wsprites.file import CHUNK_FRAMES, DESCRIPTIONS, DataFile
-from wsprites.partial import partial_path
-from wsprites.script import LABELS
-from wsprites.spec import SPLITS
-from wsprites.summary import cast_line, clips_line, size, world_line
+from wsprites.generate.journal import partial_path
+from wsprites.view.info import cast_line, clips_line, size, world_line
+from wsprites.world.actions import GlobalAction, local_actions
+from wsprites.world.script import LABELS
+from wsprites.world.spec import SPLITS
 
 FORMATS = ("glass", "minari", "webdataset", "parquet", "mp4")
 _VIDEOS = 4  # of each split, unless told otherwise: previews are for looking at

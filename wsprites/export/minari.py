@@ -13,11 +13,11 @@ from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 
-from wsprites.actions import GlobalAction, local_actions
 from wsprites.errors import UserError
 from wsprites.export import Job
-from wsprites.script import CLIP_LABELS, FRAME_LABELS
-from wsprites.spec import SPLITS
+from wsprites.world.actions import GlobalAction, local_actions
+from wsprites.world.script import CLIP_LABELS, FRAME_LABELS
+from wsprites.world.spec import SPLITS
 
 CARD = """
 This folder is a root of Minari's with one dataset for each split, in its HDF5 format, not compressed:

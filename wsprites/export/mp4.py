@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.export import Job
-from wsprites.preview import picture
-from wsprites.spec import SPLITS
+from wsprites.view.preview import picture
+from wsprites.world.spec import SPLITS
 
 CARD = """
 Previews to look at, **lossy and with marks on them: not for training**. {train,val,test}/clip_000000012.mp4 is the clip with the number 12

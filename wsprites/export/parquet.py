@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from wsprites.actions import GlobalAction, local_actions
 from wsprites.export import Job, png
 from wsprites.file import layout
-from wsprites.script import LABELS
-from wsprites.spec import SPLITS, WorldSpec
+from wsprites.world.actions import GlobalAction, local_actions
+from wsprites.world.script import LABELS
+from wsprites.world.spec import SPLITS, WorldSpec
 
 CARD = """
 A row is a clip: the labels are about what lies between two frames, and rows may be shuffled without tearing those apart.

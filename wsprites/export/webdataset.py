@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.export import Job, png
-from wsprites.script import LABELS
-from wsprites.spec import SPLITS
+from wsprites.world.script import LABELS
+from wsprites.world.spec import SPLITS
 
 CARD = """
 Shards of up to 500 MB, train-00000.tar and so on. A sample is a clip; its key is the number of the clip in the whole data set.

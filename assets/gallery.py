@@ -1,0 +1,106 @@
+"""The pictures of the README: `python -m assets.gallery FOLDER` makes them again from the project's own art."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from wsprites.art import Art, load_art
+from wsprites.art.sheets import CELL_OF
+from wsprites.render import render
+from wsprites.view.preview import enlarge, font
+from wsprites.world.actions import GlobalAction, LocalAction
+from wsprites.world.script import Script, scripts
+from wsprites.world.spec import PRESETS, WorldSpec
+
+_SEED, _FRAMES, _SCALE, _MILLISECONDS = 7, 16, 2, 110
+_COLOURS = 112
+_GROUND, _PAPER, _INK, _MUTED = (98, 120, 96), (22, 25, 31), (236, 239, 244), (140, 149, 163)
+_MARKS = ("global", (178, 245, 80)), ("local", (255, 150, 170)), ("background", (102, 204, 255))
+
+
+def gallery(folder: Path) -> None:
+    """Write cast.png, paper.gif, factorial.gif, twins.gif and labels.gif."""
+    folder.mkdir(parents=True, exist_ok=True)
+    art = load_art(PRESETS["paper"])
+    paper, factorial = (art.world(PRESETS[name]) for name in ("paper", "factorial"))
+    Image.fromarray(_cast(art)).quantize(128, dither=Image.Dither.NONE).save(folder / "cast.png", optimize=True)
+    for name, spec, index in (("paper", paper, 36), ("factorial", factorial, 4)):
+        _write(folder / f"{name}.gif", (enlarge(frame, _SCALE) for frame in _frames(spec, art, index)))
+    _write(folder / "twins.gif", _twins(factorial, art, 12))
+    _write(folder / "labels.gif", _labels(paper, art, 21))
+
+
+def _window(spec: WorldSpec, index: int) -> Script:
+    return scripts(spec, _SEED, np.array([index]))[0].window(0, _FRAMES)
+
+
+def _frames(spec: WorldSpec, art: Art, index: int) -> NDArray[np.uint8]:
+    return render(spec, _window(spec, index), art).frames_thwc
+
+
+_CAST = ((0, 0, 1, 5, 0), (1, 4, 2, 0, 0), (2, 5, 5, 3, 0), (3, 1, 0, 1, 0), (4, 2, 4, 4, 0), (5, 3, 3, 2, 0))
+_POSES = (
+    ("walk_front", 2), ("walk_left", 1), ("walk_right", 4), ("walk_back", 7), ("spellcast_front", 5),
+    ("spellcast_left", 4), ("slash_front", 1), ("slash_right", 4), ("slash_left", 1),
+)  # fmt: skip
+
+
+def _cast(art: Art) -> NDArray[np.uint8]:
+    """Six characters, each in nine poses."""
+    rows = []
+    for sheets in _CAST:
+        cells = art.characters.atlas(int(np.ravel_multi_index(sheets, art.characters.counts)))
+        poses = [cells[CELL_OF[LocalAction[action]][frame]] for action, frame in _POSES]
+        rows.append(np.concatenate([np.where(pose[..., 3:] > 0, pose[..., :3], np.array(_GROUND, np.uint8)) for pose in poses], 1))
+    return enlarge(np.concatenate([np.concatenate(rows[first : first + 3]) for first in (0, 3)], 1), 1)
+
+
+def _twins(spec: WorldSpec, art: Art, index: int) -> Iterable[NDArray[np.uint8]]:
+    """One script four times: as it is, with another character, before another scene, and before a scene that stands still."""
+    script = _window(spec, index)
+    dressed = replace(script, character=(script.character + spec.cast.characters * 2 // 5) % spec.cast.characters)
+    elsewhere = replace(script, background=(script.background + 5) % spec.cast.backgrounds)
+    clips = [render(spec, twin, art).frames_thwc for twin in (script, dressed, elsewhere)]
+    for a, b, c, d in zip(*clips, render(spec, script, art, background="frozen").frames_thwc, strict=True):
+        yield enlarge(np.concatenate([np.concatenate([a, b], 1), np.concatenate([c, d], 1)]), 1)
+
+
+def _labels(spec: WorldSpec, art: Art, index: int) -> Iterable[NDArray[np.uint8]]:
+    """A clip with its mask and its labels."""
+    script = _window(spec, index)
+    clip = render(spec, script, art)
+    for t in range(_FRAMES):
+        large = enlarge(clip.frames_thwc[t], _SCALE)
+        solid = enlarge(clip.masks_thw[t].astype(np.uint8), _SCALE)
+        large[cv2.dilate(solid, np.ones((3, 3), np.uint8)) > solid] = _MARKS[0][1]
+        canvas = Image.new("RGB", (large.shape[1] + 150, large.shape[0]), _PAPER)
+        canvas.paste(Image.fromarray(large), (0, 0))
+        draw = ImageDraw.Draw(canvas)
+        names = (
+            GlobalAction(script.global_action[t]).name,
+            LocalAction(script.local_action[t]).name,
+            GlobalAction(script.background_action[t]).name,
+        )
+        for line, ((label, colour), name) in enumerate(zip(_MARKS, names, strict=True)):
+            draw.text((large.shape[1] + 14, 22 + 54 * line), label, _MUTED, font())
+            draw.text((large.shape[1] + 14, 40 + 54 * line), name, colour, font())
+        yield np.asarray(canvas)
+
+
+def _write(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> None:
+    """A GIF with one palette for all frames, so that what stands still costs nothing."""
+    frames = [Image.fromarray(picture) for picture in pictures]
+    together = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[::4]]))
+    palette = together.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    images = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0, optimize=False)
+
+
+if __name__ == "__main__":
+    gallery(Path(sys.argv[1]))

@@ -1,0 +1,44 @@
+"""`python -m assets.painter [FOLDER]`: draw everything in assets/ again, or into another folder."""
+
+import csv
+import hashlib
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from assets.painter.figures import sheet
+from assets.painter.png import png
+from assets.painter.scenes import SCENES, paint
+from assets.painter.wardrobe import LAYERS
+from wsprites.art import ASSETS
+
+
+def names() -> Iterator[str]:
+    """Of all pictures, as paths in assets/."""
+    for layer, looks in LAYERS.items():
+        yield from (f"characters/{layer}/{name}.png" for name in looks)
+    yield from (f"backgrounds/{name}.png" for name in SCENES)
+
+
+def picture(name: str) -> bytes:
+    """The PNG file of that name."""
+    kind, *path = name.removesuffix(".png").split("/")
+    return png(sheet(*path) if kind == "characters" else paint(*path))
+
+
+def main(folder: Path) -> None:
+    """Draw all pictures, and list them with their hashes in CREDITS.csv."""
+    rows = [("file", "author", "licence", "sha256")]
+    with ProcessPoolExecutor() as pool:
+        for name, data in zip(names(), pool.map(picture, names()), strict=True):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            rows.append((name, "the wsprites authors", "CC0 1.0", hashlib.sha256(data).hexdigest()))
+    with (folder / "CREDITS.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ASSETS)

@@ -1,0 +1,114 @@
+"""The characters, as LPC sheets: spellcast, walk and slash, from four sides."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assets.painter.pose import FRAMES, POSES, TOWARDS, Joints, joints
+from assets.painter.solid import FINE, TILT, Ball, Drawing, Point, View, draw, moved, turned, view
+from assets.painter.wardrobe import EYES, HEAD, LAYERS, SKIN, Look, arms, body, skull
+from wsprites.art.sheets import FIRST_ROW, SHEET_SIZES
+from wsprites.world.spec import CELL
+
+_SIDES: dict[str, tuple[Point, Point, Point]] = {  # from body space to that of the picture, in the order of the rows of a sheet
+    "back": ((-1, 0, 0), (0, -1, 0), (0, 0, 1)),
+    "left": ((0, 1, 0), (-1, 0, 0), (0, 0, 1)),
+    "front": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "right": ((0, -1, 0), (1, 0, 0), (0, 0, 1)),
+}
+_HEAD = 36.0  # height of its middle when the figure stands
+_NECK = 27.5
+
+_FACES = {
+    "front": ("###........###", "wID........DIw", "wII........IIw", "..............", "......ss......", "..............", ".....ssss....."),
+    "front asleep": ("", "", "###........###", "", "......ss......", "", ".....ssss....."),
+    "left": (".###", ".DIw", ".IIw", "", "", "", ".sss"),
+    "left asleep": ("", "", ".###", "", "", "", ".sss"),
+}
+_FACE_ROW, _FACE_COLUMN = 26, {"front": 25, "left": 24}
+_INKS = {"#": (EYES, 0), "D": (EYES, 1), "I": (EYES, 2), "w": (EYES, 3), "s": (SKIN, 1)}
+
+
+def sheet(layer: str, name: str) -> NDArray[np.uint8]:
+    """(1344, 832, 4) uint8 RGBA: one part of a character, alpha 0 or 255. The other animations of LPC are empty."""
+    look = LAYERS[layer][name]
+    ramps = np.array([[[*bytes.fromhex(colour), 255] for colour in ramp.split()] for ramp in look.ramps], np.uint8)
+    pixels = np.zeros((*SHEET_SIZES[0], 4), np.uint8)
+    for animation, count in FRAMES.items():
+        for row, side in enumerate(_SIDES, FIRST_ROW[animation]):
+            for column in range(count):
+                drawing = _cell(layer, look, animation, column, side)
+                rgba = ramps[drawing.ramp, drawing.tone]
+                rgba[drawing.ramp < 0] = 0
+                pixels[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL] = rgba
+    return pixels
+
+
+def _cell(layer: str, look: Look, animation: str, column: int, side: str) -> Drawing:
+    j = _joints(animation, column, side)
+    worn = [turned(ball, _SIDES[side]) for ball in look.worn(j)]
+    head, seen_head = _head(look.head, side)
+    seen = _merged(view(worn), _placed(seen_head, j, side), len(worn))
+    # Hair is drawn over sleeves: it gives way to arms as thick as they are with sleeves.
+    before = np.full_like(seen.depth, -np.inf) if layer == "body" else _body_depth(animation, column, side, layer == "hair")
+    drawing = draw([*worn, *head], seen, before)
+    if look.face and side != "back":
+        _draw_face(drawing, side, POSES[animation][column].eyes_closed, *_head_shift(j, side)[:2])
+    return drawing
+
+
+@cache
+def _joints(animation: str, column: int, side: str) -> Joints:
+    pose = POSES[animation][column]
+    if not column:
+        return joints(pose)
+    if animation == "slash" and side == "left":  # as in LPC, it strikes with the arm that is not behind the head
+        pose = pose.mirrored()
+    return joints(pose, TOWARDS[animation] * {"left": 1, "right": -1}.get(side, 0))
+
+
+@cache
+def _head(build: Callable[[], Iterator[Ball]], side: str) -> tuple[list[Ball], View]:
+    """What is on a head, in the place where it is when the figure stands."""
+    lifted = (ball._replace(centre=(ball.centre[0], ball.centre[1], ball.centre[2] + _HEAD)) for ball in build())
+    balls = [turned(ball, _SIDES[side]) for ball in lifted]
+    return balls, view(balls)
+
+
+def _head_shift(j: Joints, side: str) -> tuple[int, int, float]:
+    """(down, right) in whole pixels, so that a face remains the same picture, and how much nearer."""
+    left, forward, _ = _SIDES[side]
+    x, y = (j.head[0] * left[i] + j.head[1] * forward[i] for i in range(2))
+    return round(_NECK - j.head[2] + TILT * y), round(x), y
+
+
+def _placed(seen: View, j: Joints, side: str) -> View:
+    down, right, nearer = _head_shift(j, side)
+    by = down * FINE, right * FINE
+    return View(moved(seen.depth, *by, -np.inf) + nearer, moved(seen.ball, *by, -1), moved(seen.light, *by, 0))
+
+
+def _merged(a: View, b: View, offset: int) -> View:
+    """Of two views the nearer surface at each sample; the numbers of the second one's balls grow by `offset`."""
+    nearer = b.depth > a.depth
+    ball = np.where(nearer, b.ball + np.int16(offset), a.ball)
+    return View(np.where(nearer, b.depth, a.depth), ball, np.where(nearer, b.light, a.light))
+
+
+@cache
+def _body_depth(animation: str, column: int, side: str, sleeves: bool) -> NDArray[np.float64]:
+    """How near the body is, which hides what is worn behind it."""
+    j = _joints(animation, column, side)
+    seen = view([turned(ball, _SIDES[side]) for ball in (*body()(j), *(arms(j, 0, 0.7) if sleeves else ()))])
+    return np.maximum(seen.depth, _placed(_head(skull, side)[1], j, side).depth)
+
+
+def _draw_face(drawing: Drawing, side: str, asleep: bool, down: int, right: int) -> None:
+    name = "front" if side == "front" else "left"
+    for y, row in enumerate(_FACES[name + " asleep" * asleep], _FACE_ROW + down):
+        for x, ink in enumerate(row, _FACE_COLUMN[name]):
+            at = y, (CELL - 1 - x if side == "right" else x) + right
+            if ink in _INKS and drawing.part[at] == HEAD:
+                drawing.ramp[at], drawing.tone[at] = _INKS[ink]

@@ -1,1 +1,0 @@
-"""Systems to be scored, beside GLASS."""

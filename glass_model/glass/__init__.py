@@ -1,0 +1,1 @@
+"""GLASS (Davtyan & Favaro, ECCV 2022): networks, losses and schedules."""

@@ -1,0 +1,168 @@
+"""GMA, Global Motion Analysis: who moves, where to, and what is behind. Frames are (B, 3, H, W) in [-1, 1], shifts (B, 2) = (x, y).
+
+Shifts are in normalised coordinates: the full width and the full height are 2, so a shift of s pixels to the right is 2 s / width. A
+shift is a motion on the screen: moving a frame by it gives the next one.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glass_model.blocks import Mlp, Residual, Same, Up, by_sequence, conv
+from glass_model.glass.config import ModelConfig
+
+HOLE = -1.1
+"""What the inpainter sees where the foreground was: out of the range of colours."""
+
+
+def move(image: Tensor, shift: Tensor, border: bool = False) -> Tensor:
+    """An image moved on the screen: what was at p is at p + shift. Differentiable in both.
+
+    Args:
+        image: (B, C, H, W).
+        shift: (B, 2), normalised.
+        border: True repeats the edge where nothing is known, False puts zeros there.
+    """
+    theta = torch.eye(2, 3, device=image.device).repeat(len(image), 1, 1)
+    theta = torch.cat([theta[:, :, :2], -shift.float()[:, :, None]], 2)
+    grid = F.affine_grid(theta, list(image.shape), align_corners=False)
+    return F.grid_sample(image, grid.to(image.dtype), padding_mode="border" if border else "zeros", align_corners=False)
+
+
+class MaskNet(nn.Module):
+    """The share of the foreground in every pixel: (B, 3, H, W) -> (B, 1, H, W) in 0 to 1."""
+
+    def __init__(self, channels: int, blocks: int, bias: float = 0.0) -> None:
+        super().__init__()
+        c, self.bias = channels, bias
+        self.layers = nn.Sequential(
+            Same(3, c),
+            Residual(c, 4 * c, down=2),
+            Residual(4 * c, 4 * c, down=2),
+            *(Residual(4 * c, 4 * c) for _ in range(blocks)),
+            Up(4 * c, c),
+            Residual(c, c),
+            Up(c, c),
+            Residual(c, c),
+            conv(c, 1),
+        )
+
+    def forward(self, frame: Tensor) -> Tensor:
+        """The mask, float32."""
+        logits: Tensor = self.layers(frame)
+        return (logits.float() + self.bias).sigmoid()
+
+
+class ShiftNet(nn.Module):
+    """How far something moved between two frames: (B, 3, H, W) twice -> (B, 2), normalised."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        c = channels
+        self.layers = nn.Sequential(
+            Same(6, c, down=2), Same(c, 2 * c, down=2), Same(2 * c, 2 * c), Same(2 * c, 4 * c, down=2), Same(4 * c, 8 * c)
+        )
+        self.head = Mlp(8 * c, 4 * c, 2 * c, 2)
+        last = self.head[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.constant_(last.bias, 1e-4)
+
+    def forward(self, before: Tensor, after: Tensor) -> Tensor:
+        """The shift, float32."""
+        shift: Tensor = self.head(self.layers(torch.cat([before, after], 1)).mean((2, 3)))
+        return shift.float()
+
+
+class Inpainter(nn.Module):
+    """The scene behind the foreground: (B, 3, H, W) with a hole -> (B, 3, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        c = channels
+        self.layers = nn.Sequential(
+            Same(3, c, down=2),
+            Same(c, 2 * c, down=2),
+            Same(2 * c, 2 * c),
+            Same(2 * c, 4 * c, down=2),
+            Same(4 * c, 4 * c),
+            Same(4 * c, 4 * c),
+            Up(4 * c, 2 * c),
+            Up(2 * c, 2 * c),
+            Up(2 * c, c),
+            Same(c, 3),
+        )
+
+    def forward(self, frame: Tensor, mask: Tensor) -> Tensor:
+        """The frame, with the inpainter's output in the mask's place and nowhere else; float32."""
+        hole = (1 - mask) * frame + mask * HOLE
+        painted: Tensor = self.layers(hole)
+        return (1 - mask) * frame + mask * painted.float()
+
+
+class Parts(NamedTuple):
+    """What frames are made of."""
+
+    mask: Tensor
+    """(..., 1, H, W) in 0 to 1."""
+    foreground: Tensor
+    """(..., 3, H, W): mask * frame."""
+    background: Tensor
+    """(..., 3, H, W): the frame with the foreground painted over."""
+
+
+class Motion(NamedTuple):
+    """What GMA makes of sequences of T frames."""
+
+    parts: Parts
+    """Of every frame, (B, T, ...)."""
+    shift: Tensor
+    """(B, T - 1, 2): of the foreground, normalised."""
+    background_shift: Tensor
+    """(B, T - 1, 2)."""
+    moved: Parts
+    """(B, T - 1, ...): the parts of frames 0 to T - 2, moved on to where they should be in the next frame."""
+    frame: Tensor
+    """(B, T - 1, 3, H, W): frames 1 to T - 1 as the moved parts make them."""
+
+
+class GMA(nn.Module):
+    """Mask net, inpainter, and a shift net each for foreground and background."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.mask = MaskNet(config.mask_channels, config.mask_blocks, config.mask_bias)
+        self.inpainter = Inpainter(config.inpaint_channels)
+        self.shift = ShiftNet(config.shift_channels)
+        self.background_shift = ShiftNet(config.shift_channels)
+
+    def parts(self, frame: Tensor) -> Parts:
+        """Take frames apart: (B, 3, H, W)."""
+        mask = self.mask(frame)
+        return Parts(mask, mask * frame, self.inpainter(frame, mask))
+
+    def forward(self, frames: Tensor) -> Motion:
+        """Parts and motion of sequences: (B, T, 3, H, W)."""
+        batch = len(frames)
+        flat = self.parts(frames.flatten(0, 1))
+        parts = Parts(*(by_sequence(x, batch) for x in flat))
+        before = Parts(*(x[:, :-1].flatten(0, 1) for x in parts))
+        after = Parts(*(x[:, 1:].flatten(0, 1) for x in parts))
+        shift = self.shift(before.foreground, after.foreground)
+        background_shift = self.background_shift(before.background, after.background)
+        moved = Parts(move(before.mask, shift), move(before.foreground, shift), move(before.background, background_shift, border=True))
+        frame = compose(moved)
+        return Motion(
+            parts,
+            by_sequence(shift, batch),
+            by_sequence(background_shift, batch),
+            Parts(*(by_sequence(x, batch) for x in moved)),
+            by_sequence(frame, batch),
+        )
+
+
+def compose(parts: Parts) -> Tensor:
+    """A frame from its parts: mask * foreground + (1 - mask) * background."""
+    return parts.mask * parts.foreground + (1 - parts.mask) * parts.background

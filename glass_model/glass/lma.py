@@ -1,0 +1,286 @@
+"""LMA, Local Motion Analysis: which of K local actions led from one foreground to the next, and what the next one looks like.
+
+Foregrounds are (B, 3, H, W) in [-1, 1] with zeros around the figure, shifts (B, 2) normalised as in gma.py. h, w = H / 8, W / 8, and
+c = config.local_channels.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glass_model.blocks import SLOPE, ConvLSTM, Mlp, Modulated, Residual, Same, Up, by_sequence, conv
+from glass_model.glass.config import ModelConfig
+from glass_model.glass.gma import move
+
+ACTION_SIZE = 8
+"""Numbers by which the dynamics are told an action, global or local."""
+
+Memory = tuple[tuple[Tensor, Tensor], ...]
+"""Hidden and cell maps of the three ConvLSTMs."""
+
+
+class Encoded(NamedTuple):
+    """What the encoder makes of a foreground."""
+
+    state: Tensor
+    """(B, 4c, h, w)."""
+    attention: Tensor
+    """(B, 1, h, w) in 0 to 1."""
+
+
+class Encoder(nn.Module):
+    """E: (B, 3, H, W) -> a state and where to look at it."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            Same(3, c, down=2),
+            Residual(c, c),
+            Residual(c, 2 * c, down=2),
+            Residual(2 * c, 2 * c),
+            Residual(2 * c, 4 * c, down=2),
+            Residual(4 * c, 4 * c),
+            Residual(4 * c, 4 * c + 1),
+        )
+
+    def forward(self, foreground: Tensor) -> Encoded:
+        """Encode foregrounds."""
+        y = self.layers(foreground)
+        return Encoded(y[:, :-1], y[:, -1:].sigmoid())
+
+
+class Bilinear(nn.Module):
+    """(B, a), (B, b) -> (B, out): every product of two inputs has a weight."""
+
+    def __init__(self, a: int, b: int, out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out, a * b) * (a * b) ** -0.5)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """The sums of weighted products."""
+        return F.linear((x[:, :, None] * y[:, None]).flatten(1), self.weight)
+
+
+class ActionNet(nn.Module):
+    """A: two encodings, the first moved to where the second is -> the direction (B, D) from the one to the other."""
+
+    def __init__(self, c: int, code_size: int, bilinear: bool) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(Residual(4 * c, 8 * c, down=2), Residual(8 * c, 4 * c))
+        widths = (4 * c, 8 * c, 8 * c, 8 * c, 4 * c) if bilinear else ()
+        pairs = list(pairwise(widths))
+        self.affine = nn.ModuleList(nn.Linear(4 * c, 4 * c) for _ in pairs)
+        self.blocks = nn.ModuleList(Bilinear(4 * c, a, b) for a, b in pairs)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(b) for _, b in pairs[:-1])
+        self.head = Mlp(4 * c, 8 * c, 4 * c, code_size)
+
+    def forward(self, first: Encoded, second: Encoded) -> Tensor:
+        """The direction. Delayed bilinear blocks let the first encoding decide anew, block by block, what becomes of the second."""
+        pooled = self.layers(torch.cat([x.state * x.attention for x in (first, second)])).mean((2, 3))
+        before, h = pooled.chunk(2)
+        for number, (affine, block) in enumerate(zip(self.affine, self.blocks, strict=True)):
+            h = block(affine(before), h)
+            if number < len(self.norms):
+                h = F.leaky_relu(self.norms[number](h), SLOPE)
+        direction: Tensor = self.head(h - before)
+        return direction
+
+
+class Action(NamedTuple):
+    """A local action as the model understands it."""
+
+    code: Tensor
+    """(B,) int64 in 0 to K - 1."""
+    vector: Tensor
+    """(B, D): what the dynamics are told; carries the gradient to the direction."""
+    direction: Tensor
+    """(B, D) before quantisation, float32."""
+
+
+class Quantizer(nn.Module):
+    """Directions (B, D) -> the nearest of K code vectors, straight-through; or by Gumbel softmax, a mixture of them while training."""
+
+    def __init__(self, codes: int, size: int, gumbel: bool) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.randn(codes, size) / size**0.5)
+        self.logits = nn.Linear(size, codes) if gumbel else None
+
+    def forward(self, direction: Tensor, temperature: float | Tensor = 1.0) -> Action:
+        """Quantise, in float32 whatever the direction has."""
+        with torch.autocast(direction.device.type, enabled=False):
+            direction = direction.float()
+            if self.logits is None:
+                code = torch.cdist(direction[None], self.vectors[None])[0].argmin(1)
+                return Action(code, direction + (self.vectors[code] - direction).detach(), direction)
+            logits = self.logits(direction)
+            code = logits.argmax(1)
+            if not self.training:
+                return Action(code, self.vectors[code], direction)
+            noise = -torch.empty_like(logits).exponential_().log()
+            return Action(code, ((logits + noise) / temperature).softmax(1) @ self.vectors, direction)
+
+
+class Dynamics(nn.Module):
+    """Three rounds of a ConvLSTM and a block at h x w, half of it, and h x w: (B, c/2, h, w) and two actions -> (B, 2c, h, w)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        c, size = config.local_channels, (config.height // 8, config.width // 8)
+        half = (size[0] // 2, size[1] // 2)
+        code = 2 * ACTION_SIZE if config.joint else ACTION_SIZE
+        self.modulated, self.joint, self.size = config.modulated, config.joint, size
+        aside = 0 if config.modulated else code  # what rounds 1 and 3 get to see of the action where it modulates nothing
+        self.shift, self.local = nn.Linear(2, ACTION_SIZE), nn.Linear(config.code_size, ACTION_SIZE)
+        self.cells = nn.ModuleList(
+            [ConvLSTM(c // 2 + aside, 2 * c, size), ConvLSTM(2 * c + code, 4 * c, half), ConvLSTM(4 * c + aside, 2 * c, size)]
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in (2 * c, 4 * c, 2 * c))
+        if config.modulated:
+            self.first: nn.Module = Modulated(2 * c, 2 * c, code, down=2)
+            self.third: nn.Module = Modulated(2 * c, 2 * c, code)
+        else:
+            self.first, self.third = Same(2 * c, 2 * c, down=2), Same(2 * c, 2 * c)
+        self.second = Same(4 * c, 4 * c)
+
+    def start(self, batch: int) -> Memory:
+        """The memory before the first frame."""
+        return tuple(cell.start(batch) for cell in self.cells)  # type: ignore[operator]
+
+    def forward(self, x: Tensor, shift: Tensor, vector: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """One step: what the decoder is given, and the next memory."""
+        shift_code, local_code = self.shift(shift), self.local(vector)
+        if self.joint:
+            shift_code = local_code = torch.cat([shift_code, local_code], 1)
+        first = self._remember(0, x if self.modulated else _beside(x, shift_code), memory)
+        y = self.first(first[0], shift_code) if self.modulated else self.first(first[0])
+        second = self._remember(1, _beside(y, local_code), memory)
+        # Up, late: to the size of the first round, which is not twice the half where it is odd.
+        y = F.interpolate(self.second(second[0]), self.size, mode="bilinear", align_corners=True)
+        third = self._remember(2, y if self.modulated else _beside(y, local_code), memory)
+        y = self.third(third[0], local_code) if self.modulated else self.third(third[0])
+        return y, (first[1], second[1], third[1])
+
+    def _remember(self, number: int, x: Tensor, memory: Memory) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        hidden, cell = self.cells[number](x, memory[number])
+        return self.norms[number](hidden), (hidden, cell)
+
+
+def _beside(x: Tensor, code: Tensor) -> Tensor:
+    """The numbers of a code as constant channels: (B, a, h, w), (B, n) -> (B, a + n, h, w)."""
+    return torch.cat([x, code[..., None, None].to(x.dtype).expand(-1, -1, *x.shape[2:])], 1)
+
+
+class Decoded(NamedTuple):
+    """The next foreground."""
+
+    images: tuple[Tensor, Tensor, Tensor]
+    """(B, 3, 2h, 2w), (B, 3, 4h, 4w), (B, 3, H, W) in -1 to 1."""
+    mask: Tensor
+    """(B, 1, H, W) in 0 to 1."""
+
+
+class Decoder(nn.Module):
+    """(B, 2c, h, w) -> the foreground at three scales, and its mask; float32."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(Up(2 * c, 8 * c), Residual(8 * c, 8 * c))
+        self.second = nn.Sequential(Up(8 * c, 4 * c), Residual(4 * c, 4 * c))
+        self.third = Up(4 * c, 2 * c)
+        self.heads = nn.ModuleList([conv(8 * c, 3), conv(4 * c, 3), conv(2 * c, 4)])
+
+    def forward(self, x: Tensor) -> Decoded:
+        """Decode what the dynamics say."""
+        maps = []
+        for layer in (self.first, self.second, self.third):
+            x = layer(x)
+            maps.append(x)
+        small, middle, full = (head(y).float().tanh() for head, y in zip(self.heads, maps, strict=True))
+        return Decoded((small, middle, full[:, :3]), (full[:, 3:] + 1) / 2)
+
+
+class Local(NamedTuple):
+    """What LMA makes of sequences of T foregrounds: of every transition, (B, T - 1, ...)."""
+
+    action: Action
+    codes: Tensor
+    """(B, T - 1, D): the code vectors themselves, for VQ."""
+    fed: Tensor
+    """(B, T - 1, 3, H, W): the foregrounds that the dynamics were given, true or decoded."""
+    made: Decoded
+    """The next ones."""
+    state_made: Tensor
+    """(B, T - 1, 4c, h, w): what the encoder says to the decoded next foreground ..."""
+    state_true: Tensor
+    """... and to the true one, without gradient."""
+
+
+class LMA(nn.Module):
+    """Encoder, action network, quantiser, dynamics and decoder."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        c = config.local_channels
+        self.encoder = Encoder(c)
+        self.compress = conv(4 * c, c // 2, 1)
+        self.action_net = ActionNet(c, config.code_size, config.direction == "bilinear")
+        self.quantizer = Quantizer(config.codes, config.code_size, config.quantizer == "gumbel")
+        self.dynamics = Dynamics(config)
+        self.decoder = Decoder(c)
+
+    def act(self, before: Tensor, shift: Tensor, after: Encoded, temperature: float | Tensor = 1.0) -> Action:
+        """The local action that led from a foreground, once it is moved by the shift, to an encoded one."""
+        action: Action = self.quantizer(self.action_net(self.encoder(move(before, shift)), after), temperature)
+        return action
+
+    def predict(self, state: Tensor, shift: Tensor, vector: Tensor, memory: Memory) -> tuple[Decoded, Memory]:
+        """The next foreground from the state of one, (B, 4c, h, w), a shift and a code vector."""
+        y, memory = self.dynamics(self.compress(state), shift, vector, memory)
+        return self.decoder(y), memory
+
+    def transition(
+        self, fed: Tensor, state: Tensor, shift: Tensor, after: Encoded, memory: Memory, temperature: float | Tensor
+    ) -> tuple[Action, Decoded, Encoded, Memory]:
+        """One step of training: find the action, take it, and encode what comes of it."""
+        action = self.act(fed, shift, after, temperature)
+        made, memory = self.predict(state, shift, action.vector, memory)
+        return action, made, self.encoder(made.images[-1]), memory
+
+    def forward(self, foregrounds: Tensor, shifts: Tensor, given: int, temperature: float | Tensor = 1.0) -> Local:
+        """Learn from sequences.
+
+        Args:
+            foregrounds: (B, T, 3, H, W).
+            shifts: (B, T - 1, 2), normalised.
+            given: T_f: the first `given` steps are fed true foregrounds, the later ones what was decoded before.
+            temperature: of the Gumbel softmax.
+        """
+        batch, length = foregrounds.shape[:2]
+        flat = self.encoder(foregrounds.flatten(0, 1))
+        true = Encoded(*(by_sequence(x, batch) for x in flat))
+        memory = self.dynamics.start(batch)
+        fed, state = foregrounds[:, 0], true.state[:, 0]
+        actions, decoded, feds, states = [], [], [], []
+        for t in range(length - 1):
+            after = Encoded(true.state[:, t + 1], true.attention[:, t + 1])
+            action, made, encoded, memory = self.transition(fed, state, shifts[:, t], after, memory, temperature)
+            actions.append(action)
+            decoded.append(made)
+            feds.append(fed)
+            states.append(encoded.state)
+            own = t + 1 >= given
+            fed, state = (made.images[-1], encoded.state) if own else (foregrounds[:, t + 1], true.state[:, t + 1])
+        action = Action(*(torch.stack(x, 1) for x in zip(*actions, strict=True)))
+        images = zip(*(made.images for made in decoded), strict=True)
+        small, middle, full = (torch.stack(x, 1) for x in images)
+        return Local(
+            action,
+            self.quantizer.vectors[action.code],
+            torch.stack(feds, 1),
+            Decoded((small, middle, full), torch.stack([made.mask for made in decoded], 1)),
+            torch.stack(states, 1),
+            true.state[:, 1:].detach(),
+        )

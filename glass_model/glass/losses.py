@@ -1,0 +1,154 @@
+"""The twelve terms of the loss: pure functions from tensors to a number. Images are (..., C, H, W), their batch axes are averaged over.
+
+Names are those of the paper (section 3 and its supplement). Weights of pixels carry no gradient.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from glass_model.glass.config import LossConfig
+from glass_model.glass.gma import Motion
+from glass_model.glass.lma import Local
+
+MOTION_FLOOR = 0.001
+"""Weight of a pixel that does not change."""
+
+Features = Callable[[Tensor], list[Tensor]]
+"""(B, 3, H, W) in [-1, 1] -> maps of features, as perceptual.VGG19."""
+
+
+def bin_loss(mask: Tensor) -> Tensor:
+    """BIN: how far a mask is from 0 and 1, mean min(m, 1 - m)."""
+    return torch.minimum(mask, 1 - mask).mean()
+
+
+def size_loss(mask: Tensor, size: float) -> Tensor:
+    """SIZE: |share of the frame that a mask covers - size|, of each frame for itself."""
+    return (mask.mean((-3, -2, -1)) - size).abs().mean()
+
+
+def recf_loss(foreground: Tensor, moved: Tensor) -> Tensor:
+    """RECF: mean square of the foreground of t + 1 minus that of t, moved."""
+    return F.mse_loss(moved, foreground)
+
+
+def recb_loss(background: Tensor, moved: Tensor, power: int = 1) -> Tensor:
+    """RECB: L1 of the background of t + 1 and that of t, moved; or the mean square."""
+    return F.mse_loss(moved, background) if power == 2 else F.l1_loss(moved, background)
+
+
+def recj_loss(frame: Tensor, before: Tensor, made: Tensor, made_before: Tensor) -> Tensor:
+    """RECJ: L1 of a frame and what GMA makes of it, weighted by how much either changed.
+
+    Args:
+        frame: t + 1, before: t.
+        made: GMA's frame t + 1, made_before: GMA's frame t.
+    """
+    return (motion_weight(frame - before, made - made_before, floor=MOTION_FLOOR) * (made - frame).abs()).mean()
+
+
+def motion_weight(*changes: Tensor, floor: float) -> Tensor:
+    """(..., 1, H, W): the sum over channels of absolute changes, plus a floor, without gradient."""
+    return torch.stack([change.detach().abs().sum(-3, keepdim=True) for change in changes]).sum(0) + floor
+
+
+def vq_loss(direction: Tensor, code: Tensor, commitment: float) -> Tensor:
+    """VQ: mean squares that draw the code to the direction, and by `commitment` the direction to its code."""
+    return F.mse_loss(code, direction.detach()) + commitment * F.mse_loss(direction, code.detach())
+
+
+def recu_loss(made: Sequence[Tensor], foreground: Tensor, before: Tensor, fed: Tensor) -> Tensor:
+    """RECU: L1 of the next foreground at every scale, weighted by how much the true or the made one changed.
+
+    Args:
+        made: the decoded foreground t + 1, from small to full size, (..., 3, h, w).
+        foreground: t + 1, before: t, both (..., 3, H, W).
+        fed: t as the dynamics were given it, true or decoded.
+    """
+    weight = motion_weight(foreground - before, made[-1] - fed, floor=MOTION_FLOOR)
+    return multiscale(made, foreground, weight)
+
+
+def recs_loss(made: Sequence[Tensor], foreground: Tensor, moved: Tensor) -> Tensor:
+    """RECS: the same, weighted by what a shift alone does not explain: `moved` is the foreground of t, moved by GMA's shift."""
+    weight = motion_weight(foreground - moved, foreground - made[-1], floor=0.0)
+    return multiscale(made, foreground, weight)
+
+
+def multiscale(made: Sequence[Tensor], target: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the scales of the weighted L1; the target and the weight are averaged down to each."""
+    terms = []
+    for image in made:
+        target_here, weight_here = (resize(x, image.shape[-2:]) for x in (target, weight))
+        terms.append((weight_here * (image - target_here).abs()).mean())
+    return torch.stack(terms).mean()
+
+
+def msk_loss(mask: Tensor, target: Tensor) -> Tensor:
+    """MSK: L1 of the decoded mask and GMA's."""
+    return F.l1_loss(mask, target)
+
+
+def cyc_loss(made: Tensor, true: Tensor) -> Tensor:
+    """CYC: L1 of the encoder's states of the decoded and of the true next foreground."""
+    return F.l1_loss(made, true)
+
+
+def perceptual_loss(features: Features, made: Sequence[Tensor], target: Tensor) -> Tensor:
+    """VGG and LMA-VGG: the sum over layers of the L1 of their features, mean over the scales of `made`."""
+    terms = []
+    for image in made:
+        with torch.no_grad():
+            wanted = features(resize(target, image.shape[-2:]).flatten(0, -4))
+        terms.append(sum((F.l1_loss(a, b) for a, b in zip(features(image.flatten(0, -4)), wanted, strict=True)), image.new_zeros(())))
+    return torch.stack(terms).mean()
+
+
+def resize(image: Tensor, size: Sequence[int]) -> Tensor:
+    """Averaged down by a whole factor: (..., C, H, W) -> (..., C, h, w)."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    flat = image.reshape(-1, *image.shape[-3:])
+    return F.avg_pool2d(flat, (image.shape[-2] // size[0], image.shape[-1] // size[1])).reshape(*image.shape[:-2], *size)
+
+
+def terms(frames: Tensor, motion: Motion, local: Local | None, config: LossConfig, features: Features | None = None) -> dict[str, Tensor]:
+    """All terms that count, without their weights, by their names in LossConfig.
+
+    Args:
+        frames: (B, T, 3, H, W) in [-1, 1].
+        local: None while GMA is trained alone.
+        features: None leaves out VGG and LMA-VGG.
+    """
+    parts, moved = motion.parts, motion.moved
+    made_before = torch.cat([frames[:, :1], motion.frame[:, :-1]], 1)  # of the first frame GMA makes nothing
+    all_terms: dict[str, Callable[[], Tensor]] = {
+        "bin": lambda: bin_loss(parts.mask),
+        "size": lambda: size_loss(parts.mask, config.mask_size),
+        "recf": lambda: recf_loss(parts.foreground[:, 1:], moved.foreground),
+        "recb": lambda: recb_loss(parts.background[:, 1:], moved.background, config.recb_power),
+        "recj": lambda: recj_loss(frames[:, 1:], frames[:, :-1], motion.frame, made_before),
+    }
+    if features:
+        all_terms["vgg"] = lambda: perceptual_loss(features, [motion.frame], frames[:, 1:])
+    if local:
+        foreground = parts.foreground.detach()
+        made, after, before = local.made.images, foreground[:, 1:], foreground[:, :-1]
+        all_terms |= {
+            "vq": lambda: vq_loss(local.action.direction, local.codes, config.commitment),
+            "recu": lambda: recu_loss(made, after, before, local.fed),
+            "recs": lambda: recs_loss(made, after, moved.foreground.detach()),
+            "msk": lambda: msk_loss(local.made.mask, parts.mask[:, 1:].detach()),
+            "cyc": lambda: cyc_loss(local.state_made, local.state_true),
+        }
+        if features:
+            all_terms["lma_vgg"] = lambda: perceptual_loss(features, made, after)
+    return {name: term() for name, term in all_terms.items() if getattr(config, name)}
+
+
+def total(terms: dict[str, Tensor], config: LossConfig) -> Tensor:
+    """The weighted sum."""
+    return torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()

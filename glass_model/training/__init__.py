@@ -1,0 +1,1 @@
+"""Training, for every system: the loop, its run folder, checkpoints and weights."""

@@ -1,0 +1,134 @@
+"""Playing: what action words mean, and what the commands write."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageSequence
+
+from glass_model import play
+from glass_model.glass.config import PRESETS
+from glass_model.glass.model import GLASS
+from glass_model.play import Step, parse_actions
+from glass_model.training.checkpoint import save
+from wsprites.cli import main
+from wsprites.errors import UserError
+from wsprites.file import DataFile
+
+CONFIG = PRESETS["tiny"].override(model={"mask_channels": 2, "local_channels": 2, "shift_channels": 2, "inpaint_channels": 2})
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "checkpoint.safetensors"
+    save(path, CONFIG, GLASS(CONFIG.model), 3, notes={})
+    return path
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("picture") / "frame.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def shown(path: Path) -> tuple[tuple[int, int], int]:
+    """The size of a GIF, and for how many frames it plays; equal ones in a row are stored once."""
+    with Image.open(path) as image:
+        milliseconds = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
+        return image.size, int(sum(milliseconds)) // 100
+
+
+def test_actions() -> None:
+    assert parse_actions("right*2 code2 bg-left left+down+code1 stay", 6) == [
+        Step((7.0, 0.0), 0),
+        Step((7.0, 0.0), 0),
+        Step((0.0, 0.0), 2),
+        Step((0.0, 0.0), 2, (-2.0, 0.0)),  # a code holds until another is named
+        Step((-7.0, 7.0), 1),
+        Step((0.0, 0.0), 1),
+    ]
+    assert parse_actions("up+bg-down*2", 1, stride=1, scene_stride=3) == [Step((0.0, -1.0), 0, (0.0, 3.0))] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "there are none"),
+        ("rigth", "'rigth' is none of left, right"),
+        ("code6", "'code6': this model has codes 0 to 5"),
+        ("left*0", r"after \* comes a number from 1 to"),
+        ("left*many", r"after \* comes a number"),
+        ("left*9999 left*9999", "more than 10000 steps"),
+        ("bg-code1", "is none of"),
+        ("left*99999999999999999999", r"after \* comes a number"),
+    ],
+)
+def test_wrong_actions(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_actions(text, 6)
+
+
+def test_animate(checkpoint: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gif, png = tmp_path / "play.gif", tmp_path / "play.png"
+    main(["animate", "--model", str(checkpoint), "--image", str(picture), "--actions", "right*3 code2*2", "--out", str(gif)])
+    assert capsys.readouterr().out == f"{gif}: 6 frames\n"
+    assert shown(gif) == ((256, 192), 6)
+    main(["animate", "--model", str(checkpoint), "--image", str(picture), "--actions", "stay", "--out", str(png)])
+    with Image.open(png) as image, Image.open(picture) as first:
+        assert image.size == (256, 96)
+        assert np.array_equal(np.asarray(image)[:, :128], np.asarray(first))
+
+
+def test_grid(checkpoint: Path, picture: Path, tmp_path: Path) -> None:
+    """Two rows; the picture, four directions and six codes in each."""
+    out = tmp_path / "grid.png"
+    main(["animate", "--model", str(checkpoint), "--image", str(picture), "--image", str(picture), "--grid", "--out", str(out)])
+    with Image.open(out) as image:
+        assert image.size == (11 * 132 + 4, 2 * 100 + 4)
+        sheet = np.asarray(image)
+    assert np.array_equal(sheet[4:100], sheet[104:200])
+
+
+def test_transfer(checkpoint: Path, picture: Path, data_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "transfer.gif"
+    main(["transfer", "--model", str(checkpoint), "--from", str(data_file), "--clip", "2", "--to", str(picture), "--out", str(out)])
+    assert shown(out) == ((256, 192), 40)
+
+
+def test_a_clip_transferred_to_its_own_first_frame_is_played(checkpoint: Path, data_file: Path) -> None:
+    """transfer is infer, start and step."""
+    from glass_model.training.checkpoint import load
+
+    model = load(checkpoint).model()
+    with DataFile(data_file) as data:
+        clip = data["train"]["frames"][0, :4]
+    frames = torch.from_numpy(clip).permute(0, 3, 1, 2)[None]
+    reading, state = model.infer(frames), model.start(frames[:, 0])
+    expected = [clip[0]]
+    for t in range(3):
+        shown, state = model.step(state, reading.shifts[:, t], reading.codes[:, t], reading.background_shifts[:, t])
+        expected.append(play.to_bytes(shown)[0].permute(1, 2, 0).numpy())
+    assert np.array_equal(play.transfer(model, clip, clip[0]), np.stack(expected))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--image", "no.png", "--actions", "left"], "no.png: No such file"),
+        (["--image", "{model}", "--actions", "left"], "not an image that can be read"),
+        (["--image", "{picture}"], "one of --actions and --grid is wanted"),
+        (["--image", "{picture}", "--actions", "fly"], "--actions: 'fly' is none of"),
+        (["--image", "{picture}", "--actions", "left", "--out", "play.mp4"], "--out play.mp4: a .gif, animated, or a .png"),
+    ],
+)
+def test_bad_input_is_one_line(
+    checkpoint: Path, picture: Path, tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [text.format(model=checkpoint, picture=picture) for text in arguments]
+    with pytest.raises(SystemExit) as exit_:
+        main(["animate", "--model", str(checkpoint), "--out", str(tmp_path / "x.gif"), *given])
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2 and message in error and error.count("\n") == 1

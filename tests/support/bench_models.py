@@ -1,0 +1,79 @@
+"""Models for the tests: what knows everything, from the pixels alone, and what knows nothing."""
+
+import hashlib
+
+import numpy as np
+
+from wsprites.bench.data import Data, standard
+from wsprites.bench.metrics.motion import action_of
+from wsprites.bench.rollouts import start_of, world
+
+CLIPS = 6  # and 12 of val
+
+
+class Seer:
+    """Knows clips by their pixels: the truth as a Model, with the world itself as its rollout."""
+
+    codes = 9
+
+    def __init__(self, data: Data) -> None:
+        self._known = {}
+        for part in (data.fit, data.scored):
+            for n in range(len(part)):
+                self._known[self._key(part.clip(n).frames_thwc)] = part, n
+        begin = [start_of(data.scored, n) for n in range(len(data.scored))]
+        self._starts = {self._key(start.frames_thwc[start.t]): start for start in begin}
+        for start in self._starts.values():
+            self._known[self._key(start.frames_thwc)] = data.scored, int(np.flatnonzero(data.scored.script.index == start.script.index)[0])
+        self._part = data.scored
+
+    @staticmethod
+    def _key(pixels: np.ndarray) -> bytes:
+        return hashlib.sha256(np.ascontiguousarray(pixels).data).digest()
+
+    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        found = [self._known.get(self._key(clip.transpose(0, 2, 3, 1)), (self._part, 0)) for clip in frames]
+        return {
+            "codes": np.stack([part.script.local_action[n, 1:] for part, n in found]).astype(np.int32),
+            "vectors": np.stack([np.eye(9)[part.script.local_action[n, 1:]] for part, n in found]),
+            "shift": np.stack([part.script.shift[n, 1:] for part, n in found]),
+            "background_shift": np.stack([part.script.background_shift[n, 1:] for part, n in found]),
+            "masks": np.stack([part.clip(n).masks_thw for part, n in found]),
+        }
+
+    def rollout(self, first: np.ndarray, actions: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+        assert shifts is not None
+        found = [self._starts[self._key(frame.transpose(1, 2, 0))] for frame in first]
+        ways = zip(found, actions, action_of(shifts, 1.0), strict=True)
+        return np.stack([self._part.render(world(self._part, *way)).frames_thwc for way in ways]).transpose(0, 1, 4, 2, 3)
+
+
+class Guesser:
+    """Answers at random, and shows the first frame for ever."""
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(0)
+
+    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        shape = len(frames), frames.shape[1] - 1
+        return {"codes": self._rng.integers(0, 6, shape), "vectors": self._rng.normal(size=(*shape, 16))}
+
+    def rollout(self, first: np.ndarray, actions: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+        return np.repeat(first[:, None], actions.shape[1], 1)
+
+
+def seer() -> Seer:
+    return Seer(standard("wsprites-paper-v1", CLIPS))
+
+
+def guesser() -> Guesser:
+    return Guesser()
+
+
+class _Fails:
+    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        return {"vectors": np.full((len(frames), frames.shape[1] - 1, 1), np.nan)}
+
+
+def fails() -> _Fails:
+    return _Fails()

@@ -1,0 +1,59 @@
+"""What several tests make or need: the checkout, drawn sheets, a local HTTP server."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+"""The checkout."""
+REAL = Path(os.environ.get("WSPRITES_SHEETS") or ROOT.parent / "shared" / "lpc")
+"""The real LPC sheets, if they are available."""
+LAYERS = {"body": 3, "bottomwear": 2, "topwear": 3, "hair": 2, "shoes": 1}
+"""Sheets that `draw_sheet` draws for each layer."""
+
+
+def draw_sheet(layer: int, number: int, size: tuple[int, int] = (832, 1344)) -> Image.Image:
+    """A sheet in LPC layout: a band of a random colour for the layer, a little different in every cell, with soft pixels in it.
+
+    Soft pixels of two layers never meet, because Pillow rounds those in two steps and the renderer in one.
+    """
+    rng = np.random.default_rng((layer, number))
+    rgba = np.zeros((size[1], size[0], 4), np.uint8)
+    y, x = np.mgrid[:64, :64]
+    for row in range(21):
+        for column in range(13):
+            cell = rgba[row * 64 : row * 64 + 64, column * 64 : column * 64 + 64]
+            top, left = 8 + 9 * layer + row % 3, 18 + (column * 5 + row * 3 + number) % 9
+            inside = (y >= top) & (y < top + 16) & (x >= left) & (x < left + 20)
+            cell[inside] = (*rng.integers(0, 256, 3), 255)
+            cell[..., :3] += (np.add.outer(y[:, 0] * 3, x[0]) % 40).astype(np.uint8)[..., None]
+            soft = inside & ((x + y) % 11 == 2 * layer)
+            cell[soft, 3] = rng.integers(1, 255, np.count_nonzero(soft))
+            cell[~inside] = 0
+    return Image.fromarray(rgba)
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def serve(folder: Path, handler: type[SimpleHTTPRequestHandler] = _QuietHandler) -> Iterator[str]:
+    """Serve a folder over HTTP on this machine; yields the address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,224 @@
+"""Generating: the same bytes always, nothing half-written ever."""
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import pytest
+from samples import ROOT
+
+import wsprites
+from wsprites.errors import UserError
+from wsprites.generate import Order, check_disk, estimate, generate
+from wsprites.world.script import LABELS
+from wsprites.world.spec import PRESETS
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_the_same_bytes_for_any_number_of_workers(order: Order, data_file: Path, tmp_path: Path, workers: int):
+    # Jobs hold 32 clips: enough clips for several of them, and twice as many as there are characters.
+    many = replace(order, n=200)
+    generate(many, tmp_path / "one.h5")
+    time.sleep(1.1)  # files tell seconds apart, where they hold times
+    generate(many, tmp_path / "more.h5", workers=workers)
+    assert sha256(tmp_path / "one.h5") == sha256(tmp_path / "more.h5")
+
+
+def test_a_clip_does_not_depend_on_how_many_there_are(order: Order, data_file: Path, tmp_path: Path):
+    generate(replace(order, n=7), tmp_path / "few.h5")
+    with wsprites.open(tmp_path / "few.h5") as few, wsprites.open(data_file) as many:
+        for index in range(7):
+            (split, row), (same, other) = few.find(index), many.find(index)
+            assert split == same
+            for name in ("frames", "masks", *LABELS):
+                assert (few[split][name][row] == many[split][name][other]).all()
+
+
+def test_options_leave_out_arrays(order: Order, tmp_path: Path):
+    generate(replace(order, n=3, masks=False), tmp_path / "a.h5")
+    generate(replace(order, n=3, frames=False), tmp_path / "b.h5")
+    with h5py.File(tmp_path / "a.h5") as a, h5py.File(tmp_path / "b.h5") as b:
+        assert "frames" in a["train"] and "masks" not in a["train"]
+        assert "frames" not in b["train"] and "masks" not in b["train"]
+
+
+def test_progress_counts_every_frame(order: Order, tmp_path: Path):
+    counted: list[int] = []
+    generate(replace(order, n=130), tmp_path / "data.h5", progress=counted.append)
+    assert sum(counted) == 130 * 40 and len(counted) > 130 / 64
+
+
+@pytest.mark.parametrize("changes", [{}, {"compression": "gzip"}, {"compression": "none"}, {"masks": False}, {"frames": False, "n": 3000}])
+def test_the_estimated_size_is_about_right(order: Order, tmp_path: Path, changes):
+    small = replace(order, **{"n": 60, **changes})
+    generate(small, tmp_path / "data.h5")
+    assert 0.75 < estimate(small) / (tmp_path / "data.h5").stat().st_size < 1.33
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, StopError, OSError])
+def test_a_run_that_is_interrupted_before_a_clip_is_finished_leaves_nothing(order: Order, tmp_path: Path, stop):
+    def progress(_: int) -> None:
+        raise stop
+
+    with pytest.raises(stop):
+        generate(replace(order, n=150), tmp_path / "data.h5", progress=progress, workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_run_keeps_what_it_would_have_replaced(order: Order, tmp_path: Path):
+    out = tmp_path / "data.h5"
+    out.write_text("precious", encoding="utf-8")
+
+    def progress(frames: int) -> None:
+        if frames:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(order, out, overwrite=True, progress=progress)
+    assert out.read_text(encoding="utf-8") == "precious"
+    generate(replace(order, n=2), out, overwrite=True)
+    with wsprites.open(out) as data:
+        assert data.clips == 2
+
+
+def test_ctrl_c_ends_the_command_at_once_and_without_traces(sheets: Path, backgrounds: Path, tmp_path: Path):
+    command = [
+        sys.executable,
+        "-m",
+        "cli",
+        "generate",
+        "--n",
+        "20000",
+        "--out",
+        "data.h5",
+        "--sheets",
+        sheets,
+        "--backgrounds",
+        backgrounds,
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        list(map(str, command)),
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background ignores Ctrl-C, and its children would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )
+    journal = tmp_path / ".data.h5.wsprites-journal"
+    try:
+        for _ in range(600):
+            if journal.exists() and journal.stat().st_size > 100_000:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        _, stderr = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert time.monotonic() - begin < 5  # about 0.1 s where nothing else runs
+    assert process.returncode == 1
+    said = re.fullmatch(r"wsprites: interrupted; ([\d,]+) of 20,000 clips are kept; add --resume to go on", stderr.strip().splitlines()[-1])
+    assert said, repr(stderr[-900:])
+    assert int(said[1].replace(",", "")) > 100
+    assert "Traceback" not in stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".data.h5.wsprites-journal", ".data.h5.wsprites-partial"]
+
+
+def test_two_runs_do_not_write_one_file(order: Order, tmp_path: Path):
+    out = tmp_path / "data.h5"
+    refused: list[str] = []
+
+    def progress(_: int) -> None:
+        with pytest.raises(UserError, match="another run is writing") as error:
+            generate(order, out)
+        refused.append(str(error.value))
+
+    generate(order, out, progress=progress)
+    assert refused and sorted(path.name for path in tmp_path.iterdir()) == ["data.h5"]
+
+
+def test_outputs_that_cannot_be_written_are_refused(order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "there.h5").write_text("precious", encoding="utf-8")
+    with pytest.raises(UserError, match="--overwrite"):
+        generate(order, tmp_path / "there.h5")
+    assert (tmp_path / "there.h5").read_text(encoding="utf-8") == "precious"
+    with pytest.raises(UserError, match="no such folder"):
+        generate(order, tmp_path / "absent" / "data.h5")
+    with pytest.raises(UserError, match="a folder"):
+        generate(order, tmp_path, overwrite=True)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: namedtuple("usage", "free")(10**6))
+    with pytest.raises(UserError, match=r"about 10.0 MB needed and 1.0 MB free"):
+        check_disk(tmp_path / "data.h5", 10**7)
+    assert check_disk(tmp_path / "data.h5", 10**5) == 10**6
+
+
+def test_a_link_stays_a_link(order: Order, tmp_path: Path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link.h5").symlink_to(tmp_path / "far" / "data.h5")
+    generate(replace(order, n=2), tmp_path / "link.h5")
+    assert (tmp_path / "link.h5").is_symlink()
+    assert [path.name for path in (tmp_path / "far").iterdir()] == ["data.h5"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [({"n": -3}, "--n -3"), ({"n": 0}, "--n 0"), ({"seed": -1}, "--seed"), ({"seed": 2**63}, "--seed")]
+)
+def test_orders_that_cannot_be_are_refused(order: Order, changes, words: str):
+    with pytest.raises(UserError, match=words):
+        replace(order, **changes)
+
+
+# Golden hashes of frames, masks and all labels. They may change only together with the format version.
+GOLDEN = {
+    ("paper", 0, 0): "c50482cce7254d81c95aaab983108b5ac3b48ef8d01a6bd447359b3eadb641ae",
+    ("paper", 7, 1295): "19f95a06cf9cf3658c033307656d19cbce2ff4c835bf24a87a153f707782d3c7",
+    ("released", 0, 3): "67df9f20035f0ecc928eb1a8497ffe937bc0a4142175766db153a56ab41e5b2a",
+    ("factorial", 0, 12959): "829d7b7f03e564e96d89eaf22f9f7e68af67404654e6d4582a00550bde6ab203",
+}
+
+
+def clip_hash(name: str, seed: int, index: int, real_sheets: Path, folder: Path) -> str:
+    from wsprites.art import load_art
+    from wsprites.render import render
+    from wsprites.world.script import script
+
+    # The backgrounds need no scaling and no lossy decoder, so that only this project's own code decides.
+    spec = PRESETS[name]
+    art = load_art(spec, real_sheets, folder)
+    spec = art.world(spec)
+    clip = script(spec, seed, index)
+    frames, masks = render(spec, clip, art)
+    digest = hashlib.sha256(frames.tobytes() + masks.tobytes())
+    for label in LABELS:
+        digest.update(label.encode() + getattr(clip, label).tobytes())
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("clip", GOLDEN)
+def test_golden_hashes(clip: tuple[str, int, int], real_sheets: Path, tmp_path: Path):
+    import numpy as np
+    from PIL import Image
+
+    for number in range(3):
+        y, x = np.mgrid[:121, :153]
+        Image.fromarray(np.stack([x, y * 2, (x * y + 40 * number) % 256], -1).astype(np.uint8)).save(tmp_path / f"{number}.png")
+    assert clip_hash(*clip, real_sheets, tmp_path) == GOLDEN[clip]

@@ -1,0 +1,338 @@
+"""Nothing is lost: whatever happens to a run at whatever moment, going on gives the very bytes of an undisturbed one."""
+
+import errno
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import pytest
+from samples import sha256
+
+from wsprites.errors import UserError
+from wsprites.generate import Order, generate
+from wsprites.generate.journal import partial_path
+
+
+@pytest.fixture
+def many(order: Order) -> Order:
+    return replace(order, n=150)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(order: Order, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("undisturbed") / "data.h5"
+    generate(replace(order, n=150), out)
+    return sha256(out)
+
+
+def stop_after(frames: int) -> Callable[[int], None]:
+    """A progress that interrupts once so many frames are done."""
+    done = 0
+
+    def progress(more: int) -> None:
+        nonlocal done
+        done += more
+        if done >= frames:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def interrupt(order: Order, out: Path, frames: int, **how: bool) -> str:
+    """Interrupt a run; what it says is kept."""
+    with pytest.raises(KeyboardInterrupt) as error:
+        generate(order, out, progress=stop_after(frames), **how)
+    return error.value.__notes__[-1]
+
+
+def test_an_interrupted_run_is_gone_on_with(many: Order, undisturbed: str, tmp_path: Path):
+    out = tmp_path / "data.h5"
+    assert interrupt(many, out, 40 * 50) == "50 of 150 clips are kept; add --resume to go on"
+    assert interrupt(many, out, 40 * 60, resume=True).startswith("60 of 150")
+    assert interrupt(many, out, 40 * 20, resume=True) == "what was kept stays; add --resume to go on"
+    counted: list[int] = []
+    generate(many, out, resume=True, workers=2, progress=counted.append)
+    assert sum(counted) == 150 * 40
+    assert sha256(out) == undisturbed
+    assert [path.name for path in tmp_path.iterdir()] == ["data.h5"]
+
+
+def test_what_is_kept_is_not_made_again(many: Order, undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import wsprites.generate
+
+    out, wanted = tmp_path / "data.h5", []
+    interrupt(many, out, 40 * 50)
+    make = wsprites.generate.chunks_in_order
+
+    def watched(order, index_n, workers, progress):
+        wanted.extend(index_n.tolist())
+        return make(order, index_n, workers, progress)
+
+    monkeypatch.setattr(wsprites.generate, "chunks_in_order", watched)
+    generate(many, out, resume=True)
+    assert sha256(out) == undisturbed
+    assert len(wanted) == 100 and wanted == many.visit_n.tolist()[50:]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "none"])
+def test_other_codecs_are_gone_on_with(order: Order, tmp_path: Path, compression: str):
+    few = replace(order, n=12, compression=compression)
+    generate(few, tmp_path / "whole.h5")
+    interrupt(few, tmp_path / "data.h5", 40 * 5)
+    generate(few, tmp_path / "data.h5", resume=True)
+    assert sha256(tmp_path / "data.h5") == sha256(tmp_path / "whole.h5")
+
+
+def flip(path: Path, at: float) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(at * len(content))] ^= 4
+    path.write_bytes(content)
+
+
+def cut(path: Path, at: float) -> None:
+    os.truncate(path, int(at * path.stat().st_size))
+
+
+def zero(path: Path, at: float) -> None:
+    content = bytearray(path.read_bytes())
+    first = int(at * len(content))
+    content[first : first + 4096] = bytes(len(content[first : first + 4096]))
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [flip, cut, zero])
+@pytest.mark.parametrize("kind", ["partial", "journal"])
+def test_whatever_is_damaged_is_made_again(many: Order, undisturbed: str, tmp_path: Path, damage, kind: str):
+    out = tmp_path / "data.h5"
+    places = random.Random(f"{damage.__name__} {kind}")
+    interrupt(many, out, 40 * 140)
+    for clips in (141, 142, 143, 144):
+        damage(partial_path(out, kind), places.random())
+        assert interrupt(many, out, 40 * clips, resume=True).startswith(f"{clips} of 150")
+    damage(partial_path(out, kind), 0.0)
+    generate(many, out, resume=True)
+    assert sha256(out) == undisturbed
+
+
+@pytest.mark.parametrize("kind", ["partial", "journal"])
+def test_one_of_the_two_may_be_gone(many: Order, undisturbed: str, tmp_path: Path, kind: str):
+    out = tmp_path / "data.h5"
+    interrupt(many, out, 40 * 50)
+    partial_path(out, kind).unlink()
+    generate(many, out, resume=kind == "journal")  # without the file there is nothing to lose
+    assert sha256(out) == undisturbed
+
+
+# A program that is killed at random moments, again and again, until it is through. It forks, since starting Python takes seconds.
+KILLED = """
+import os, random, signal, sys, time
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from wsprites.art import load_art
+from wsprites.generate.workers import encode
+from wsprites.generate import Order, generate
+from wsprites.world.spec import PRESETS
+
+sheets, backgrounds, out, seed, workers, longest = sys.argv[1:]
+moment, kills = random.Random(int(seed)), 0
+spec = replace(PRESETS["paper"], frames=40)
+art = load_art(spec, sheets, backgrounds)
+for _ in encode(Order(art.world(spec), art, 0, 1), np.arange(1)):
+    pass  # all code is loaded, and compiled
+while not Path(out).exists():
+    child = os.fork()
+    if not child:
+        generate(Order(art.world(spec), art, 5, 150), Path(out), resume=True, workers=int(workers))
+        os._exit(0)
+    time.sleep(moment.uniform(0, 1) ** 2 * float(longest))
+    longest = float(longest) * 1.1  # a slow machine gets through as well
+    os.kill(child, signal.SIGKILL)
+    kills += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+print(kills)
+"""
+
+
+def test_killed_at_random_moments_until_it_is_through(sheets: Path, backgrounds: Path, undisturbed: str, tmp_path: Path):
+    kills = 0
+    # With one worker, with two threads, and with two processes, which take seconds to start.
+    for seed, workers, longest, numba in ((0, 1, 0.4, "1"), (1, 2, 0.6, "1"), (2, 2, 5.0, "0")):
+        out = tmp_path / f"{seed}.h5"
+        environment = {**os.environ, "WSPRITES_NUMBA": numba}
+        command = [sys.executable, "-W", "ignore", "-c", KILLED, sheets, backgrounds, out, seed, workers, longest]
+        kills += int(
+            subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True, timeout=120, env=environment).stdout
+        )
+        assert sha256(out) == undisturbed
+    assert kills >= 6
+
+
+@pytest.mark.slow
+def test_a_disk_may_be_full_at_any_write(order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    few = replace(order, n=6)
+    writes, limit = 0, 10**9
+    write = os.write
+
+    def counted(file: int, data: bytes) -> int:
+        nonlocal writes
+        writes += 1
+        if writes > limit:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", counted)
+    generate(few, tmp_path / "whole.h5")
+    whole, total = sha256(tmp_path / "whole.h5"), writes
+    out = tmp_path / "data.h5"
+    for limit in (*range(1, total, max(total // 20, 1)), total - 1):
+        writes = 0
+        with pytest.raises(OSError, match=r"data.h5: writing failed \(.*No space left on device.*\); .* kept") as error:
+            generate(few, out)
+        assert "\n" not in str(error.value)
+        kept = "nothing was kept" not in str(error.value)
+        assert partial_path(out).exists() == partial_path(out, "journal").exists() == kept
+        writes, limit = 0, 10**9
+        generate(few, out, resume=True)
+        assert sha256(out) == whole
+        out.unlink()
+
+
+def test_a_write_that_is_cut_short_is_an_error(order: Order, tmp_path: Path):
+    """The system writes what still fits, and says how much it was."""
+    out, few = tmp_path / "data.h5", replace(order, n=30)
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_234_567, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large.* of 30 clips are kept; add --resume"):
+            generate(few, out)
+        assert partial_path(out).stat().st_size == 1_234_567
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    generate(few, out, resume=True)
+    generate(few, tmp_path / "whole.h5")
+    assert sha256(out) == sha256(tmp_path / "whole.h5")
+
+
+def test_a_folder_may_vanish(many: Order, undisturbed: str, tmp_path: Path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+
+    def progress(frames: int) -> None:
+        if frames and here.exists():
+            here.rename(there)
+
+    with pytest.raises(OSError, match=r"here is gone.*; nothing was kept") as error:
+        generate(many, here / "data.h5", progress=progress)
+    assert "\n" not in str(error.value)
+    generate(many, there / "data.h5", resume=True)
+    assert sha256(there / "data.h5") == undisturbed
+
+
+def test_a_worker_may_die(many: Order, undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import wsprites.generate
+
+    make = wsprites.generate.chunks_in_order
+
+    def mortal(*args):
+        yield next(make(*args))
+        raise OSError("a worker died")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wsprites.generate, "chunks_in_order", mortal)
+        with pytest.raises(OSError, match=r"data.h5: writing failed \(a worker died\); \d+ of 150 clips are kept; add --resume"):
+            generate(many, tmp_path / "data.h5")
+    generate(many, tmp_path / "data.h5", resume=True)
+    assert sha256(tmp_path / "data.h5") == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": 6}, "seed is 5, not 6"),
+        ({"n": 151}, "clips is 150, not 151"),
+        ({"compression": "gzip"}, "compression is 'zstd', not 'gzip'"),
+        ({"masks": False}, "pixels is 'frames masks', not 'frames'"),
+        ({"shard": (1, 2)}, "shard is '1/1', not '1/2'"),
+    ],
+)
+def test_another_order_is_refused_by_what_differs(many: Order, undisturbed: str, tmp_path: Path, changes, words: str):
+    out = tmp_path / "data.h5"
+    interrupt(many, out, 40 * 50)
+    with pytest.raises(UserError, match=words) as error:
+        generate(replace(many, **changes), out, resume=True)
+    assert "interrupted run" in str(error.value) and "\n" not in str(error.value)
+    generate(many, out, resume=True)
+    with pytest.raises(UserError, match=words):
+        generate(replace(many, **changes), out, resume=True)
+    assert sha256(out) == undisturbed
+
+
+def test_another_world_art_or_version_is_refused(many: Order, sheets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from wsprites.art import load_art
+
+    out = tmp_path / "data.h5"
+    interrupt(many, out, 40)
+    spec = replace(many.spec, sprite=replace(many.spec.sprite, step=5))
+    with pytest.raises(UserError, match=r"another one: world.sprite.step is 7, not 5;"):
+        generate(replace(many, spec=spec), out, resume=True)
+    other = load_art(many.spec, sheets, "photos")
+    with pytest.raises(UserError, match=r"art_sha256 is '\w+\.\.\.\w+', not"):
+        generate(replace(many, art=other), out, resume=True)
+    monkeypatch.setattr("wsprites.__version__", "9.9")
+    with pytest.raises(UserError, match=r"another one: versions.wsprites is '0.1.0', not '9.9';"):
+        generate(many, out, resume=True)
+
+
+def test_work_is_not_thrown_away_unasked(many: Order, undisturbed: str, tmp_path: Path):
+    out = tmp_path / "data.h5"
+    interrupt(many, out, 40 * 50)
+    for order in (many, replace(many, seed=6)):
+        with pytest.raises(UserError, match="--resume to go on, or --overwrite"):
+            generate(order, out)
+    assert interrupt(many, out, 40 * 20, overwrite=True).startswith("20 of 150")
+    generate(many, out, overwrite=True)
+    assert sha256(out) == undisturbed
+    assert [path.name for path in tmp_path.iterdir()] == ["data.h5"]
+
+
+def test_resume_is_always_safe_to_pass(many: Order, undisturbed: str, tmp_path: Path):
+    out = tmp_path / "data.h5"
+    generate(many, out, resume=True)
+    assert sha256(out) == undisturbed
+    before = out.stat()
+    generate(many, out, resume=True, overwrite=True)
+    assert out.stat().st_mtime_ns == before.st_mtime_ns
+    generate(replace(many, n=2), out, resume=True, overwrite=True)
+    with h5py.File(out) as h5:
+        assert h5.attrs["clips"] == 2
+    out.write_text("precious", encoding="utf-8")
+    with pytest.raises(UserError, match="not a complete HDF5 file"):
+        generate(many, out, resume=True)
+    assert out.read_text(encoding="utf-8") == "precious"
+
+
+def test_a_run_killed_after_its_last_step_is_complete(many: Order, undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = tmp_path / "data.h5"
+    monkeypatch.setattr("wsprites.generate.journal.Partial.remove", lambda self: None)
+    generate(many, out)
+    monkeypatch.undo()
+    assert partial_path(out, "journal").exists()
+    generate(many, out, resume=True)
+    out.unlink()
+    generate(many, out)  # a journal alone is nothing to lose
+    assert sha256(out) == undisturbed and [path.name for path in tmp_path.iterdir()] == ["data.h5"]
+
+
+def test_a_system_may_write_a_part_at_a_time(order: Order, data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, memoryview(data)[:5000]))
+    generate(order, tmp_path / "data.h5")
+    assert sha256(tmp_path / "data.h5") == sha256(data_file)

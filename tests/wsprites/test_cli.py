@@ -1,0 +1,238 @@
+"""The command line: what it prints, and one clear line for whatever is wrong."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from samples import ROOT
+
+import wsprites.generate
+
+
+@pytest.fixture
+def make(sheets: Path, backgrounds: Path) -> list[object]:
+    return ["generate", "--n", 10, "--out", "data.h5", "--sheets", sheets, "--backgrounds", backgrounds]
+
+
+def test_from_generate_to_preview(run, make, tmp_path: Path):
+    code, out, _ = run(*make, "--seed", 3, "--workers", 2)
+    assert code == 0 and "frames/s" in out
+    assert "10 (8 train, 1 val, 1 test) of 90 frames, 96 x 128: 900 frames" in out
+    assert "36 characters (3 body x 2 bottomwear x 3 topwear x 2 hair x 1 shoes), 3 backgrounds" in out
+    assert "free" in out and "done     data.h5" in out
+    code, out, _ = run("info", "data.h5")
+    assert code == 0 and "seed 3" in out and "walk_front" in out and "frames and masks stored" in out
+    with h5py.File("data.h5") as h5:
+        stays = np.mean(np.concatenate([h5[split]["global_action"][()].ravel() for split in ("train", "val", "test")]) == 4)
+    assert re.search(rf"global_action\n(  .*\n){{4}}  stay +{stays:.1%} #{{30}}\n", out)
+    code, out, _ = run("verify", "data.h5", "--all")
+    assert (code, out) == (0, "ok: compared labels of 10 clips, pixels of 10\n")
+    code, out, _ = run("preview", "data.h5", "--clip", 3, "--out", "clip.gif")
+    assert code == 0 and Path("clip.gif").stat().st_size > 10_000
+    code, out, _ = run("credits", "data.h5")
+    assert code == 0 and "Ada Pixel" in out and "Licence of the art: unknown" in out
+
+
+def test_labels_only(run, make):
+    assert run(*make, "--no-frames")[0] == 0
+    assert "not stored, rendered when read" in run("info", "data.h5")[1]
+    assert "no pixels" in run("verify", "data.h5")[1]
+    assert run("preview", "data.h5", "--out", "clip.png")[0] == 0
+
+
+def test_a_dry_run_writes_nothing(run, make, tmp_path: Path):
+    code, out, _ = run(*make, "--dry-run")
+    assert code == 0 and "about" in out and "done" not in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resume_can_always_be_passed(run, make):
+    assert "done     data.h5" in run(*make, "--resume")[1]
+    code, out, _ = run(*make, "--resume")
+    assert (code, out) == (0, "complete already: data.h5\n")
+    code, _, err = run(*make, "--resume", "--seed", 4)
+    assert code == 2 and "data.h5: exists already, and is another data set: seed is 0, not 4;" in err and err.count("\n") == 1
+
+
+def test_an_interrupted_run_is_not_thrown_away(run, make, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch:
+
+        def mortal(*args):
+            yield next(make_chunks(*args))
+            raise OSError("a worker died")
+
+        make_chunks = wsprites.generate.chunks_in_order
+        patch.setattr("wsprites.generate.chunks_in_order", mortal)
+        code, _, err = run(*make, "--n", 200)
+    assert code == 1
+    assert re.fullmatch(
+        r"wsprites: data.h5: writing failed \(a worker died\); \d+ of 200 clips are kept; add --resume to go on", err.splitlines()[-1]
+    )
+    code, _, err = run(*make, "--n", 200)
+    assert code == 2 and err == "wsprites: data.h5: an interrupted run has begun it; add --resume to go on, or --overwrite to start again\n"
+    code, _, err = run(*make, "--n", 201, "--resume")
+    assert code == 2 and "the interrupted run was another one: clips is 200, not 201;" in err and err.count("\n") == 1
+    assert run(*make, "--n", 200, "--resume")[0] == 0
+    assert run("verify", "data.h5")[0] == 0
+
+
+def test_shards_are_merged(run, make):
+    run(*make)
+    for number in (1, 2, 3):
+        code, out, _ = run(*make, "--shard", f"{number}/3", "--out", f"shard-{number}.h5")
+        assert code == 0 and f"shard    {number} of 3: clips " in out
+    shards = ["shard-1.h5", "shard-2.h5", "shard-3.h5"]
+    code, out, _ = run("merge", *shards, "--out", "merged.h5")
+    assert code == 0 and out == "done     merged.h5: 3 shards\n"
+    assert Path("merged.h5").read_bytes() == Path("data.h5").read_bytes()
+    assert run("merge", *shards, "--out", "virtual.h5", "--virtual")[0] == 0
+    for name in ("virtual.h5", "shard-2.h5"):
+        assert run("info", name)[0] == run("verify", name)[0] == 0
+    assert run("preview", "virtual.h5", "--clip", 9, "--out", "clip.png")[0] == 0
+    code, _, err = run("preview", "shard-2.h5", "--clip", 9, "--out", "clip.png")
+    assert code == 2 and "there is no clip 9; the file has clips 3 to 5" in err
+    code, _, err = run("merge", *shards[:2], "--out", "less.h5")
+    assert code == 2 and "shards missing of 3: 3; generate them, or name them all" in err and err.count("\n") == 1
+    Path("shard-1.h5").unlink()
+    code, _, err = run("info", "virtual.h5")
+    assert code == 2 and "its shard shard-1.h5 is missing or damaged" in err and err.count("\n") == 1
+
+
+def test_worlds_from_toml_and_presets(run, make):
+    Path("my.toml").write_text('preset = "factorial"\nframes = 7\nfacings = 4\n[split]\nholdout = "body"\n', encoding="utf-8")
+    assert run(*make, "--world", "my.toml")[0] == 0
+    with h5py.File("data.h5") as h5:
+        world = json.loads(h5.attrs["world"])
+        assert (world["name"], world["frames"], world["local"]["coupled"]) == ("my", 7, False)
+        assert "slash_back" in h5py.check_enum_dtype(h5["train/local_action"].dtype)
+        assert not set(h5["train/parts"][:, 0]) & set(h5["test/parts"][:, 0])
+    assert run(*make, "--world", "released", "--overwrite")[0] == 0
+
+
+def test_a_changed_file_fails_verification_with_exit_code_1(run, make):
+    run(*make)
+    with h5py.File("data.h5", "r+") as h5:
+        h5["train/position"][0, 0] += 1
+    code, out, _ = run("verify", "data.h5")
+    assert code == 1 and "wrong    train/position: row 0, frame 0" in out and "FAILED" in out
+
+
+def bad_toml(text: str):
+    def prepare() -> list[object]:
+        Path("my.toml").write_text(text, encoding="utf-8")
+        return ["--world", "my.toml"]
+
+    return prepare
+
+
+def small_background() -> list[object]:
+    Path("images").mkdir()
+    Image.new("RGB", (20, 20)).save("images/a.png")
+    return ["--backgrounds", "images"]
+
+
+def pipe() -> list[object]:
+    os.mkfifo("pipe")
+    return ["--out", "pipe", "--overwrite"]
+
+
+def occupied() -> list[object]:
+    Path("there.h5").write_text("precious", encoding="utf-8")
+    return ["--out", "there.h5"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--n", -3], "--n -3: a data set has 1 to 1,000,000,000 clips"),
+        (["--n", "many"], "'many' is not a valid integer"),
+        (["--seed", -1], "--seed -1 is outside the range"),
+        (["--sheets", "nowhere"], "nowhere: no such folder"),
+        (["--sheets", "lpc"], "wsprites assets fetch"),
+        (["--backgrounds", "nowhere"], "nowhere: no such folder"),
+        (["--world", "papper"], "neither a preset (paper, released, factorial) nor"),
+        (["--out", "no/data.h5"], "no: no such folder"),
+        (["--compression", "zip"], "'zip' is not one of"),
+        (["--workers", 0], "0 is not in the range"),
+        (["--colour"], "No such option"),
+        (["--shard", "3"], "'3' is not of the form k/K, such as 3/10"),
+        (["--shard", "0/3"], "--shard 0/3: shards are numbered from 1"),
+        (["--shard", "4/3"], "--shard 4/3: shards are numbered from 1"),
+        (["--shard", "1/11"], "no more of them than clips (10)"),
+        (["--shard", "1/2", "--dask", "local"], "--dask and --shard exclude one another"),
+        (["--n", 10**9], "needed and"),
+        (["--n", 10**20], "a data set has 1 to 1,000,000,000 clips"),
+        (["--sheets", ""], "--sheets is empty"),
+        (pipe, "a device or a pipe"),
+        (["--out", "a" * 250], "the name is too long"),
+        (small_background, "images/a.png: 20 x 20 pixels; a background of this world needs 153 x 121"),
+        (occupied, "there.h5: exists already"),
+        (bad_toml("frame = 3"), "there is no key frame; the nearest is frames"),
+        (bad_toml("[sprite]\np_inertia = 1.5"), "my.toml: sprite.p_inertia = 1.5 is outside the range 0.0 to 1.0"),
+        (bad_toml("[["), "my.toml: not TOML"),
+        (bad_toml('[cast]\nlayers = ["body/"]'), "'body/' cannot be the name of a folder"),
+        (bad_toml("[cast]\nbackgrounds = 3"), "cast.backgrounds is counted in the art"),
+        (bad_toml('name = "a\\nb"'), "name = 'a\\nb' must be"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(run, make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more, words: str):
+    monkeypatch.setenv("WSPRITES_CACHE", str(tmp_path / "cache"))
+    more = more() if callable(more) else more
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    code, out, err = run(*make, *more)
+    assert code == 2
+    assert words in err and err.startswith("wsprites: ") and err.count("\n") == 1
+    assert "done" not in out
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_preview_needs_a_folder(run, data_file: Path):
+    code, _, err = run("preview", data_file, "--out", "absent/clip.gif")
+    assert code == 2 and "absent: no such folder" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["info"], ["verify"], ["credits"], ["preview", "--out", "a.gif"]])
+def test_files_that_are_none_are_one_line(run, command: list[str], tmp_path: Path):
+    (tmp_path / "text.h5").write_text("hello", encoding="utf-8")
+    for name, words in (("absent.h5", "no such file"), ("text.h5", "not a complete HDF5 file")):
+        code, _, err = run(*command, name)
+        assert code == 2 and words in err and err.count("\n") == 1
+
+
+def test_missing_arguments_name_the_help(run):
+    code, _, err = run("generate")
+    assert code == 2 and "--help" in err and err.count("\n") == 1
+    assert run("--help")[0] == 0
+    assert run()[0] == run("assets")[0] == 0
+    assert "generate" in run()[1] and "fetch" in run("assets")[1]
+
+
+def test_a_full_disk_is_one_line_and_exit_code_1(run, make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("wsprites.generate.write_labels", full)
+    code, _, err = run(*make)
+    assert code == 1
+    assert err.splitlines()[-1] == "wsprites: data.h5: writing failed ([Errno 28] No space left on device); nothing was kept"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_is_fast_because_nothing_heavy_is_imported():
+    program = "import sys, wsprites.cli; print([n for n in ('numpy', 'h5py', 'cv2', 'PIL', 'torch', 'skimage') if n in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout == "[]\n"
+    seconds = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "cli", "--help"], cwd=ROOT, capture_output=True, check=True, env=dict(os.environ))
+        seconds.append(time.perf_counter() - begin)
+    assert min(seconds) < 1.0  # 0.2 s where nothing else runs

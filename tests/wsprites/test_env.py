@@ -1,0 +1,275 @@
+"""The Gymnasium environment: it is the world of the scripts, only that somebody else chooses."""
+
+import os
+import pickle
+import warnings
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+gymnasium = pytest.importorskip("gymnasium")
+
+import wsprites.env as env_module  # noqa: E402
+from wsprites.art import load_art  # noqa: E402
+from wsprites.errors import UserError  # noqa: E402
+from wsprites.render import render  # noqa: E402
+from wsprites.world.actions import GlobalAction, LocalAction  # noqa: E402
+from wsprites.world.script import FRAME_LABELS, LABELS, casting, scripts  # noqa: E402
+from wsprites.world.spec import PRESETS, SPLITS  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def art_is_read_once():
+    """Every environment reads its art for itself, which takes longer than most of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(env_module, "load_art", lru_cache(load_art))
+        yield
+
+
+def make(**options):
+    return gymnasium.make("wsprites/Walk-v0", **options).unwrapped
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return make(length=40)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"world": "factorial", "background": "frozen"},
+        {"background": "blank", "length": 15, "split": "test"},
+        {"render_mode": "rgb_array"},
+    ],
+)
+def test_gymnasium_finds_nothing_to_complain_about(options: dict, monkeypatch: pytest.MonkeyPatch):
+    from gymnasium.utils.env_checker import check_env
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "pkg_resources is deprecated")  # pygame's, in "human"
+        check_env(make(**options), skip_render_check="render_mode" not in options)
+
+
+@pytest.mark.parametrize(("world", "facings"), [("paper", 3), ("released", 3), ("factorial", 3), ("paper", 4), ("factorial", 4)])
+def test_playing_a_script_gives_its_clip(world: str, facings: int):
+    from dataclasses import replace
+
+    spec = replace(PRESETS[world], facings=facings)
+    art = load_art(spec)
+    clips = [0, 7, 123_456]
+    env = make(world=spec, length=89)
+    assert env.action_space.nvec.tolist() == [5, 3 * facings]
+    script_n = scripts(art.world(spec), 0, clips)
+    for n, clip in enumerate(clips):
+        script = script_n[n]
+        expected = render(art.world(spec), script, art)
+        observation, info = env.reset(options={"clip": clip})
+        for t in range(90):
+            if t:
+                action = np.array([script.global_action[t], script.local_action[t]])
+                observation, reward, terminated, truncated, info = env.step(action)
+                assert (reward, terminated, truncated) == (0.0, False, t == 89)
+            assert np.array_equal(observation, expected.frames_thwc[t]) and np.array_equal(info["mask"], expected.masks_thw[t])
+            for name in LABELS:
+                value = getattr(script, name)[t] if name in FRAME_LABELS else getattr(script, name)
+                assert np.array_equal(info[name], value) and info[name].dtype == value.dtype, (name, t)
+
+
+def test_clips_of_other_data_sets(paper):
+    spec = paper.spec_of_world
+    observation, info = paper.reset(options={"clip": 5, "data_seed": 11})
+    assert info["character"] == scripts(spec, 11, [5]).character[0]
+    assert np.array_equal(observation, render(spec, scripts(spec, 11, [5])[0], load_art(PRESETS["paper"])).frames_thwc[0])
+
+
+def test_one_seed_one_course():
+    one, other = make(length=30), make(length=30)
+    actions = np.random.default_rng(3).integers((5, 9), size=(1000, 2))
+    results = []
+    for env in (one, other):
+        observation, info = env.reset(seed=17)
+        course = [(observation.copy(), info)]
+        for action in actions:
+            observation, *_, truncated, info = env.step(action)
+            course.append((observation, info))
+            if truncated:
+                course.append(env.reset())
+        results.append(course)
+    assert len(results[0]) > 1030
+    for (a, info_a), (b, info_b) in zip(*results, strict=True):
+        assert np.array_equal(a, b) and all(np.array_equal(info_a[name], info_b[name]) for name in info_a)
+    assert len({int(info["index"]) for _, info in results[0]}) > 30
+
+
+def test_any_action_does_what_it_says(paper):
+    """Against the rules written again: positions are clipped steps; walks go on, other animations start anew."""
+    rng = np.random.default_rng(0)
+    _, info = paper.reset(seed=0)
+    x, y = map(int, info["position"])
+    shown, cursor = int(info["local_action"]), {int(info["local_action"]): int(info["animation_frame"]) + 1}
+    for _ in range(40):
+        action = rng.integers((5, 9)) if rng.random() < 0.7 else np.array([4, shown])
+        _, _, _, _, info = paper.step(action)
+        dx, dy = ((-7, 0), (7, 0), (0, -7), (0, 7), (0, 0))[action[0]]
+        new = min(max(x + dx, 0), 128 - 64), min(max(y + dy, 0), 96 - 64)
+        assert tuple(info["shift"]) == (new[0] - x, new[1] - y) and tuple(info["position"]) == new
+        local = int(action[1])
+        frame = cursor.get(local, 0) % 8 if local < 3 or local == shown else 0
+        assert (info["global_action"], info["local_action"], info["animation_frame"]) == (action[0], local, frame)
+        (x, y), shown, cursor[local] = new, local, frame + 1
+
+
+def test_counterfactuals(paper):
+    paper.reset(seed=5)
+    for _ in range(7):
+        paper.step(np.array([1, 2]))
+    state = pickle.loads(pickle.dumps(paper.state()))
+    here, _ = paper.set_state(state)
+    results = {}
+    for action in ((0, 1), (1, 2), (4, 6)):
+        paper.set_state(state)
+        results[action] = [paper.step(np.array(action))[0] for _ in range(5)]
+    for action, frames in results.items():  # in any order, and in another environment
+        other = make(length=40)
+        again, _ = other.set_state(state)
+        assert np.array_equal(again, here)
+        for frame in frames:
+            assert np.array_equal(other.step(np.array(action))[0], frame)
+    assert not np.array_equal(results[0, 1][0], results[1, 2][0]) and not np.array_equal(results[1, 2][0], results[4, 6][0])
+
+
+def test_scenes_that_do_not_move():
+    for background in ("frozen", "blank"):
+        env = make(background=background, length=60)
+        first, info = env.reset(seed=1)
+        offset, outside = info["background_offset"], ~info["mask"]
+        assert first[outside].any() == (background == "frozen")
+        for _ in range(60):
+            frame, *_, info = env.step(env.action_space.sample())
+            assert info["background_action"] == GlobalAction.stay and not info["background_shift"].any()
+            assert np.array_equal(info["background_offset"], offset)
+            still = outside & ~info["mask"]
+            assert np.array_equal(frame[still], first[still])
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_characters_of_a_split(split: str):
+    env = make(split=split, length=1)
+    cast = casting(env.spec_of_world, 0)
+    members = set(cast.character[cast.split == SPLITS.index(split)].tolist())
+    seen = set()
+    for seed in range(3):
+        _, info = env.reset(seed=seed)
+        seen |= {int(info["character"])} | {int(env.reset()[1]["character"]) for _ in range(40)}
+    assert seen <= members and len(seen) > 60
+
+
+def test_a_batch_is_many_single_ones():
+    vector = gymnasium.make_vec("wsprites/Walk-v0", num_envs=5, length=12, world="factorial")
+    singles = [make(length=12, world="factorial") for _ in range(5)]
+    clips = np.array([3, 1, 4, 15, 9])
+    observations, info = vector.reset(seed=0, options={"clip": clips})
+    for n, env in enumerate(singles):
+        assert np.array_equal(env.reset(options={"clip": clips[n]})[0], observations[n])
+    rng = np.random.default_rng(1)
+    for t in range(12):
+        actions = rng.integers((5, 9), size=(5, 2))
+        observations, rewards, terminations, truncations, info = vector.step(actions)
+        assert not rewards.any() and not terminations.any() and truncations.tolist() == [t == 11] * 5
+        for n, env in enumerate(singles):
+            observation, *_, single = env.step(actions[n])
+            assert np.array_equal(observation, observations[n]) and all(np.array_equal(single[name], info[name][n]) for name in single)
+    observations, _, _, truncations, info = vector.step(actions)  # begins anew, whatever the actions
+    assert not truncations.any() and not set(info["index"].tolist()) & set(clips.tolist())
+    assert vector.observation_space.contains(observations) and vector.metadata["autoreset_mode"].value == "NextStep"
+    again = gymnasium.make_vec("wsprites/Walk-v0", num_envs=5, length=12, world="factorial")
+    assert not np.array_equal(again.reset(seed=8)[0], again.reset(seed=9)[0]) and np.array_equal(
+        again.reset(seed=8)[0], again.reset(seed=8)[0]
+    )
+
+
+def test_what_is_returned_stays(paper):
+    first, info = paper.reset(seed=2)
+    copies = first.copy(), {name: np.copy(value) for name, value in info.items()}
+    for _ in range(5):
+        paper.step(paper.action_space.sample())
+    assert np.array_equal(first, copies[0]) and all(np.array_equal(info[name], copies[1][name]) for name in info)
+
+
+def test_rendering():
+    env = make(render_mode="rgb_array", length=3)
+    assert env.render() is None
+    observation, _ = env.reset(seed=0)
+    assert np.array_equal(env.render(), observation)
+    vector = gymnasium.make_vec("wsprites/Walk-v0", num_envs=2, render_mode="rgb_array")
+    observations, _ = vector.reset(seed=0)
+    assert np.array_equal(np.stack(vector.render()), observations)
+
+
+def test_a_window_shows_the_frame(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pygame's own
+        pygame = pytest.importorskip("pygame")
+    env = make(render_mode="human", length=5)
+    env.reset(seed=0)
+    observation, *_ = env.step(np.array([1, 2]))
+    shown = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
+    assert shown.shape == (480, 640, 3) and np.array_equal(shown[2::5, 2::5], observation)
+    env.close()
+    assert not pygame.display.get_init()
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"background": "sideways"}, "not one of moving, frozen, blank"),
+        ({"split": "all"}, "not one of train, val, test"),
+        ({"length": 0}, "1 step or more"),
+        ({"world": "nowhere"}, "nowhere"),
+        ({"sheets": "nowhere"}, "no such folder"),
+    ],
+)
+def test_impossible_worlds(options: dict, words: str):
+    with pytest.raises(UserError, match=words):
+        env_module.Walk(**options)
+
+
+def test_impossible_modes_actions_and_options(paper):
+    with pytest.raises(UserError, match="not one of rgb_array, human"):
+        env_module.Walk(render_mode="ansi")
+    with pytest.raises(UserError, match="rgb_array or none"):
+        env_module.WalkVector(render_mode="human")
+    paper.reset(seed=0)
+    for action in (
+        np.array([5, 0]),
+        np.array([0, 9]),
+        np.array([-1, 0]),
+        np.array([0]),
+        np.array([0.0, 1.0]),
+        np.array([0, LocalAction.slash_back]),
+    ):
+        with pytest.raises(ValueError, match="is not of shape"):
+            paper.step(action)
+    for _ in range(40):
+        paper.step(np.array([4, 0]))
+    with pytest.raises(RuntimeError, match="call reset"):
+        paper.step(np.array([4, 0]))
+    with pytest.raises(UserError, match="options: speed unknown"):
+        paper.reset(options={"speed": 3})
+    with pytest.raises(UserError, match="a number for each of 2"):
+        env_module.WalkVector(2).reset(options={"clip": [1, 2, 3]})
+
+
+def test_nothing_of_it_is_imported_by_the_rest():
+    import subprocess
+    import sys
+
+    code = "import sys, wsprites.cli, wsprites.generate; assert not any(m.split('.')[0] in ('gymnasium', 'pygame') for m in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})

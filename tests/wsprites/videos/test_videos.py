@@ -1,0 +1,367 @@
+"""Imported videos: every pixel and label where it belongs, and strangers' folders, videos and pickles taken for what they are."""
+
+import os
+import pickle
+import re
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from samples import ROOT
+
+import wsprites
+from wsprites import cli
+from wsprites.errors import UserError
+from wsprites.file import DataFile
+from wsprites.videos import VideoFile, import_videos, load_list, plan
+
+RNG = np.random.default_rng(0)
+
+
+def noise(frames: int, height: int = 20, width: int = 24) -> np.ndarray:
+    return RNG.integers(0, 256, (frames, height, width, 3), dtype=np.uint8)
+
+
+def write_frames(folder: Path, frames_thwc: np.ndarray, **lists: object) -> None:
+    folder.mkdir(parents=True)
+    for number, frame in enumerate(frames_thwc):
+        Image.fromarray(frame).save(folder / f"{number:05}.png", compress_level=1)
+    for name, values in lists.items():
+        (folder / f"{name}.pkl").write_bytes(pickle.dumps(values))
+
+
+def brought_in(folder: Path, out: Path, **options) -> VideoFile:
+    import_videos(plan(folder, **options), out)
+    data = wsprites.open(out)
+    assert isinstance(data, VideoFile)
+    return data
+
+
+def test_caddys_layout_becomes_clips(tmp_path: Path):
+    videos = {"train/00000": noise(70), "train/00001": noise(33), "test/00000": noise(40), "test/00001": noise(31)}
+    for name, frames in videos.items():
+        more = {"actions": list(range(len(frames))), "rewards": [None] * len(frames), "metadata": [{}] * len(frames)}
+        write_frames(tmp_path / "in" / name, frames, **more)
+    with brought_in(tmp_path / "in", tmp_path / "data.h5", frames=32) as data:
+        assert [len(data[split]) for split in ("train", "val", "test")] == [3, 0, 1]
+        assert data.names == ("train/00000", "train/00001", "test/00000") and data.clip_shape == (32, 20, 24, 3)
+        train = data["train"]
+        assert set(train.keys()) == {"frames", "index", "video", "first_frame", "actions"}
+        for row, (name, first) in enumerate([("train/00000", 0), ("train/00000", 32), ("train/00001", 0)]):
+            assert np.array_equal(train["frames"][row], videos[name][first : first + 32])
+            assert np.array_equal(train["frames"][row, 5:31], videos[name][first + 5 : first + 31])
+            assert np.array_equal(train["actions"][row], np.arange(first, first + 32))
+            assert (data.names[train["video"][row]], train["first_frame"][row]) == (name, first)
+        assert train["index"][...].tolist() == [0, 1, 2] and data["test"]["index"][...].tolist() == [3]
+        assert np.array_equal(data["test"]["frames"][-1, ::-3, :, 3], videos["test/00000"][31::-3, :, 3][:11])
+        assert data["val"]["frames"].shape == (0, 32, 20, 24, 3)
+        with pytest.raises(KeyError, match="videos without a world: there is no array 'masks'; there are frames, index"):
+            train["masks"]
+        with pytest.raises(KeyError, match="there is no split 'tests'"):
+            data["tests"]
+        copy = pickle.loads(pickle.dumps(data))
+        assert np.array_equal(copy["train"]["frames"][1], videos["train/00000"][32:64])
+        copy.close()
+
+
+def test_the_file_is_the_same_bytes_twice_and_plain_hdf5(tmp_path: Path):
+    for number in range(4):
+        write_frames(tmp_path / "in" / f"{number}", noise(8))
+    for out in ("a.h5", "b.h5"):
+        brought_in(tmp_path / "in", tmp_path / out, frames=8).close()
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    with h5py.File(tmp_path / "a.h5") as h5, wsprites.open(tmp_path / "a.h5") as data:
+        assert np.array_equal(h5["train/frames"][()], data["train"]["frames"][...]) and "world" not in h5.attrs
+        assert all(h5[f"train/{name}"].attrs["description"] for name in data["train"].keys())  # noqa: SIM118
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "b.h5", "in"]
+
+
+@pytest.mark.parametrize(("videos", "sizes"), [(1, (1, 0, 0)), (2, (2, 0, 0)), (3, (1, 1, 1)), (20, (16, 2, 2)), (25, (21, 2, 2))])
+def test_videos_are_split_whole_in_the_order_of_their_names(tmp_path: Path, videos: int, sizes: tuple[int, ...]):
+    for number in range(videos):
+        write_frames(tmp_path / f"{number:02}", noise(4, 2, 2))
+    made = plan(tmp_path, frames=2)
+    assert tuple(map(len, made.videos.values())) == sizes
+    assert [video.name for split in made.videos.values() for video in split] == [f"{number:02}" for number in range(videos)]
+
+
+def test_frames_are_skipped_and_scaled_by_area(tmp_path: Path):
+    frames = noise(11, 40, 48)
+    write_frames(tmp_path / "in" / "a", frames, actions=list(range(11)), dones=[False] * 10 + [True])
+    with brought_in(tmp_path / "in", tmp_path / "data.h5", frames=2, size=(10, 12), skip=2) as data:
+        train = data["train"]
+        assert train["actions"][...].tolist() == [[0, 3], [6, 9]] and train["first_frame"][...].tolist() == [0, 6]
+        means = frames[[0, 3, 6, 9]].reshape(4, 10, 4, 12, 4, 3).mean((2, 4)).reshape(2, 2, 10, 12, 3)
+        assert np.abs(train["frames"][...] - means).max() <= 0.51
+        assert not train["dones"][...].any() and data.skip == 2
+
+
+def test_alpha_goes_on_white_and_palettes_are_colours(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    Image.new("RGBA", (4, 3), (255, 0, 0, 0)).save(tmp_path / "a" / "00000.png")
+    Image.new("P", (4, 3), 0).save(tmp_path / "a" / "00001.png")
+    Image.new("L", (4, 3), 77).save(tmp_path / "a" / "00002.png")
+    with brought_in(tmp_path, tmp_path / "data.h5", frames=3) as data:
+        assert data["train"]["frames"][0, :, 1, 2].tolist() == [[255] * 3, [0] * 3, [77] * 3]
+
+
+def test_video_files_and_gifs(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    ramps = np.repeat(np.arange(30)[:, None, None, None] * np.array([8, 4, 2]), 32 * 48, 1).reshape(30, 32, 48, 3).astype(np.uint8)
+    writer = cv2.VideoWriter(str(tmp_path / "in" / "a.avi"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 10, (48, 32))
+    for frame in ramps:
+        writer.write(np.ascontiguousarray(frame[..., ::-1]))
+    writer.release()
+    flat = [Image.fromarray(frame) for frame in ramps]
+    flat[0].save(tmp_path / "in" / "b.gif", save_all=True, append_images=flat[1:], duration=100)
+    with brought_in(tmp_path / "in", tmp_path / "data.h5", frames=15, skip=1) as data:
+        assert data.names == ("a.avi", "b.gif") and len(data["train"]) == 2
+        for row, tolerance in ((0, 6), (1, 3)):  # JPEG, and palettes
+            assert np.abs(data["train"]["frames"][row].astype(int) - ramps[::2].astype(int)).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels", "tolerance"),
+    [
+        ("a.mp4", "h264", "yuv420p", 9),
+        ("a.webm", "libvpx-vp9", "yuv420p", 9),
+        ("a.mov", "mpeg4", "yuv420p", 12),
+        ("a.mkv", "ffv1", "bgr0", 0),
+    ],
+)
+def test_what_other_encoders_wrote(tmp_path: Path, name: str, codec: str, pixels: str, tolerance: int):
+    """Colours and order of frames of what PyAV encodes; frames come out of order in the first two, and have no loss in the last."""
+    import av
+
+    (tmp_path / "in").mkdir()
+    y, x = np.mgrid[:64, :80]
+    frames = np.stack([np.stack([x * 2 + t, y * 3, 255 - 5 * t + 0 * x], -1) for t in range(24)]).clip(0, 255).astype(np.uint8)
+    with av.open(str(tmp_path / "in" / name), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 80, 64, pixels
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    with brought_in(tmp_path / "in", tmp_path / "data.h5", frames=24) as data:
+        (read,) = data["train"]["frames"][:].astype(int)
+    assert np.abs(read - frames).mean((1, 2, 3)).max() <= tolerance and np.abs(read - frames[::-1]).mean() > 12
+
+
+# What is refused.
+
+
+def gap(folder: Path) -> None:
+    write_frames(folder / "a", noise(5))
+    (folder / "a" / "00002.png").unlink()
+
+
+def twice(folder: Path) -> None:
+    write_frames(folder / "a", noise(5))
+    Image.new("RGB", (24, 20)).save(folder / "a" / "00002.jpg")
+
+
+def broken(folder: Path) -> None:
+    write_frames(folder / "a", noise(5))
+    whole = (folder / "a" / "00003.png").read_bytes()
+    (folder / "a" / "00003.png").write_bytes(whole[: len(whole) // 2])
+
+
+def uneven(folder: Path) -> None:
+    write_frames(folder / "a", noise(5))
+    Image.new("RGB", (30, 30)).save(folder / "a" / "00004.png")
+
+
+def two_sizes(folder: Path) -> None:
+    write_frames(folder / "a", noise(5))
+    write_frames(folder / "b", noise(5, 10, 10))
+
+
+def not_a_video(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(b"hello" * 1000)
+
+
+def bomb(folder: Path) -> None:
+    """A PNG of 200 bytes that says it is 40,000 x 40,000."""
+    write_frames(folder / "a", noise(5))
+    header = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    (folder / "a" / "00000.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch evil",)
+
+
+def evil(folder: Path) -> None:
+    write_frames(folder / "a", noise(5))
+    (folder / "a" / "actions.pkl").write_bytes(pickle.dumps([Evil()] * 5))
+
+
+def lists(**values: object):
+    return lambda folder: write_frames(folder / "a", noise(5), **values)
+
+
+def raw(content: bytes):
+    def prepare(folder: Path) -> None:
+        write_frames(folder / "a", noise(5))
+        (folder / "a" / "actions.pkl").write_bytes(content)
+
+    return prepare
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda folder: None, "in: no such folder"),
+        (lambda folder: folder.write_text("x"), "in: a file; name the folder"),
+        (lambda folder: folder.mkdir(), "in: no videos; wanted are numbered frames"),
+        (lambda folder: (folder / "train" / "a").mkdir(parents=True), "in/train/a: no frames in it"),
+        (lambda folder: write_frames(folder / "a", noise(3)), "in: no video has 5 frames; the longest gives 3"),
+        (gap, "in/a: frames are missing between 00001.png and 00003.png"),
+        (twice, "in/a: 00002.jpg and 00002.png are one number"),
+        (broken, "in/a/00003.png: cannot be read"),
+        (uneven, "in/a: frames of different sizes, 20x24 and 30x30 (frame 4)"),
+        (two_sizes, "in: videos of several sizes: a is 20x24 and b is 10x10; add --size"),
+        (bomb, "in/a/00000.png: "),
+        (evil, f"in/a/actions.pkl: refused: it asks for {os.system.__module__}.system"),
+        (lists(actions=[np.float64(1)] * 5), "scalar, and may hold only lists"),
+        (lists(actions=[1, 2]), "in/a/actions.pkl: has 2 entries; wanted is one for each of 5 frames"),
+        (lists(actions={"a": 1}), "in/a/actions.pkl: holds no list but a dict"),
+        (lists(actions=[1, None, 2, 3, 4]), "in/a/actions.pkl: entry 1 is a NoneType"),
+        (lists(actions=[1, 2, 3, 4, 2**70]), "in/a/actions.pkl: entry 4"),
+        (lists(rewards=[1, 2, 3, 4, 10**400]), "in/a/rewards.pkl: holds numbers that are too large"),
+        (raw(b""), "in/a/actions.pkl: not a pickle that can be read"),
+        (raw(pickle.dumps([1] * 5)[:-3]), "in/a/actions.pkl: not a pickle that can be read"),
+        (raw(b"]r\xff\xff\xff\x7f."), "in/a/actions.pkl: refused: it asks for more memory"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], prepare, words: str
+):
+    monkeypatch.chdir(tmp_path)
+    prepare(Path("in"))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["import", "in", "--out", "data.h5", "--frames", "5"])
+    err = capfd.readouterr().err
+    assert stop.value.code == 2 and words in err and err.count("\n") == 1 and err.startswith("wsprites: ")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_is_no_video_is_one_line(tmp_path: Path):
+    """In a process of its own, since FFmpeg asks only once how much it is to print."""
+    not_a_video(tmp_path / "in")
+    command = [sys.executable, "-m", "cli", "import", str(tmp_path / "in"), "--out", str(tmp_path / "data.h5")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 2 and "in/a.mp4: not a video that can be read" in run.stderr and run.stderr.count("\n") == 1
+
+
+def test_plain_pickles_of_all_protocols_are_read(tmp_path: Path):
+    path = tmp_path / "a.pkl"
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        path.write_bytes(pickle.dumps([1, -2, 2**62], protocol))
+        values = load_list(path, 3, np.int64)
+        assert values is not None and values.tolist() == [1, -2, 2**62]
+        path.write_bytes(pickle.dumps((None, None), protocol))
+        assert load_list(path, 2, np.float64) is None
+    assert load_list(tmp_path / "absent.pkl", 3, np.int64) is None
+
+
+# The command, and what other commands make of such a file.
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("imported")
+    for number in range(10):
+        write_frames(folder / "in" / f"{number:05}", noise(9 if number else 3))
+    cli.main(["import", str(folder / "in"), "--out", str(folder / "data.h5"), "--frames", "4"])
+    return folder / "data.h5"
+
+
+def test_the_command_says_what_it_did(imported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    command = ["import", str(imported.parent / "in"), "--out", str(tmp_path / "data.h5"), "--frames", "4"]
+    cli.main(command)
+    out = capsys.readouterr().out
+    assert "videos   9, split by video, 80/10/10" in out and "18 (14 train, 2 val, 2 test) of 4 frames, 20 x 24: 72 frames" in out
+    assert "left out 1 that are shorter than a clip: 00000\n" in out and "labels   none" in out
+    with pytest.raises(SystemExit):
+        cli.main(command)
+    assert "exists already" in capsys.readouterr().err
+    cli.main([*command, "--overwrite", "--size", "10x12"])
+    with wsprites.open(tmp_path / "data.h5") as data:
+        assert data["train"]["frames"].shape == (14, 4, 10, 12, 3)
+    for size in ("10", "0x5", "ax5"):
+        with pytest.raises(SystemExit):
+            cli.main([*command, "--overwrite", "--size", size])
+        assert "is not of the form HxW" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [["verify"], ["preview", "--out", "a.gif"], ["report", "--out", "a.html"], ["credits"], ["merge", "--out", "m.h5"]]
+)
+def test_what_needs_a_world_says_so(imported: Path, command: list[str], tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command[0], str(imported), *command[1:]])
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and err.count("\n") == 1 and "data.h5: holds videos without a world" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_info_works(imported: Path, capsys: pytest.CaptureFixture[str]):
+    cli.main(["info", str(imported)])
+    out = capsys.readouterr().out
+    assert "9 imported, without a world; split by video" in out and re.search(r"18 \(14 train, 2 val, 2 test\) of 4 frames, 20 x 24", out)
+
+
+def virtual(h5: h5py.File) -> None:
+    shape = h5["train/frames"].shape
+    del h5["train/frames"]
+    layout = h5py.VirtualLayout(shape, "u1")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "a", shape)
+    h5["train"].create_virtual_dataset("frames", layout)
+
+
+def away(h5: h5py.File) -> None:
+    del h5["train/frames"]
+    h5["train/frames"] = h5py.ExternalLink("other.h5", "/frames")
+
+
+def no_split(h5: h5py.File) -> None:
+    del h5["val"]
+
+
+def wrong_rows(h5: h5py.File) -> None:
+    del h5["train/video"]
+    h5["train/video"] = np.arange(3)
+
+
+def other_source(h5: h5py.File) -> None:
+    h5.attrs["source"] = 5
+
+
+@pytest.mark.parametrize("damage", [virtual, away, no_split, wrong_rows, other_source])
+def test_damaged_files_are_one_line(imported: Path, tmp_path: Path, damage):
+    path = tmp_path / "bad.h5"
+    path.write_bytes(imported.read_bytes())
+    with h5py.File(path, "r+") as h5:
+        damage(h5)
+    with pytest.raises(UserError, match=r"bad.h5: damaged: .*; import it again"):
+        wsprites.open(path)
+
+
+def test_files_of_worlds_are_none_of_videos(data_file: Path, imported: Path):
+    with wsprites.open(data_file) as data:
+        assert isinstance(data, DataFile)
+    with pytest.raises(UserError, match="damaged"):
+        VideoFile(data_file)

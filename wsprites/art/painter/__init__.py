@@ -1,5 +1,0 @@
-"""Draws the art in `assets/`; `python -m wsprites.art.painter` draws all of it again.
-
-`figures.py` draws the characters, as LPC sheets: a skeleton in key poses (`pose.py`), dressed with solids (`wardrobe.py`) that are
-seen from four sides (`solid.py`). `scenes.py` paints the backgrounds from things (`scenery.py`) on a canvas (`canvas.py`).
-"""

@@ -1,0 +1,1 @@
+"""The benchmark: scores of what a model has learned about actions, with floors and ceilings."""

@@ -1,0 +1,117 @@
+"""What fifty lines of OpenCV find out: the ceiling of no learning. `wsprites bench --model wsprites.bench.classical:classical`.
+
+Corners are tracked from frame to frame (Lucas & Kanade 1981). The scene moves by the translation that most of them agree on (RANSAC,
+Fischler & Bolles 1981); the foreground is what differs from the frame before once that
+translation is undone, the character moves as the corners in it do, and codes are k-means clusters of what the foreground looks like.
+"""
+
+import itertools
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from wsprites.bench.data import STANDARD, Part, standard
+
+Floats = NDArray[np.floating[Any]]
+
+CODES, _FITTED, _PATCH = 9, 12, (12, 16)
+_CORNERS, _HYPOTHESES, _NEAR, _DIFFERS = 100, 32, 0.6, 18  # corners in a frame, px from the common translation, grey levels
+
+
+class Classical:
+    """Codes, vectors, shifts and masks without a network. Fitted once, on clips of characters that are not scored."""
+
+    codes = CODES
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        # Threads would wait for one another: a frame takes dozens of short calls.
+        self._pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+        clips = (part.clip(n).frames_thwc for part in parts for n in range(min(len(part), _FITTED)))
+        features: Any = np.concatenate([analysed[3] for analysed in self._pool.map(_analyse, clips)])
+        self._mean = features.mean(0)
+        _, _, axes = np.linalg.svd((features - self._mean)[::3], full_matrices=False)
+        self._axes = axes[:16].T.astype(np.float32)
+        stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-3)
+        cv2.setRNGSeed(0)
+        _, _, centres = cv2.kmeans(self._vectors(features), CODES, None, stop, 5, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+        self._centres = np.asarray(centres)
+
+    def _vectors(self, features: NDArray[Any]) -> Floats:
+        return np.asarray((features - self._mean) @ self._axes, np.float32)
+
+    def infer(self, frames_btchw: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """All five arrays of the protocol."""
+        clips = list(self._pool.map(_analyse, frames_btchw.transpose(0, 1, 3, 4, 2)))
+        shift, background, masks, features = (np.stack([clip[part] for clip in clips]) for part in range(4))
+        vectors = self._vectors(features)
+        distance = ((vectors[..., None, :] - self._centres) ** 2).sum(-1)
+        return {"codes": distance.argmin(-1), "vectors": vectors, "shift": shift, "background_shift": background, "masks": masks}
+
+
+def classical() -> Classical:
+    """The model, fitted on clips of the standard worlds' characters of `val`."""
+    return Classical([standard(name).fit for name in STANDARD])
+
+
+def _analyse(frames_thwc: NDArray[np.uint8]) -> tuple[Floats, Floats, NDArray[np.bool_], Floats]:
+    """Of a clip the (T-1, 2) shifts of character and scene, (T, H, W) masks, and (T-1, D) features of the foreground."""
+    grey = [cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in frames_thwc]
+    shift, background = np.zeros((2, len(grey) - 1, 2), np.float32)
+    masks, features = np.zeros(frames_thwc.shape[:3], bool), []
+    place = np.array(grey[0].shape[::-1], np.float32) / 2
+    for t, (before, after) in enumerate(itertools.pairwise(grey)):
+        corners = cv2.goodFeaturesToTrack(before, _CORNERS, 0.01, 4)
+        moved = np.zeros((0, 2), np.float32)
+        if corners is not None:
+            tracked, found, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, np.zeros_like(corners), winSize=(9, 9), maxLevel=2)
+            good = found[:, 0] == 1
+            corners, moved = corners[good, 0], (tracked - corners)[good, 0]
+        background[t] = _common(moved)
+        foreground = _differs(before, after, background[t])
+        masks[t + 1] = foreground
+        if foreground.any():
+            y, x = np.nonzero(foreground)
+            place = np.array([np.median(x), np.median(y)], np.float32)
+        if len(moved):
+            at = (corners + moved).round().astype(int).clip(0, np.array(before.shape[::-1]) - 1)
+            own = foreground[at[:, 1], at[:, 0]] & (np.abs(moved - background[t]).max(1) > _NEAR)
+            shift[t] = _common(moved[own]) if own.sum() >= 3 else 0
+        features.append(_look(frames_thwc[t + 1], foreground, place))
+    masks[0] = masks[1]
+    return shift, background, masks, np.stack(features)
+
+
+def _common(moved_n2: Floats) -> Floats:
+    """The translation that most agree on: some are hypotheses, the median of those near the best one the answer."""
+    if not len(moved_n2):
+        return np.zeros(2, np.float32)
+    hypotheses = moved_n2[:: -(-len(moved_n2) // _HYPOTHESES)]
+    near = (np.abs(hypotheses[:, None, 0] - moved_n2[:, 0]) < _NEAR) & (np.abs(hypotheses[:, None, 1] - moved_n2[:, 1]) < _NEAR)
+    return np.asarray(np.median(moved_n2[near[near.sum(1).argmax()]], axis=0), np.float32)
+
+
+def _differs(before: NDArray[Any], after: NDArray[Any], by: Floats) -> NDArray[np.bool_]:
+    """Where a frame is not the one before, moved: opened, closed, and the largest part of it."""
+    matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]], np.float32)
+    expected = cv2.warpAffine(before, matrix, before.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+    differs: Any = (cv2.absdiff(after, expected) > _DIFFERS).astype(np.uint8)
+    differs = cv2.morphologyEx(differs, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+    differs = cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    parts, label, stats, _ = cv2.connectedComponentsWithStats(differs)
+    return np.asarray(label == 1 + stats[1:, cv2.CC_STAT_AREA].argmax()) if parts > 1 else np.zeros(before.shape, bool)
+
+
+def _look(frame_hwc: NDArray[np.uint8], foreground: NDArray[np.bool_], place: Floats) -> Floats:
+    """A small picture of the foreground's form and greys around a place."""
+    grey = cv2.cvtColor(np.ascontiguousarray(frame_hwc), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255 - 0.5
+    both = np.stack([grey * foreground, foreground.astype(np.float32)], -1)
+    patch = (
+        cv2.getRectSubPix(both[..., 0], (64, 64), tuple(map(float, place))),
+        cv2.getRectSubPix(both[..., 1], (64, 64), tuple(map(float, place))),
+    )
+    return np.concatenate([cv2.resize(part, _PATCH, interpolation=cv2.INTER_AREA).ravel() for part in patch])

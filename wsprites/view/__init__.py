@@ -1,0 +1,1 @@
+"""Pictures, previews, summaries and the page about a data file."""

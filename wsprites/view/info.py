@@ -1,0 +1,106 @@
+"""What is in a data file, as text for people."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsprites.file import DataFile, Split
+from wsprites.world.actions import GlobalAction, LocalAction, local_actions
+from wsprites.world.spec import WorldSpec
+
+if TYPE_CHECKING:
+    from wsprites.videos import VideoFile
+
+_BATCH = 4096
+_BAR = 30
+
+
+def world_line(spec: WorldSpec) -> str:
+    """A world in a line."""
+    local = "coupled to the walk" if spec.local.coupled else "independent of the walk"
+    holdout = f", {spec.split.holdout} held out" if spec.split.holdout else ""
+    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{holdout})"
+
+
+def cast_line(spec: WorldSpec) -> str:
+    """Who and what there is to be seen, in a line."""
+    layers = " x ".join(f"{count} {name}" for name, count in zip(spec.cast.layers, spec.cast.counts, strict=True))
+    return f"{_count(spec.cast.characters, 'character')} ({layers}), {_count(spec.cast.backgrounds, 'background')}"
+
+
+def clips_line(spec: WorldSpec, clips: dict[str, int]) -> str:
+    """How many clips of which size, in a line."""
+    total = sum(clips.values())
+    each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
+    return f"{total:,} ({each}) of {spec.frames} frames, {spec.height} x {spec.width}: {total * spec.frames:,} frames"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(bytes_: float) -> str:
+    """A number of bytes for people."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if bytes_ >= scale:
+            return f"{bytes_ / scale:.1f} {unit}"
+    return f"{bytes_:.0f} bytes"
+
+
+def _videos_summary(data: "VideoFile") -> str:
+    frames, height, width, _ = data.clip_shape
+    clips = {name: len(split) for name, split in data.splits.items()}
+    each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
+    total = sum(clips.values())
+    return "\n".join(
+        [
+            f"{data.path}: {size(data.path.stat().st_size)}, {data.path.stat().st_size / max(total * frames, 1):,.0f} bytes a frame",
+            f"videos       {len(data.names):,} imported, without a world; split {data.how_split}",
+            f"clips        {total:,} ({each}) of {frames} frames, {height} x {width}: {total * frames:,} frames",
+            f"skipped      {data.skip} frames after each",
+            f"arrays       {', '.join(data['train'].keys())}",
+        ]
+    )
+
+
+def summary(data: "DataFile | VideoFile") -> str:
+    """What is in a file, how it was made, and the balance of its labels."""
+    if not isinstance(data, DataFile):
+        return _videos_summary(data)
+    spec = data.spec
+    stored = data["train"].stored
+    bytes_ = sum(path.stat().st_size for path in (data.path, *data.shards))
+    frames = len(data.indices) * spec.frames
+    lines = [
+        f"{data.path}: {size(bytes_)}, {bytes_ / frames:,.0f} bytes a frame",
+        f"world        {world_line(spec)}",
+        f"clips        {clips_line(spec, {name: len(split) for name, split in data.splits.items()})}",
+        *([f"shard        {data.shard[0]} of {data.shard[1]}"] if data.shard != (1, 1) else []),
+        *([f"virtual      reads from {_count(len(data.shards), 'file')} beside it"] if data.shards else []),
+        f"cast         {cast_line(spec)}",
+        f"pixels       {' and '.join(stored) + ' stored' if stored else 'not stored, rendered when read'}",
+        f"made by      {', '.join(f'{name} {version}' for name, version in data.versions.items())}",
+        f"made from    seed {data.seed}, art {data.art_sha256[:16]}",
+        f"art          {data.credits.licence} (names: wsprites credits {data.path})",
+    ]
+    choices = {
+        "global_action": [action.name for action in GlobalAction],
+        "local_action": [LocalAction(action).name for action in local_actions(spec.facings)],
+        "background_action": [action.name for action in GlobalAction],
+    }
+    for key, names in choices.items():
+        counts = np.sum([_counts(split, key, len(names)) for split in data.splits.values()], axis=0)
+        shares = counts / counts.sum()
+        lines += ["", key]
+        lines += [
+            f"  {name:<16} {share:6.1%} {'#' * round(_BAR * share / shares.max())}" for name, share in zip(names, shares, strict=True)
+        ]
+    return "\n".join(lines)
+
+
+def _counts(split: Split, key: str, values: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    labels = split[key]
+    counts = np.zeros(values, np.int64)
+    for first in range(0, len(split), _BATCH):
+        counts += np.bincount(labels[first : first + _BATCH].ravel(), minlength=values)[:values]
+    return counts

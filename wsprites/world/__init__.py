@@ -1,0 +1,1 @@
+"""The world without pixels: numbers, actions, random walks and scripts."""
