@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from wsprites.art import Art, load_art
+from wsprites.art import Art, World, load_world
 from wsprites.art.sheets import CELL_OF
 from wsprites.render import render
 from wsprites.view.preview import enlarge, font
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import Script, scripts
-from wsprites.world.spec import PRESETS, WorldSpec
+from wsprites.world.spec import WorldSpec
 
 _SEED, _FRAMES, _SCALE, _MILLISECONDS = 7, 16, 2, 110
 _COLOURS = 112
@@ -27,21 +27,20 @@ _MARKS = ("global", (178, 245, 80)), ("local", (255, 150, 170)), ("background", 
 def gallery(folder: Path) -> None:
     """Write cast.png, paper.gif, factorial.gif, twins.gif and labels.gif."""
     folder.mkdir(parents=True, exist_ok=True)
-    art = load_art(PRESETS["paper"])
-    paper, factorial = (art.world(PRESETS[name]) for name in ("paper", "factorial"))
-    Image.fromarray(_cast(art)).quantize(128, dither=Image.Dither.NONE).save(folder / "cast.png", optimize=True)
-    for name, spec, index in (("paper", paper, 36), ("factorial", factorial, 4)):
-        _write(folder / f"{name}.gif", (enlarge(frame, _SCALE) for frame in _frames(spec, art, index)))
-    _write(folder / "twins.gif", _twins(factorial, art, 12))
-    _write(folder / "labels.gif", _labels(paper, art, 21))
+    paper, factorial = (load_world(name) for name in ("paper", "factorial"))
+    Image.fromarray(_cast(paper.art)).quantize(128, dither=Image.Dither.NONE).save(folder / "cast.png", optimize=True)
+    for name, world, index in (("paper", paper, 36), ("factorial", factorial, 4)):
+        _write(folder / f"{name}.gif", (enlarge(frame, _SCALE) for frame in _frames(world, index)))
+    _write(folder / "twins.gif", _twins(factorial, 12))
+    _write(folder / "labels.gif", _labels(paper, 21))
 
 
 def _window(spec: WorldSpec, index: int) -> Script:
     return scripts(spec, _SEED, np.array([index]))[0].window(0, _FRAMES)
 
 
-def _frames(spec: WorldSpec, art: Art, index: int) -> NDArray[np.uint8]:
-    return render(spec, _window(spec, index), art).frames_thwc
+def _frames(world: World, index: int) -> NDArray[np.uint8]:
+    return render(world, _window(world.spec, index)).frames_thwc
 
 
 _CAST = ((0, 0, 1, 5, 0), (1, 4, 2, 0, 0), (2, 5, 5, 3, 0), (3, 1, 0, 1, 0), (4, 2, 4, 4, 0), (5, 3, 3, 2, 0))
@@ -61,20 +60,21 @@ def _cast(art: Art) -> NDArray[np.uint8]:
     return enlarge(np.concatenate([np.concatenate(rows[first : first + 3]) for first in (0, 3)], 1), 1)
 
 
-def _twins(spec: WorldSpec, art: Art, index: int) -> Iterable[NDArray[np.uint8]]:
+def _twins(world: World, index: int) -> Iterable[NDArray[np.uint8]]:
     """One script four times: as it is, with another character, before another scene, and before a scene that stands still."""
+    spec = world.spec
     script = _window(spec, index)
     dressed = replace(script, character=(script.character + spec.cast.characters * 2 // 5) % spec.cast.characters)
     elsewhere = replace(script, background=(script.background + 5) % spec.cast.backgrounds)
-    clips = [render(spec, twin, art).frames_thwc for twin in (script, dressed, elsewhere)]
-    for a, b, c, d in zip(*clips, render(spec, script, art, background="frozen").frames_thwc, strict=True):
+    clips = [render(world, twin).frames_thwc for twin in (script, dressed, elsewhere)]
+    for a, b, c, d in zip(*clips, render(world, script, background="frozen").frames_thwc, strict=True):
         yield enlarge(np.concatenate([np.concatenate([a, b], 1), np.concatenate([c, d], 1)]), 1)
 
 
-def _labels(spec: WorldSpec, art: Art, index: int) -> Iterable[NDArray[np.uint8]]:
+def _labels(world: World, index: int) -> Iterable[NDArray[np.uint8]]:
     """A clip with its mask and its labels."""
-    script = _window(spec, index)
-    clip = render(spec, script, art)
+    script = _window(world.spec, index)
+    clip = render(world, script)
     for t in range(_FRAMES):
         large = enlarge(clip.frames_thwc[t], _SCALE)
         solid = enlarge(clip.masks_thw[t].astype(np.uint8), _SCALE)

@@ -13,7 +13,7 @@ from PIL import Image
 from samples import LAYERS, REAL, draw_sheet, serve
 
 from wsprites import cli
-from wsprites.art import Art, load_art
+from wsprites.art import Art, World, load_art
 from wsprites.generate import Order, generate
 from wsprites.render.compiled import compiled
 from wsprites.world.spec import PRESETS, WorldSpec
@@ -65,12 +65,12 @@ def spec(art: Art) -> WorldSpec:
     """The paper's world with the drawn art, in short clips whose last chunk is not full."""
     from dataclasses import replace
 
-    return art.world(replace(PRESETS["paper"], frames=40))
+    return art.world(replace(PRESETS["paper"], frames=40)).spec
 
 
 @pytest.fixture(scope="session")
 def order(spec: WorldSpec, art: Art) -> Order:
-    return Order(spec, art, seed=5, n=24)
+    return Order(World(spec, art), seed=5, n=24)
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def data_file(order: Order, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labels_file(spec: WorldSpec, art: Art, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same data set as `data_file`, labels only."""
     out = tmp_path_factory.mktemp("labels") / "labels.h5"
-    generate(Order(spec, art, seed=5, n=24, frames=False), out)
+    generate(Order(World(spec, art), seed=5, n=24, frames=False), out)
     return out
 
 

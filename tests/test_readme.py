@@ -57,11 +57,11 @@ def test_the_commands_and_the_program_work(mirror: str, tmp_path: Path):
 
 
 def test_the_toml_of_the_readme_is_a_world(tmp_path: Path):
-    from wsprites.world.spec import load_world
+    from wsprites.world.spec import load_spec
 
     (world,) = blocks("toml")
     (tmp_path / "my.toml").write_text(world, encoding="utf-8")
-    spec = load_world(str(tmp_path / "my.toml"))
+    spec = load_spec(str(tmp_path / "my.toml"))
     assert (spec.frames, spec.facings, spec.height, spec.sprite.p_inertia) == (60, 4, 128, 0.8)
     assert spec.background.limit == 0 and spec.split.holdout == "body" and not spec.local.coupled
 

@@ -13,14 +13,12 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from wsprites.art import load_art
-from wsprites.art.characters import Figure
+from wsprites.art import World, load_world
 from wsprites.errors import UserError
 from wsprites.render import Background, Clip, render
-from wsprites.render.compiled import compiled
 from wsprites.world.actions import CYCLE, DELTA_XY, GlobalAction, is_walk, local_actions
 from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, scripts
-from wsprites.world.spec import SPLITS, WorldSpec, load_world
+from wsprites.world.spec import SPLITS, WorldSpec
 
 _FPS = 10
 _WINDOW_SCALE = 5
@@ -44,21 +42,21 @@ class State(NamedTuple):
 class _Stage:
     """n worlds side by side, all at the same frame of their episodes."""
 
-    def __init__(self, world: str | WorldSpec, sheets: str, backgrounds: str, background: Background, length: int, split: str, seed: int):
+    def __init__(
+        self, world: str | WorldSpec | World, sheets: str, backgrounds: str, background: Background, length: int, split: str, seed: int
+    ):
         if background not in ("moving", "frozen", "blank"):
             raise UserError(f"background {background!r}: not one of moving, frozen, blank")
         if split and split not in SPLITS:
             raise UserError(f"split {split!r}: not one of {', '.join(SPLITS)}")
         if length < 1:
             raise UserError(f"length {length}: an episode has 1 step or more")
-        spec = load_world(world) if isinstance(world, str) else world
-        self.art = load_art(spec, sheets, backgrounds)
-        self.spec = dataclasses.replace(self.art.world(spec), frames=length + 1)
+        self.world = load_world(world, sheets, backgrounds).replace(frames=length + 1)
+        self.spec = self.world.spec
         self.length, self._background, self._seed = length, background, seed
         cast = casting(self.spec, seed).split
         self._places = np.flatnonzero(cast == SPLITS.index(split)) if split else np.arange(len(cast))
         self._walks = np.array([is_walk(action) for action in local_actions(self.spec.facings)]) & self.spec.local.coupled
-        self._figures: list[Figure] = []
         height, width = self.spec.height, self.spec.width
         self.observation_space = gymnasium.spaces.Box(0, 255, (height, width, 3), np.uint8)
         self.action_space = gymnasium.spaces.MultiDiscrete([len(GlobalAction), len(self._walks)])
@@ -122,10 +120,8 @@ class _Stage:
     def draw(self) -> Clip:
         """(n, H, W, 3) frames and (n, H, W) masks of what is shown, in new memory."""
         now = self.state.now
-        if not compiled() and len(self._figures) != len(now.index):  # each keeps the cells of its character
-            self._figures = [Figure(self.art.characters) for _ in now.index]
         background: Background = "blank" if self._background == "blank" else "moving"
-        clip = render(self.spec, now, self.art, background=background, figures=self._figures)
+        clip = render(self.world, now, background=background)
         return Clip(clip.frames_thwc[:, 0], clip.masks_thw[:, 0])
 
     def info(self, masks: NDArray[np.bool_]) -> dict[str, Any]:
@@ -159,7 +155,7 @@ class Walk(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
 
     def __init__(
         self,
-        world: str | WorldSpec = "paper",
+        world: str | WorldSpec | World = "paper",
         sheets: str = "own",
         backgrounds: str = "painted",
         background: Background = "moving",
@@ -269,7 +265,7 @@ class WalkVector(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int64]
     def __init__(
         self,
         num_envs: int = 1,
-        world: str | WorldSpec = "paper",
+        world: str | WorldSpec | World = "paper",
         sheets: str = "own",
         backgrounds: str = "painted",
         background: Background = "moving",

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, Sampler, default_collate, get_worker_info
 
 import wsprites
-from wsprites.art import Art
+from wsprites.art import World, load_world
 from wsprites.art.sheets import CELL_OF, CELL_PLACES
 from wsprites.errors import UserError
 from wsprites.file import Pixels, Split
@@ -188,8 +188,8 @@ class RenderedClips(IterableDataset[Sample]):
     Each clip gives all the windows that lie side by side in it from a random frame on; those of 256 clips are shuffled.
 
     Args:
-        spec: the world, with the cast of `art` (`art.world`).
-        art: what things look like.
+        world: the name of a preset ("paper", "released", "factorial"), a TOML file or a specification, all with the project's own art; or a
+            World of `load_world` or `Art.world`, with any.
         split: train, val or test: whose characters.
         window: T, frames.
         seed: 0 to 2**63 - 1: `index` and `start` of a sample name the clip of that data set and the frame.
@@ -206,8 +206,7 @@ class RenderedClips(IterableDataset[Sample]):
 
     def __init__(
         self,
-        spec: WorldSpec,
-        art: Art,
+        world: "str | WorldSpec | World",
         split: str = "train",
         window: int = 12,
         seed: int = 0,
@@ -219,7 +218,9 @@ class RenderedClips(IterableDataset[Sample]):
     ) -> None:
         if split not in SPLITS:
             raise UserError(f"split {split!r}: not one of {', '.join(SPLITS)}")
-        self.spec, self.art, self.window, self.seed, self.batch = spec, art, window, seed, batch
+        self.world = load_world(world)
+        self.spec = spec = self.world.spec
+        self.window, self.seed, self.batch = window, seed, batch
         self.rank, self.ranks, self.device, self.compile = rank, ranks, torch.device(device), compile
         self._as_a_whole = self.device.type != "cpu"  # there, gathers in torch take several times as long as the renderer
         self._members = np.flatnonzero(casting(spec, seed).split == SPLITS.index(split))
@@ -240,7 +241,7 @@ class RenderedClips(IterableDataset[Sample]):
         worker = get_worker_info()
         of, workers = (worker.id, worker.num_workers) if worker else (0, 1)
         size = self.batch or 1
-        draw = BatchRenderer(self.spec, self.art, self.device) if self._as_a_whole else None
+        draw = BatchRenderer(self.world, self.device) if self._as_a_whole else None
         if draw and self.compile:
             draw.compile()
         memory, known = _Memory(), -1
@@ -286,7 +287,7 @@ class RenderedClips(IterableDataset[Sample]):
         script = Script(**{name: labels[name].numpy() for name in LABELS})
 
         def part(windows: slice) -> None:
-            render(self.spec, script[windows], self.art, out=Clip(clip.frames_thwc[windows], clip.masks_thw[windows]))
+            render(self.world, script[windows], out=Clip(clip.frames_thwc[windows], clip.masks_thw[windows]))
 
         _in_threads(part, size[0])
         return _sample(dict(zip(_PIXELS, clip, strict=True)))
@@ -326,11 +327,12 @@ class BatchRenderer:
     It takes 16 kB of the device's memory for each of the 84 cells of each sheet, 34 MB for the project's own art.
 
     Args:
-        spec, art: of the scripts.
+        world: of the scripts.
         device: where.
     """
 
-    def __init__(self, spec: WorldSpec, art: Art, device: str | torch.device) -> None:
+    def __init__(self, world: World, device: str | torch.device) -> None:
+        spec, art = world.spec, world.art
         characters, images = art.characters, art.backgrounds.images
         cells = [characters.cells(layer, sheet) for layer, count in enumerate(characters.counts) for sheet in range(count)]
         # Pixels as words of four bytes: one gather for all colours. Red is the lowest byte.

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 import wsprites
-from wsprites.art import Art, load_art
+from wsprites.art import Art, World, load_art
 from wsprites.art.characters import Figure
 from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, create, encode_window
 from wsprites.generate import Order, generate
@@ -36,14 +36,14 @@ def clean(folder: Path) -> None:
 @cache
 def world() -> tuple[WorldSpec, Art]:
     art = load_art(PRESETS["paper"], os.environ.get("WSPRITES_SHEETS", "own"), os.environ.get("WSPRITES_BACKGROUNDS", "painted"))
-    return art.world(PRESETS["paper"]), art
+    return art.world(PRESETS["paper"]).spec, art
 
 
 @cache
 def _clips() -> list[Clip]:
     spec, art = world()
     script_n = scripts(spec, 0, np.arange(CLIPS))
-    return [render(spec, script_n[number], art) for number in range(CLIPS)]
+    return [render(World(spec, art), script_n[number]) for number in range(CLIPS)]
 
 
 def script(folder: Path) -> Stage:
@@ -71,11 +71,11 @@ def paste(folder: Path) -> Stage:
     windows = [
         script_n[number].window(first, first + CHUNK_FRAMES) for number in range(CLIPS) for first in range(0, spec.frames, CHUNK_FRAMES)
     ]
-    figure, out = Figure(art.characters), empty(spec, CHUNK_FRAMES)
+    out = empty(spec, CHUNK_FRAMES)
 
     def run() -> None:
         for window in windows:
-            render(spec, window, art, figures=[figure], out=out)
+            render(World(spec, art), window, out=out)
 
     return run, CLIPS * spec.frames
 
@@ -102,7 +102,7 @@ def compress(folder: Path, compression: str = "zstd") -> Stage:
 def _write(folder: Path, threads: int, encoded: Callable[[int], list[list[tuple[tuple[int, ...], bytes]]]], clips: int) -> None:
     """A file of pixels with the chunks that `encoded` makes in some threads; this one writes."""
     spec, art = world()
-    order, indices = Order(spec, art, 0, clips), split_indices(spec, 0, clips)
+    order, indices = Order(World(spec, art), 0, clips), split_indices(spec, 0, clips)
     path = folder / "made-chunks.h5"
     with making(path, order.facts, order.clips, resume=False, overwrite=False, again="") as partial, ThreadPoolExecutor(threads) as pool:
         create(partial.h5, order.facts, spec, art, indices)
@@ -128,14 +128,14 @@ def limit(folder: Path) -> Stage:
 def end_to_end(folder: Path, workers: int = 1, clips: int = 1296) -> Stage:
     """From nothing to a complete file with frames, masks and labels, Zstd."""
     spec, art = world()
-    order = Order(spec, art, seed=0, n=clips)
+    order = Order(World(spec, art), seed=0, n=clips)
     return lambda: generate(order, folder / "made-end.h5", workers=workers), clips * spec.frames
 
 
 def labels(folder: Path) -> Stage:
     """The paper's 12,960 clips, labels only."""
     spec, art = world()
-    order = Order(spec, art, seed=0, n=12_960, frames=False)
+    order = Order(World(spec, art), seed=0, n=12_960, frames=False)
     return lambda: generate(order, folder / "made-labels.h5"), order.n * spec.frames
 
 
@@ -144,7 +144,7 @@ def read(folder: Path, stored: bool = True, by: str = "wsprites", characters: in
     spec, art = world()
     path = folder / f"read-{stored}.h5"
     if not path.exists():
-        generate(Order(spec, art, seed=0, n=2 * spec.cast.characters, frames=stored), path, workers=2)
+        generate(Order(World(spec, art), seed=0, n=2 * spec.cast.characters, frames=stored), path, workers=2)
     split = wsprites.open(path)["train"]
     pixels = split["frames"] if by == "wsprites" else h5py.File(path)["train/frames"]
     rows = np.flatnonzero(np.isin(split["character"][...], np.unique(split["character"][...])[:characters]))
@@ -194,7 +194,7 @@ def rendered(folder: Path, device: str = "cpu", compile: bool = False, batch: in
     from wsprites.stream import RenderedClips
 
     spec, art = world()
-    batches = iter(RenderedClips(spec, art, window=WINDOW, batch=batch, device=device, compile=compile))
+    batches = iter(RenderedClips(World(spec, art), window=WINDOW, batch=batch, device=device, compile=compile))
 
     def run() -> None:
         torch.set_num_threads(threads)

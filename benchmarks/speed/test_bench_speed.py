@@ -22,7 +22,7 @@ def test_million_transitions(benchmark: Any) -> None:
     few = data.standard("wsprites-paper-v1", 2).scored
     indices = split_indices(few.spec, 0, 130_000)
     fit, scored = (
-        data.Part(name, few.spec, few.art, scripts(few.spec, 0, indices[name][:clips])) for name, clips in (("val", 200), ("test", 11_236))
+        data.Part(name, few.world, scripts(few.spec, 0, indices[name][:clips])) for name, clips in (("val", 200), ("test", 11_236))
     )
     rng, arrays = np.random.default_rng(0), list[Arrays]()
     for part in (fit, scored):

@@ -88,9 +88,7 @@ def join(device: str = "") -> Process:
 
 def batches_of(config: TrainConfig, process: Process, data: Path | None = None) -> Batches:
     """What to learn from: windows of a data file, or, without one, an endless stream of the paper's world, rendered on the device."""
-    from wsprites.art import load_art
     from wsprites.stream import FileClips, RenderedClips, WindowSampler, collate
-    from wsprites.world.spec import PRESETS
 
     rank, ranks, device = process.rank, process.count, process.device
     clips = FileClips(data, "train", window=_span(config), keys=["frames"]) if data else None
@@ -104,9 +102,7 @@ def batches_of(config: TrainConfig, process: Process, data: Path | None = None) 
             yield sample["frames"][:, :: config.skip].to(device, non_blocking=True)
 
     def rendered(first: int) -> Iterator[Tensor]:
-        art = load_art(PRESETS["paper"])
-        spec, window = art.world(PRESETS["paper"]), _span(config)
-        stream = RenderedClips(spec, art, "train", window, config.seed, config.batch, device, rank=rank, ranks=ranks)
+        stream = RenderedClips("paper", "train", _span(config), config.seed, config.batch, device, rank=rank, ranks=ranks)
         stream.load_state_dict({"batches": first})
         for sample in stream:
             yield sample["frames"][:, :: config.skip]

@@ -89,7 +89,7 @@ def test_png_keeps_pixels():
 
 def test_default_art_needs_nothing():
     art = load_art(PRESETS["paper"])
-    assert art.characters.counts == (6, 6, 6, 6, 1) and art.world(PRESETS["paper"]).cast.characters == 1296
+    assert art.characters.counts == (6, 6, 6, 6, 1) and art.world(PRESETS["paper"]).spec.cast.characters == 1296
     assert len(art.backgrounds.names) == 13
     assert art.credits.licence == "CC0 1.0" and "wsprites authors" in art.credits.attribution
 

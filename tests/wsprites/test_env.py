@@ -11,7 +11,7 @@ import pytest
 gymnasium = pytest.importorskip("gymnasium")
 
 import wsprites.env as env_module  # noqa: E402
-from wsprites.art import load_art  # noqa: E402
+from wsprites.art import World, load_art  # noqa: E402
 from wsprites.errors import UserError  # noqa: E402
 from wsprites.render import render  # noqa: E402
 from wsprites.world.actions import GlobalAction, LocalAction  # noqa: E402
@@ -64,10 +64,10 @@ def test_playing_a_script_gives_its_clip(world: str, facings: int):
     clips = [0, 7, 123_456]
     env = make(world=spec, length=89)
     assert env.action_space.nvec.tolist() == [5, 3 * facings]
-    script_n = scripts(art.world(spec), 0, clips)
+    script_n = scripts(art.world(spec).spec, 0, clips)
     for n, clip in enumerate(clips):
         script = script_n[n]
-        expected = render(art.world(spec), script, art)
+        expected = render(art.world(spec), script)
         observation, info = env.reset(options={"clip": clip})
         for t in range(90):
             if t:
@@ -84,7 +84,7 @@ def test_clips_of_other_data_sets(paper):
     spec = paper.spec_of_world
     observation, info = paper.reset(options={"clip": 5, "data_seed": 11})
     assert info["character"] == scripts(spec, 11, [5]).character[0]
-    assert np.array_equal(observation, render(spec, scripts(spec, 11, [5])[0], load_art(PRESETS["paper"])).frames_thwc[0])
+    assert np.array_equal(observation, render(World(spec, load_art(PRESETS["paper"])), scripts(spec, 11, [5])[0]).frames_thwc[0])
 
 
 def test_one_seed_one_course():

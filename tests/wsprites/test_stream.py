@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 from torch.utils.data import DataLoader, default_collate  # noqa: E402
 
 import wsprites  # noqa: E402
-from wsprites.art import Art  # noqa: E402
+from wsprites.art import Art, World  # noqa: E402
 from wsprites.errors import UserError  # noqa: E402
 from wsprites.generate import Order, generate  # noqa: E402
 from wsprites.render import render  # noqa: E402
@@ -36,7 +36,7 @@ def check(sample: dict, spec: WorldSpec, art: Art, seed: int) -> None:
     """A single window is what script and renderer say."""
     whole, start = script(spec, seed, int(sample["index"])), int(sample["start"])
     window = whole.window(start, start + len(sample["position"]))
-    frames, masks = render(spec, window, art)
+    frames, masks = render(World(spec, art), window)
     assert sample["frames"].dtype == torch.uint8 and np.array_equal(sample["frames"].movedim(-3, -1).numpy(), frames)
     assert sample["masks"].dtype == torch.bool and np.array_equal(sample["masks"].numpy(), masks)
     for name in LABELS:
@@ -145,9 +145,9 @@ def test_batches_of_a_file_are_its_windows(kind: str, request: pytest.FixtureReq
 
 
 def test_threads_do_not_change_a_stream(spec: WorldSpec, art: Art, two_threads: None):
-    several = [batch for batch, _ in zip(RenderedClips(spec, art, seed=1, batch=5), range(4), strict=False)]
+    several = [batch for batch, _ in zip(RenderedClips(World(spec, art), seed=1, batch=5), range(4), strict=False)]
     torch.set_num_threads(1)
-    assert all(equal(a, b) for a, b in zip(several, RenderedClips(spec, art, seed=1, batch=5), strict=False))
+    assert all(equal(a, b) for a, b in zip(several, RenderedClips(World(spec, art), seed=1, batch=5), strict=False))
 
 
 LOOKS = {
@@ -181,7 +181,7 @@ def contents(look: object) -> bytes:
 @pytest.mark.parametrize("how", LOOKS)
 def test_memory_that_somebody_looks_at_is_not_lent_again(source: str, how: str, spec: WorldSpec, art: Art, data_file: Path):
     if source == "stream":
-        batches = iter(RenderedClips(spec, art, "train", batch=2, seed=4))
+        batches = iter(RenderedClips(World(spec, art), "train", batch=2, seed=4))
     else:
         clips = FileClips(data_file, "train")
         batches = iter(DataLoader(clips, 2, sampler=WindowSampler(clips), collate_fn=collate))
@@ -235,7 +235,7 @@ def test_memory_of_another_size_is_other_memory():
 
 @pytest.mark.parametrize("as_a_whole", [False, True])
 def test_rendered_windows_are_those_of_the_data_set(spec: WorldSpec, art: Art, as_a_whole: bool):
-    stream = RenderedClips(spec, art, "val", window=7, seed=9, batch=5)
+    stream = RenderedClips(World(spec, art), "val", window=7, seed=9, batch=5)
     stream._as_a_whole = as_a_whole  # what other devices do, on this one
     seen = set()
     for _, batch in zip(range(3), stream, strict=False):
@@ -248,7 +248,7 @@ def test_rendered_windows_are_those_of_the_data_set(spec: WorldSpec, art: Art, a
 
 def test_a_stream_never_repeats_and_knows_one_split(spec: WorldSpec, art: Art):
     split_of = dict(zip(*casting(spec, 2)._replace(split=casting(spec, 2).split.tolist()), strict=True))
-    stream = RenderedClips(replace(spec, height=64, width=64), art, "train", window=5, seed=2)
+    stream = RenderedClips(World(replace(spec, height=64, width=64), art), "train", window=5, seed=2)
     seen = set()
     for sample, _ in zip(stream, range(2300), strict=False):  # 256 clips have 2048 windows
         assert SPLITS[split_of[int(sample["character"])]] == "train"
@@ -262,22 +262,22 @@ def test_a_stream_never_repeats_and_knows_one_split(spec: WorldSpec, art: Art):
 
 
 def test_a_stream_goes_on_exactly_where_it_was(spec: WorldSpec, art: Art):
-    whole = [batch for batch, _ in zip(RenderedClips(spec, art, "train", seed=1, batch=3), range(6), strict=False)]
-    stream = RenderedClips(spec, art, "train", seed=1, batch=3)
+    whole = [batch for batch, _ in zip(RenderedClips(World(spec, art), "train", seed=1, batch=3), range(6), strict=False)]
+    stream = RenderedClips(World(spec, art), "train", seed=1, batch=3)
     part = iter(stream)
     for _ in range(4):
         next(part)
-    other = RenderedClips(spec, art, "train", seed=1, batch=3)
+    other = RenderedClips(World(spec, art), "train", seed=1, batch=3)
     other.load_state_dict(stream.state_dict())
     assert stream.state_dict() == {"batches": 4} and equal(next(iter(other)), whole[4])
-    single = [sample for sample, _ in zip(RenderedClips(spec, art, "train", seed=1), range(6), strict=False)]
+    single = [sample for sample, _ in zip(RenderedClips(World(spec, art), "train", seed=1), range(6), strict=False)]
     assert all(torch.equal(single[n]["frames"], whole[n // 3]["frames"][n % 3]) for n in range(6))
-    ranks = [iter(RenderedClips(spec, art, "train", seed=1, batch=3, rank=rank, ranks=2)) for rank in (0, 1)]
+    ranks = [iter(RenderedClips(World(spec, art), "train", seed=1, batch=3, rank=rank, ranks=2)) for rank in (0, 1)]
     assert all(equal(next(ranks[n % 2]), whole[n]) for n in range(6))
 
 
 def test_workers_do_not_change_a_stream(spec: WorldSpec, art: Art):
-    stream = RenderedClips(spec, art, "train", seed=1, batch=3)
+    stream = RenderedClips(World(spec, art), "train", seed=1, batch=3)
     stream.load_state_dict({"batches": 1})
     alone = [batch for batch, _ in zip(stream, range(5), strict=False)]
     stream.load_state_dict({"batches": 1})
@@ -290,15 +290,19 @@ def test_workers_do_not_change_a_stream(spec: WorldSpec, art: Art):
 def test_batches_of_any_alpha_equal_the_renderer(spec: WorldSpec, soft: tuple[np.ndarray, Art]):
     _, layered = soft
     clip = replace(script(spec, 0, 0).window(0, 8), character=np.int32(0))
-    frames, masks = render(spec, clip, layered)
-    drawn, solid = BatchRenderer(spec, layered, "cpu")({name: torch.from_numpy(np.asarray(getattr(clip, name))[None]) for name in LABELS})
+    frames, masks = render(layered.world(spec), clip)
+    drawn, solid = BatchRenderer(layered.world(spec), "cpu")(
+        {name: torch.from_numpy(np.asarray(getattr(clip, name))[None]) for name in LABELS}
+    )
     assert np.array_equal(drawn[0].movedim(1, -1), frames) and np.array_equal(solid[0], masks)
 
 
 def test_a_batch_is_made_where_it_is_wanted(spec: WorldSpec, art: Art):
     """Torch's device of shapes without contents refuses most mixtures of its tensors with those of a CPU, as a GPU refuses all."""
-    here = next(iter(RenderedClips(spec, art, seed=1, batch=3)))
-    for there, _ in zip(RenderedClips(spec, art, seed=1, batch=500, device="meta"), range(2), strict=False):  # the second of two blocks
+    here = next(iter(RenderedClips(World(spec, art), seed=1, batch=3)))
+    for there, _ in zip(
+        RenderedClips(World(spec, art), seed=1, batch=500, device="meta"), range(2), strict=False
+    ):  # the second of two blocks
         assert list(there) == list(here)
         for name, tensor in there.items():
             assert (tensor.device.type, tensor.shape, tensor.dtype) == ("meta", (500, *here[name].shape[1:]), here[name].dtype)
@@ -307,7 +311,7 @@ def test_a_batch_is_made_where_it_is_wanted(spec: WorldSpec, art: Art):
 @pytest.mark.parametrize("as_a_whole", [False, True])
 def test_labels_are_the_callers_own(spec: WorldSpec, art: Art, as_a_whole: bool):
     """Whatever mode the first batch of a block was asked for in, and however long one is kept."""
-    stream = RenderedClips(spec, art, seed=1, batch=2)
+    stream = RenderedClips(World(spec, art), seed=1, batch=2)
     stream._as_a_whole = as_a_whole
     batches = iter(stream)
     with torch.inference_mode():
@@ -321,7 +325,7 @@ def test_labels_are_the_callers_own(spec: WorldSpec, art: Art, as_a_whole: bool)
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own
 def test_compiled_batches_are_the_same(spec: WorldSpec, art: Art):
-    renderer, clip = BatchRenderer(spec, art, "cpu"), script(spec, 0, 0)
+    renderer, clip = BatchRenderer(World(spec, art), "cpu"), script(spec, 0, 0)
     labels = {name: torch.from_numpy(np.asarray(getattr(clip, name))[None]) for name in LABELS}
     expected = renderer(labels)
     renderer.compile()
@@ -331,19 +335,19 @@ def test_compiled_batches_are_the_same(spec: WorldSpec, art: Art):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("compile_", [False, True])
 def test_cuda_gives_the_same_bytes(spec: WorldSpec, art: Art, compile_: bool):
-    stream = RenderedClips(spec, art, "train", seed=1, batch=3, device="cuda", compile=compile_)
-    for here, there, _ in zip(RenderedClips(spec, art, "train", seed=1, batch=3), stream, range(3), strict=False):
+    stream = RenderedClips(World(spec, art), "train", seed=1, batch=3, device="cuda", compile=compile_)
+    for here, there, _ in zip(RenderedClips(World(spec, art), "train", seed=1, batch=3), stream, range(3), strict=False):
         assert equal(here, {name: tensor.cpu() for name, tensor in there.items()})
 
 
 def test_what_is_impossible_is_said(data_file: Path, spec: WorldSpec, art: Art):
     for words, make in (
         ("window 41: clips have 40 frames", lambda: FileClips(data_file, "train", 41)),
-        ("window 0", lambda: RenderedClips(spec, art, window=0)),
+        ("window 0", lambda: RenderedClips(World(spec, art), window=0)),
         ("not one of train, val, test", lambda: FileClips(data_file, "all")),
-        ("not one of train, val, test", lambda: RenderedClips(spec, art, "all")),
+        ("not one of train, val, test", lambda: RenderedClips(World(spec, art), "all")),
         ("has no depth in train", lambda: FileClips(data_file, "train", keys=["frames", "depth"])),
-        ("no characters", lambda: RenderedClips(replace(spec, split=replace(spec.split, train=1.0, val=0.0, test=0.0)), art, "val")),
+        ("no characters", lambda: RenderedClips(World(replace(spec, split=replace(spec.split, train=1.0, val=0.0, test=0.0)), art), "val")),
     ):
         with pytest.raises(UserError, match=words):
             make()

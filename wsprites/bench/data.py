@@ -3,22 +3,21 @@
 import hashlib
 import platform
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.art import Art, load_art
-from wsprites.art.characters import Figure
+from wsprites.art import Art, World, load_world
 from wsprites.bench.metrics.actions import Sources
 from wsprites.errors import UserError
 from wsprites.file import DataFile, Split, versions
 from wsprites.render import Background, Clip, render
 from wsprites.world.actions import GlobalAction, local_actions
 from wsprites.world.script import LABELS, Script, casting, scripts, split_indices
-from wsprites.world.spec import PRESETS, SPLITS, WorldSpec
+from wsprites.world.spec import SPLITS, WorldSpec
 
 STANDARD = {"wsprites-paper-v1": "paper", "wsprites-factorial-v1": "factorial"}
 """Names of the standard test worlds, and the presets that they are made from, with the project's own art."""
@@ -30,12 +29,21 @@ class Part:
     """N clips of one split, with their labels. Pixels are read or rendered clip by clip."""
 
     name: str
-    spec: WorldSpec
-    art: Art
+    world: World
     script: Script
     """(N, T) labels."""
     stored: Split | None = None
     """Where the pixels are, if not only in the labels."""
+
+    @property
+    def spec(self) -> WorldSpec:
+        """The specification of the world."""
+        return self.world.spec
+
+    @property
+    def art(self) -> Art:
+        """The art of the world."""
+        return self.world.art
 
     def __len__(self) -> int:
         return len(self.script.index)
@@ -48,11 +56,7 @@ class Part:
 
     def render(self, script: Script, background: Background = "moving") -> Clip:
         """The clip of any script: a twin of one of these, or a counterfactual."""
-        return render(self.spec, script, self.art, background=background, figures=[self._figure])
-
-    @cached_property
-    def _figure(self) -> Figure:
-        return Figure(self.art.characters)  # making one takes as long as rendering a few frames
+        return render(self.world, script, background=background)
 
     def sources(self) -> Sources:
         """The labels of the transitions, (N, T-1). The label at 0 led to the first frame, and has no transition."""
@@ -97,17 +101,18 @@ def standard(name: str, clips: int | None = None) -> Data:
     """
     if name not in STANDARD:
         raise UserError(f"--data {name}: neither a file nor a standard world ({', '.join(STANDARD)})")
-    spec, art = _world(STANDARD[name])
+    world = load_standard(STANDARD[name])
+    spec = world.spec
     scored, fit = min(clips or _SCORED, _SCORED), min(max((clips or _SCORED) // 2, 12), _FIT)
     indices = split_indices(spec, _SEED, 10_000)
-    parts = [Part(split, spec, art, scripts(spec, _SEED, indices[split][:n])) for split, n in (("val", fit), ("test", scored))]
+    parts = [Part(split, world, scripts(spec, _SEED, indices[split][:n])) for split, n in (("val", fit), ("test", scored))]
     return _data(name if scored == _SCORED else f"{name}-first-{scored}", *parts)
 
 
 @lru_cache(maxsize=2)
-def _world(preset: str) -> tuple[WorldSpec, Art]:
-    art = load_art(PRESETS[preset])
-    return art.world(PRESETS[preset]), art
+def load_standard(preset: str) -> World:
+    """The world of a preset with the project's own art, loaded once."""
+    return load_world(preset)
 
 
 def from_file(path: Path, split: str = "test", clips: int | None = None) -> Data:
@@ -128,7 +133,7 @@ def from_file(path: Path, split: str = "test", clips: int | None = None) -> Data
                 f"{path}: '{name}' has {rows} clips of {data.spec.frames} frames; scores need 2 of 2 or more (the maps are fitted on {fit})"
             )
         script = Script(**{label: np.asarray(data[name][label][:rows]) for label in LABELS})
-        parts.append(Part(name, data.spec, data.art, script, data[name]))
+        parts.append(Part(name, data.world, script, data[name]))
     return _data(f"{path.name}:{split}" + (f"-first-{clips}" if clips else ""), *parts)
 
 

@@ -66,7 +66,7 @@ def generated(model: Model, part: Part, where: str, progress: Callable[[int], ob
     """
     assert isinstance(model, Controllable)
     length = min(WINDOW, part.spec.frames)
-    of_windows = replace(part, spec=replace(part.spec, frames=length))
+    of_windows = replace(part, world=part.world.replace(frames=length))
     begins = range(0, part.spec.frames - length + 1, length)
     rows: list[tuple[Arrays, Arrays]] = []
     overlap: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []

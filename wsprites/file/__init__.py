@@ -17,7 +17,6 @@ import operator
 import os
 import threading
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -33,15 +32,14 @@ import zstandard
 from numpy.typing import NDArray
 
 import wsprites
-from wsprites.art import Art
+from wsprites.art import Art, World
 from wsprites.art.backgrounds import Backgrounds
-from wsprites.art.characters import Characters, Figure
+from wsprites.art.characters import Characters
 from wsprites.art.credits import Credits
 from wsprites.art.sheets import CELL_PLACES
 from wsprites.errors import UserError
 from wsprites.fields import SpecError
 from wsprites.render import Clip, render
-from wsprites.render.compiled import compiled
 from wsprites.world.actions import CYCLE, GlobalAction, local_actions
 from wsprites.world.script import LABELS, Script, shard_clips
 from wsprites.world.spec import CELL, SPLITS, WorldSpec
@@ -53,7 +51,6 @@ FORMAT, FORMAT_VERSION = "wsprites", 1
 CHUNK_FRAMES = 30
 _LABEL_ROWS = 64
 _MOST_LABEL_BYTES = 2**26  # of a split's labels are kept for rendering: those of 36,000 clips of 90 frames
-_FIGURES = 32  # of 1.5 MB are kept by each thread that renders
 _ART_CELLS = (len(CELL_PLACES), CELL, CELL, 4)
 _MOST_BACKGROUND_BYTES = 2**30
 
@@ -431,7 +428,6 @@ class Split:
         self.spec = data.spec
         self._len = int(group["index"].shape[0])
         self._arrays: dict[str, Array] = {}
-        self._of_thread = threading.local()
         row_bytes = sum(dtype.itemsize * math.prod(shape) for name, (shape, dtype) in layout(self.spec, 1).items() if name in LABELS)
         self._block = lru_cache(max(1, _MOST_LABEL_BYTES // (_LABEL_ROWS * row_bytes)))(self._read_block)
 
@@ -523,18 +519,7 @@ class Split:
     def render(self, row: int, first: int = 0, stop: int | None = None) -> Clip:
         """The frames `first` to `stop - 1` of a clip, rendered from its labels and the art in the file."""
         script = self.script(row, first, stop)
-        return render(self.spec, script, self._data.art, figures=() if compiled() else [self._figure(int(script.character))])
-
-    def _figure(self, character: int) -> Figure:
-        """The figure of this thread that was last this character, or else the one that was not needed for longest."""
-        figures: OrderedDict[int, Figure] = self._of_thread.__dict__.setdefault("figures", OrderedDict())
-        if character in figures:
-            figures.move_to_end(character)
-        elif len(figures) < _FIGURES:
-            figures[character] = Figure(self._data.art.characters)
-        else:
-            figures[character] = figures.popitem(last=False)[1]
-        return figures[character]
+        return render(self._data.world, script)
 
 
 def open_h5(path: Path) -> h5py.File:
@@ -583,6 +568,7 @@ class DataFile:
         self.path = Path(path)
         self.h5 = open_h5(self.path)
         self._art: Art | None = None
+        self._world: World | None = None
         self._lock = threading.Lock()
         try:
             self._check()
@@ -675,6 +661,14 @@ class DataFile:
                 except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
                     raise self._damaged(error) from None
             return self._art
+
+    @property
+    def world(self) -> World:
+        """The world of the file with its art. Raises UserError if the art is damaged."""
+        art = self.art
+        if self._world is None:
+            self._world = World(self.spec, art)
+        return self._world
 
     def _load_art(self) -> Art:
         group = item_of(self.h5, "art", h5py.Group)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64
 
-from wsprites.art import Art
+from wsprites.art import World
 from wsprites.errors import UserError
 from wsprites.file import CODECS, FORMAT, FORMAT_VERSION, DataFile, create, layout, versions, write_labels
 from wsprites.generate.journal import ClipChunk, Facts, Partial, differences, making, partial_path
@@ -35,9 +35,7 @@ _MOST_CLIPS = 10**9
 class Order:
     """What a file is to hold."""
 
-    spec: WorldSpec
-    """With the cast of `art`."""
-    art: Art
+    world: World
     seed: int
     n: int
     """Clips over all splits."""
@@ -57,6 +55,11 @@ class Order:
         number, shards = self.shard
         if not 1 <= number <= shards <= self.n:
             raise UserError(f"--shard {number}/{shards}: shards are numbered from 1, and there are no more of them than clips ({self.n})")
+
+    @property
+    def spec(self) -> WorldSpec:
+        """The specification of the world."""
+        return self.world.spec
 
     @property
     def clips(self) -> range:
@@ -81,9 +84,9 @@ class Order:
             "shard": "/".join(map(str, self.shard)),
             "pixels": " ".join(self.pixels),
             "compression": self.compression,
-            "art_licence": self.art.credits.licence,
-            "attribution": self.art.credits.attribution,
-            "art_sha256": self.art.sha256,
+            "art_licence": self.world.art.credits.licence,
+            "attribution": self.world.art.credits.attribution,
+            "art_sha256": self.world.art.sha256,
             "versions": versions(),
         }
 
@@ -95,12 +98,12 @@ class Order:
 
 def estimate(order: Order) -> int:
     """Bytes that the file will have, from compressing a few of its clips."""
-    codec, characters = CODECS[order.compression], order.art.characters
+    codec, characters = CODECS[order.compression], order.world.art.characters
     sample = np.unique(np.linspace(order.clips.start, order.clips.stop - 1, 4).astype(np.int64))
     pixels = sum(len(chunk) for clip in encode(order, sample) for *_, chunk in clip) / len(sample) if order.pixels else 0
     raw_labels = sum(dtype.itemsize * math.prod(shape) for name, (shape, dtype) in layout(order.spec, 1).items() if name in LABELS)
     labels = raw_labels / (1 if order.compression == "none" else 8)  # measured: Zstd 8.2, gzip 8.9
-    images = order.art.backgrounds.images
+    images = order.world.art.backgrounds.images
     art = len(codec.encode(characters.cells(0, 0)[None])) * sum(characters.counts) + len(codec.encode(images[:1])) * len(images)
     return int(len(order.clips) * (pixels + labels) + art)
 
@@ -148,7 +151,7 @@ def assemble(
     with making(out, order.facts, order.clips, resume=resume, overwrite=overwrite, again=again) as partial:
         for _ in partial.kept():
             progress(order.spec.frames)
-        create(partial.h5, order.facts, order.spec, order.art, splits)
+        create(partial.h5, order.facts, order.spec, order.world.art, splits)
         labels = _labels_written(partial, order, splits, progress)
         if order.pixels:
             _write_pixels(partial, order, splits, source, labels, progress)
@@ -215,7 +218,7 @@ def _clip_by_clip(jobs: Iterable[tuple[NDArray[np.int64], list[Chunk]]]) -> Gene
 def order_of(data: DataFile) -> Order:
     """The order that a file was made by. Loads the art that is in it."""
     stored = data["train"].stored
-    return Order(data.spec, data.art, data.seed, data.clips, data.compression, "frames" in stored, "masks" in stored, data.shard)
+    return Order(data.world, data.seed, data.clips, data.compression, "frames" in stored, "masks" in stored, data.shard)
 
 
 def is_complete(order: Order, out: Path, overwrite: bool) -> bool:

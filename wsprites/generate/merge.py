@@ -106,7 +106,7 @@ def _chunks(shards: list[DataFile], clip_n: NDArray[np.int64]) -> Iterator[tuple
 
 def _write_virtual(h5: h5py.File, order: Order, shards: list[DataFile], folder: Path) -> None:
     """Write where in the shards everything is."""
-    create_head(h5, order.facts, order.art)
+    create_head(h5, order.facts, order.world.art)
     for split in SPLITS:
         arrays = layout(order.spec, sum(len(data[split]) for data in shards))
         for name in (*order.pixels, *(["checksum"] if order.pixels else []), *LABELS):

@@ -87,7 +87,7 @@ def _compare_labels(name: str, split: Split, key: str, rows: slice, expected: ND
 
 def _compare_pixels(name: str, data: DataFile, split: Split, row: int, report: Report) -> None:
     index = int(split["index"][row])
-    expected = render(data.spec, script(data.spec, data.seed, index), data.art)
+    expected = render(data.world, script(data.spec, data.seed, index))
     for key, pixels in (("frames", expected.frames_thwc), ("masks", expected.masks_thw)):
         if key in split.stored:
             try:

@@ -27,7 +27,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.art.characters import Figure
 from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, encode_window, layout
 from wsprites.render import Clip, empty, render
 from wsprites.render.compiled import compiled
@@ -49,7 +48,7 @@ def encode(order: "Order", index_n: NDArray[np.int64]) -> Iterator[list[Chunk]]:
     """Write, render and compress clips, one by one. Window by window, so that pixels are compressed while they are in the cache."""
     codec, spec = CODECS[order.compression], order.spec
     shapes = {name: chunk_shape(shape, codec.tiles) for name, (shape, _) in layout(spec, 1).items() if name in order.pixels}
-    memory, figures = empty(spec, min(CHUNK_FRAMES, spec.frames)), [Figure(order.art.characters)]
+    memory = empty(spec, min(CHUNK_FRAMES, spec.frames))
     at_a_time = max(1, _SCRIPT_FRAMES // spec.frames)
     for start in range(0, len(index_n), at_a_time):
         script_n = scripts(spec, order.seed, index_n[start : start + at_a_time])
@@ -59,7 +58,7 @@ def encode(order: "Order", index_n: NDArray[np.int64]) -> Iterator[list[Chunk]]:
             for first in range(0, spec.frames, CHUNK_FRAMES):
                 window = script.window(first, first + CHUNK_FRAMES)
                 frames = len(window.position)
-                clip = render(spec, window, order.art, out=Clip(memory.frames_thwc[:frames], memory.masks_thw[:frames]), figures=figures)
+                clip = render(order.world, window, out=Clip(memory.frames_thwc[:frames], memory.masks_thw[:frames]))
                 pixels = {"frames": clip.frames_thwc, "masks": clip.masks_thw}
                 for name, shape in shapes.items():
                     chunks += [(index, name, offset, data) for offset, data in encode_window(pixels[name], first, shape, codec)]

@@ -198,7 +198,7 @@ PRESETS = {
 """`paper`: supplement B. `released`: the distribution of the authors' generator. `factorial`: three independent chains."""
 
 
-def load_world(name_or_path: str) -> WorldSpec:
+def load_spec(name_or_path: str) -> WorldSpec:
     """The preset of that name, or the world of a TOML file.
 
     Keys of the file are fields of WorldSpec, tables are its nested dataclasses; `preset` names what the others override.

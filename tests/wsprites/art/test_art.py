@@ -112,7 +112,7 @@ def test_whole_characters_directly_in_the_folder(tmp_path: Path):
     assert characters.layers == ("character",)
     assert characters.names == (("hero0", "hero2", "hero10"),)
     assert np.array_equal(characters.atlas(2), read_sheet(tmp_path / "hero10.png"))
-    assert load_art(PAPER, tmp_path).world(PAPER).cast.parts == ("character",)
+    assert load_art(PAPER, tmp_path).world(PAPER).spec.cast.parts == ("character",)
 
 
 def test_memory_of_the_layers_is_far_below_that_of_all_atlases(art: Art):

@@ -17,7 +17,7 @@ import pytest
 from bench_models import CLIPS, Guesser, Seer
 from samples import ROOT
 
-from wsprites.art import load_art
+from wsprites.art import World, load_art
 from wsprites.art.sheets import CELL_OF
 from wsprites.bench import baselines as controls
 from wsprites.bench import data, evaluate, protocol, released
@@ -147,7 +147,7 @@ def test_the_reader_reads_frames_of_any_size(few: data.Data):
     clips = scripts(spec, 3, np.arange(2))
     art = load_art(spec)
     for script in (clips[0], clips[1]):
-        read = Reader(art, int(script.character), 3).read(render(spec, script, art).frames_thwc[::3])
+        read = Reader(art, int(script.character), 3).read(render(World(spec, art), script).frames_thwc[::3])
         assert np.abs(read.position - script.position[::3]).max() < 0.5 and (read.local_action == script.local_action[::3]).all()
 
 
@@ -161,8 +161,8 @@ def test_the_world_goes_on_as_the_script_did(few: data.Data):
 
 
 def test_the_released_protocol_and_its_units(few: data.Data):
-    spec = few.scored.art.world(PRESETS["released"])
-    part = data.Part("test", spec, few.scored.art, scripts(spec, 0, np.arange(400)))
+    world = few.scored.art.world(PRESETS["released"])
+    part = data.Part("test", world, scripts(world.spec, 0, np.arange(400)))
     truth, who = released.truth(part), part.script.character
     perfect = released.figures(truth, truth, who) | released.as_released(truth, truth)
     zero = released.as_released(truth, {"shift": truth["shift"] * 0})

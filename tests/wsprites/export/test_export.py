@@ -23,7 +23,7 @@ from samples import ROOT
 
 import wsprites
 from wsprites import cli
-from wsprites.art import Art, load_art
+from wsprites.art import Art, World, load_art
 from wsprites.errors import UserError
 from wsprites.export import FORMATS, Job, estimate, export
 from wsprites.generate import Order, generate
@@ -39,7 +39,7 @@ CLIPS = 2  # of each split, where a few are enough
 def many(spec: WorldSpec, art: Art, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """80 short clips of 36 characters, seen from the back as well."""
     out = tmp_path_factory.mktemp("many") / "many.h5"
-    generate(Order(replace(spec, frames=4, facings=4), art, seed=3, n=80), out)
+    generate(Order(World(replace(spec, frames=4, facings=4), art), seed=3, n=80), out)
     return out
 
 
@@ -136,7 +136,7 @@ def test_minari(exported: Path, data_file: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_minari_has_no_episodes_of_one_frame(spec: WorldSpec, art: Art, tmp_path: Path):
-    generate(Order(replace(spec, frames=1), art, seed=0, n=2), tmp_path / "one.h5")
+    generate(Order(World(replace(spec, frames=1), art), seed=0, n=2), tmp_path / "one.h5")
     with pytest.raises(UserError, match="clips of one frame have no transitions"):
         run(tmp_path / "one.h5", "minari", tmp_path / "minari")
     run(tmp_path / "one.h5", "parquet", tmp_path / "parquet")  # and two splits have no clips
@@ -247,7 +247,7 @@ def test_mp4_is_the_preview_as_a_video(exported: Path, data_file: Path):
 def test_mp4_of_odd_size_and_a_few_by_default(sheets: Path, backgrounds: Path, tmp_path: Path):
     spec = replace(PRESETS["paper"], frames=2, height=97, width=129)
     art = load_art(spec, sheets, backgrounds)
-    generate(Order(art.world(spec), art, seed=0, n=36), tmp_path / "odd.h5")
+    generate(Order(art.world(spec), seed=0, n=36), tmp_path / "odd.h5")
     run(tmp_path / "odd.h5", "mp4", tmp_path / "mp4", None)
     assert len(list((tmp_path / "mp4" / "train").iterdir())) == 4
     with av.open(str(next((tmp_path / "mp4" / "val").iterdir()))) as video:

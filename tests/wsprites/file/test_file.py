@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import wsprites
 from wsprites import file
+from wsprites.art import World
 from wsprites.errors import UserError
 from wsprites.file import CODECS, DataFile
 from wsprites.generate import Order, generate
@@ -77,7 +78,7 @@ def test_rows_are_the_scripts_and_their_renderings(data_file: Path, order: Order
             for label in LABELS:
                 assert np.array_equal(split[label][...], getattr(script, label))
             for row in range(len(index_n)):
-                frames, masks = render(order.spec, script[row], order.art)
+                frames, masks = render(World(order.spec, order.art), script[row])
                 assert np.array_equal(split["frames"][row], frames)
                 assert np.array_equal(split["masks"][row], masks)
         assert data.art.sha256 == order.art.sha256
@@ -186,7 +187,7 @@ def test_unknown_names_are_refused(data_file: Path):
 @pytest.mark.parametrize("compression", CODECS)
 def test_every_compression_gives_the_same_arrays(spec, art, data_file: Path, tmp_path: Path, compression: str):
     out = tmp_path / "data.h5"
-    generate(Order(spec, art, seed=5, n=24, compression=compression), out)
+    generate(Order(World(spec, art), seed=5, n=24, compression=compression), out)
     with h5py.File(out) as ours, h5py.File(data_file) as zstd:
         for split in ("train", "val", "test"):
             for name in set(zstd[split]) - {"checksum"}:
@@ -196,7 +197,7 @@ def test_every_compression_gives_the_same_arrays(spec, art, data_file: Path, tmp
 @pytest.mark.parametrize("compression", CODECS)
 def test_windows_are_those_of_h5py(spec, art, tmp_path: Path, compression: str):
     out = tmp_path / "data.h5"
-    generate(Order(spec, art, seed=5, n=6, compression=compression), out)
+    generate(Order(World(spec, art), seed=5, n=6, compression=compression), out)
     with wsprites.open(out) as data, h5py.File(out) as h5:
         for name in ("frames", "masks"):
             for clip in (0, 3, -1, np.int64(1)):
@@ -257,7 +258,7 @@ def test_rendered_windows_do_not_depend_on_what_was_read_before(labels_file: Pat
 
 def test_gzip_files_open_without_any_plugin(spec, art, data_file: Path, tmp_path: Path):
     out = tmp_path / "data.h5"
-    generate(Order(spec, art, seed=5, n=6, compression="gzip"), out)
+    generate(Order(World(spec, art), seed=5, n=6, compression="gzip"), out)
     program = "import h5py, sys; f = h5py.File(sys.argv[1]); print(f['train/frames'][()].sum(), f['art/backgrounds'][()].sum())"
     environment = {**os.environ, "HDF5_PLUGIN_PATH": str(tmp_path / "nothing")}
     read = [sys.executable, "-c", program]

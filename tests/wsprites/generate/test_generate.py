@@ -17,6 +17,7 @@ import pytest
 from samples import ROOT
 
 import wsprites
+from wsprites.art import World
 from wsprites.errors import UserError
 from wsprites.generate import Order, check_disk, estimate, generate
 from wsprites.world.script import LABELS
@@ -204,9 +205,9 @@ def clip_hash(name: str, seed: int, index: int, real_sheets: Path, folder: Path)
     # The backgrounds need no scaling and no lossy decoder, so that only this project's own code decides.
     spec = PRESETS[name]
     art = load_art(spec, real_sheets, folder)
-    spec = art.world(spec)
+    spec = art.world(spec).spec
     clip = script(spec, seed, index)
-    frames, masks = render(spec, clip, art)
+    frames, masks = render(World(spec, art), clip)
     digest = hashlib.sha256(frames.tobytes() + masks.tobytes())
     for label in LABELS:
         digest.update(label.encode() + getattr(clip, label).tobytes())

@@ -10,7 +10,7 @@ import slow_compositor as slow
 from PIL import Image
 from samples import LAYERS
 
-from wsprites.art import Art
+from wsprites.art import Art, World
 from wsprites.art.characters import Figure, over
 from wsprites.art.sheets import CELL_OF
 from wsprites.render import empty, render
@@ -46,10 +46,10 @@ def slow_clip(spec: WorldSpec, clip, sheets: Path, scene: np.ndarray):
 def test_frames_and_masks_equal_the_slow_compositor(art: Art, sheets: Path, world: str):
     changes = {"facings=4": {"facings": 4}, "small": {"height": 64, "width": 65}, "large": {"height": 101, "width": 131}}
     base = replace(PRESETS["factorial"], **changes[world]) if world in changes else PRESETS[world]
-    spec = art.world(replace(base, frames=12, background=replace(base.background, limit=121 - 101 if world == "large" else 25)))
+    spec = art.world(replace(base, frames=12, background=replace(base.background, limit=121 - 101 if world == "large" else 25))).spec
     for index in range(4):
         clip = script(spec, 1, index)
-        frames, masks = render(spec, clip, art)
+        frames, masks = render(World(spec, art), clip)
         assert frames.dtype == np.uint8 and frames.shape == (12, spec.height, spec.width, 3)
         assert masks.dtype == bool and masks.shape == frames.shape[:3]
         expected = slow_clip(spec, clip, sheets, art.backgrounds.images[clip.background])
@@ -61,7 +61,7 @@ def test_frames_and_masks_equal_the_slow_compositor(art: Art, sheets: Path, worl
 def test_the_mask_is_the_arts_alpha_at_the_scripts_position(art: Art, spec: WorldSpec):
     clip = script(spec, 2, 7)
     atlas = art.characters.atlas(int(clip.character))
-    masks = render(spec, clip, art).masks_thw
+    masks = render(World(spec, art), clip).masks_thw
     for t, (x, y) in enumerate(clip.position.tolist()):
         expected = np.zeros((spec.height, spec.width), bool)
         expected[y : y + 64, x : x + 64] = atlas[CELL_OF[clip.local_action[t], clip.animation_frame[t]], ..., 3] >= 128
@@ -70,7 +70,7 @@ def test_the_mask_is_the_arts_alpha_at_the_scripts_position(art: Art, spec: Worl
 
 def test_a_scene_moves_by_its_shift_where_no_sprite_is(art: Art, spec: WorldSpec):
     clip = script(spec, 3, 1)
-    frames = render(spec, clip, art, sprite=False).frames_thwc
+    frames = render(World(spec, art), clip, sprite=False).frames_thwc
     for t in range(1, spec.frames):
         dx, dy = clip.background_shift[t].tolist()
         inner = np.s_[25:-25, 25:-25]
@@ -80,8 +80,8 @@ def test_a_scene_moves_by_its_shift_where_no_sprite_is(art: Art, spec: WorldSpec
 
 def test_twins_differ_only_where_they_should(art: Art, spec: WorldSpec):
     clip = script(spec, 3, 2)
-    whole, frozen, blank = (render(spec, clip, art, background=b) for b in ("moving", "frozen", "blank"))
-    alone = render(spec, clip, art, sprite=False)
+    whole, frozen, blank = (render(World(spec, art), clip, background=b) for b in ("moving", "frozen", "blank"))
+    alone = render(World(spec, art), clip, sprite=False)
     assert not alone.masks_thw.any()
     assert np.array_equal(whole.masks_thw, frozen.masks_thw) and np.array_equal(whole.masks_thw, blank.masks_thw)
     for t, (x, y) in enumerate(clip.position.tolist()):
@@ -98,7 +98,7 @@ def test_twins_differ_only_where_they_should(art: Art, spec: WorldSpec):
 
 def test_a_window_is_a_part_of_the_clip(art: Art, spec: WorldSpec):
     clip = script(spec, 0, 4)
-    whole, part = render(spec, clip, art), render(spec, clip.window(7, 19), art)
+    whole, part = render(World(spec, art), clip), render(World(spec, art), clip.window(7, 19))
     assert np.array_equal(part.frames_thwc, whole.frames_thwc[7:19])
     assert np.array_equal(part.masks_thw, whole.masks_thw[7:19])
 
@@ -106,10 +106,10 @@ def test_a_window_is_a_part_of_the_clip(art: Art, spec: WorldSpec):
 @pytest.mark.parametrize("background", ["moving", "frozen", "blank"])
 def test_many_clips_at_once_are_each_of_them(art: Art, spec: WorldSpec, background: str):
     clips = scripts(spec, 3, [4, 0, 11])[:, 5:12]
-    frames, masks = render(spec, clips, art, background=background)
+    frames, masks = render(World(spec, art), clips, background=background)
     assert frames.shape == (3, 7, spec.height, spec.width, 3) and masks.shape == frames.shape[:-1]
     for n in range(3):
-        alone = render(spec, script(spec, 3, int(clips.index[n])).window(5, 12), art, background=background)
+        alone = render(World(spec, art), script(spec, 3, int(clips.index[n])).window(5, 12), background=background)
         assert np.array_equal(frames[n], alone.frames_thwc) and np.array_equal(masks[n], alone.masks_thw)
 
 
@@ -119,7 +119,7 @@ def test_memory_used_again_leaves_no_trace(art: Art, spec: WorldSpec):
     out.masks_thw.fill(True)
     for index in (0, 5, 0, 9, 5):
         clip = script(spec, 0, index)
-        again, fresh = render(spec, clip, art, out=out, figures=[figure]), render(spec, clip, art)
+        again, fresh = render(World(spec, art), clip, out=out, figures=[figure]), render(World(spec, art), clip)
         assert again.frames_thwc is out.frames_thwc
         assert np.array_equal(again.frames_thwc, fresh.frames_thwc) and np.array_equal(again.masks_thw, fresh.masks_thw)
 
@@ -131,7 +131,7 @@ def test_layers_of_any_alpha_are_composited_by_over(soft: tuple[np.ndarray, Art]
     whole = np.zeros((84, 64, 64, 4), np.uint8)
     for layer in cells:
         whole = over(layer, whole)
-    frames, masks = render(spec, clip, layered, background="blank")
+    frames, masks = render(layered.world(spec), clip, background="blank")
     for t, (x, y) in enumerate(clip.position.tolist()):
         *colour, alpha = np.moveaxis(whole[CELL_OF[clip.local_action[t], clip.animation_frame[t]]].astype(int), -1, 0)
         expected = (2 * alpha * np.array(colour) + 255) // 510
@@ -155,7 +155,7 @@ def test_scripts_of_another_world_are_refused_before_they_do_harm(art: Art, spec
     ((name, value),) = changes.items()
     other = replace(clip, **{name: np.broadcast_to(np.asarray(value, getattr(clip, name).dtype), getattr(clip, name).shape)})
     with pytest.raises((IndexError, ValueError, cv2.error)):
-        render(spec, other, art)
+        render(World(spec, art), other)
 
 
 @pytest.mark.parametrize("where", ["character", "background", "position", "background_offset", "out"])
@@ -169,17 +169,17 @@ def test_compiled_code_draws_all_or_nothing(art: Art, spec: WorldSpec, where: st
     if where != "out":
         getattr(clips, where)[-1:].reshape(-1)[-1] = 999
     with pytest.raises(IndexError):
-        render(spec, clips, art, out=out)
+        render(World(spec, art), clips, out=out)
     assert (out.frames_thwc == 77).all() and out.masks_thw.all()
 
 
 def test_figures_are_one_for_each_clip(art: Art, spec: WorldSpec):
     with pytest.raises(ValueError, match="1 figures for 3 clips"):
-        render(spec, scripts(spec, 0, range(3)), art, figures=[Figure(art.characters)])
+        render(World(spec, art), scripts(spec, 0, range(3)), figures=[Figure(art.characters)])
 
 
 def test_rendering_draws_no_random_number(art: Art, spec: WorldSpec):
     np.random.seed(3)  # noqa: NPY002  # the global state is what is looked at
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    render(spec, script(spec, 0, 0), art)
+    render(World(spec, art), script(spec, 0, 0))
     assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002

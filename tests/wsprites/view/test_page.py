@@ -13,6 +13,7 @@ from PIL import Image
 
 import wsprites
 from wsprites import cli
+from wsprites.art import World
 from wsprites.errors import UserError
 from wsprites.generate import Order, generate
 from wsprites.view.page import PAIRS, count, report
@@ -91,7 +92,7 @@ def test_counts_are_those_of_the_whole_arrays(data_file: Path):
 
 
 def test_more_clips_than_are_read_at_once(spec, art, tmp_path: Path):
-    generate(Order(spec, art, seed=1, n=200, frames=False), tmp_path / "many.h5")
+    generate(Order(World(spec, art), seed=1, n=200, frames=False), tmp_path / "many.h5")
     with wsprites.open(tmp_path / "many.h5") as data:
         stats = count(data)
         control = np.zeros((5, 9), int)
@@ -138,7 +139,7 @@ def test_small_worlds_have_pages(spec, art, tmp_path: Path, change):
     from dataclasses import replace
 
     still = replace(spec, background=replace(spec.background, limit=0), rule="released", **change)
-    generate(Order(art.world(still), load(art, still), seed=0, n=1, frames=False), tmp_path / "small.h5")
+    generate(Order(load(art, still).world(still), seed=0, n=1, frames=False), tmp_path / "small.h5")
     with wsprites.open(tmp_path / "small.h5") as data:
         report(data, tmp_path / "small.html")
     assert "nan" not in Page((tmp_path / "small.html").read_text(encoding="utf-8")).tags

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from wsprites.errors import UserError
 from wsprites.fields import SpecError
-from wsprites.world.spec import PRESETS, BackgroundSpec, CastSpec, LocalSpec, SplitSpec, WalkSpec, WorldSpec, load_world
+from wsprites.world.spec import PRESETS, BackgroundSpec, CastSpec, LocalSpec, SplitSpec, WalkSpec, WorldSpec, load_spec
 
 SPECS = [WorldSpec, *(type(getattr(WorldSpec(), f.name)) for f in fields(WorldSpec) if is_dataclass(getattr(WorldSpec(), f.name)))]
 FIELDS = [pytest.param(spec, f, id=f"{spec.__name__}.{f.name}") for spec in SPECS for f in fields(spec)]
@@ -51,7 +51,7 @@ def outside(low, high):
 
 def test_presets_carry_their_names():
     assert list(PRESETS) == ["paper", "released", "factorial"]
-    assert all(PRESETS[name].name == name == load_world(name).name for name in PRESETS)
+    assert all(PRESETS[name].name == name == load_spec(name).name for name in PRESETS)
 
 
 def test_paper_has_the_numbers_of_the_supplement():
@@ -357,7 +357,7 @@ def load(tmp_path):
     def load(text, name="town.toml"):
         path = tmp_path / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load_world(str(path))
+        return load_spec(str(path))
 
     return load
 
@@ -459,5 +459,5 @@ def test_binary_files_are_not_text(load, content):
 def test_what_is_neither_a_preset_nor_a_file_lists_the_presets(tmp_path):
     for missing in ("papers", str(tmp_path / "none.toml"), str(tmp_path)):
         with pytest.raises(UserError) as error:
-            load_world(missing)
+            load_spec(missing)
         assert f"{missing}: neither a preset (paper, released, factorial) nor a readable TOML file" in str(error.value)
