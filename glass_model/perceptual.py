@@ -4,8 +4,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from glass_model.training.weights import load_weights
 from wsprites.errors import UserError
+from wsprites.weights import load_weights
 
 SHA256 = "dcbb9e9d"
 """What the hash of torchvision's ImageNet weights of VGG19 begins with; their name, vgg19-dcbb9e9d.pth, has it."""

@@ -18,8 +18,8 @@ from torch import Tensor
 import wsprites
 from glass_model.glass.config import Config
 from glass_model.glass.model import GLASS
-from glass_model.training.weights import read_state
 from wsprites.errors import UserError
+from wsprites.weights import read_state
 
 FORMAT = "glass"
 _MOST_HEADER = 2**24  # bytes of the JSON that a safetensors file begins with

@@ -29,8 +29,8 @@ from glass_model.glass.model import GLASS, Output
 from glass_model.glass.schedule import Phase, phase
 from glass_model.perceptual import VGG19, load_vgg
 from glass_model.training.checkpoint import load, save, state_path, versions
-from glass_model.training.weights import read_state
 from wsprites.errors import UserError
+from wsprites.weights import read_state
 
 LOG_EVERY = 50
 """Steps between two looks at the losses: the only times at which the loop waits for a GPU."""

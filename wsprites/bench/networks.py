@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glass_model.training.weights import load_weights
 from wsprites.errors import UserError
+from wsprites.weights import load_weights
 
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float64]

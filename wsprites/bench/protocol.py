@@ -174,7 +174,7 @@ def _kind(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(8)
             if head.startswith(b"PK"):
-                from glass_model.training.weights import read_state
+                from wsprites.weights import read_state
 
                 kind = read_state(path)["format"]
             else:

@@ -16,9 +16,9 @@ from PIL import Image
 from glass_model.glass.config import PRESETS, load_config
 from glass_model.training.checkpoint import load, state_path
 from glass_model.training.loop import Process, batches_of, join, train
-from glass_model.training.weights import read_state
 from wsprites.cli import main
 from wsprites.errors import UserError
+from wsprites.weights import read_state
 
 NARROW = {"mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2}
 CONFIG = PRESETS["paper"].override(

@@ -15,13 +15,13 @@ from bench_models import CLIPS, Seer
 from scipy.linalg import sqrtm
 from torch import nn
 
-from glass_model.training.weights import load_weights, read_state
 from wsprites.bench import data, distances, evaluate, networks, page
 from wsprites.bench import rollouts as control
 from wsprites.bench import scores as report
 from wsprites.bench.metrics import images, interval, probes
 from wsprites.bench.networks import Networks
 from wsprites.errors import UserError
+from wsprites.weights import load_weights, read_state
 
 RNG = np.random.default_rng(0)
 
