@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from wsprites.terminal import help_alone
+from wsprites.terminal import help_alone, print_notices
 
 COMMANDS = {
     "generate": "wsprites.commands.generate:generate",
@@ -52,6 +52,7 @@ def main(args: list[str] | None = None) -> Any:
     """Run a command. Bad input is one line and exit code 2; a failure on the way is one line and exit code 1."""
     from wsprites.errors import UserError
 
+    print_notices()
     try:
         return wsprites(args, prog_name="wsprites", standalone_mode=False)
     except UserError as error:

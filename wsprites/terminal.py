@@ -1,5 +1,6 @@
 """What commands share: progress bars, Ctrl-C, missing extras."""
 
+import logging
 import os
 import signal
 import threading
@@ -24,6 +25,24 @@ def help_alone(context: click.Context) -> None:
     """A group without a command says what there is."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+
+
+class _Notices(logging.Handler):
+    """Prints what the library logs, a line each, on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        click.echo(f"wsprites: {record.getMessage()}", err=True)
+
+
+_NOTICES = _Notices()
+
+
+def print_notices() -> None:
+    """Print what the library logs, such as that it compiles. Outside the command line, logging decides about that."""
+    logger = logging.getLogger("wsprites")
+    logger.addHandler(_NOTICES)  # adds it once
+    logger.setLevel(logging.INFO)
 
 
 def cores() -> int:
