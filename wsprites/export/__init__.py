@@ -17,7 +17,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +25,7 @@ from wsprites.errors import UserError
 from wsprites.file import CHUNK_FRAMES, DESCRIPTIONS, DataFile
 from wsprites.generate.journal import partial_path
 from wsprites.view.info import cast_line, clips_line, size, world_line
+from wsprites.view.picture import encode_png
 from wsprites.world.actions import GlobalAction, local_actions
 from wsprites.world.script import LABELS
 from wsprites.world.spec import SPLITS
@@ -68,7 +68,7 @@ class Job:
     def pngs(self, split: str, row: int) -> Iterator[tuple[bytes, bytes]]:
         """The pixels of a clip as PNG: of each frame, and of its mask (8 bits, 0 or 255)."""
         for frames_thwc, masks_thw in self.windows(split, row):
-            yield from zip(self._threads.map(png, frames_thwc), self._threads.map(png, masks_thw), strict=True)
+            yield from zip(self._threads.map(_png, frames_thwc), self._threads.map(_png, masks_thw), strict=True)
 
     def close(self) -> None:
         """End the threads that compress."""
@@ -80,10 +80,8 @@ class Job:
         return ThreadPoolExecutor()  # compressing leaves the other threads of Python alone
 
 
-def png(image: NDArray[Any]) -> bytes:
-    """(H, W, 3) uint8 RGB, or an (H, W) mask, as PNG."""
-    encoded: NDArray[np.uint8] = cv2.imencode(".png", image[..., ::-1] if image.ndim == 3 else image * np.uint8(255))[1]
-    return encoded.tobytes()
+def _png(image: NDArray[Any]) -> bytes:
+    return encode_png(image, fast=True)
 
 
 def estimate(job: Job) -> int:

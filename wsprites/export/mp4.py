@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.export import Job
-from wsprites.view.preview import picture
+from wsprites.view.preview import annotate
 from wsprites.world.spec import SPLITS
 
 CARD = """
@@ -30,7 +30,7 @@ def write(job: Job, folder: Path) -> str:
                 stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1  # with more, the bytes depend on their number
                 pixels = (pair for window in job.windows(split, row) for pair in zip(*window, strict=True))
                 for t, (frame, mask) in enumerate(pixels):
-                    drawn = _even(picture(frame, mask, script, t, split, job.data.spec))
+                    drawn = _even(annotate(frame, mask, script, t, split, job.data.spec))
                     if not t:
                         stream.height, stream.width = drawn.shape[:2]
                     video.mux(stream.encode(av.VideoFrame.from_ndarray(drawn, format="rgb24")))

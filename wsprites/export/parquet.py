@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from wsprites.export import Job, png
+from wsprites.export import Job
 from wsprites.file import layout
+from wsprites.view.picture import encode_png
 from wsprites.world.actions import GlobalAction, local_actions
 from wsprites.world.script import LABELS
 from wsprites.world.spec import SPLITS, WorldSpec
@@ -104,7 +105,7 @@ def _groups(job: Job, split: str, most: int) -> Iterator[tuple[list[dict[str, An
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
     """About what a frame takes on disk."""
-    return sum(len(png(image)) for image in (frame_hwc, mask_hw))
+    return sum(len(encode_png(image, fast=True)) for image in (frame_hwc, mask_hw))
 
 
 # A column in the three ways in which it has to be told. It is `depth` lists in one another, of images, names of actions, or numbers.

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.export import Job, png
+from wsprites.export import Job
+from wsprites.view.picture import encode_png
 from wsprites.world.spec import SPLITS
 
 CARD = """
@@ -64,7 +65,7 @@ def write(job: Job, folder: Path) -> str:
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
     """About what a frame takes on disk."""
-    return sum(-(-len(png(image)) // _BLOCK) * _BLOCK for image in (frame_hwc, mask_hw))
+    return sum(-(-len(encode_png(image, fast=True)) // _BLOCK) * _BLOCK for image in (frame_hwc, mask_hw))
 
 
 def _pairs(shift_t2: NDArray[np.int16]) -> list[tuple[int, int]]:

@@ -28,7 +28,7 @@ from wsprites.errors import UserError
 from wsprites.export import FORMATS, Job, estimate, export
 from wsprites.generate import Order, generate
 from wsprites.generate.merge import merge
-from wsprites.view.preview import picture
+from wsprites.view.preview import annotate
 from wsprites.world.script import FRAME_LABELS, LABELS
 from wsprites.world.spec import PRESETS, SPLITS, WorldSpec
 
@@ -238,7 +238,7 @@ def test_mp4_is_the_preview_as_a_video(exported: Path, data_file: Path):
             assert len(frames) == 40
             pixels, script = data[split], data[split].script(row)
             for t in (0, 20, 39):
-                drawn = picture(pixels["frames"][row, t], pixels["masks"][row, t], script, t, split, data.spec)
+                drawn = annotate(pixels["frames"][row, t], pixels["masks"][row, t], script, t, split, data.spec)
                 assert frames[t].shape == drawn.shape
                 errors = [np.abs(frames[other].astype(int) - drawn).mean() for other in range(40)]
                 assert int(np.argmin(errors)) == t and errors[t] < 12
