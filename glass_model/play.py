@@ -11,17 +11,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from glass_model.glass.model import GLASS
 from wsprites.errors import UserError
+from wsprites.view.picture import read_picture as read_picture
+from wsprites.view.picture import write_frames
 from wsprites.world.actions import DELTA_XY, GlobalAction
 
 Picture = NDArray[np.uint8]
 
 _MOST_STEPS = 10_000
-_MOST_PIXELS = 2**24
-_MILLISECONDS = 100
 _GAP = 4
 
 
@@ -129,27 +128,6 @@ def to_bytes(frame: torch.Tensor) -> torch.Tensor:
     return ((frame.clamp(-1, 1) + 1) * 127.5).round().byte()
 
 
-def read_picture(path: Path) -> Picture:
-    """An image file as RGB. Raises UserError if it is none, or has more than 16 million pixels."""
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise UserError(f"{path}: {image.width} x {image.height} pixels, more than {_MOST_PIXELS}")
-            return np.array(image.convert("RGB"))
-    except UnidentifiedImageError:
-        raise UserError(f"{path}: not an image that can be read") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or 'damaged image'}") from None
-
-
 def write_pictures(frames_thwc: NDArray[np.uint8], out: Path, scale: int = 2) -> None:
-    """An animated GIF, or a PNG with the frames side by side, by the name. Raises UserError for another name."""
-    suffix = out.suffix.lower()
-    if suffix == ".png":
-        Image.fromarray(np.concatenate(list(frames_thwc), 1)).save(out)
-    elif suffix == ".gif":
-        height, width = frames_thwc.shape[1:3]
-        images = [Image.fromarray(f).resize((width * scale, height * scale), Image.Resampling.NEAREST) for f in frames_thwc]
-        images[0].save(out, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0)
-    else:
-        raise UserError(f"--out {out}: a .gif, animated, or a .png, the frames side by side")
+    """Write a video as an animated GIF, enlarged, or as a PNG with the frames side by side. Raises UserError for any other name."""
+    write_frames(out, frames_thwc, scale=scale)

@@ -1,7 +1,5 @@
 """Scores -> one HTML page that needs nothing else: figures, confusion and leakage matrices, drift, films. It has no script."""
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -9,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from wsprites.bench.baselines import WHAT
 from wsprites.bench.metrics import probes
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.scores import TABLE
 from wsprites.errors import UserError
+from wsprites.view.picture import data_uri, encode_gif
 from wsprites.world.actions import GlobalAction, LocalAction
 
 _STYLE = """
@@ -241,13 +239,9 @@ def _films(films: list[dict[str, Any]]) -> str:
 def _film(clips: Sequence[NDArray[np.uint8]], caption: str) -> str:
     """Clips side by side as an animation inside the page."""
     together = np.concatenate(list(clips), axis=2)
-    palette = Image.fromarray(np.concatenate(list(together[:: max(len(together) // 4, 1)]))).quantize(160, Image.Quantize.MAXCOVERAGE)
-    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in together]
-    memory = io.BytesIO()
-    images[0].save(memory, "GIF", save_all=True, append_images=images[1:], duration=140, loop=0)
-    data = base64.b64encode(memory.getvalue()).decode()
+    source = data_uri("image/gif", encode_gif(together, milliseconds=140, colours=160, shared=True))
     width = together.shape[2] * (2 if len(clips) < 3 else 1)
-    image = f"<img width={width} alt='{escape(caption)}' src='data:image/gif;base64,{data}'>"
+    image = f"<img width={width} alt='{escape(caption)}' src='{source}'>"
     return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
