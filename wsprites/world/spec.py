@@ -1,14 +1,13 @@
 """Every number of a world, checked when it is set, as frozen dataclasses; JSON in both directions, TOML in. Sizes are (height, width)."""
 
 import dataclasses
-import json
 import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from wsprites.errors import UserError
-from wsprites.fields import SpecError, build, check, choice, number, show
+from wsprites.fields import SpecError, build, check, choice, from_json, number, show, to_json
 
 CELL = 64
 """Height and width in pixels of the cell that a character is drawn in; a fact of the LPC sheets, not a choice."""
@@ -177,17 +176,13 @@ class WorldSpec:
         return self.height + self.background.limit, self.width + self.background.limit
 
     def to_json(self) -> str:
-        """The whole world as JSON; `from_json` gives it back."""
-        return json.dumps(dataclasses.asdict(self))
+        """The whole world as JSON; `from_json` reads it."""
+        return to_json(self)
 
     @staticmethod
     def from_json(text: str) -> "WorldSpec":
-        """The world that `to_json` wrote; fields that are not there have the paper's values. Raises SpecError for what is no world."""
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise SpecError(f"the world is not JSON: {error}") from None
-        return build(WorldSpec(), values)
+        """The world that `to_json` wrote; missing fields have the paper's values. Raises SpecError for anything else."""
+        return from_json(WorldSpec(), text)
 
 
 PRESETS = {
