@@ -17,9 +17,9 @@ from xxhash import xxh3_64
 
 from wsprites.errors import UserError
 from wsprites.file import DataFile
-from wsprites.generate import check_output
-from wsprites.generate.journal import partial_path
-from wsprites.view.info import cast_line, clips_line, size, world_line
+from wsprites.generate import check_output, partial_path
+from wsprites.generate import readable_size as size
+from wsprites.view.info import cast_line, clips_line, world_line
 from wsprites.view.preview import picture
 from wsprites.view.theory import Runs, coupled_joint, joint_counts, local_runs, mutual_information, survival, survived, walk_runs
 from wsprites.world.actions import GlobalAction, LocalAction, local_actions
