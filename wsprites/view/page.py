@@ -12,8 +12,9 @@ from xxhash import xxh3_64
 from wsprites.errors import UserError
 from wsprites.file import DataFile
 from wsprites.generate import check_output
+from wsprites.generate import readable_size as size
 from wsprites.view.counts import PAIRS, Counts, LabelRuns, count, label_names
-from wsprites.view.info import cast_line, clips_line, size, world_line
+from wsprites.view.info import cast_line, clips_line, world_line
 from wsprites.view.picture import data_uri, encode_webp, replace_file
 from wsprites.view.plots import STYLE, draw_places, draw_runs
 from wsprites.view.preview import annotate
