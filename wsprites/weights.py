@@ -32,7 +32,7 @@ def checkpoint_format(path: Path) -> str | None:
     if metadata is None:
         try:
             metadata = read_state(path) if is_torch_file(path) else {}
-        except UserError:
+        except (OSError, UserError):
             return None
     name = metadata.get("format")
     return name if isinstance(name, str) else None
