@@ -1,6 +1,7 @@
 """The command line: what it prints, and one clear line for whatever is wrong."""
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -176,7 +177,7 @@ def occupied() -> list[object]:
         (["--out", "a" * 250], "the name is too long"),
         (small_background, "images/a.png: 20 x 20 pixels; a background of this world needs 153 x 121"),
         (occupied, r"there.h5: exists already.* --overwrite\b"),
-        (bad_toml("frame = 3"), "no key frame.* frames"),
+        (bad_toml("frame = 3"), r"no (key|field) frame\b.* frames"),
         (bad_toml("[sprite]\np_inertia = 1.5"), "my.toml: sprite.p_inertia = 1.5 is outside the range 0.0 to 1.0"),
         (bad_toml("[["), "my.toml: not TOML"),
         (bad_toml('[cast]\nlayers = ["body/"]'), "'body/'"),
@@ -293,3 +294,13 @@ def test_exit_codes(run, monkeypatch: pytest.MonkeyPatch, error: BaseException, 
     monkeypatch.setattr("wsprites.open", fail)
     expected = "bad" if str(error) else "interrupted; nothing was written"
     assert run("info", "data.h5") == (code, "", f"wsprites: {expected}\n")
+
+
+def test_reports_of_the_libraries_are_printed(run, monkeypatch: pytest.MonkeyPatch):
+    def report(*_: object, **__: object) -> None:
+        logging.getLogger("wsprites.view").info("compiling (%s)", "once")
+        raise UserError("bad")
+
+    monkeypatch.setattr("wsprites.open", report)
+    for _ in range(2):
+        assert run("info", "data.h5") == (2, "", "wsprites: compiling (once)\nwsprites: bad\n")

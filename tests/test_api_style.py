@@ -1,0 +1,128 @@
+"""The style of the public API, read from the source: docstrings, documented errors and arrays, keyword-only defaults."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from samples import ROOT
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+FILES = [path for package in ("wsprites", "glass_model") for path in sorted((ROOT / package).rglob("*.py"))]
+IDIOMS = re.compile(
+    r"\b(mend(s|ed|ing)?|whoever|for ever|at hand|films?|makes of|what there is|number of the character|nobody waits|goes? on with)\b", re.I
+)
+"""Phrases that read as riddles; the plain words are fix, available, videos, predicts, character id, always, continue."""
+ERRORS = re.compile(r"(User|Argument|Spec)Error")
+ARRAY = re.compile(r"\b(NDArray|ndarray|Tensor)\b")
+DTYPE = re.compile(r"\b(u?int\d*|float\d*|bool|RGB|dtype|probabilit(y|ies)|counts?|labels?)\b")
+WITHOUT_SHAPES = ("wsprites/bench/", "glass_model/glass/", "glass_model/training/")
+"""Folders whose arrays are described by axis suffixes and by the docstrings of classes."""
+POSITIONAL = {
+    "wsprites/art/__init__.py load_world",  # load_world("paper", "lpc")
+    "wsprites/stream.py RenderedClips.__init__",  # RenderedClips("factorial", "train")
+}
+"""Functions whose defaults may be given by position, because the documentation does so."""
+
+
+class Definition(NamedTuple):
+    """A public function, method or class."""
+
+    path: Path
+    name: str
+    node: Function | ast.ClassDef
+    decorators: str
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT).as_posix()} {self.name}"
+
+    @property
+    def docstring(self) -> str:
+        return ast.get_docstring(self.node) or ""
+
+
+def definitions(path: Path) -> Iterator[Definition]:
+    """Public classes, functions and methods, and the __init__ of public classes."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
+            yield Definition(path, node.name, node, " ".join(map(ast.unparse, node.decorator_list)))
+            for member in node.body if isinstance(node, ast.ClassDef) else ():
+                if isinstance(member, Function) and (not member.name.startswith("_") or member.name == "__init__"):
+                    yield Definition(path, f"{node.name}.{member.name}", member, " ".join(map(ast.unparse, member.decorator_list)))
+
+
+API = [definition for path in FILES for definition in definitions(path)]
+FUNCTIONS = [definition for definition in API if isinstance(definition.node, Function)]
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Docstrings of modules, classes and functions, public or not, and those that follow attributes."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+
+
+def report(offenders: list[Definition]) -> str:
+    return "\n".join(map(str, offenders))
+
+
+def test_the_api_is_read():
+    names = {str(definition) for definition in API}
+    assert {"wsprites/errors.py UserError", "wsprites/view/picture.py enlarge", "glass_model/play.py animate"} <= names
+    assert len(FUNCTIONS) > 200
+
+
+def test_the_first_line_of_a_docstring_is_a_sentence():
+    summaries = {definition: definition.docstring.splitlines()[:1] for definition in API if not definition.name.endswith("__init__")}
+    assert not report([definition for definition, line in summaries.items() if not line or not re.match(r"\W*\w.*\.$", line[0])])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_have_no_private_idiom(path: Path):
+    found = [f"{path.relative_to(ROOT)}:{line}: {match[0]!r}" for line, text in texts(path) for match in IDIOMS.finditer(text)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_do_not_begin_in_the_middle_of_a_sentence(path: Path):
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {text[:40]!r}" for line, text in texts(path) if re.match(r"(Of|The same of|And|But)\b", text)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_errors_are_documented():
+    """By a section Raises, or by a sentence "Raises UserError if ..."."""
+
+    def raises(node: ast.AST) -> bool:
+        return any(isinstance(n, ast.Raise) and n.exc and ERRORS.search(ast.unparse(n.exc)) for n in ast.walk(node))
+
+    silent = [function for function in FUNCTIONS if raises(function.node) and "Raise" not in function.docstring]
+    assert not report(
+        [function for function in silent if not function.name.endswith(("__init__", "__post_init__")) and not command(function)]
+    )
+
+
+def command(function: Definition) -> bool:
+    """Commands are documented by their help, and are called by click."""
+    return "click." in function.decorators or ".command" in function.decorators or "/commands" in str(function)
+
+
+def test_arguments_with_defaults_are_keyword_only():
+    by_position = [function for function in FUNCTIONS if function.node.args.defaults and str(function) not in POSITIONAL]
+    assert not report([function for function in by_position if not command(function) and "override" not in function.decorators])
+
+
+def test_arrays_have_shapes_and_dtypes():
+    """A docstring gives shapes in parentheses and a dtype or the meaning of the values, wherever an array goes in or comes out."""
+    arrays = [function for function in FUNCTIONS if not str(function).startswith(WITHOUT_SHAPES) and ARRAY.search(signature(function))]
+    assert not report([function for function in arrays if "(" not in function.docstring or not DTYPE.search(function.docstring)])
+
+
+def signature(function: Definition) -> str:
+    node = function.node
+    assert isinstance(node, Function)
+    return f"{ast.unparse(node.args)} -> {ast.unparse(node.returns) if node.returns else ''}"
