@@ -19,8 +19,13 @@ IDIOMS = re.compile(
 ERRORS = re.compile(r"(User|Argument|Spec)Error")
 ARRAY = re.compile(r"\b(NDArray|ndarray|Tensor)\b")
 DTYPE = re.compile(r"\b(u?int\d*|float\d*|bool|RGB|dtype|probabilit(y|ies)|counts?|labels?)\b")
-WITHOUT_SHAPES = ("wsprites/bench/", "glass_model/glass/", "glass_model/training/")
-"""Folders whose arrays are described by axis suffixes and by the docstrings of classes."""
+DOCUMENTED = re.compile(
+    r"wsprites/((__init__|errors|fields|stream|env)\.py|(art|render|file|generate|world|view|export|bench/metrics)/|bench/(protocol|predictions)\.py)"
+    r"|glass_model/play\.py"
+)
+"""The modules that users call. Internal ones describe arrays by axis suffixes, and have the arguments that their callers need."""
+INTERFACES = ("reset", "step", "seek", "truncate", "forward")
+"""Methods whose arguments are given by Gymnasium, io or torch."""
 POSITIONAL = {
     "wsprites/art/__init__.py load_world",  # load_world("paper", "lpc")
     "wsprites/stream.py RenderedClips.__init__",  # RenderedClips("factorial", "train")
@@ -56,6 +61,7 @@ def definitions(path: Path) -> Iterator[Definition]:
 
 API = [definition for path in FILES for definition in definitions(path)]
 FUNCTIONS = [definition for definition in API if isinstance(definition.node, Function)]
+USED = [function for function in FUNCTIONS if DOCUMENTED.match(str(function)) and "kernel.py" not in str(function)]
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
@@ -65,8 +71,8 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value.value
 
 
-def report(offenders: list[Definition]) -> str:
-    return "\n".join(map(str, offenders))
+def none_of(offenders: list[Definition]) -> None:
+    assert not offenders, "\n".join(map(str, offenders))
 
 
 def test_the_api_is_read():
@@ -77,7 +83,7 @@ def test_the_api_is_read():
 
 def test_the_first_line_of_a_docstring_is_a_sentence():
     summaries = {definition: definition.docstring.splitlines()[:1] for definition in API if not definition.name.endswith("__init__")}
-    assert not report([definition for definition, line in summaries.items() if not line or not re.match(r"\W*\w.*\.$", line[0])])
+    none_of([definition for definition, line in summaries.items() if not line or not re.match(r"\W*\w.*\.$", line[0])])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -95,15 +101,13 @@ def test_docstrings_do_not_begin_in_the_middle_of_a_sentence(path: Path):
 
 
 def test_errors_are_documented():
-    """By a section Raises, or by a sentence "Raises UserError if ..."."""
+    """By a section Raises, or by a sentence that names the error."""
 
     def raises(node: ast.AST) -> bool:
         return any(isinstance(n, ast.Raise) and n.exc and ERRORS.search(ast.unparse(n.exc)) for n in ast.walk(node))
 
-    silent = [function for function in FUNCTIONS if raises(function.node) and "Raise" not in function.docstring]
-    assert not report(
-        [function for function in silent if not function.name.endswith(("__init__", "__post_init__")) and not command(function)]
-    )
+    silent = [function for function in FUNCTIONS if raises(function.node) and "Error" not in function.docstring]
+    none_of([function for function in silent if not function.name.endswith(("__init__", "__post_init__")) and not command(function)])
 
 
 def command(function: Definition) -> bool:
@@ -112,14 +116,15 @@ def command(function: Definition) -> bool:
 
 
 def test_arguments_with_defaults_are_keyword_only():
-    by_position = [function for function in FUNCTIONS if function.node.args.defaults and str(function) not in POSITIONAL]
-    assert not report([function for function in by_position if not command(function) and "override" not in function.decorators])
+    by_position = [function for function in USED if function.node.args.defaults and str(function) not in POSITIONAL]
+    none_of([function for function in by_position if function.name.rsplit(".", 1)[-1] not in INTERFACES])
 
 
 def test_arrays_have_shapes_and_dtypes():
-    """A docstring gives shapes in parentheses and a dtype or the meaning of the values, wherever an array goes in or comes out."""
-    arrays = [function for function in FUNCTIONS if not str(function).startswith(WITHOUT_SHAPES) and ARRAY.search(signature(function))]
-    assert not report([function for function in arrays if "(" not in function.docstring or not DTYPE.search(function.docstring)])
+    """The docstring of a function or of its module gives shapes, in parentheses or by axis suffixes, and a dtype or the kind of values."""
+    arrays = [function for function in USED if ARRAY.search(signature(function))]
+    texts = {function: function.docstring + (ast.get_docstring(ast.parse(function.path.read_text("utf-8"))) or "") for function in arrays}
+    none_of([function for function, text in texts.items() if not re.search(r"\(|\bAx[ie]s\b", text) or not DTYPE.search(text)])
 
 
 def signature(function: Definition) -> str:
