@@ -1,7 +1,9 @@
 """The style of the public API, read from the source: docstrings, documented errors and arrays, keyword-only defaults."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +19,7 @@ IDIOMS = re.compile(
 )
 """Phrases that read as riddles; the plain words are fix, available, videos, predicts, character id, always, continue."""
 ERRORS = re.compile(r"(User|Argument|Spec)Error")
+OPTION = re.compile(r"(?<![\w-])--[a-z]")
 ARRAY = re.compile(r"\b(NDArray|ndarray|Tensor)\b")
 DTYPE = re.compile(r"\b(u?int\d*|float\d*|bool|RGB|dtype|probabilit(y|ies)|counts?|labels?)\b")
 DOCUMENTED = re.compile(
@@ -64,7 +67,18 @@ FUNCTIONS = [definition for definition in API if isinstance(definition.node, Fun
 USED = [function for function in FUNCTIONS if DOCUMENTED.match(str(function)) and "kernel.py" not in str(function)]
 
 
-def texts(path: Path) -> Iterator[tuple[int, str]]:
+def words(path: Path) -> Iterator[tuple[int, str]]:
+    """All strings and comments, with their lines."""
+    text = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
     """Docstrings of modules, classes and functions, public or not, and those that follow attributes."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
@@ -87,15 +101,17 @@ def test_the_first_line_of_a_docstring_is_a_sentence():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_docstrings_have_no_private_idiom(path: Path):
-    found = [f"{path.relative_to(ROOT)}:{line}: {match[0]!r}" for line, text in texts(path) for match in IDIOMS.finditer(text)]
+def test_strings_and_comments_have_no_private_idiom(path: Path):
+    found = [f"{path.relative_to(ROOT)}:{line}: {match[0]!r}" for line, text in words(path) for match in IDIOMS.finditer(text)]
     assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_docstrings_do_not_begin_in_the_middle_of_a_sentence(path: Path):
     found = [
-        f"{path.relative_to(ROOT)}:{line}: {text[:40]!r}" for line, text in texts(path) if re.match(r"(Of|The same of|And|But)\b", text)
+        f"{path.relative_to(ROOT)}:{line}: {text[:40]!r}"
+        for line, text in docstrings(path)
+        if re.match(r"(Of|The same of|And|But)\b", text)
     ]
     assert not found, "\n".join(found)
 
@@ -108,6 +124,15 @@ def test_errors_are_documented():
 
     silent = [function for function in FUNCTIONS if raises(function.node) and "Error" not in function.docstring]
     none_of([function for function in silent if not function.name.endswith(("__init__", "__post_init__")) and not command(function)])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_library_errors_name_arguments_and_not_options(path: Path):
+    if "commands" in str(path) or path.name in ("cli.py", "plugin.py"):
+        return  # the command line, and pytest's
+    errors = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Raise)]
+    found = [f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)[:90]}" for node in errors if OPTION.search(ast.unparse(node))]
+    assert not found, "\n".join(found)
 
 
 def command(function: Definition) -> bool:
