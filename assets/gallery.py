@@ -82,7 +82,7 @@ def _labels(world: World, index: int) -> Iterable[NDArray[np.uint8]]:
     clip = render(world, script)
     for t in range(_FRAMES):
         large = enlarge(clip.frames_thwc[t], _SCALE)
-        large[outline(clip.masks_thw[t], _SCALE)] = _MARKS[0][1]
+        large[outline(clip.masks_thw[t], scale=_SCALE)] = _MARKS[0][1]
         canvas = Image.new("RGB", (large.shape[1] + 150, large.shape[0]), _PAPER)
         canvas.paste(Image.fromarray(large), (0, 0))
         draw = ImageDraw.Draw(canvas)

@@ -50,6 +50,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. Exit code 2 is bad input, 1 a failure or an interruption; the message names the command's options."""
+        show_log()
         try:
             return super().invoke(ctx)
         except (UserError, OSError, KeyboardInterrupt) as error:
@@ -83,6 +84,20 @@ def _option(param: click.Parameter) -> str:
     """The first long option of a parameter, or the name of a positional argument as the help shows it."""
     long = [option for option in param.opts if option.startswith("--")]
     return long[0] if long else param.human_readable_name
+
+
+def show_log() -> None:
+    """Print what the libraries report at level INFO on the error output, such as that functions are compiled."""
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            click.echo(f"wsprites: {record.getMessage()}", err=True)
+
+    logger = logging.getLogger("wsprites")
+    if not logger.handlers:
+        logger.addHandler(Handler(logging.INFO))
+        logger.setLevel(logging.INFO)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)

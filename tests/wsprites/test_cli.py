@@ -1,6 +1,7 @@
 """The command line: what it prints, and one clear line for whatever is wrong."""
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -293,3 +294,13 @@ def test_exit_codes(run, monkeypatch: pytest.MonkeyPatch, error: BaseException, 
     monkeypatch.setattr("wsprites.open", fail)
     expected = "bad" if str(error) else "interrupted; nothing was written"
     assert run("info", "data.h5") == (code, "", f"wsprites: {expected}\n")
+
+
+def test_reports_of_the_libraries_are_printed(run, monkeypatch: pytest.MonkeyPatch):
+    def report(*_: object, **__: object) -> None:
+        logging.getLogger("wsprites.view").info("compiling (%s)", "once")
+        raise UserError("bad")
+
+    monkeypatch.setattr("wsprites.open", report)
+    for _ in range(2):
+        assert run("info", "data.h5") == (2, "", "wsprites: compiling (once)\nwsprites: bad\n")

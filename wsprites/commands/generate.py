@@ -57,39 +57,28 @@ def generate(
     dry_run: bool,
 ) -> None:
     """Generate a data set as one HDF5 file."""
-    from wsprites.art import ignored_folders, load_art, sheets_folder
+    from wsprites.art import ignored_folders, load_world, sheets_folder
     from wsprites.generate import Order, check_disk, check_output, estimate, is_complete, readable_size
     from wsprites.generate import generate as write
     from wsprites.view import info as summary
-    from wsprites.world.script import split_sizes
-    from wsprites.world.spec import load_spec
 
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
-    spec = load_spec(world)
     check_output(out, overwrite or resume)
-    art = load_art(spec, sheets, backgrounds)
-    made = art.world(spec)
-    spec = made.spec
-    order = Order(made, seed, n, compression, not no_frames, not no_masks, shard)
+    order = Order(load_world(world, sheets, backgrounds), seed, n, compression, not no_frames, not no_masks, shard)
     if resume and is_complete(order, out, overwrite):
         click.echo(f"complete already: {out}")
         return
     expected = estimate(order)
     free = check_disk(out, expected * (2 if dask else 1))  # shards, and what they are merged to
-    click.echo(f"world    {summary.world_line(spec)}, seed {seed}")
-    click.echo(f"clips    {summary.clips_line(spec, split_sizes(spec, seed, n))}")
-    if shard != (1, 1):
-        click.echo(f"shard    {shard[0]} of {shard[1]}: clips {order.clips[0]:,} to {order.clips[-1]:,}")
-    click.echo(f"cast     {summary.cast_line(spec)}")
-    click.echo(f"licence  {art.credits.licence}")
-    for name in ignored_folders(sheets_folder(sheets), spec.cast.layers):
+    click.echo(summary.order_summary(order))
+    for name in ignored_folders(sheets_folder(sheets), order.spec.cast.layers):
         click.echo(f"ignored  folder '{name}' of the sheets: this world has no such layer")
     click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")
     if dry_run:
         return
     begin = time.perf_counter()
-    frames = len(order.clips) * spec.frames
+    frames = len(order.clips) * order.spec.frames
     if dask:
         from wsprites.generate.cluster import connect, generate_on
 

@@ -100,7 +100,7 @@ def export(file: Path, to: str, out: Path, clips: int | None) -> None:
     with DataFile(file) as data:
         job = Job(data, "released" if to == "glass" else to, clips)
         expected = estimate(job)
-        free = check(out, expected)
+        free = check(out, expected=expected)
         click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")
         begin = time.perf_counter()
         with frames_bar(job.frames) as progress:

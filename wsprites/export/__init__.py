@@ -99,7 +99,7 @@ def estimate(job: Job) -> int:
     return int(np.mean(sizes) * job.frames) if sizes else 0
 
 
-def check(out: Path, expected: int = 0) -> int:
+def check(out: Path, *, expected: int = 0) -> int:
     """Return the free bytes of a disk. Raises UserError unless a new folder of about `expected` bytes can be written at `out`."""
     parent = out.absolute().parent
     if not out.name or len(os.fsencode(partial_path(out).name)) > 255:

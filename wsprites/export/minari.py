@@ -39,7 +39,12 @@ _ROOM = 16  # clips that must fit on the disk before each write, because HDF5 cr
 
 
 def write(job: Job, folder: Path) -> str:
-    """Write the datasets wsprites-train-v0, wsprites-val-v0 and wsprites-test-v0. Splits without clips are left out."""
+    """Write the datasets wsprites-train-v0, wsprites-val-v0 and wsprites-test-v0. Splits without clips are left out.
+
+    Raises:
+        UserError: clips have one frame, and no transition.
+        OSError: the disk is nearly full.
+    """
     spec = job.data.spec
     if spec.frames < 2:
         raise UserError(f"{job.data.path}: clips of one frame have no transitions, which episodes of Minari need; choose another format")
@@ -82,5 +87,5 @@ def _episodes(job: Job, split: str, rows: range, folder: Path) -> Iterator[Episo
 
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """Estimate the size of a frame and its mask on disk: HDF5 pads the chunks at an edge, which adds up to a third."""
+    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk. HDF5 pads chunks, which adds up to a third."""
     return (frame_hwc.nbytes + mask_hw.nbytes) * 5 // 4

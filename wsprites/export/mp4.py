@@ -39,7 +39,7 @@ def write(job: Job, folder: Path) -> str:
 
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """Estimate the size of a frame on disk: a fraction of its pixels."""
+    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk: a fraction of its pixels."""
     return frame_hwc.nbytes // 8
 
 

@@ -38,7 +38,7 @@ _FILE_BYTES, _GROUP_BYTES = 500_000_000, 32_000_000  # of images, in a file and 
 _PIXELS = ("frames", "masks")
 
 
-def write(job: Job, folder: Path, file_bytes: int = _FILE_BYTES, group_bytes: int = _GROUP_BYTES) -> str:
+def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes: int = _GROUP_BYTES) -> str:
     """Write files data/SPLIT-NUMBER-of-FILES.parquet, and return the lines of a dataset card that describe them.
 
     Args:
@@ -104,7 +104,7 @@ def _groups(job: Job, split: str, most: int) -> Iterator[tuple[list[dict[str, An
 
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """Estimate the size of a frame and its mask on disk."""
+    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk."""
     return sum(len(encode_png(image, fast=True)) for image in (frame_hwc, mask_hw))
 
 

@@ -64,7 +64,7 @@ def write(job: Job, folder: Path) -> str:
 
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """Estimate the size of a frame and its mask on disk."""
+    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk."""
     return sum(-(-len(encode_png(image, fast=True)) // _BLOCK) * _BLOCK for image in (frame_hwc, mask_hw))
 
 

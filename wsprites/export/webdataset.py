@@ -31,7 +31,7 @@ _SHARD_BYTES = 500_000_000
 _ENTRY = 1024  # bytes of a file's header in a tar, and of the padding of its last block
 
 
-def write(job: Job, folder: Path, shard_bytes: int = _SHARD_BYTES) -> str:
+def write(job: Job, folder: Path, *, shard_bytes: int = _SHARD_BYTES) -> str:
     """Write shards of up to `shard_bytes` bytes, or of one clip where a clip is larger."""
     for split in SPLITS:
         number = 0
@@ -64,5 +64,5 @@ def _sample(job: Job, split: str, row: int) -> Iterator[tuple[str, bytes]]:
 
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """Estimate the size of a frame and its mask on disk."""
+    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk."""
     return sum(len(encode_png(image, fast=True)) + _ENTRY for image in (frame_hwc, mask_hw))

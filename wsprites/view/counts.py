@@ -89,7 +89,7 @@ class Counts:
 
     @cached_property
     def group_of(self) -> dict[str, NDArray[np.int64]]:
-        """For each label, the kind of runs that each of its values belongs to; -1 for none."""
+        """For each label, an (A,) int64 array with the kind of runs that each of its values belongs to; -1 for none."""
         groups = {}
         for runs in self.runs:
             groups[runs.label] = np.full(self.sizes[runs.label], -1)
@@ -98,7 +98,7 @@ class Counts:
         return groups
 
 
-def count(data: DataFile, progress: Callable[[int], object] = lambda clips: None) -> Counts:
+def count(data: DataFile, *, progress: Callable[[int], object] = lambda clips: None) -> Counts:
     """Count the labels of a data file.
 
     Args:

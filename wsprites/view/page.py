@@ -28,9 +28,11 @@ _MAX_SHEETS, _MAX_NAME = 24, 60  # of a layer; characters of a sheet's name
 
 
 def report(data: DataFile, out: Path, *, overwrite: bool = False, progress: Callable[[int], object] = lambda clips: None) -> None:
-    """Write a page about a data file that needs nothing but itself. The same file gives the same bytes.
+    """Write a self-contained HTML page about a data file. The same file gives the same bytes.
 
     Args:
+        data: the open file.
+        out: the page.
         overwrite: replace the page if it exists.
         progress: called with the number of clips whose labels were read since the last call.
 
@@ -43,7 +45,7 @@ def report(data: DataFile, out: Path, *, overwrite: bool = False, progress: Call
     except ImportError:
         raise UserError("a report needs matplotlib and Jinja: pip install 'wsprites[report]'") from None
     check_output(out, overwrite)
-    counts = count(data, progress)
+    counts = count(data, progress=progress)
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("page.html")
     with matplotlib.rc_context(STYLE):
@@ -52,7 +54,7 @@ def report(data: DataFile, out: Path, *, overwrite: bool = False, progress: Call
 
 
 def _contents(data: DataFile, counts: Counts) -> dict[str, Any]:
-    """Everything in the template. Strings of the file go through its escaping."""
+    """Collect the values of the template, which escapes all strings of the file."""
     spec, sizes = data.spec, {name: len(split) for name, split in data.splits.items()}
     frames = len(data.indices) * spec.frames
     bytes_ = sum(path.stat().st_size for path in (data.path, *data.shards))
@@ -94,17 +96,17 @@ def _contents(data: DataFile, counts: Counts) -> dict[str, Any]:
 
 
 def _pixels_hash(data: DataFile) -> str:
-    """Of the checksums of all clips, in the order of the file."""
+    """Compute the hash of the checksums of all clips, in the order of the file."""
     if not data["train"].stored:
         return "not stored"
-    found = xxh3_64()
+    pixels_hash = xxh3_64()
     for name in SPLITS:
-        found.update(np.ascontiguousarray(data.h5[name]["checksum"][()]).data)
-    return f"{found.hexdigest()} (of the clips' checksums)"
+        pixels_hash.update(np.ascontiguousarray(data.h5[name]["checksum"][()]).data)
+    return f"{pixels_hash.hexdigest()} (of the clips' checksums)"
 
 
 def _samples(data: DataFile) -> list[dict[str, Any]]:
-    """Some clips of every split as animations, the first frame apart for those who want nothing to move."""
+    """Draw some clips of every split as animations, and their first frames for readers who prefer reduced motion."""
     used = [name for name, split in data.splits.items() if len(split)]
     samples = []
     for name in used:
@@ -130,7 +132,7 @@ def _title(key: str) -> str:
 
 
 def _balance(key: str, names: list[str], counts: Counts) -> dict[str, Any]:
-    """The share of each value of a label in each split, and the widest bar."""
+    """Compute the share of each value of a label in each split, and the widest bar."""
     counts_sa = counts.labels_sa[key]
     shares_sa = counts_sa / np.maximum(counts_sa.sum(1, keepdims=True), 1)
     rows = [(_title(name), shares_sa[:, a].tolist()) for a, name in enumerate(names)]
@@ -138,7 +140,7 @@ def _balance(key: str, names: list[str], counts: Counts) -> dict[str, Any]:
 
 
 def _joint(a: str, b: str, counts: Counts) -> dict[str, Any]:
-    """The table of a pair of labels, its mutual information, and what theory and a control say of that."""
+    """Compute the table of a pair of labels, and its mutual information next to that of theory and of a control."""
     names, spec = label_names(counts.spec), counts.spec
     joint = counts.joint_ab[a, b]
     row_shares = joint / np.maximum(joint.sum(1, keepdims=True), 1)
@@ -147,8 +149,9 @@ def _joint(a: str, b: str, counts: Counts) -> dict[str, Any]:
     if spec.local.coupled and (a, b) == PAIRS[0]:
         theory = mutual_information(coupled_joint(joint.sum(1) / joint.sum(), spec.facings))
         meaning = (
-            "What the rule gives for these shares of directions, since the direction decides what a walking body does. This is the ceiling "
-            "of a model that sees the direction and nothing of the pose: only an NMI well above it shows knowledge of local actions."
+            "What the rule implies for these shares of directions, because the direction determines the action of a walking character. It "
+            "is the maximum for a model that sees the direction and nothing of the pose: only an NMI well above it shows knowledge of "
+            "local actions."
         )
     else:
         theory = (0.0, 0.0)
@@ -167,7 +170,7 @@ def _joint(a: str, b: str, counts: Counts) -> dict[str, Any]:
 
 
 def _runs(runs: LabelRuns, counts_g2k: NDArray[np.int64], spec: WorldSpec) -> dict[str, Any]:
-    """The figure of one label's runs, and its numbers."""
+    """Draw the runs of one label, and compare how often they continue with the rule."""
     rows = []
     for kind, counts_2k in zip(runs.kinds, counts_g2k, strict=True):
         if kind.bout is not None:
@@ -193,7 +196,7 @@ def _runs(runs: LabelRuns, counts_g2k: NDArray[np.int64], spec: WorldSpec) -> di
 
 
 def _coverage(counts: Counts) -> list[dict[str, Any]]:
-    """Heat maps of the positions of the sprite and of the crop."""
+    """Draw heat maps of the positions of the sprite and of the crop."""
     maps = []
     for title, counts_yx, box in (
         ("Position of the sprite's cell", counts.position_yx, counts.spec.sprite_box),
@@ -215,7 +218,7 @@ def _coverage(counts: Counts) -> list[dict[str, Any]]:
 
 
 def _splits(sizes: dict[str, int], counts: Counts) -> dict[str, Any]:
-    """How many clips, characters and backgrounds each split has, and whether splits share characters."""
+    """Count the clips, characters and backgrounds of each split, and the characters that splits share."""
     seen_sc = counts.characters_sc > 0
     rows = [
         (name, clips, int(seen.sum()), int((backgrounds > 0).sum()))
@@ -225,7 +228,7 @@ def _splits(sizes: dict[str, int], counts: Counts) -> dict[str, Any]:
 
 
 def _layers(data: DataFile, counts: Counts) -> list[dict[str, Any]]:
-    """In how many clips of each split every sheet is seen, by layer."""
+    """Count the clips of each split in which every sheet is seen, by layer."""
     spec = data.spec
     parts_cp = parts_of(spec, np.arange(spec.cast.characters))
     layers = []

@@ -37,7 +37,7 @@ def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     return np.repeat(np.repeat(image, scale, 0), scale, 1)
 
 
-def outline(mask_hw: NDArray[np.bool_], scale: int = 1) -> NDArray[np.bool_]:
+def outline(mask_hw: NDArray[np.bool_], *, scale: int = 1) -> NDArray[np.bool_]:
     """Find the pixels next to a mask, diagonals included, that do not belong to it.
 
     Args:

@@ -28,7 +28,7 @@ def draw_runs(runs: LabelRuns, counts_g2k: NDArray[np.int64], frames: int) -> st
 
     Args:
         runs: a label and its kinds of runs.
-        counts_g2k: (G, 2, frames - 1) runs of each kind that were observed at each age, and that continued.
+        counts_g2k: (G, 2, frames - 1) int64, runs of each kind that were observed at each age, and that continued.
         frames: frames per clip.
     """
     figure, axes = _axes()
@@ -50,7 +50,7 @@ def draw_places(counts_yx: NDArray[np.int64], box: tuple[int, int]) -> str:
     """Plot a heat map of how often each point was visited, relative to an even spread.
 
     Args:
-        counts_yx: (box[1] + 1, box[0] + 1) frames at each point.
+        counts_yx: (box[1] + 1, box[0] + 1) int64, frames at each point.
         box: the largest x and y in pixels.
     """
     from matplotlib.colors import LogNorm

@@ -1,4 +1,4 @@
-"""A clip as a picture for people: frames enlarged, the mask outlined, motion as arrows, actions by name."""
+"""Previews of clips: enlarged frames with the outline of the mask, arrows for motion, and the names of actions."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -15,19 +15,24 @@ from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import Script
 from wsprites.world.spec import CELL, WorldSpec
 
-_WIDTH = 384  # of an enlarged frame, about: what the labels below it need
+_WIDTH = 384  # approximate width of an enlarged frame in pixels, which the labels below it need
 _SHEET_COLUMNS, _SHEET_FRAMES = 5, 20
 _INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
 _SPRITE, _LOCAL, _SCENE = (178, 245, 80), (255, 150, 170), (102, 204, 255)  # global, local, background
-_CHEST = (CELL // 2, 42)  # of a character in its cell, pixels
-_ARROW, _SCENE_ARROW = 50, 24  # lengths of arrows for a whole step, pixels of the picture
+_CHEST = (CELL // 2, 42)  # of a character in its cell, (x, y) in pixels
+_ARROW, _SCENE_ARROW = 50, 24  # lengths of the arrows for a whole step, in pixels of the picture
 
 
 def preview(data: DataFile, index: int, out: Path) -> None:
-    """Write a clip as an animated GIF, or as a PNG contact sheet of up to 20 frames, by the name of `out`.
+    """Write a clip as an animated GIF, or as a PNG contact sheet of up to 20 frames, according to the name of `out`.
+
+    Args:
+        data: the open file.
+        index: index of the clip in the whole data set.
+        out: a file that ends in .gif or .png; it is replaced if it exists.
 
     Raises:
-        UserError: there is no such clip, or `out` ends in something else.
+        UserError: there is no such clip, `out` has another ending, or it cannot be written.
     """
     animated = picture_format(out) == "gif"
     check_output(out, overwrite=True)
@@ -47,16 +52,22 @@ def preview(data: DataFile, index: int, out: Path) -> None:
 def annotate(
     frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, split: str, spec: WorldSpec
 ) -> NDArray[np.uint8]:
-    """Frame t of a clip with its marks, (h, w, 3) uint8: enlarged, with a head and the labels below.
+    """Draw a frame with its labels: enlarged, with the outline of the mask, arrows for motion, a header, and the names of actions.
 
     Args:
-        frame_hwc, mask_hw: its pixels, (H, W, 3) and (H, W).
-        script: of the whole clip.
-        split: what the clip is in, for the head.
+        frame_hwc: (H, W, 3) uint8 RGB.
+        mask_hw: (H, W) bool.
+        script: the script of the whole clip.
+        t: index of the frame.
+        split: name of the split that the clip belongs to.
+        spec: the world.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
     """
     scale = max(round(_WIDTH / spec.width), 1)
     large = enlarge(frame_hwc, scale)
-    large[outline(mask_hw, scale)] = _SPRITE
+    large[outline(mask_hw, scale=scale)] = _SPRITE
     height, width = large.shape[:2]
     _arrow(large, (script.position[t] + _CHEST) * scale, script.shift[t] / spec.sprite.step * _ARROW, _SPRITE)
     _arrow(large, np.array([width - 36, 36]), script.background_shift[t] / spec.background.step * _SCENE_ARROW, _SCENE)
@@ -80,7 +91,7 @@ def annotate(
 
 
 def _arrow(image: NDArray[np.uint8], start: NDArray[np.integer], way: NDArray[np.floating], colour: Colour) -> None:
-    """An arrow, or a dot where it has no length, with a dark rim. In pixels of the picture."""
+    """Draw an arrow with a dark rim, or a dot if it has no length. Coordinates are pixels of the picture."""
     from_xy = (int(start[0]), int(start[1]))
     to_xy = (int(start[0] + way[0]), int(start[1] + way[1]))
     for thickness, ink in ((6, _PAPER), (3, colour)):
@@ -92,5 +103,5 @@ def _arrow(image: NDArray[np.uint8], start: NDArray[np.integer], way: NDArray[np
 
 @lru_cache(maxsize=1)
 def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """What texts in pictures are set in."""
+    """Return the font of all text in pictures."""
     return ImageFont.load_default(13)
