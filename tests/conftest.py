@@ -1,10 +1,10 @@
 """Sheets, backgrounds and files that the tests make themselves, and the real sheets where they are available."""
 
-import logging
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch and others read it when they are imported; test processes share the cores
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def real_sheets() -> Path:
 def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run a command in an empty folder: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(logging.getLogger("wsprites.jit"), "disabled", True)  # whether anything is compiled depends on earlier runs
+    monkeypatch.setattr(logging.getLogger("wsprites.jit"), "disabled", True)  # reports compilation, which depends on earlier runs
 
     def run(*args: object) -> tuple[int, str, str]:
         code = 0

@@ -1,14 +1,13 @@
 """The numbers that define a world: frozen dataclasses, checked when they are made, with JSON and TOML. Sizes are (height, width)."""
 
 import dataclasses
-import json
 import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from wsprites.errors import ArgumentError, UserError
-from wsprites.fields import SpecError, build, check, choice, number, show
+from wsprites.fields import SpecError, build, check, choice, from_json, number, show, to_json
 
 CELL = 64
 """Height and width in pixels of the cell that a character is drawn in, as the LPC sheets have it."""
@@ -192,17 +191,13 @@ class WorldSpec:
         return self.height + self.background.limit, self.width + self.background.limit
 
     def to_json(self) -> str:
-        """The whole world as JSON; `from_json` gives it back."""
-        return json.dumps(dataclasses.asdict(self))
+        """The whole world as JSON; `from_json` reads it."""
+        return to_json(self)
 
     @staticmethod
     def from_json(text: str) -> "WorldSpec":
-        """The world that `to_json` wrote; fields that are not there have the paper's values. Raises SpecError for what is no world."""
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise SpecError(f"the world is not JSON: {error}") from None
-        return build(WorldSpec(), values)
+        """The world that `to_json` wrote; missing fields have the paper's values. Raises SpecError for anything else."""
+        return from_json(WorldSpec(), text)
 
 
 PRESETS = {
