@@ -30,6 +30,7 @@ DOCUMENTED = re.compile(
 INTERFACES = ("reset", "step", "seek", "truncate", "forward")
 """Methods whose arguments are given by Gymnasium, io or torch."""
 POSITIONAL = {
+    "wsprites/art/__init__.py load_art",  # load_art(spec, "lpc")
     "wsprites/art/__init__.py load_world",  # load_world("paper", "lpc")
     "wsprites/stream.py RenderedClips.__init__",  # RenderedClips("factorial", "train")
 }

@@ -163,6 +163,7 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
 
     def __init__(
         self,
+        *,
         world: str | WorldSpec | World = "paper",
         sheets: str = "own",
         backgrounds: str = "painted",
@@ -187,6 +188,9 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         Args:
             seed: seed for the choice of clips from now on.
             options: {"clip": index} begins like that clip; {"clip": index, "data_seed": seed} like a clip of another data set.
+
+        Returns:
+            The frame, (H, W, 3) uint8, and its labels.
         """
         super().reset(seed=seed)
         script = self._stage.asked_for(options, 1)
@@ -221,7 +225,7 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         return self._stage.state
 
     def set_state(self, state: EnvState) -> tuple[NDArray[np.uint8], Info]:
-        """Return to a state. Returns its observation and info, as `reset` does."""
+        """Return to a state. Returns its frame, (H, W, 3) uint8, and its labels, as `reset` does."""
         self._stage.state = state
         return self._look()
 
@@ -278,7 +282,8 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
 
     def __init__(
         self,
-        num_envs: int = 1,
+        num_envs: int,
+        *,
         world: str | WorldSpec | World = "paper",
         sheets: str = "own",
         backgrounds: str = "painted",
