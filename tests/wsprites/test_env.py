@@ -245,7 +245,7 @@ def test_impossible_modes_actions_and_options(paper):
     with pytest.raises(UserError, match="not one of rgb_array, human"):
         env_module.WalkEnv(render_mode="ansi")
     with pytest.raises(UserError, match="rgb_array or None"):
-        env_module.WalkVectorEnv(render_mode="human")
+        env_module.WalkVectorEnv(1, render_mode="human")
     paper.reset(seed=0)
     for action in (
         np.array([5, 0]),
