@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch and others, which read it when they are imported: test processes share the cores
+os.environ["OMP_NUM_THREADS"] = "1"  # torch and others read it when they are imported: the same sums on any number of cores
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -329,7 +329,7 @@ for to in sys.argv[2:]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=600,
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr
     assert [line for line in done.stdout.splitlines() if not line.startswith("output")] == [f"{to} 1" for to in FORMATS]
