@@ -127,7 +127,7 @@ class UnfinishedFile:
     def _append(self, seed: int, content: object) -> None:
         text = json.dumps(content).encode()
         line = b"\n%s %s" % (xxh3_64_hexdigest(text, seed).encode(), text)  # the newline ends a line that was cut short
-        if self._journal.write(line) < len(line):
+        if os.write(self._journal.fileno(), line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def restore(self) -> Iterator[int]:
