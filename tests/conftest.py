@@ -1,8 +1,8 @@
-"""Sheets, backgrounds and files that the tests make themselves, and the real sheets where they are at hand."""
+"""Sheets, backgrounds and files that the tests make themselves, and the real sheets where they are available."""
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch and others, which read it when they are imported: test processes share the cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch and others read it when they are imported; test processes share the cores
 
 import logging
 from collections.abc import Iterator
@@ -102,7 +102,7 @@ def without_numba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def real_sheets() -> Path:
     if not (REAL / "body").is_dir():
-        pytest.skip("the real LPC sheets are not at hand; WSPRITES_SHEETS names their folder")
+        pytest.skip("the real LPC sheets are not available; WSPRITES_SHEETS names their folder")
     return REAL
 
 

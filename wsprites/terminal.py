@@ -62,14 +62,18 @@ def frames_bar(total: int | None = None) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, to be looked at where stopping is safe: an exception in the midst of HDF5 can get lost."""
+    """An event that Ctrl-C (SIGINT) and SIGTERM set, to be checked where stopping is safe.
+
+    SIGTERM is what SLURM, `timeout` and containers send before they kill. An exception raised by a handler could get lost inside HDF5. A
+    signal that is ignored, as after `nohup`, stays ignored.
+    """
     interrupted = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        yield interrupted
-        return
-    signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    for number in handlers:
+        signal.signal(number, lambda *_: interrupted.set())
     try:
         yield interrupted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)  # None: installed by C code, which Python cannot restore

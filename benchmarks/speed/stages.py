@@ -18,7 +18,7 @@ from wsprites.art import Art, World, load_art
 from wsprites.art.characters import Figure
 from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, create, encode_window
 from wsprites.generate import Order, generate
-from wsprites.generate.journal import making
+from wsprites.generate.journal import unfinished_file
 from wsprites.render import Clip, empty, render
 from wsprites.world.script import scripts, split_indices
 from wsprites.world.spec import PRESETS, WorldSpec
@@ -104,9 +104,9 @@ def _write(folder: Path, threads: int, encoded: Callable[[int], list[list[tuple[
     spec, art = world()
     order, indices = Order(World(spec, art), 0, clips), split_indices(spec, 0, clips)
     path = folder / "made-chunks.h5"
-    with making(path, order.facts, order.clips, resume=False, overwrite=False, again="") as partial, ThreadPoolExecutor(threads) as pool:
-        create(partial.h5, order.facts, spec, art, indices)
-        pixels = {split: [partial.h5[split][name].id for name in ("frames", "masks")] for split in indices}
+    with unfinished_file(path, order.facts, order.clips, hint="") as file, ThreadPoolExecutor(threads) as pool:
+        create(file.h5, order.facts, art, indices)
+        pixels = {split: [file.h5[split][name].id for name in ("frames", "masks")] for split in indices}
         rows = [(pixels[split], row) for split, index_n in indices.items() for row in range(len(index_n))]
         for (arrays, row), chunks in zip(rows, pool.map(encoded, range(clips)), strict=True):
             for array, chunks_of_array in zip(arrays, chunks, strict=True):

@@ -177,7 +177,7 @@ def occupied() -> list[object]:
         (["--out", "a" * 250], "the name is too long"),
         (small_background, "images/a.png: 20 x 20 pixels; a background of this world needs 153 x 121"),
         (occupied, r"there.h5: exists already.* --overwrite\b"),
-        (bad_toml("frame = 3"), r"no (key|field) frame\b.* frames"),
+        (bad_toml("frame = 3"), "there is no field frame; the nearest is frames"),
         (bad_toml("[sprite]\np_inertia = 1.5"), "my.toml: sprite.p_inertia = 1.5 is outside the range 0.0 to 1.0"),
         (bad_toml("[["), "my.toml: not TOML"),
         (bad_toml('[cast]\nlayers = ["body/"]'), "'body/'"),

@@ -147,7 +147,7 @@ def rollout(
 
 # Loading. A model is named by the user, a checkpoint's kind by the checkpoint: what it may name is fixed here.
 
-CHECKPOINTS = {"glass": "glass_model.bench:Glass"}
+CHECKPOINTS = {"glass": "glass_model.bench:load"}
 """By the `format` of a checkpoint, what makes a Model of its path."""
 
 

@@ -19,7 +19,8 @@ from wsprites.bench.metrics.interval import Figure, mean
 from wsprites.bench.protocol import Arrays, Controllable, Model, infer, rollout
 from wsprites.bench.reader import Reader, Reading
 from wsprites.errors import UserError
-from wsprites.world.actions import CYCLE, DELTA_XY, GlobalAction, LocalAction, is_walk, local_actions
+from wsprites.world.act import Pose, act, pose
+from wsprites.world.actions import DELTA_XY, GlobalAction, LocalAction, local_actions
 from wsprites.world.script import FRAME_LABELS, Script
 
 STARTS, STEPS, READ_AT = 12, 16, 4
@@ -86,28 +87,19 @@ def start_of(part: Part, n: int, piece: int = 0, pieces: int = 1) -> Start:
 
 def world(part: Part, start: Start, local_t: NDArray[np.integer], direction_t: NDArray[np.integer]) -> Script:
     """The script of what would have happened: local and global actions after a start, by the rules of the world."""
-    script, t = start.script, start.t
-    known = local_actions(part.spec.facings)
-    walks = np.array([is_walk(action) for action in known]) & part.spec.local.coupled
-    cursor = np.zeros(len(known), np.int64)
-    cursor[script.local_action[: t + 1]] = (script.animation_frame[: t + 1].astype(np.int64) + 1) % CYCLE  # the last one of each counts
-    shown, point = int(script.local_action[t]), script.position[t].astype(np.int64)
-    frames, points = [], []
-    for local, direction in zip(local_t.tolist(), direction_t.tolist(), strict=True):
-        frames.append(int(cursor[local]) if local == shown or walks[local] else 0)
-        cursor[local], shown = (frames[-1] + 1) % CYCLE, local
-        point = np.clip(point + part.spec.sprite.step * DELTA_XY[direction], 0, part.spec.sprite_box)
-        points.append(point)
-    position = np.array(points, np.int16)
-    still = np.zeros_like(position)
+    script, states = start.script, [pose(part.spec, start.script[None], start.t)]
+    for direction, local in zip(direction_t, local_t, strict=True):
+        states.append(act(part.spec, states[-1], np.array([direction]), np.array([local])))
+    shown = Pose(*(np.concatenate(field) for field in zip(*states[1:], strict=True)))
+    still = np.zeros_like(shown.position)
     labels = {
         "global_action": direction_t.astype(np.uint8),
-        "local_action": local_t.astype(np.uint8),
-        "background_action": np.full(len(frames), GlobalAction.stay, np.uint8),
-        "animation_frame": np.array(frames, np.uint8),
-        "position": position,
-        "shift": np.diff(position, axis=0, prepend=script.position[t : t + 1]),
-        "background_offset": still + script.background_offset[t],
+        "local_action": shown.local_action,
+        "background_action": np.full(len(still), GlobalAction.stay, np.uint8),
+        "animation_frame": shown.animation_frame,
+        "position": shown.position,
+        "shift": shown.shift,
+        "background_offset": still + script.background_offset[start.t],
         "background_shift": still,
     }
     assert set(labels) == set(FRAME_LABELS)

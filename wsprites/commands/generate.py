@@ -58,9 +58,9 @@ def generate(
 ) -> None:
     """Generate a data set as one HDF5 file."""
     from wsprites.art import ignored_folders, load_world, sheets_folder
-    from wsprites.generate import Order, check_disk, check_output, estimate, is_complete
+    from wsprites.generate import Order, check_disk, check_output, estimate, is_complete, readable_size
     from wsprites.generate import generate as write
-    from wsprites.view import info as summary
+    from wsprites.view.info import order_summary
 
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
@@ -71,10 +71,10 @@ def generate(
         return
     expected = estimate(order)
     free = check_disk(out, expected * (2 if dask else 1))  # shards, and what they are merged to
-    click.echo(summary.order_summary(order))
+    click.echo(order_summary(order))
     for name in ignored_folders(sheets_folder(sheets), order.spec.cast.layers):
         click.echo(f"ignored  folder '{name}' of the sheets: this world has no such layer")
-    click.echo(f"output   {out}: about {summary.size(expected)}; {summary.size(free)} free")
+    click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")
     if dry_run:
         return
     begin = time.perf_counter()
@@ -91,7 +91,7 @@ def generate(
     seconds = time.perf_counter() - begin
     rate = f"{frames / seconds:,.0f} frames/s, " if order.pixels else ""
     written = out.stat().st_size
-    click.echo(f"done     {out}: {summary.size(written)} in {seconds:.1f} s ({rate}{written / frames:,.0f} bytes a frame)")
+    click.echo(f"done     {out}: {readable_size(written)} in {seconds:.1f} s ({rate}{written / frames:,.0f} bytes a frame)")
 
 
 def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -124,9 +124,8 @@ def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, 
 
     A video is a video file or a folder of frames (00000.png, ...). Folders train, val and test become the splits.
     """
-    from wsprites.generate import check_output
+    from wsprites.generate import check_output, readable_size
     from wsprites.videos import import_videos, plan
-    from wsprites.view import info as summary
 
     check_output(out, overwrite)
     videos = plan(folder, frames=frames, size=size, skip=skip)
@@ -141,7 +140,7 @@ def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, 
     with frames_bar(total) as progress:
         labels = import_videos(videos, out, overwrite=overwrite, progress=progress)
     click.echo(f"labels   {', '.join(labels) or 'none'}")
-    click.echo(f"done     {out}: {summary.size(out.stat().st_size)}")
+    click.echo(f"done     {out}: {readable_size(out.stat().st_size)}")
 
 
 @click.command()

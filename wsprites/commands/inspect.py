@@ -71,12 +71,12 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
     from tqdm import tqdm
 
     from wsprites.file import DataFile
-    from wsprites.view.info import size
+    from wsprites.generate import readable_size
     from wsprites.view.page import report as write
 
     with DataFile(file) as data, tqdm(total=len(data.indices), unit=" clips", delay=0.5) as bar:
         write(data, out, overwrite=overwrite, progress=bar.update)
-    click.echo(f"done     {out}: {size(out.stat().st_size)}")
+    click.echo(f"done     {out}: {readable_size(out.stat().st_size)}")
 
 
 @click.command()
@@ -94,14 +94,14 @@ def export(file: Path, to: str, out: Path, clips: int | None) -> None:
     from wsprites.export import Job, check, estimate
     from wsprites.export import export as write
     from wsprites.file import DataFile
-    from wsprites.view import info as summary
+    from wsprites.generate import readable_size
 
     check(out)
     with DataFile(file) as data:
         job = Job(data, "released" if to == "glass" else to, clips)
         expected = estimate(job)
         free = check(out, expected=expected)
-        click.echo(f"output   {out}: about {summary.size(expected)}; {summary.size(free)} free")
+        click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")
         begin = time.perf_counter()
         with frames_bar(job.frames) as progress:
             write(replace(job, progress=progress), out)

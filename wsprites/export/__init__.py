@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 import wsprites
 from wsprites.errors import ArgumentError, UserError
 from wsprites.file import CHUNK_FRAMES, DESCRIPTIONS, DataFile
-from wsprites.generate.journal import partial_path
-from wsprites.view.info import cast_line, clips_line, size, world_line
+from wsprites.generate import partial_path, readable_size
+from wsprites.view.info import cast_line, clips_line, world_line
 from wsprites.view.picture import encode_png
 from wsprites.world.actions import GlobalAction, local_actions
 from wsprites.world.script import LABELS
@@ -111,7 +111,7 @@ def check(out: Path, *, expected: int = 0) -> int:
         raise UserError(f"{out.parent}: no permission to write there; choose another folder")
     free = shutil.disk_usage(parent).free
     if expected > free:
-        raise UserError(f"{out}: about {size(expected)} needed and {size(free)} free; choose another disk or fewer clips")
+        raise UserError(f"{out}: about {readable_size(expected)} needed and {readable_size(free)} free; choose another disk or fewer clips")
     return free
 
 
@@ -136,7 +136,7 @@ def export(job: Job, out: Path) -> None:
             job.close()
         credits = job.data.credits
         (folder / "CREDITS.txt").write_text(f"Licence of the art: {credits.licence}\n\n{credits.attribution}\n", encoding="utf-8")
-        made = {"exported": {"to": job.to, "clips": job.clips, "wsprites": wsprites.__version__}, **job.data.facts}
+        made = {"exported": {"to": job.to, "clips": job.clips, "wsprites": wsprites.__version__}, **job.data.facts.nested()}
         (folder / "wsprites.json").write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(_card(job, module.CARD, head), encoding="utf-8")
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsprites.file import DataFile, Split
+from wsprites.generate import Order, readable_size
 from wsprites.world.actions import GlobalAction, LocalAction, local_actions
 from wsprites.world.script import split_sizes
 from wsprites.world.spec import WorldSpec
 
 if TYPE_CHECKING:
-    from wsprites.generate import Order
-    from wsprites.videos import VideoFile
+    from wsprites.file import VideoFile
 
 _BATCH = 4096
 _BAR = 30
@@ -41,15 +41,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def size(bytes_: float) -> str:
-    """Write a number of bytes with its unit, such as "1.2 GB"."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if bytes_ >= scale:
-            return f"{bytes_ / scale:.1f} {unit}"
-    return f"{bytes_:.0f} bytes"
-
-
-def order_summary(order: "Order") -> str:
+def order_summary(order: Order) -> str:
     """Describe the data set that an order generates, in several lines."""
     spec, (number, shards) = order.spec, order.shard
     lines = [
@@ -66,10 +58,10 @@ def _videos_summary(data: "VideoFile") -> str:
     frames, height, width, _ = data.clip_shape
     clips = {name: len(split) for name, split in data.splits.items()}
     each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
-    total = sum(clips.values())
+    total, bytes_ = sum(clips.values()), data.path.stat().st_size
     return "\n".join(
         [
-            f"{data.path}: {size(data.path.stat().st_size)}, {data.path.stat().st_size / max(total * frames, 1):,.0f} bytes a frame",
+            f"{data.path}: {readable_size(bytes_)}, {bytes_ / max(total * frames, 1):,.0f} bytes a frame",
             f"videos       {len(data.names):,} imported, without a world, split {data.how_split}",
             f"clips        {total:,} ({each}) of {frames} frames, {height} x {width}: {total * frames:,} frames",
             f"skipped      {data.skip} frames after each",
@@ -87,7 +79,7 @@ def summary(data: "DataFile | VideoFile") -> str:
     bytes_ = sum(path.stat().st_size for path in (data.path, *data.shards))
     frames = len(data.indices) * spec.frames
     lines = [
-        f"{data.path}: {size(bytes_)}, {bytes_ / frames:,.0f} bytes a frame",
+        f"{data.path}: {readable_size(bytes_)}, {bytes_ / frames:,.0f} bytes a frame",
         f"world        {world_line(spec)}",
         f"clips        {clips_line(spec, {name: len(split) for name, split in data.splits.items()})}",
         *([f"shard        {data.shard[0]} of {data.shard[1]}"] if data.shard != (1, 1) else []),
