@@ -1,50 +1,52 @@
-"""A GLASS checkpoint as a model for the benchmark."""
+"""Checkpoints of every system as models of the benchmark."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-_TRANSITIONS = 11  # read at once; each is read from its two frames alone
+from glass_model.images import to_bytes
+from glass_model.systems import Action, Playable
+from glass_model.training.checkpoint import load as load_checkpoint
 
 
-class Glass:
-    """Codes, code vectors, shifts and masks, and rollouts, of the weights in a safetensors file; on a GPU where there is one."""
+class PlayableModel:
+    """A Playable under the protocol of the benchmark: arrays of numpy instead of tensors.
 
-    def __init__(self, path: Path) -> None:
-        import torch
+    Args:
+        model: on `device`, in eval mode.
+        device: where frames are moved to.
+    """
 
-        from glass_model.training.checkpoint import load
-
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model: Any = load(path).model(self._device)
+    def __init__(self, model: Playable[Any], device: str) -> None:
+        self._model, self._device = model, device
 
     def infer(self, frames_btchw: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """All five arrays of the protocol."""
-        import torch
-
-        parts = []
-        transitions = frames_btchw.shape[1] - 1
-        for first in range(0, transitions, _TRANSITIONS):
-            window = np.ascontiguousarray(frames_btchw[:, first : first + _TRANSITIONS + 1])
-            read = self._model.infer(torch.from_numpy(window).to(self._device))
-            arrays = read.codes, read.vectors, read.shifts, read.background_shifts, read.masks[:, 1:] if first else read.masks
-            parts.append([array.cpu().numpy() for array in arrays])
-        names = ("codes", "vectors", "shift", "background_shift", "masks")
-        return {name: np.concatenate(pieces, 1) for name, pieces in zip(names, zip(*parts, strict=True), strict=True)}
+        """The arrays that the model infers, by the benchmark's names, from (B, T, 3, H, W) uint8."""
+        reading = self._model.infer(self._tensor(frames_btchw))
+        return {name: array.cpu().numpy() for name, array in reading._asdict().items() if array is not None}
 
     def rollout(
-        self, first_frame_bchw: NDArray[np.uint8], codes_bs: NDArray[np.int64], shifts_bs2: NDArray[np.float64]
+        self, first_frame_bchw: NDArray[np.uint8], actions: NDArray[Any], shifts_bs2: NDArray[np.float64] | None
     ) -> NDArray[np.uint8]:
-        """The frames after each step, before a scene that stands still."""
-        import torch
-
-        state = self._model.start(torch.from_numpy(np.ascontiguousarray(first_frame_bchw)).to(self._device))
-        codes = torch.from_numpy(codes_bs.copy()).to(self._device)
-        shifts = torch.from_numpy(shifts_bs2.astype(np.float32)).to(self._device)
+        """The frames after each step, (B, S, 3, H, W) uint8, from codes (B, S) or vectors (B, S, D). The scene stands still."""
+        kind = "codes" if actions.ndim == 2 else "vectors"
+        state, acts = self._model.start(self._tensor(first_frame_bchw)), self._tensor(actions)
+        shifts = None if shifts_bs2 is None else self._tensor(shifts_bs2.astype(np.float32))
         frames = []
-        for step in range(codes.shape[1]):
-            frame, state = self._model.step(state, shifts[:, step], codes[:, step])
-            frames.append(((frame.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy())
+        for step in range(actions.shape[1]):
+            action = Action(shift=None if shifts is None else shifts[:, step])._replace(**{kind: acts[:, step]})
+            frame, state = self._model.step(state, action)
+            frames.append(to_bytes(frame).cpu().numpy())
         return np.stack(frames, 1)
+
+    def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(array.copy()).to(self._device)  # copied: arrays of the benchmark may be read-only
+
+
+def load(path: Path) -> PlayableModel:
+    """The model in a checkpoint, on a GPU if there is one. Raises UserError if the checkpoint cannot be used."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return PlayableModel(load_checkpoint(path).model(device), device)

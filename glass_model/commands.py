@@ -1,32 +1,46 @@
 """`wsprites train`, `animate` and `transfer`. Nothing heavy is imported before a command needs it."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wsprites.commands import PATH
 from wsprites.terminal import extra, interruptible
 
+if TYPE_CHECKING:
+    from glass_model.training.checkpoint import Checkpoint
+    from glass_model.training.config import TrainConfig
+    from glass_model.training.data import Source
+    from glass_model.training.device import Process
+
 
 @click.command()
-@click.option("--preset", default="paper", show_default=True, help="Of the model and its training: paper, released, tiny, an ablation, ...")
-@click.option("--set", "settings", multiple=True, metavar="GROUP.KEY=VALUE", help="Another value, such as train.batch=8; repeatable.")
-@click.option("--data", type=PATH, help="The data file to learn from.")
-@click.option("--stream", is_flag=True, help="Learn from clips that are rendered on the device, without a file and without an end.")
-@click.option("--out", type=PATH, required=True, help="The folder for checkpoints, metrics and pictures.")
-@click.option("--steps", type=int, help="The same as --set train.steps=N.")
-@click.option("--batch", type=int, help="The same as --set train.batch=N.")
-@click.option("--device", default="", help="cpu, cuda, cuda:1.  [default: cuda where there is one]")
-@click.option("--resume", is_flag=True, help="Go on with the folder's run. Always safe: without one it starts.")
+@click.option("--system", default="glass", show_default=True, help="The system to train.")
+@click.option("--preset", help="Configuration to begin with: paper, released, tiny, an ablation, ...  [default: the system's first]")
+@click.option("--set", "settings", multiple=True, metavar="GROUP.FIELD=VALUE", help="Change a value of the preset, such as train.batch=8.")
+@click.option("--data", type=PATH, help="Learn from this data file.")
+@click.option("--stream", is_flag=True, help="Learn from clips that are rendered on the device, without end and without a file.")
+@click.option("--world", help="With --stream: paper, released, factorial, or a TOML file that overrides one of them.  [default: paper]")
+@click.option("--sheets", help="With --stream: 'own', 'lpc' or a folder of LPC sheets.  [default: own]")
+@click.option("--backgrounds", help="With --stream: 'painted', 'photos' or a folder of images.  [default: painted]")
+@click.option("--out", type=PATH, required=True, help="Folder for checkpoints, metrics and pictures.")
+@click.option("--steps", type=int, help="Number of training steps; short for --set train.steps=N.")
+@click.option("--batch", type=int, help="Sequences per step; short for --set train.batch=N.")
+@click.option("--device", default="", help="Device: cpu, cuda, cuda:1.  [default: cuda if available]")
+@click.option("--resume", is_flag=True, help="Continue the run in the folder. Safe to pass every time: starts if nothing is there.")
 @click.option("--vgg", type=PATH, help="torchvision's vgg19-dcbb9e9d.pth; without it the perceptual terms are off.")
-@click.option("--precise", is_flag=True, help="float32 throughout and nothing compiled.")
+@click.option("--precise", is_flag=True, help="Compute in float32 throughout and compile nothing.")
 @click.option("--tensorboard", is_flag=True, help="Write metrics for TensorBoard as well.")
 def train(
-    preset: str,
+    system: str,
+    preset: str | None,
     settings: tuple[str, ...],
     data: Path | None,
     stream: bool,
+    world: str | None,
+    sheets: str | None,
+    backgrounds: str | None,
     out: Path,
     steps: int | None,
     batch: int | None,
@@ -36,82 +50,125 @@ def train(
     precise: bool,
     tensorboard: bool,
 ) -> None:
-    """Train GLASS. `torchrun --nproc-per-node N --no-python wsprites train ...` runs it on N devices."""
+    """Train a model. `torchrun --nproc-per-node N --no-python wsprites train ...` trains it on N devices."""
     with extra("torch"):
-        from glass_model.glass.config import load_config
-        from glass_model.training.loop import batches_of, join
+        from glass_model.systems import find
+        from glass_model.training.config import load_config
+        from glass_model.training.device import join
         from glass_model.training.loop import train as run
     from tqdm import tqdm
 
+    # What is trained, where, and on what.
     if (data is None) != stream:
-        raise click.UsageError("one of --data FILE and --stream is wanted")
-    given = {"train.steps": steps, "train.batch": batch}
-    config = load_config(preset, [*settings, *(f"{key}={value}" for key, value in given.items() if value is not None)])
+        raise click.UsageError("give either --data FILE or --stream")
+    for option, value in (("--world", world), ("--sheets", sheets), ("--backgrounds", backgrounds)):
+        if data is not None and value is not None:
+            raise click.UsageError(f"{option} goes with --stream; a data file has its own world and art")
+    presets = find(system).PRESETS
+    short = {"train.steps": steps, "train.batch": batch}
+    settings = (*settings, *(f"{key}={value}" for key, value in short.items() if value is not None))
+    config = load_config(presets, preset or next(iter(presets)), settings)
     process = join(device)
-    batches = batches_of(config.train, process, data)
+    source = _source(config.train, process, data, world or "paper", sheets or "own", backgrounds or "painted")
+
+    # The run.
     if process.leads:
-        click.echo(f"model    {config.name}, {config.model.height} x {config.model.width}, {config.model.codes} codes")
+        click.echo(f"system   {config.system}, preset {config.name}")
+        click.echo(f"data     {data or f'world {source.record.spec.name if source.record.spec else world}, rendered'}")
         click.echo(f"terms    perceptual {'on' if vgg else 'off: no weights of VGG19 (--vgg)'}")
         click.echo(f"device   {process.device}, {process.count} process{'es' if process.count > 1 else ''}")
     with tqdm(total=config.train.steps, unit=" steps", delay=0.5, disable=not process.leads) as bar, interruptible() as interrupted:
 
         def progress(step: int, metrics: dict[str, Any]) -> None:
             bar.update(step - bar.n)
-            if metrics:
-                shown = {name: f"{metrics[name]:.3g}" for name in ("loss", "recj", "recs", "code_entropy") if name in metrics}
+            if shown := {name: f"{value:.3g}" for name, value in metrics.items() if name in ("loss", "rate", "code_entropy")}:
                 bar.set_postfix(shown)
             if interrupted.is_set():
                 raise KeyboardInterrupt
 
-        path = run(config, batches, out, process, resume=resume, vgg=vgg, precise=precise, tensorboard=tensorboard, progress=progress)
+        path = run(
+            config,
+            source.batches,
+            out,
+            process,
+            data=source.record,
+            resume=resume,
+            vgg=vgg,
+            precise=precise,
+            tensorboard=tensorboard,
+            progress=progress,
+            notice=lambda line: click.echo(f"note     {line}") if process.leads else None,
+        )
     if process.leads:
         click.echo(f"done     {path}: {config.train.steps:,} steps")
 
 
+def _source(config: "TrainConfig", process: "Process", data: Path | None, world: str, sheets: str, backgrounds: str) -> "Source":
+    """The data file, or the world with its art."""
+    from glass_model.training.data import from_file, from_world
+    from wsprites.art import load_world
+
+    if data is not None:
+        return from_file(data, config, process)
+    return from_world(load_world(world, sheets, backgrounds), config, process)
+
+
 @click.command()
 @click.option("--model", "checkpoint", type=PATH, required=True, help="A checkpoint of wsprites train.")
-@click.option("--image", "images", type=PATH, multiple=True, required=True, help="The first frame; for a grid several, one a row.")
-@click.option("--actions", default="", help='Such as "right*8 code2*6 bg-left*4 left+code1".')
-@click.option("--grid", "as_grid", is_flag=True, help="Instead of --actions: where every action leads from each image, as a PNG.")
-@click.option("--out", type=PATH, required=True, help="A .gif, animated, or a .png, the frames side by side.")
+@click.option("--image", "images", type=PATH, multiple=True, required=True, help="The first frame; for --grid one image per row.")
+@click.option("--actions", default="", help='What happens, such as "right*8 code2*6 bg-left*4 left+code1".')
+@click.option("--grid", "as_grid", is_flag=True, help="Instead of --actions: a PNG of what every action leads to from each image.")
+@click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
 def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: bool, out: Path) -> None:
     """Generate a video from one picture and a list of actions, as seen on the screen."""
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
+    from wsprites.view.picture import read_picture, write_frames
 
     if bool(actions) == as_grid:
-        raise click.UsageError("one of --actions and --grid is wanted")
+        raise click.UsageError("give either --actions or --grid")
     if len(images) > 1 and not as_grid:
-        raise click.UsageError("--actions wants one --image")
-    found = load(checkpoint)
-    pictures = [play.read_picture(path) for path in images]
+        raise click.UsageError("--actions takes one --image")
+    saved = load(checkpoint)
+    model, (stride, scene_stride) = saved.model(), _strides(saved)
+    pictures = [read_picture(path) for path in images]
     if as_grid:
         if len({picture.shape for picture in pictures}) > 1:
             raise click.UsageError("the images of a grid must be of one size")
-        frames = play.grid(found.model(), pictures, play.every_action(found.config.model.codes))[None]
+        frames = play.grid(model, pictures, play.every_action(model.codes, stride=stride, scene_stride=scene_stride))[None]
     else:
-        frames = play.animate(found.model(), pictures, play.parse_actions(actions, found.config.model.codes))[0]
-    play.write_pictures(frames, out)
+        steps = play.parse_actions(actions, model.codes, stride=stride, scene_stride=scene_stride)
+        frames = play.animate(model, pictures, steps)[0]
+    write_frames(out, frames, scale=2)
     click.echo(f"{out}: {len(frames)} frame{'s' if len(frames) > 1 else ''}")
+
+
+def _strides(saved: "Checkpoint") -> tuple[float, float]:
+    """Pixels per step of character and scene in the world that a model was trained on; those of the paper's world if it is not known."""
+    from glass_model.play import SCENE_STRIDE, STRIDE
+
+    spec = saved.data.spec if saved.data else None
+    return (spec.sprite.step, spec.background.step) if spec else (STRIDE, SCENE_STRIDE)
 
 
 @click.command()
 @click.option("--model", "checkpoint", type=PATH, required=True, help="A checkpoint of wsprites train.")
 @click.option("--from", "file", type=PATH, required=True, help="The data file with the clip whose motion is read.")
 @click.option("--clip", type=int, default=0, show_default=True, help="Number of the clip in the whole data set (the label 'index').")
-@click.option("--to", "image", type=PATH, required=True, help="The picture that is to move like it.")
-@click.option("--out", type=PATH, required=True, help="A .gif, animated, or a .png, the frames side by side.")
+@click.option("--to", "image", type=PATH, required=True, help="The picture that is to move in the same way.")
+@click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
 def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) -> None:
     """Read the actions of a clip and play them from another picture."""
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
     from wsprites.file import DataFile
+    from wsprites.view.picture import read_picture, write_frames
 
-    found, picture = load(checkpoint), play.read_picture(image)
+    model, picture = load(checkpoint).model(), read_picture(image)
     with DataFile(file) as data:
         split, row = data.find(clip)
-        frames = play.transfer(found.model(), data[split]["frames"][row], picture)
-    play.write_pictures(frames, out)
+        frames = play.transfer(model, data[split]["frames"][row], picture)
+    write_frames(out, frames, scale=2)
     click.echo(f"{out}: {len(frames)} frames")

@@ -1,16 +1,16 @@
-"""Features of VGG19 for the perceptual terms, from the file of weights that the user has; nothing is downloaded."""
+"""Features of VGG19 for perceptual terms, with weights from a file of the user's; nothing is downloaded."""
 
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError
 from wsprites.weights import load_weights
 
 SHA256 = "dcbb9e9d"
-"""What the hash of torchvision's ImageNet weights of VGG19 begins with; their name, vgg19-dcbb9e9d.pth, has it."""
+"""First digits of the hash of torchvision's ImageNet weights of VGG19, as in their name, vgg19-dcbb9e9d.pth."""
 
-# Channels of the convolutions in turn; 0 is a pooling. Their numbers among all layers are those in the file.
+# Channels of the convolutions in order; 0 is a pooling. The index of a layer is the one in its name in the file.
 _LAYERS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512)
 _WANTED = "torchvision's vgg19-dcbb9e9d.pth"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -23,43 +23,44 @@ class VGG19(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         self.taps: list[int] = []
-        width, begins = 3, True
+        width, first = 3, True
         for channels in _LAYERS:
             if not channels:
                 layers.append(nn.MaxPool2d(2))
-                begins = True
+                first = True
                 continue
             layers += [nn.Conv2d(width, channels, 3, padding=1), nn.ReLU()]
-            if begins:
+            if first:
                 self.taps.append(len(layers) - 1)
-            width, begins = channels, False
+            width, first = channels, False
         self.features = nn.Sequential(*layers)
         self.requires_grad_(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """The features, float32."""
+        """The five maps of features, float32."""
         mean, std = (image.new_tensor(values).reshape(3, 1, 1) for values in (_MEAN, _STD))
         x = ((image + 1) / 2 - mean) / std
-        taken = []
+        features = []
         for number, layer in enumerate(self.features):
             x = layer(x)
             if number in self.taps:
-                taken.append(x.float())
-        return taken
+                features.append(x.float())
+        return features
 
 
 def load_vgg(path: Path, sha256: str = SHA256) -> VGG19:
-    """VGG19 with the weights of a file.
+    """VGG19 with the weights of a file, in eval mode, without gradients.
 
     Args:
         path: torchvision's vgg19-dcbb9e9d.pth.
-        sha256: what its hash begins with.
+        sha256: first digits of the file's hash.
 
     Raises:
-        UserError: no such file, or another one.
+        ArgumentError: no such file.
+        UserError: another file.
     """
     if not path.is_file():
-        raise UserError(f"--vgg {path}: no such file; {_WANTED} is wanted")
+        raise ArgumentError("vgg", f"{path}: no such file; expected {_WANTED}")
     model = VGG19()
     load_weights(model, path, _WANTED, sha256)
     return model.eval()

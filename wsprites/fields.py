@@ -1,7 +1,11 @@
-"""Fields of frozen dataclasses with types, ranges and choices: checked when set, and overridden by name from a file or a command."""
+"""Frozen dataclasses whose fields have types, ranges and choices: checked when set, overridden by name, stored as JSON.
+
+Every configuration of the project is one: worlds, models, training. Nested dataclasses are tables of fields, lists become tuples.
+"""
 
 import dataclasses
 import difflib
+import json
 import reprlib
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
@@ -15,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class SpecError(UserError):
-    """A number of a world or of a model is of the wrong type or outside its range; names the field, the value and the range."""
+    """A field has the wrong type or a value outside its range; the message names the field, the value and the range."""
 
 
 def number(default: Any, low: float, high: float) -> Any:
-    """A field that lies between two numbers, both possible."""
+    """A field with a value from `low` to `high`, both included."""
     return field(default=default, metadata={"low": low, "high": high})
 
 
 def choice(default: Any, *choices: Any) -> Any:
-    """A field that has one of the given values."""
+    """A field with one of the given values."""
     return field(default=default, metadata={"choices": choices})
 
 
@@ -47,17 +51,17 @@ def check(spec: Any) -> None:
 
 
 def _is(value: Any, want: type) -> bool:
-    """Exact type, but for whole numbers where a float is wanted; a bool is not a number."""
+    """Whether a value has exactly the wanted type; an int may stand for a float, but a bool is not a number."""
     return type(value) is want or (want is float and type(value) is int)
 
 
 def _plain(key: str) -> str:
-    """A key as it is, unless it would break the line or fill it."""
+    """A key as it is, unless it is unprintable or too long for a message."""
     return key if key.isprintable() and len(key) < 80 else show(key)
 
 
 def show(value: Any) -> str:
-    """A value as text, never long: it may come from a stranger's file."""
+    """A value as short text for a message; the value may come from an untrusted file."""
     short = reprlib.Repr()
     short.maxother = short.maxstring = 200
     try:
@@ -67,15 +71,24 @@ def show(value: Any) -> str:
 
 
 def build(base: "_Spec", values: Any, prefix: str = "") -> "_Spec":
-    """`base` with the fields in the nested dict `values` replaced; unknown keys are refused with the nearest known one."""
+    """A copy of `base` with the fields in the nested dict `values` replaced.
+
+    Args:
+        base: a dataclass of checked fields.
+        values: from names of fields to values; a nested dataclass takes a dict of its own.
+        prefix: path of `base` in messages, such as "sprite.".
+
+    Raises:
+        SpecError: a field that does not exist (the message names the nearest one), or a value that its field cannot have.
+    """
     if not isinstance(values, dict):
-        raise SpecError(f"{prefix.rstrip('.') or 'the world'} = {show(values)} must be a table of fields")
-    known = {f.name for f in dataclasses.fields(base)}
+        raise SpecError(f"{prefix.rstrip('.') or type(base).__name__} = {show(values)} must be a table of fields")
+    names = {f.name for f in dataclasses.fields(base)}
     changes: dict[str, Any] = {}
     for key, value in values.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise SpecError(f"there is no key {prefix}{_plain(key)}; the nearest is {prefix}{near[0]}")
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
+            raise SpecError(f"there is no field {prefix}{_plain(key)}; the nearest is {prefix}{near[0]}")
         old = getattr(base, key)
         if dataclasses.is_dataclass(old) and not isinstance(old, type):
             changes[key] = build(old, value, f"{prefix}{key}.")
@@ -85,3 +98,26 @@ def build(base: "_Spec", values: Any, prefix: str = "") -> "_Spec":
         return dataclasses.replace(base, **changes)
     except SpecError as error:
         raise SpecError(f"{prefix}{error}") from None
+
+
+def to_json(spec: "DataclassInstance") -> str:
+    """All fields of a dataclass as JSON; `from_json` reads it."""
+    return json.dumps(dataclasses.asdict(spec))
+
+
+def from_json(base: "_Spec", text: str) -> "_Spec":
+    """The dataclass that `to_json` wrote. Fields that the text does not have keep the values of `base`.
+
+    Raises:
+        SpecError: not JSON, or a field or value that is not possible.
+
+    Example:
+        >>> from wsprites.world.spec import WalkSpec
+        >>> from_json(WalkSpec(), '{"step": 5}')
+        WalkSpec(p_inertia=0.9, step=5)
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"not JSON: {error}") from None
+    return build(base, values)

@@ -12,14 +12,19 @@ import platform
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from glass_model.glass import losses
 from glass_model.glass.config import PRESETS, Config
-from glass_model.training.loop import Process, Speed, Trainer, join
+from glass_model.glass.model import GLASS
+from glass_model.systems import System
+from glass_model.training.device import Process, Setup, Speed, join
+from glass_model.training.loop import build, train_step
+from glass_model.training.meter import Meter
 
 LENGTH = 12
 TOLERANCE = {"eager float32": 0.0, "optimised float32": 0.01, "optimised bfloat16": 0.05}
@@ -54,15 +59,14 @@ def compare(config: Config, batch: int, process: Process, steps: int) -> list[st
     frames = torch.randint(0, 256, (batch, LENGTH, 3, config.model.height, config.model.width), dtype=torch.uint8).to(process.device)
     wrong, first_loss, flops = [], 0.0, count(config, frames, process)
     for way, speed in ways(process.device.type == "cuda").items():
-        torch.manual_seed(0)
-        trainer = Trainer(config, process, speed)
-        trainer.step(0, frames)
-        loss = trainer.read()["loss"]
+        system, meter = build(config, Setup(process.device, speed)), Meter(process.device)
+        train_step(system, frames, 0, 0, process, meter)
+        loss = meter.read()["loss"]
         first_loss = first_loss or loss
         if not abs(loss - first_loss) <= TOLERANCE[way] * abs(first_loss):
             wrong.append(f"{config.name}, {batch}, {way}: the first loss is {loss}, not {first_loss}")
-        trained = seconds(lambda trainer=trainer: trainer.step(0, frames), steps, process.device)
-        forward = seconds(lambda trainer=trainer: only_forward(trainer, frames), steps, process.device)
+        trained = seconds(partial(train_step, system, frames, 0, 0, process, meter), steps, process.device)
+        forward = seconds(partial(only_forward, system, frames), steps, process.device)
         share = flops / trained / matrix_rate(process.device, torch.bfloat16 if speed.bfloat16 else torch.float32)
         rates = f"{1 / forward:.2f} | {1 / trained:.2f} | {batch * LENGTH / trained:,.0f} | {share:.1%} | {loss:.5f}"
         print(f"| {config.name}, {batch} | {way} | {rates} |", flush=True)
@@ -71,23 +75,20 @@ def compare(config: Config, batch: int, process: Process, steps: int) -> list[st
 
 def count(config: Config, frames: torch.Tensor, process: Process) -> float:
     """Floating-point operations of a training step; a multiplication and an addition are two."""
-    trainer = Trainer(config, process, Speed())
+    system = build(config, Setup(process.device))
     with FlopCounterMode(display=False) as counter:
-        output = trainer.model(trainer.model.to_model(frames), 1)
-        terms = losses.terms(trainer.model.to_model(frames), output.motion, output.local, config.loss)
-        losses.total(terms, config.loss).backward()  # type: ignore[no-untyped-call]
+        train_step(system, frames, 0, 0, process, Meter(process.device))
     return float(counter.get_total_flops())
 
 
 @torch.no_grad()
-def only_forward(trainer: Trainer, frames: torch.Tensor) -> None:
-    with torch.autocast(trainer.device.type, torch.bfloat16, enabled=trainer.speed.bfloat16):
-        trainer.model(trainer.model.to_model(frames), 1)
+def only_forward(system: System, frames: torch.Tensor) -> None:
+    assert isinstance(system.network, GLASS)
+    system.network(system.network.to_model(frames), 1)
 
 
-def seconds(run: object, steps: int, device: torch.device) -> float:
-    """Median time of a call, the device waited for."""
-    assert callable(run)
+def seconds(run: Callable[[], object], steps: int, device: torch.device) -> float:
+    """Median time of a call in seconds, including the wait for the device."""
     times = []
     for _ in range(steps + 3):
         begin = time.perf_counter()

@@ -1,45 +1,48 @@
-"""Every number of a model and of its training, as frozen dataclasses, and the presets. Sizes are (height, width).
+"""Configuration of GLASS: model, loss and training as frozen dataclasses, and the presets. Sizes are (height, width) in pixels.
 
-`paper` follows the supplement of the paper, `released` the authors' release; where neither says, docs/glass.md has what was decided.
+`paper` follows the supplement of the paper, `released` the authors' release; docs/glass.md lists what was decided where neither says it.
 """
 
 import dataclasses
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from wsprites.errors import UserError
+from glass_model.training import config as general
 from wsprites.fields import SpecError, build, check, choice, number
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What the networks look like. The channels are those of the first layer; the others are in the paper's proportion to it."""
+    """Sizes of the networks. Channel counts are those of the first layer; those of the other layers are in the paper's proportion to it."""
 
     height: int = number(96, 16, 1024)
+    """Height of the frames that the networks see, in pixels, divisible by 8."""
     width: int = number(128, 16, 1024)
-    """Of the frames that the networks see, in pixels, divisible by 8."""
+    """Width of the frames that the networks see, in pixels, divisible by 8."""
     mask_channels: int = number(64, 1, 512)
+    """Channels of the mask net."""
     mask_blocks: int = number(9, 0, 32)
-    """Residual blocks of the mask net at its lowest resolution, beside the two that lead there."""
+    """Residual blocks of the mask net at its lowest resolution, after the two that lead there."""
     mask_bias: float = number(0.0, -20.0, 20.0)
-    """Added to the mask's logits: below 0 a mask begins small."""
+    """Constant added to the mask's logits; with a negative one, masks are small at first."""
     shift_channels: int = number(16, 1, 512)
+    """Channels of the two shift nets."""
     inpaint_channels: int = number(16, 1, 512)
+    """Channels of the inpainter."""
     local_channels: int = number(16, 2, 512)
-    """Of all that deals with local motion."""
+    """Channels of all networks of the local motion analysis."""
     codes: int = number(6, 1, 4096)
-    """Different local actions."""
+    """Number of local actions."""
     code_size: int = number(16, 1, 1024)
     """Dimensions of a code vector."""
     direction: str = choice("bilinear", "bilinear", "plain")
-    """How two encodings become a direction: by delayed bilinear blocks, or as their difference."""
+    """How two encodings become a direction: "bilinear" by delayed bilinear blocks, "plain" as their difference."""
     quantizer: str = choice("vq", "vq", "gumbel")
+    """How a direction becomes a code: "vq" the nearest vector, "gumbel" a Gumbel softmax."""
     modulated: bool = True
-    """True: actions modulate convolutions. False: they are concatenated to what the ConvLSTMs see."""
+    """True: actions modulate convolutions. False: actions are concatenated to the inputs of the ConvLSTMs."""
     joint: bool = False
-    """True: every round of the dynamics knows both actions. False: the first knows the global one, the others the local one."""
+    """True: every round of the dynamics gets both actions. False: the first gets the global action, the others the local one."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -49,133 +52,104 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the twelve terms; 0 leaves one out. And what two of them want."""
+    """Weights of the twelve terms of the loss, where 0 leaves a term out; and three numbers that define terms."""
 
     bin: float = number(0.5, 0.0, 1e6)
+    """Weight of BIN, which makes masks binary."""
     size: float = number(0.1, 0.0, 1e6)
+    """Weight of SIZE, which holds the area of masks."""
     recf: float = number(1.0, 0.0, 1e6)
+    """Weight of RECF, the reconstruction of the foreground by a shift."""
     recb: float = number(2.0, 0.0, 1e6)
+    """Weight of RECB, the reconstruction of the background by a shift."""
     vgg: float = number(0.01, 0.0, 1e6)
+    """Weight of VGG, the perceptual distance of GMA's frames."""
     recj: float = number(1.0, 0.0, 1e6)
+    """Weight of RECJ, the joint reconstruction of the frame."""
     vq: float = number(0.25, 0.0, 1e6)
+    """Weight of VQ, which draws directions and code vectors together."""
     recu: float = number(1.0, 0.0, 1e6)
+    """Weight of RECU, the reconstruction of the foreground by LMA."""
     recs: float = number(1.0, 0.0, 1e6)
+    """Weight of RECS, the same where a shift alone explains least."""
     msk: float = number(0.2, 0.0, 1e6)
+    """Weight of MSK, the reconstruction of GMA's mask by LMA."""
     cyc: float = number(0.2, 0.0, 1e6)
+    """Weight of CYC, the consistency of encoded true and decoded foregrounds."""
     lma_vgg: float = number(1.0, 0.0, 1e6)
+    """Weight of the perceptual distance of LMA's foregrounds."""
     mask_size: float = number(0.06, 0.0, 1.0)
     """Share of the frame that SIZE wants a mask to cover."""
     recb_power: int = choice(1, 1, 2)
-    """RECB is a mean of absolute values, or of squares."""
+    """Power of the differences in RECB: 1 for absolute values, 2 for squares."""
     commitment: float = number(0.25, 0.0, 1e3)
-    """Weight of the encoder's part of VQ against the codebook's."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Optimiser and schedules. Steps count from 0."""
-
-    steps: int = number(470_000, 1, 10**9)
-    batch: int = number(4, 2, 65536)
-    """Sequences a step, of each process; BatchNorm wants two."""
-    window: int = number(12, 2, 1000)
-    """Frames of a sequence that is read; `length_to` of them are used at most."""
-    skip: int = number(1, 1, 100)
-    """Every how many-th frame of the data is one of the sequence."""
-    rate: float = number(4e-4, 0.0, 1.0)
-    weight_decay: float = number(1e-6, 0.0, 1.0)
-    decay_step: int = number(300_000, 0, 10**9)
-    decay: float = number(0.3, 0.0, 1.0)
-    """What the learning rate is multiplied by from `decay_step` on."""
-    alone: int = number(3_000, 0, 10**9)
-    """Steps in which global motion is learned alone."""
-    given_from: int = number(5, 1, 1000)
-    given_to: int = number(1, 1, 1000)
-    given_steps: int = number(25_000, 0, 10**9)
-    """T_f: true frames that the dynamics are fed; goes from one to the other linearly in as many steps after `alone`."""
-    length_from: int = number(6, 2, 1000)
-    length_to: int = number(12, 2, 1000)
-    length_begin: int = number(28_000, 0, 10**9)
-    length_steps: int = number(25_000, 0, 10**9)
-    """T: frames of a sequence that are used; goes from one to the other linearly in as many steps after `length_begin`."""
-    temperature_from: float = number(1.0, 1e-3, 1e3)
-    temperature_to: float = number(0.4, 1e-3, 1e3)
-    temperature_steps: int = number(30_000, 0, 10**9)
-    """Of the Gumbel softmax."""
-    seed: int = number(0, 0, 2**62)
-    """Of the first weights, the order of the data, and the Gumbel softmax."""
+    """Weight of the encoder's part of VQ relative to the codebook's."""
 
     def __post_init__(self) -> None:
         check(self)
+
+
+@dataclass(frozen=True)
+class TrainConfig(general.TrainConfig):
+    """Numbers of training, and the schedules of GLASS. Steps count from 0."""
+
+    alone: int = number(3_000, 0, 10**9)
+    """Steps at the beginning in which only the global motion analysis is trained."""
+    given_from: int = number(5, 1, 1000)
+    """T_f, the number of true foregrounds that the dynamics get, right after `alone`."""
+    given_to: int = number(1, 1, 1000)
+    """T_f at the end."""
+    given_steps: int = number(25_000, 0, 10**9)
+    """Steps after `alone` in which T_f changes linearly."""
+    length_from: int = number(6, 2, 1000)
+    """T, the number of frames of a sequence that are used, at the beginning."""
+    length_to: int = number(12, 2, 1000)
+    """T at the end; at most `window`."""
+    length_begin: int = number(28_000, 0, 10**9)
+    """Step at which T begins to change."""
+    length_steps: int = number(25_000, 0, 10**9)
+    """Steps in which T changes linearly."""
+    temperature_from: float = number(1.0, 1e-3, 1e3)
+    """Temperature of the Gumbel softmax right after `alone`."""
+    temperature_to: float = number(0.4, 1e-3, 1e3)
+    """Temperature of the Gumbel softmax at the end."""
+    temperature_steps: int = number(30_000, 0, 10**9)
+    """Steps after `alone` in which the temperature changes linearly."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if max(self.length_from, self.length_to) > self.window:
             raise SpecError(f"length_from, length_to = {self.length_from}, {self.length_to} must not be above window = {self.window}")
 
 
 @dataclass(frozen=True)
 class Config:
-    """A model and its training: rebuilds the model from its checkpoint.
+    """A GLASS model and its training.
 
     Raises:
         SpecError: a value of a wrong type or outside its range, or values that contradict one another.
+
+    Example:
+        >>> PRESETS["tiny"].override(model={"codes": 4}).model.codes
+        4
     """
 
+    system: ClassVar[str] = "glass"
     name: str = "paper"
+    """Name of the preset."""
     model: ModelConfig = ModelConfig()
+    """Sizes of the networks."""
     loss: LossConfig = LossConfig()
+    """Weights of the loss."""
     train: TrainConfig = TrainConfig()
+    """Training and schedules."""
 
     def __post_init__(self) -> None:
         check(self)
 
-    def to_json(self) -> str:
-        """All of it as JSON; `from_json` gives it back."""
-        return json.dumps(dataclasses.asdict(self))
-
-    @staticmethod
-    def from_json(text: str) -> "Config":
-        """What `to_json` wrote; fields that are not there have the paper's values. Raises SpecError for what is no configuration."""
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise SpecError(f"the configuration is not JSON: {error}") from None
-        return build(Config(), values)
-
     def override(self, **groups: dict[str, Any]) -> "Config":
-        """Other values for some fields: `override(model={"codes": 4})`."""
+        """A copy with other values for some fields. Raises SpecError for a field or value that is not possible."""
         return build(self, groups)
-
-
-def load_config(preset: str, settings: Iterable[str] = ()) -> Config:
-    """A preset with some of its values replaced.
-
-    Args:
-        preset: a name in PRESETS.
-        settings: "group.key=value", such as "train.batch=8" or "model.direction=plain".
-
-    Raises:
-        UserError: there is no such preset or key, or the value is not possible.
-    """
-    if preset not in PRESETS:
-        raise UserError(f"--preset {preset}: not one of {', '.join(PRESETS)}")
-    groups: dict[str, dict[str, Any]] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        group, dot, name = key.partition(".")
-        if not (equals and dot):
-            raise UserError(f"--set {setting}: not of the form group.key=value, such as train.batch=8")
-        groups.setdefault(group, {})[name] = _value(text)
-    try:
-        return build(PRESETS[preset], groups)  # at once: some of them go together only
-    except SpecError as error:
-        raise UserError(f"--set: {error}") from None
-
-
-def _value(text: str) -> Any:
-    """A number or truth value in the notation of JSON, or else the text itself."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 _PAPER = Config()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from glass_model.blocks import SLOPE, ConvLSTM, Mlp, Modulated, Residual, Same, Up, by_sequence, conv
 from glass_model.glass.config import ModelConfig
 from glass_model.glass.gma import move
+from glass_model.quantize import Quantized, Quantizer
 
 ACTION_SIZE = 8
 """Numbers by which the dynamics are told an action, global or local."""
@@ -87,40 +88,6 @@ class ActionNet(nn.Module):
                 h = F.leaky_relu(self.norms[number](h), SLOPE)
         direction: Tensor = self.head(h - before)
         return direction
-
-
-class Action(NamedTuple):
-    """A local action as the model understands it."""
-
-    code: Tensor
-    """(B,) int64 in 0 to K - 1."""
-    vector: Tensor
-    """(B, D): what the dynamics are told; carries the gradient to the direction."""
-    direction: Tensor
-    """(B, D) before quantisation, float32."""
-
-
-class Quantizer(nn.Module):
-    """Directions (B, D) -> the nearest of K code vectors, straight-through; or by Gumbel softmax, a mixture of them while training."""
-
-    def __init__(self, codes: int, size: int, gumbel: bool) -> None:
-        super().__init__()
-        self.vectors = nn.Parameter(torch.randn(codes, size) / size**0.5)
-        self.logits = nn.Linear(size, codes) if gumbel else None
-
-    def forward(self, direction: Tensor, temperature: float | Tensor = 1.0) -> Action:
-        """Quantise, in float32 whatever the direction has."""
-        with torch.autocast(direction.device.type, enabled=False):
-            direction = direction.float()
-            if self.logits is None:
-                code = torch.cdist(direction[None], self.vectors[None])[0].argmin(1)
-                return Action(code, direction + (self.vectors[code] - direction).detach(), direction)
-            logits = self.logits(direction)
-            code = logits.argmax(1)
-            if not self.training:
-                return Action(code, self.vectors[code], direction)
-            noise = -torch.empty_like(logits).exponential_().log()
-            return Action(code, ((logits + noise) / temperature).softmax(1) @ self.vectors, direction)
 
 
 class Dynamics(nn.Module):
@@ -205,14 +172,14 @@ class Decoder(nn.Module):
 class Local(NamedTuple):
     """What LMA makes of sequences of T foregrounds: of every transition, (B, T - 1, ...)."""
 
-    action: Action
+    action: Quantized
     codes: Tensor
     """(B, T - 1, D): the code vectors themselves, for VQ."""
     fed: Tensor
     """(B, T - 1, 3, H, W): the foregrounds that the dynamics were given, true or decoded."""
-    made: Decoded
+    decoded: Decoded
     """The next ones."""
-    state_made: Tensor
+    state_decoded: Tensor
     """(B, T - 1, 4c, h, w): what the encoder says to the decoded next foreground ..."""
     state_true: Tensor
     """... and to the true one, without gradient."""
@@ -231,9 +198,9 @@ class LMA(nn.Module):
         self.dynamics = Dynamics(config)
         self.decoder = Decoder(c)
 
-    def act(self, before: Tensor, shift: Tensor, after: Encoded, temperature: float | Tensor = 1.0) -> Action:
+    def act(self, before: Tensor, shift: Tensor, after: Encoded, temperature: float | Tensor = 1.0) -> Quantized:
         """The local action that led from a foreground, once it is moved by the shift, to an encoded one."""
-        action: Action = self.quantizer(self.action_net(self.encoder(move(before, shift)), after), temperature)
+        action: Quantized = self.quantizer(self.action_net(self.encoder(move(before, shift)), after), temperature)
         return action
 
     def predict(self, state: Tensor, shift: Tensor, vector: Tensor, memory: Memory) -> tuple[Decoded, Memory]:
@@ -243,7 +210,7 @@ class LMA(nn.Module):
 
     def transition(
         self, fed: Tensor, state: Tensor, shift: Tensor, after: Encoded, memory: Memory, temperature: float | Tensor
-    ) -> tuple[Action, Decoded, Encoded, Memory]:
+    ) -> tuple[Quantized, Decoded, Encoded, Memory]:
         """One step of training: find the action, take it, and encode what comes of it."""
         action = self.act(fed, shift, after, temperature)
         made, memory = self.predict(state, shift, action.vector, memory)
@@ -273,7 +240,7 @@ class LMA(nn.Module):
             states.append(encoded.state)
             own = t + 1 >= given
             fed, state = (made.images[-1], encoded.state) if own else (foregrounds[:, t + 1], true.state[:, t + 1])
-        action = Action(*(torch.stack(x, 1) for x in zip(*actions, strict=True)))
+        action = Quantized(*(torch.stack(x, 1) for x in zip(*actions, strict=True)))
         images = zip(*(made.images for made in decoded), strict=True)
         small, middle, full = (torch.stack(x, 1) for x in images)
         return Local(

@@ -12,6 +12,7 @@ from torch import Tensor
 from glass_model.glass.config import LossConfig
 from glass_model.glass.gma import Motion
 from glass_model.glass.lma import Local
+from glass_model.images import downscale
 
 MOTION_FLOOR = 0.001
 """Weight of a pixel that does not change."""
@@ -82,7 +83,7 @@ def multiscale(made: Sequence[Tensor], target: Tensor, weight: Tensor) -> Tensor
     """Mean over the scales of the weighted L1; the target and the weight are averaged down to each."""
     terms = []
     for image in made:
-        target_here, weight_here = (resize(x, image.shape[-2:]) for x in (target, weight))
+        target_here, weight_here = (downscale(x, image.shape[-2:]) for x in (target, weight))
         terms.append((weight_here * (image - target_here).abs()).mean())
     return torch.stack(terms).mean()
 
@@ -102,17 +103,9 @@ def perceptual_loss(features: Features, made: Sequence[Tensor], target: Tensor) 
     terms = []
     for image in made:
         with torch.no_grad():
-            wanted = features(resize(target, image.shape[-2:]).flatten(0, -4))
+            wanted = features(downscale(target, image.shape[-2:]).flatten(0, -4))
         terms.append(sum((F.l1_loss(a, b) for a, b in zip(features(image.flatten(0, -4)), wanted, strict=True)), image.new_zeros(())))
     return torch.stack(terms).mean()
-
-
-def resize(image: Tensor, size: Sequence[int]) -> Tensor:
-    """Averaged down by a whole factor: (..., C, H, W) -> (..., C, h, w)."""
-    if tuple(image.shape[-2:]) == tuple(size):
-        return image
-    flat = image.reshape(-1, *image.shape[-3:])
-    return F.avg_pool2d(flat, (image.shape[-2] // size[0], image.shape[-1] // size[1])).reshape(*image.shape[:-2], *size)
 
 
 def terms(frames: Tensor, motion: Motion, local: Local | None, config: LossConfig, features: Features | None = None) -> dict[str, Tensor]:
@@ -136,13 +129,13 @@ def terms(frames: Tensor, motion: Motion, local: Local | None, config: LossConfi
         all_terms["vgg"] = lambda: perceptual_loss(features, [motion.frame], frames[:, 1:])
     if local:
         foreground = parts.foreground.detach()
-        made, after, before = local.made.images, foreground[:, 1:], foreground[:, :-1]
+        made, after, before = local.decoded.images, foreground[:, 1:], foreground[:, :-1]
         all_terms |= {
             "vq": lambda: vq_loss(local.action.direction, local.codes, config.commitment),
             "recu": lambda: recu_loss(made, after, before, local.fed),
             "recs": lambda: recs_loss(made, after, moved.foreground.detach()),
-            "msk": lambda: msk_loss(local.made.mask, parts.mask[:, 1:].detach()),
-            "cyc": lambda: cyc_loss(local.state_made, local.state_true),
+            "msk": lambda: msk_loss(local.decoded.mask, parts.mask[:, 1:].detach()),
+            "cyc": lambda: cyc_loss(local.state_decoded, local.state_true),
         }
         if features:
             all_terms["lma_vgg"] = lambda: perceptual_loss(features, made, after)

@@ -1,93 +1,100 @@
-"""GLASS: both analyses together, and what one does with them: train, read actions out of videos, play.
+"""GLASS: both motion analyses together; training, reading actions from videos, and playing.
 
 Inside, frames are float32 (B, T, 3, H, W) in [-1, 1] at the model's size, and shifts are normalised (gma.py). `infer`, `start` and `step`
-speak the language of the data: frames of any size, uint8 or float, shifts (x, y) in pixels of those frames. x grows to the right, y
-down; a shift is what moved how far on the screen, of the sprite as the label `shift`, of the scene as the label `background_shift`.
+follow `glass_model.systems.Playable`: frames of any size, shifts in pixels of those frames.
 """
 
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glass_model.blocks import by_sequence
 from glass_model.glass.config import ModelConfig
 from glass_model.glass.gma import GMA, Motion, Parts, compose, move
 from glass_model.glass.lma import LMA, Encoded, Local, Memory
-from wsprites.errors import UserError
+from glass_model.images import resize, to_float, to_normalised, to_pixels
+from glass_model.systems import Action, Reading
+from wsprites.errors import ArgumentError
+
+_TRANSITIONS = 11  # read at once: the mask net's maps of a long video would take gigabytes
 
 
-class Output(NamedTuple):
-    """What training looks at."""
+class Analysis(NamedTuple):
+    """What `forward` computes for the losses."""
 
     motion: Motion
+    """Output of the global motion analysis."""
     local: Local | None
-    """None while GMA is trained alone."""
-
-
-class Reading(NamedTuple):
-    """The actions that a model sees in sequences of T frames."""
-
-    codes: Tensor
-    """(B, T - 1) int64, 0 to K - 1: the local action of each transition."""
-    vectors: Tensor
-    """(B, T - 1, D) float32: their code vectors."""
-    shifts: Tensor
-    """(B, T - 1, 2) float32, pixels: motion of the foreground on the screen."""
-    background_shifts: Tensor
-    """(B, T - 1, 2) float32, pixels: motion of the scene on the screen."""
-    masks: Tensor
-    """(B, T, H, W) float32 in 0 to 1: of every frame."""
+    """Output of the local motion analysis; None while GMA is trained alone."""
 
 
 class State(NamedTuple):
-    """Where a generated video stands. Passed to `step` and returned by it; never written to, so that it can be kept."""
+    """State of a video that is being generated. Passed to `step` and returned by it, never written to."""
 
     parts: Parts
-    """Of the frame that is shown. The background is the first frame's, and not yet moved."""
+    """Parts of the frame that is shown. The background is the first frame's, not yet moved."""
     offset: Tensor
-    """(B, 2): how far the scene has moved since then, normalised. Moving it once keeps it sharp."""
+    """(B, 2) normalised: how far the scene has moved since the first frame. Moving it once keeps it sharp."""
     memory: Memory
+    """Memory of the dynamics."""
     size: tuple[int, int]
     """(height, width) of the frames that the caller has."""
 
 
 class GLASS(nn.Module):
-    """The model of Davtyan & Favaro (ECCV 2022)."""
+    """The model of Davtyan & Favaro, Controllable Video Generation through Global and Local Motion Dynamics (ECCV 2022).
+
+    Args:
+        config: sizes of the networks.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.codes = config, config.codes
         self.gma, self.lma = GMA(config), LMA(config)
 
-    def forward(self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0) -> Output:
-        """Take sequences apart and put them together again. Nothing that LMA learns reaches GMA.
+    def forward(self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0) -> Analysis:
+        """Take sequences apart and put them together again. The local analysis gives no gradient to the global one.
 
         Args:
-            frames: (B, T, 3, H, W) at the model's size, as `to_model` makes them.
-            given: T_f, the number of first steps that are fed true foregrounds. None: GMA alone.
-            temperature: of the Gumbel softmax.
+            frames: (B, T, 3, H, W) at the model's size, from `to_model`.
+            given: T_f, the number of first steps in which the dynamics get true foregrounds; None computes the global analysis alone.
+            temperature: temperature of the Gumbel softmax.
         """
         motion: Motion = self.gma(frames)
         if given is None:
-            return Output(motion, None)
-        return Output(motion, self.lma(motion.parts.foreground.detach(), motion.shift.detach(), given, temperature))
+            return Analysis(motion, None)
+        return Analysis(motion, self.lma(motion.parts.foreground.detach(), motion.shift.detach(), given, temperature))
 
     def to_model(self, frames: Tensor) -> Tensor:
-        """Frames as the networks want them: uint8, or float in [-1, 1], (..., 3, H, W) -> float32 in [-1, 1] at the model's size."""
-        if frames.ndim < 4 or frames.shape[-3] != 3:
-            raise UserError(f"frames are of shape {tuple(frames.shape)}, not (..., 3, H, W)")
-        x = frames.float() / 127.5 - 1 if frames.dtype == torch.uint8 else frames.float()
-        return resize(x, (self.config.height, self.config.width))
+        """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1] at the model's size."""
+        return resize(to_float(frames), (self.config.height, self.config.width))
 
     @torch.inference_mode()
     def infer(self, frames: Tensor) -> Reading:
-        """Read the actions out of sequences. Each transition is read from its two frames alone, so nothing leaks from later ones.
+        """Read all five arrays from videos. Each transition is read from its two frames alone.
 
         Args:
             frames: (B, T, 3, H, W), uint8 or float in [-1, 1], of any size.
+
+        Raises:
+            ArgumentError: frames of another shape.
+
+        Example:
+            >>> from glass_model.glass.config import PRESETS
+            >>> reading = GLASS(PRESETS["tiny"].model).eval().infer(torch.zeros(1, 3, 3, 96, 128))
+            >>> reading.codes.shape, reading.masks.shape
+            (torch.Size([1, 2]), torch.Size([1, 3, 96, 128]))
         """
+        windows = [self._infer(frames[:, t : t + _TRANSITIONS + 1]) for t in range(0, max(frames.shape[1] - 1, 1), _TRANSITIONS)]
+        if len(windows) == 1:
+            return windows[0]
+        # The last frame of a window is the first of the next one.
+        later = [window._replace(masks=window.masks[:, 1:]) for window in windows[1:] if window.masks is not None]
+        return Reading(*(torch.cat(pieces, 1) for pieces in zip(windows[0], *later, strict=True)))
+
+    def _infer(self, frames: Tensor) -> Reading:
         x = self.to_model(frames)
         motion: Motion = self.gma(x)
         batch = len(x)
@@ -105,52 +112,32 @@ class GLASS(nn.Module):
 
     @torch.inference_mode()
     def start(self, frame: Tensor) -> State:
-        """Begin a video with a frame: (B, 3, H, W), uint8 or float in [-1, 1], of any size."""
+        """The state of a video that begins with a frame: (B, 3, H, W), uint8 or float in [-1, 1], of any size."""
         x = self.to_model(frame)
         return State(self.gma.parts(x), x.new_zeros(len(x), 2), self.lma.dynamics.start(len(x)), (frame.shape[-2], frame.shape[-1]))
 
     @torch.inference_mode()
-    def step(self, state: State, shift: Tensor, code: Tensor, background_shift: Tensor | None = None) -> tuple[Tensor, State]:
-        """One frame on.
+    def step(self, state: State, action: Action) -> tuple[Tensor, State]:
+        """Generate the next frame.
 
         Args:
-            state: as `start` or `step` returned it.
-            shift: (B, 2) pixels: where the sprite goes on the screen.
-            code: (B,) int64 in 0 to K - 1: what its body does.
-            background_shift: (B, 2) pixels: where the scene goes; None lets it stand still.
+            state: what `start` or `step` returned.
+            action: needs `codes`; a shift that is None is no motion.
 
         Returns:
             The next frame, (B, 3, H, W) float32 in [-1, 1], of the size of the first one; and the next state.
+
+        Raises:
+            ArgumentError: the action has no codes, or has vectors.
         """
-        foreground, background = state.parts.foreground, state.parts.background
+        if action.codes is None or action.vectors is not None:
+            raise ArgumentError("action", "GLASS takes codes, and no vectors")
+        foreground, background, offset = state.parts.foreground, state.parts.background, state.offset
+        shift = torch.zeros_like(offset) if action.shift is None else to_normalised(action.shift.to(foreground), state.size)
         encoded: Encoded = self.lma.encoder(foreground)
-        normalised = to_normalised(shift.to(foreground), state.size)
-        made, memory = self.lma.predict(encoded.state, normalised, self.lma.quantizer.vectors[code], state.memory)
-        offset = state.offset
-        if background_shift is not None:
-            offset = offset + to_normalised(background_shift.to(foreground), state.size)
-        parts = Parts(made.mask, made.images[-1], background)
+        decoded, memory = self.lma.predict(encoded.state, shift, self.lma.quantizer.vectors[action.codes], state.memory)
+        if action.background_shift is not None:
+            offset = offset + to_normalised(action.background_shift.to(foreground), state.size)
+        parts = Parts(decoded.mask, decoded.images[-1], background)
         shown = compose(parts._replace(background=move(background, offset, border=True)))
         return resize(shown, state.size), State(parts, offset, memory, state.size)
-
-
-def to_pixels(shift: Tensor, size: tuple[int, int]) -> Tensor:
-    """Normalised shifts (..., 2) in pixels of frames of (height, width)."""
-    return shift * shift.new_tensor([size[1] / 2, size[0] / 2])
-
-
-def to_normalised(shift: Tensor, size: tuple[int, int]) -> Tensor:
-    """The other way round."""
-    return shift / shift.new_tensor([size[1] / 2, size[0] / 2])
-
-
-def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Any size of (..., C, H, W) to any other: by averages where it gets smaller, else bilinear."""
-    if tuple(image.shape[-2:]) == size:
-        return image
-    flat = image.reshape(-1, *image.shape[-3:])
-    if size[0] <= image.shape[-2] and size[1] <= image.shape[-1]:
-        flat = F.interpolate(flat, size, mode="area")
-    else:
-        flat = F.interpolate(flat, size, mode="bilinear", align_corners=False)
-    return flat.reshape(*image.shape[:-2], *size)

@@ -1,4 +1,4 @@
-"""What changes in the course of training, as pure functions of the step (from 0)."""
+"""What changes in the course of GLASS's training, as pure functions of the step (from 0)."""
 
 from dataclasses import dataclass
 
@@ -7,34 +7,34 @@ from glass_model.glass.config import TrainConfig
 
 @dataclass(frozen=True)
 class Phase:
-    """What holds at a step."""
+    """Values of the schedules at one step."""
 
     alone: bool
-    """GMA is trained alone."""
+    """Whether only the global motion analysis is trained."""
     given: int
-    """T_f: true foregrounds that the dynamics are fed."""
+    """T_f: true foregrounds that the dynamics get."""
     length: int
-    """T: frames of a sequence."""
+    """T: frames of a sequence that are used."""
     rate: float
     """Learning rate."""
     temperature: float
-    """Of the Gumbel softmax."""
+    """Temperature of the Gumbel softmax."""
 
 
 def phase(config: TrainConfig, step: int) -> Phase:
-    """The schedules of the supplement."""
+    """The schedules of the supplement at a step."""
     after = step - config.alone
     return Phase(
         alone=after < 0,
         given=round(ramp(config.given_from, config.given_to, config.given_steps, after)),
         length=round(ramp(config.length_from, config.length_to, config.length_steps, step - config.length_begin)),
-        rate=config.rate * (config.decay if step >= config.decay_step else 1.0),
+        rate=config.rate_at(step),
         temperature=ramp(config.temperature_from, config.temperature_to, config.temperature_steps, after),
     )
 
 
 def ramp(first: float, last: float, steps: int, at: int) -> float:
-    """From the one to the other, linearly in so many steps from 0 on; 0 steps is at once."""
+    """Linear interpolation from `first` at step 0 to `last` at step `steps`, constant before and after; 0 steps jump at once."""
     if at < 0:
         return first
     return last if at >= steps else first + (last - first) * at / steps

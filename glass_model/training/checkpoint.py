@@ -1,27 +1,30 @@
-"""Checkpoints: NAME.safetensors has the weights, with the configuration as metadata; NAME.state.pt what training goes on with.
+"""Checkpoints of every system: NAME.safetensors holds weights and configuration, NAME.state.pt also the states of the optimisers.
 
-Files may come from strangers: nothing is unpickled but tensors and plain values (`weights_only`), and the weights are compared with what
-the configuration wants before they are used. What a file is says its content, not its name.
+The `format` of a checkpoint is the name of its system. Files may come from strangers: nothing is unpickled but tensors and plain values
+(`weights_only`), and the weights are compared with the network of the configuration before they are used. A file's content tells its
+kind, not its name.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 import wsprites
-from glass_model.glass.config import Config
-from glass_model.glass.model import GLASS
-from wsprites.errors import UserError
+from glass_model.systems import SYSTEMS, Playable, find
+from glass_model.training.config import Config
+from glass_model.training.data import DataRecord
+from wsprites.errors import ArgumentError, UserError
+from wsprites.fields import SpecError, from_json, to_json
 from wsprites.weights import read_state
 
-FORMAT = "glass"
 _MOST_HEADER = 2**24  # bytes of the JSON that a safetensors file begins with
 _MOST_PARAMETERS = 2**31  # of a model whose configuration is a stranger's
 _ZIP = b"PK\x03\x04"
@@ -29,50 +32,73 @@ _ZIP = b"PK\x03\x04"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file of weights says."""
+    """What a file of weights holds."""
 
     config: Config
+    """Configuration of the model and its training; `config.system` names the system."""
     weights: dict[str, Tensor]
+    """The network's state_dict, on the CPU."""
     step: int
-    """Steps of training done."""
+    """Number of training steps done."""
     notes: dict[str, str]
-    """How it was made: `versions` and `perceptual`, whether the perceptual terms were on."""
+    """How it was made: `versions`, `perceptual` (whether the perceptual terms were on) and `data`, the record of the data."""
+    data: DataRecord | None
+    """What the run learned from; None in checkpoints that do not say it."""
 
-    def model(self, device: str | torch.device = "cpu") -> GLASS:
-        """The model, ready to be used (in eval mode)."""
+    def network(self, device: str | torch.device = "cpu") -> nn.Module:
+        """The network with these weights, in eval mode."""
         with torch.device("meta"):
-            empty = GLASS(self.config.model)
-        empty.load_state_dict(self.weights, assign=True)
-        return empty.to(device).eval()
+            network = find(self.config.system).network(self.config)
+        network.load_state_dict(self.weights, assign=True)
+        return network.to(device).eval()
+
+    def model(self, device: str | torch.device = "cpu") -> Playable[Any]:
+        """The network, ready to be played. Raises UserError if its system cannot be played."""
+        network = self.network(device)
+        if not isinstance(network, Playable):
+            raise UserError(f"the system {self.config.system} reads no actions and generates no videos")
+        return network
 
 
-def save(path: Path, config: Config, model: GLASS, step: int, *, notes: dict[str, str], state: dict[str, Any] | None = None) -> None:
-    """Write weights to `path`, and with `state` the file beside it. Either is complete or not there at all.
+# Writing.
+
+
+def save(
+    path: Path, config: Config, network: nn.Module, step: int, *, notes: dict[str, str], optimizers: Sequence[Optimizer] | None = None
+) -> None:
+    """Write weights to `path`, and with `optimizers` the file that training is resumed from beside it.
+
+    Each file is either complete or not changed at all. The second one holds the weights as well, so that a run is never resumed from
+    weights and optimisers of different steps.
 
     Args:
-        notes: goes into the metadata.
-        state: of the optimiser: tensors, numbers, text, and lists and dicts of them. The file has the weights as well,
-            so that it is complete by itself: the two files are never of different steps for who resumes.
+        path: the safetensors file.
+        config: goes into both files, as JSON.
+        network: the weights are its state_dict.
+        step: number of training steps done.
+        notes: text by name, for the metadata.
+        optimizers: their states are saved in this order.
     """
     from safetensors.torch import save as pack
 
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    metadata = {"format": FORMAT, "config": config.to_json(), "step": str(step), **notes}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    head = {"format": config.system, "config": to_json(config)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    if state is not None:
-        with _whole(state_path(path)) as part:
-            torch.save({"format": FORMAT, "config": config.to_json(), "step": step, "model": weights, **state}, part)
-    with _whole(path) as part:
-        part.write_bytes(pack(weights, metadata))  # save_file would let nobody else read it
+    if optimizers is not None:
+        states = [optimizer.state_dict() for optimizer in optimizers]
+        with _atomic(state_path(path)) as part:
+            torch.save({**head, "step": step, "notes": notes, "model": weights, "optimizers": states}, part)
+    with _atomic(path) as part:
+        part.write_bytes(pack(weights, {**head, "step": str(step), **notes}))  # save_file would let nobody else read it
 
 
 def state_path(path: Path) -> Path:
-    """Where what training goes on with is."""
+    """The file beside a checkpoint that training is resumed from."""
     return path.with_name(f"{path.stem}.state.pt")
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def _atomic(path: Path) -> Iterator[Path]:
     """A path to write to that becomes `path` once all of it is on the disk."""
     part = path.with_name(f".{path.name}.part")
     try:
@@ -84,11 +110,20 @@ def _whole(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def versions() -> str:
+    """Versions of the packages that affect the numbers of a run, as JSON."""
+    return json.dumps({"wsprites": wsprites.__version__, "torch": torch.__version__})
+
+
+# Reading.
+
+
 def load(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint: a safetensors file, or the dict with format ("glass"), config (JSON), model (weights) and step by torch.save.
+    """Read a checkpoint of any system: a safetensors file, or a dict with format, config, model, step and notes by torch.save.
 
     Raises:
-        UserError: no such file, neither of the two, a pickle that wants to do more than hold tensors, or weights of another model.
+        UserError: no such file, another kind of file, a pickle that wants to do more than hold tensors, a system that is not known, or
+            weights that are not those of the configuration.
     """
     path = Path(path)
     if not path.is_file():
@@ -96,13 +131,10 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     with path.open("rb") as file:
         head = file.read(9)
     if head.startswith(_ZIP):
-        found = _load_pt(path)
-    elif len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_HEADER:
-        found = _load_safetensors(path)
-    else:
-        raise UserError(f"{path}: not a checkpoint; it is neither a safetensors file nor one of torch.save")
-    _compare(path, found)
-    return found
+        return _load_pt(path, read_state(path))
+    if len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_HEADER:
+        return _load_safetensors(path)
+    raise UserError(f"{path}: not a checkpoint; it is neither a safetensors file nor one of torch.save")
 
 
 def _load_safetensors(path: Path) -> Checkpoint:
@@ -111,53 +143,91 @@ def _load_safetensors(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise UserError(f"{path}: a safetensors file, but not one of GLASS; its metadata has no format = '{FORMAT}'")
-            config = _config(path, metadata.get("config"))
+            config = _config(path, metadata.get("format"), metadata.get("config"))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 it is no dict
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged: {error}") from None
     notes = {name: text for name, text in metadata.items() if name not in ("format", "config", "step")}
-    return Checkpoint(config, weights, _step(path, metadata.get("step")), notes)
+    return _checked(path, config, weights, metadata.get("step"), notes)
 
 
-def _load_pt(path: Path) -> Checkpoint:
-    values = read_state(path)
-    weights = values.get("model") if values.get("format") == FORMAT else None
+def _load_pt(path: Path, values: dict[str, Any]) -> Checkpoint:
+    config = _config(path, values.get("format"), values.get("config"))
+    weights, notes = values.get("model"), values.get("notes", {})
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
-        raise UserError(f"{path}: no checkpoint of GLASS; it has no format '{FORMAT}' with weights under 'model'")
-    return Checkpoint(_config(path, values.get("config")), weights, _step(path, values.get("step", 0)), {})
+        raise UserError(f"{path}: damaged: it has no weights under 'model'")
+    if not isinstance(notes, dict) or not all(isinstance(text, str) for text in notes.values()):
+        raise UserError(f"{path}: damaged: its notes are not text")
+    return _checked(path, config, weights, values.get("step", 0), notes)
 
 
-def _config(path: Path, text: object) -> Config:
+def _config(path: Path, system: object, text: object) -> Config:
+    """The configuration that a file holds as JSON, of the system that it names."""
+    if not isinstance(system, str) or system not in SYSTEMS:
+        raise UserError(f"{path}: no checkpoint of a known system; its format is {system!r:.80}, not one of {', '.join(SYSTEMS)}")
     if not isinstance(text, str):
-        raise UserError(f"{path}: no checkpoint of GLASS; it has no configuration")
+        raise UserError(f"{path}: damaged: it has no configuration")
+    default = next(iter(find(system).PRESETS.values()))
     try:
-        return Config.from_json(text)
-    except UserError as error:
+        return from_json(default, text)
+    except SpecError as error:
         raise UserError(f"{path}: damaged: {error}") from None
 
 
-def _step(path: Path, text: object) -> int:
-    if isinstance(text, int | str) and str(text).isdecimal() and len(str(text)) < 12:
-        return int(text)
-    raise UserError(f"{path}: damaged: its step is not a number")
-
-
-def _compare(path: Path, found: Checkpoint) -> None:
-    """Raise UserError unless the weights are those of the configuration, one by one."""
+def _checked(path: Path, config: Config, weights: dict[str, Tensor], step: object, notes: dict[str, str]) -> Checkpoint:
+    """The checkpoint, or UserError if its step, its record or one of its weights is not what it should be."""
+    if not isinstance(step, int | str) or not str(step).isdecimal() or len(str(step)) >= 12:
+        raise UserError(f"{path}: damaged: its step is not a number")
+    try:
+        data = from_json(DataRecord(), notes["data"]) if "data" in notes else None
+    except SpecError as error:
+        raise UserError(f"{path}: damaged: the record of its data: {error}") from None
     with torch.device("meta"):
-        want = GLASS(found.config.model).state_dict()
-    if sum(tensor.numel() for tensor in want.values()) > _MOST_PARAMETERS:
+        expected = find(config.system).network(config).state_dict()
+    if sum(tensor.numel() for tensor in expected.values()) > _MOST_PARAMETERS:
         raise UserError(f"{path}: damaged: its configuration wants more than {_MOST_PARAMETERS} weights")
-    for name in sorted(want.keys() ^ found.weights.keys()):
-        raise UserError(f"{path}: damaged: '{name[:80]}' is {'missing' if name in want else 'not a part of the model'}")
-    for name, tensor in want.items():
-        have = found.weights[name]
-        if have.shape != tensor.shape or have.dtype != tensor.dtype:
-            raise UserError(f"{path}: damaged: '{name}' is {have.dtype} {tuple(have.shape)}, not {tensor.dtype} {tuple(tensor.shape)}")
+    for name in sorted(expected.keys() ^ weights.keys()):
+        raise UserError(f"{path}: damaged: '{name[:80]}' is {'missing' if name in expected else 'not a part of the model'}")
+    for name, want in expected.items():
+        have = weights[name]
+        if have.shape != want.shape or have.dtype != want.dtype:
+            raise UserError(f"{path}: damaged: '{name}' is {have.dtype} {tuple(have.shape)}, not {want.dtype} {tuple(want.shape)}")
+    return Checkpoint(config, weights, int(step), notes, data)
 
 
-def versions() -> str:
-    """Versions of what decides about the numbers of a run, as JSON."""
-    return json.dumps({"wsprites": wsprites.__version__, "torch": torch.__version__})
+# Resuming.
+
+
+def restore(path: Path, config: Config, data: DataRecord | None, network: nn.Module, optimizers: Sequence[Optimizer]) -> Checkpoint:
+    """Put a network and its optimisers back to where they were saved.
+
+    Args:
+        path: the file of `state_path`.
+        config: of the run to be resumed; may differ from the saved one in train.steps.
+        data: what the run is to learn from; None is not compared.
+        network: gets the saved weights.
+        optimizers: get their saved states.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        UserError: the file is damaged, or is of a run with another configuration or other data.
+    """
+    values = read_state(path)
+    saved = _load_pt(path, values)
+    if saved.config.system != config.system:
+        raise ArgumentError("system", f"the run in {path.parent} is of {saved.config.system}, not {config.system}; name another folder")
+    same_length = replace(saved.config, train=replace(saved.config.train, steps=config.train.steps))
+    if same_length != config:
+        raise UserError(f"{path.parent}: begun with another configuration; only train.steps may change when a run is resumed")
+    if data and saved.data and (differences := saved.data.differences(data)):
+        raise UserError(f"{path.parent}: begun with other data: {differences}; resume it with its own data, or name another folder")
+    states = values.get("optimizers", [values.get("optimizer")])  # one alone in checkpoints of older versions
+    try:
+        network.load_state_dict(saved.weights)
+        for optimizer, state in zip(optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: damaged: {error}") from None
+    return saved

@@ -121,7 +121,7 @@ def test_a_clip_transferred_to_its_own_first_frame_is_played(checkpoint: Path, d
         (["--image", "{model}", "--actions", "left"], "not an image that can be read"),
         (["--image", "{picture}"], "one of --actions and --grid is wanted"),
         (["--image", "{picture}", "--actions", "fly"], "--actions: 'fly' is none of"),
-        (["--image", "{picture}", "--actions", "left", "--out", "play.mp4"], "--out play.mp4: a .gif, animated, or a .png"),
+        (["--image", "{picture}", "--actions", "left", "--out", "play.mp4"], "--out: play.mp4 must end in .gif (animated) or .png"),
     ],
 )
 def test_bad_input_is_one_line(

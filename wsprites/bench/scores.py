@@ -1,224 +1,285 @@
-"""Scores -> JSON, a table for the terminal, comparison with a baseline. The HTML page is in page.py."""
+"""Score files: the result of scoring one model, as typed values and as JSON."""
 
 import json
 import math
-import re
-import sys
-from collections.abc import Sequence
-from importlib.metadata import version
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from wsprites.bench.data import Data, machine
-from wsprites.bench.evaluate import Scores
-from wsprites.bench.metrics.interval import DRAWS
+from wsprites.bench.metrics.interval import Score
 from wsprites.errors import UserError
 
 FORMAT, FORMAT_VERSION = "wsprites-scores", 1
-_MOST_BYTES = 2**28
-_COLUMNS = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "copy", "other_clips", "classical", "oracle")
-REFERENCE = Path(__file__).parent / "reference"
+INTERVAL = "95 %, percentiles of the bootstrap over clips"
+_MAX_BYTES, _MAX_TEXT, _MAX_COUNT = 2**24, 4096, 2**53
 
-TABLE = (
-    "codes.perplexity",
-    *(f"{source}.{name}" for source in ("local", "global", "background") for name in ("matched_accuracy", "ami", "nmi", "conditional")),
-    *("local.standing.ami", "local.walking.ami", "local.per_character.nmi"),
-    *(f"vectors.{source}.{kind}" for source in ("local", "global", "background") for kind in ("linear", "mlp")),
-    *("shift.mean", "shift.p95", "shift.angle", "shift.action_accuracy", "background_shift.mean", "background_shift.angle"),
-    *("masks.soft_iou", "masks.hard_iou", "masks.boundary_f"),
-    *(
-        "null.codes",
-        "null.vectors",
-        "null.shift",
-        "nuisance.background_motion.codes",
-        "nuisance.background.codes",
-        "nuisance.character.codes",
-        "nuisance.background_motion.vectors",
-        "nuisance.background.vectors",
-        "nuisance.character.vectors",
-    ),
-    *("reader.position", "reader.local", "control.consistency", "control.faithful", "control.shift.mean", "control.delta_psnr"),
-    *("drift.position.1", "drift.position.16", "drift.psnr.16", "drift.lpips.16", "images.fid", "images.fvd"),
-)
-"""The figures that the table shows; the score file has all of them."""
+_T = TypeVar("_T")
 
 
-def to_json(scores: Scores, model: str, data: Data, seconds: float, weights: dict[str, str] | None = None) -> dict[str, Any]:
-    """Everything that a score file says; `weights` are the hashes of the files that networks came from."""
-    figures: dict[str, Any] = {}
-    for name, one in sorted(scores.figures.items()):
-        others = {who: of[name].to_json()["value"] for who, of in scores.controls.items() if name in of}
-        figures[name] = {**one.to_json(), "controls": others}
-    reference = _reference(data)
-    for name in figures.keys() & reference:
-        figures[name]["controls"]["classical"] = reference[name]
+@dataclass(frozen=True)
+class Entry:
+    """A score of a model beside those of the baselines on the same data."""
+
+    score: Score
+    baselines: dict[str, float]
+    """Value of each baseline that has this score; NaN where the data does not define it."""
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """The data that a model was scored on."""
+
+    name: str
+    sha256: str
+    """Hash of world, labels and art; scores are compared only where it is the same."""
+    world: str
+    frames: int
+    """Frames per clip."""
+    clips: dict[str, int]
+    """Number of clips by split: the one that maps are fitted on, and the one that is scored."""
+    characters: dict[str, int]
+    """Number of different characters by split."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How scores were computed."""
+
+    draws: int
+    """Number of bootstrap draws of an interval."""
+    maps_fitted_on: str
+    """Split that maps and probes are fitted on."""
+    interval: str = INTERVAL
+    weights: dict[str, str] = field(default_factory=dict)
+    """SHA-256 by name of each file of weights for LPIPS, FID and FVD; empty without these."""
+    torch: str = ""
+    """Version of torch; empty without weights."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Codes against the true actions of one source."""
+
+    counts: tuple[tuple[int, ...], ...]
+    """(K, L) contingency table of the scored clips."""
+    matched: tuple[int, ...]
+    """(K,) action of each code in the one-to-one map that was fitted on other clips; -1 for none."""
+
+
+@dataclass(frozen=True)
+class ScoreFile:
+    """All scores of one model on one data set, with everything that is needed to compare them."""
+
+    model: str
+    data: DataDescription
+    settings: Settings
+    versions: dict[str, str]
+    """Versions of Python and of the libraries that decide about scores."""
+    hardware: str
+    """Name of the processor."""
+    seconds: float
+    """Time that scoring took."""
+    scores: dict[str, Entry]
+    """By name, such as `local.matched_accuracy`."""
+    confusion: dict[str, Confusion]
+    """By source: `global`, `local`, `background`; empty for a model without codes."""
+
+    def value(self, name: str) -> float:
+        """The value of a score; NaN if the file has no such score or the data does not define it."""
+        return self.scores[name].score.value if name in self.scores else math.nan
+
+    def to_json(self) -> str:
+        """The file's content; `from_json` reads it. NaN becomes null."""
+        settings = {"interval": self.settings.interval, "draws": self.settings.draws, "maps_fitted_on": self.settings.maps_fitted_on}
+        if self.settings.weights:
+            settings |= {"weights": self.settings.weights, "torch": self.settings.torch}
+        values = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "model": self.model,
+            "data": vars(self.data),
+            "config": settings,
+            "versions": self.versions,
+            "hardware": self.hardware,
+            "seconds": self.seconds,
+            "figures": {name: _entry_values(entry) for name, entry in sorted(self.scores.items())},
+            "confusion": {source: vars(confusion) for source, confusion in self.confusion.items()},
+        }
+        return json.dumps(values, indent=1, allow_nan=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> "ScoreFile":
+        """Parse a score file, which may come from an untrusted source: every key, type, size and range is checked.
+
+        Raises:
+            UserError: not a score file, or one of a newer version.
+        """
+        try:
+            return _score_file(json.loads(text))
+        except UserError:
+            raise
+        except (ValueError, RecursionError) as error:
+            reason = str(error)[:200] or type(error).__name__
+            raise UserError(f"not a score file ({reason}); `wsprites bench` writes one with the option for its output") from None
+
+
+def write(path: Path, scores: ScoreFile) -> None:
+    """Write a score file. Raises UserError if that is not possible."""
+    write_text(path, scores.to_json())
+
+
+def read(path: Path) -> ScoreFile:
+    """Read a score file. Raises UserError if the file cannot be read, is not a score file or is of a newer version."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise UserError(f"more than {_MAX_BYTES // 2**20} MiB, too large for a score file")
+        return ScoreFile.from_json(content.decode("utf-8", "replace"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file under a temporary name and rename it, so that it is complete or not there. Raises UserError on failure."""
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8", errors="replace")
+        part.replace(target)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _entry_values(entry: Entry) -> dict[str, object]:
+    score = entry.score
     return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "model": model,
-        "data": data.describe(),
-        "config": {
-            "interval": "95 %, percentiles of the bootstrap over clips",
-            "draws": DRAWS,
-            "maps_fitted_on": data.fit.name,
-            **({"weights": weights, "torch": version("torch")} if weights else {}),
-        },
-        **machine(),
-        "seconds": round(seconds, 1),
-        "figures": figures,
-        "confusion": scores.confusion,
+        "value": _or_null(score.value),
+        "low": _or_null(score.low),
+        "high": _or_null(score.high),
+        "unit": score.unit,
+        "clips": score.clips,
+        "controls": {name: _or_null(value) for name, value in entry.baselines.items()},
     }
 
 
-def _reference(data: Data) -> dict[str, float]:
-    """Figures of the classical baseline on a standard world, as they were measured with this very data."""
-    path = REFERENCE / f"{data.name}.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return dict(known["figures"]) if known.get("sha256") == data.sha256 else {}
+def _or_null(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
-def write(path: Path, scores: dict[str, Any]) -> None:
-    """Write a score file. Raises UserError where that is not possible."""
-    try:
-        path.write_text(json.dumps(scores, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+# Reading. Each function checks one JSON value and names its place in the message of a ValueError.
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A score file. Raises UserError if it is none, or of a newer version."""
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{path}: too large for a score file")
-        scores = json.loads(path.read_text(encoding="utf-8"))
-        if scores["format"] != FORMAT or scores["format_version"] > FORMAT_VERSION:
-            raise UserError(
-                f"{path}: a score file of format {scores['format']!r:.40} {scores['format_version']!r:.20}, not {FORMAT} {FORMAT_VERSION}"
-            )
-        for name, one in scores["figures"].items():
-            if not isinstance(name, str) or not isinstance(one["value"], float | int | None):
-                raise TypeError(f"figure {name!r:.60}")
-        if not {"sha256", "name"} <= scores["data"].keys():
-            raise KeyError("data")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    except UserError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: not a score file ({type(error).__name__}: {str(error)[:80]}); wsprites bench --out writes one") from None
-    return dict(scores)
+def _score_file(values: Any) -> ScoreFile:
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
+    version = values.get("format_version")
+    if type(version) is not int or version > FORMAT_VERSION:
+        raise UserError(f"a score file of version {version!r:.20}; this is wsprites for version {FORMAT_VERSION}, install a newer one")
+    keys = ("format", "format_version", "model", "data", "config", "versions", "hardware", "seconds", "figures", "confusion")
+    top = _object(values, "the file", keys)
+    return ScoreFile(
+        _text(top["model"], "model"),
+        _data(top["data"]),
+        _settings(top["config"]),
+        _dict(top["versions"], "versions", _text),
+        _text(top["hardware"], "hardware"),
+        _number(top["seconds"], "seconds"),
+        _dict(top["figures"], "figures", _entry),
+        _dict(top["confusion"], "confusion", _confusion),
+    )
 
 
-def table(every: Sequence[dict[str, Any]]) -> str:
-    """The main figures as text: of one system with its floors and ceilings, of several side by side."""
-    names = [name for name in TABLE if any(name in scores["figures"] for scores in every)]
-    if len(every) == 1:
-        figures = every[0]["figures"]
-        columns = [who for who in _COLUMNS if any(who in figures[name]["controls"] for name in names)]
-        head = ["", every[0]["model"], "95 %", "", *columns]
-        rows = [[name, *_cells(figures[name]), *(_number(figures[name]["controls"].get(who)) for who in columns)] for name in names]
-    else:
-        head = ["", *(scores["model"] for scores in every)]
-        rows = [[name, *(" ".join(_cells(scores["figures"].get(name, {}))[:2]) for scores in every)] for name in names]
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) if not n else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in (head, *rows)
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+def _data(value: Any) -> DataDescription:
+    data = _object(value, "data", ("name", "sha256", "world", "frames", "clips", "characters"))
+    name, sha256, world = (_text(data[key], f"data.{key}") for key in ("name", "sha256", "world"))
+    clips, characters = (_dict(data[key], f"data.{key}", _count) for key in ("clips", "characters"))
+    if clips.keys() != characters.keys():
+        raise ValueError("data.clips and data.characters are of different splits")
+    return DataDescription(name, sha256, world, _count(data["frames"], "data.frames"), clips, characters)
 
 
-_MARKDOWN = (
-    *("local.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami", "vectors.local.linear"),
-    *("shift.mean", "shift.action_accuracy", "background_shift.mean", "masks.soft_iou", "nuisance.background_motion.codes"),
-    *("control.faithful", "control.delta_psnr", "drift.position.16"),
-)
+def _settings(value: Any) -> Settings:
+    config = _object(value, "config", ("interval", "draws", "maps_fitted_on"), optional=("weights", "torch"))
+    return Settings(
+        _count(config["draws"], "config.draws"),
+        _text(config["maps_fitted_on"], "config.maps_fitted_on"),
+        _text(config["interval"], "config.interval"),
+        _dict(config.get("weights", {}), "config.weights", _text),
+        _text(config.get("torch", ""), "config.torch"),
+    )
 
 
-def markdown(every: Sequence[dict[str, Any]]) -> str:
-    """A short table of systems, with floors and ceilings on the data of the first, for a README."""
-    known = ("random", "direction", "best_code", "oracle")
-    names = [f"{Path(scores['model'].rsplit(':')[-1]).stem}, `{scores['data']['world']}`" for scores in every]
-    lines = ["| score | " + " | ".join([*known, *names]) + " |"]
-    lines.append("| --- |" + " ---: |" * (len(known) + len(every)))
-    for name in _MARKDOWN:
-        ones = [scores["figures"].get(name, {}) for scores in every]
-        if any(ones):
-            unit = next(one["unit"] for one in ones if one)
-            controls = next(one["controls"] for one in ones if one)
-            cells = [*(_number(controls.get(who)) for who in known), *(" ".join(_cells(one)[:2]).strip() for one in ones)]
-            lines.append(f"| `{name}`{', ' + unit if unit else ''} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def _entry(value: Any, where: str) -> Entry:
+    entry = _object(value, where, ("value", "low", "high", "unit", "clips", "controls"))
+    point, low, high = (_number(entry[key], f"{where}.{key}") for key in ("value", "low", "high"))
+    score = Score(point, low, high, _text(entry["unit"], f"{where}.unit"), _count(entry["clips"], f"{where}.clips"))
+    return Entry(score, _dict(entry["controls"], f"{where}.controls", _number))
 
 
-def _cells(one: dict[str, Any]) -> list[str]:
-    interval = f"[{_number(one['low'])}, {_number(one['high'])}]" if one.get("low") is not None else ""
-    return [_number(one.get("value")), interval, one.get("unit", "")]
+def _confusion(value: Any, where: str) -> Confusion:
+    table = _object(value, where, ("counts", "matched"))
+    counts = tuple(tuple(_list(row, f"{where}.counts", _count)) for row in _list(table["counts"], f"{where}.counts", _any))
+    matched = tuple(_list(table["matched"], f"{where}.matched", _index))
+    if len(matched) != len(counts) or len({len(row) for row in counts}) != 1:
+        raise ValueError(f"{where}: expected one row and one matched action for each code")
+    if any(action >= len(counts[0]) for action in matched):
+        raise ValueError(f"{where}.matched: an action that counts has no column for")
+    return Confusion(counts, matched)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:z.3f}" if abs(value) < 100 else f"{value:.0f}"
+def _object(value: Any, where: str, keys: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is not an object")
+    required = set(keys)
+    if missing := sorted(required - value.keys()):
+        raise ValueError(f"{where} lacks {missing[0]}")
+    if unknown := sorted(value.keys() - required - set(optional)):
+        raise ValueError(f"{where} has an unknown key {unknown[0]!r:.60}")
+    return value
 
 
-_BY_NETWORKS = ("drift.lpips.", "images.")
-_RULE = re.compile(r"([\w.]+)\s*([<>])\s*([+-]?(?:\d+\.?\d*|\.\d+))")
+def _dict(value: Any, where: str, check: Callable[[Any, str], _T]) -> dict[str, _T]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is not an object")
+    return {_text(key, f"a key of {where}"): check(item, f"{where}.{key:.60}") for key, item in value.items()}
 
 
-def check_rules(data: dict[str, Any], baseline: dict[str, Any], rules: Sequence[str]) -> list[tuple[str, str, float]]:
-    """Name, sign and limit of each rule, checked as far as that is possible before anything is scored.
-
-    Raises:
-        UserError: a rule of another form, a figure that the baseline lacks, or a baseline of other data than `data` (`Data.describe`).
-    """
-    if data["sha256"] != baseline["data"]["sha256"]:
-        raise UserError(f"the baseline is of other data ({baseline['data']['name']}, not {data['name']}); compare on the same")
-    parsed = []
-    for rule in rules:
-        match = _RULE.fullmatch(rule.strip())
-        if not match:
-            raise UserError(f"--fail-on {rule!r}: expected NAME<NUMBER or NAME>NUMBER, such as 'local.matched_accuracy<-0.02'")
-        if baseline["figures"].get(match[1], {}).get("value") is None:
-            raise UserError(f"--fail-on {rule!r}: the baseline has no figure {match[1]!r}")
-        parsed.append((match[1], match[2], float(match[3])))
-    return parsed
+def _list(value: Any, where: str, check: Callable[[Any, str], _T]) -> list[_T]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"{where} is not a list with entries")
+    return [check(item, where) for item in value]
 
 
-def regressions(new: dict[str, Any], baseline: dict[str, Any], rules: Sequence[str]) -> list[str]:
-    """A line for each rule that is broken. `local.matched_accuracy<-0.02` is broken if new minus baseline is below -0.02; `>` likewise.
-
-    Raises:
-        UserError: a rule of another form, a figure that one of both lacks, or scores of different data or by different networks.
-    """
-    broken = []
-    for rule, (name, sign, limit) in zip(rules, check_rules(new["data"], baseline, rules), strict=True):
-        if new["figures"].get(name, {}).get("value") is None:
-            raise UserError(f"--fail-on {rule!r}: the new scores have no figure {name!r}")
-        if name.startswith(_BY_NETWORKS) and new.get("config", {}).get("weights") != baseline.get("config", {}).get("weights"):
-            raise UserError(f"--fail-on {rule!r}: the baseline is by other weights; compare with the same files in --weights")
-        change = new["figures"][name]["value"] - baseline["figures"][name]["value"]
-        if (change < limit) if sign == "<" else (change > limit):
-            broken.append(
-                f"{name}: {baseline['figures'][name]['value']:.4f} -> {new['figures'][name]['value']:.4f}, {change:+.4f} {sign} {limit:g}"
-            )
-    return broken
+def _any(value: Any, _where: str) -> Any:
+    return value
 
 
-def changes(new: dict[str, Any], baseline: dict[str, Any]) -> str:
-    """The main figures that differ, new beside baseline."""
-    lines = []
-    for name in TABLE:
-        a, b = (scores["figures"].get(name, {}).get("value") for scores in (baseline, new))
-        if a is not None and b is not None and not math.isclose(a, b, abs_tol=5e-4):
-            lines.append(f"{name:<36} {a:8.3f} -> {b:8.3f}  {b - a:+.3f}")
-    return "\n".join(lines) or "no figure of the table differs"
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
+        raise ValueError(f"{where} is not a line of text")
+    return value
 
 
-def reference(scores: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of the classical baseline's scores of a standard world, to stand beside those of others."""
-    kept = {name: round(one["value"], 4) for name, one in scores["figures"].items() if one["value"] is not None and "reader" not in name}
-    return {"model": scores["model"], "sha256": scores["data"]["sha256"], "versions": scores["versions"], "figures": kept}
+def _count(value: Any, where: str) -> int:
+    if type(value) is not int or not 0 <= value <= _MAX_COUNT:
+        raise ValueError(f"{where} is not a count")
+    return value
 
 
-if __name__ == "__main__":  # [--reference] scores.json ...
-    given = [read(Path(name)) for name in sys.argv[1:] if name != "--reference"]
-    print(json.dumps(reference(*given), indent=1) if "--reference" in sys.argv else markdown(given))
+def _index(value: Any, where: str) -> int:
+    return -1 if type(value) is int and value == -1 else _count(value, where)
+
+
+def _number(value: Any, where: str) -> float:
+    if value is None:
+        return math.nan
+    if type(value) not in (int, float) or not abs(value) <= _MAX_COUNT:  # false for NaN and infinity as well
+        raise ValueError(f"{where} is not a number")
+    return float(value)

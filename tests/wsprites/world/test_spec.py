@@ -406,10 +406,10 @@ def test_toml_layers_have_six_sheets_until_the_art_says_how_many(load):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("frame = 3", "there is no key frame; the nearest is frames"),
-        ("Facings = 4", "there is no key Facings; the nearest is facings"),
-        ("sprite.p_inertai = 0.5", "there is no key sprite.p_inertai; the nearest is sprite.p_inertia"),
-        ("[background]\nlimits = 3", "there is no key background.limits; the nearest is background.limit"),
+        ("frame = 3", "there is no field frame; the nearest is frames"),
+        ("Facings = 4", "there is no field Facings; the nearest is facings"),
+        ("sprite.p_inertai = 0.5", "there is no field sprite.p_inertai; the nearest is sprite.p_inertia"),
+        ("[background]\nlimits = 3", "there is no field background.limits; the nearest is background.limit"),
         ("sprite.step = 0", "sprite.step = 0 is outside the range 1 to 1024"),
         ("local.p_inertia = nan", "local.p_inertia = nan is outside the range 0.0 to 1.0"),
         ("split.train = 0.5", "split.train + val + test = 0.7; the shares must add up to 1"),

@@ -1,0 +1,135 @@
+"""What a run learns from: batches of a data file or of a world rendered on the fly, and a record of it that a checkpoint keeps."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+import wsprites
+from glass_model.training.config import TrainConfig
+from glass_model.training.device import Process
+from wsprites.art import World
+from wsprites.fields import check, choice, number, show
+from wsprites.file import DataFile
+from wsprites.stream import FileClips, RenderedClips, WindowSampler, collate
+from wsprites.videos import VideoFile
+from wsprites.world.spec import WorldSpec
+
+_WORKERS = 4  # processes that read a file for a GPU
+
+Batches = Callable[[int], Iterator[Tensor]]
+"""Number of the first batch -> that batch and all that follow, each (B, T, 3, H, W) uint8 on the device. Batch n is always the same."""
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """What defines the data of a run. Two equal records give the same batches to the same training configuration."""
+
+    source: str = choice("stream", "stream", "file", "videos")
+    """"stream": a world rendered on the fly; "file": a generated data file; "videos": a file of imported videos."""
+    world: str = ""
+    """The world's specification as JSON; empty for imported videos."""
+    art_sha256: str = ""
+    """Hash of the art; empty for imported videos."""
+    seed: int = number(0, 0, 2**63 - 1)
+    """Seed of the data set; 0 for imported videos."""
+    clips: int = number(0, 0, 2**62)
+    """Clips of the whole data set of a generated file; 0 for other sources."""
+    shard: str = ""
+    """Part "k/K" of the data set that a generated file holds; empty for other sources."""
+    videos_sha256: str = ""
+    """Hash of names, cuts and sample frames of imported videos; empty for other sources."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.world:
+            WorldSpec.from_json(self.world)
+
+    @property
+    def spec(self) -> WorldSpec | None:
+        """The world's specification; None for imported videos."""
+        return WorldSpec.from_json(self.world) if self.world else None
+
+    def differences(self, other: "DataRecord") -> str:
+        """What differs between this record and another one, such as "source is file, not stream"; empty if nothing does."""
+        if self.source != other.source:
+            return f"source is {other.source}, not {self.source}"
+        ours, theirs = _flat(self), _flat(other)
+        return ", ".join(
+            f"{name} is {show(theirs.get(name))}, not {show(ours.get(name))}"
+            for name in {**ours, **theirs}
+            if ours.get(name) != theirs.get(name)
+        )
+
+
+def _flat(record: DataRecord) -> dict[str, Any]:
+    """All facts of a record by name, those of the world with their tables' names."""
+    facts = asdict(record)
+    world = json.loads(facts.pop("world") or "{}")
+    for name, value in world.items():
+        facts |= {f"world.{name}.{field}": of for field, of in value.items()} if isinstance(value, dict) else {f"world.{name}": value}
+    return facts
+
+
+class Source(NamedTuple):
+    """Data to learn from."""
+
+    batches: Batches
+    record: DataRecord
+
+
+def from_file(path: Path, config: TrainConfig, process: Process) -> Source:
+    """Random windows of the train split of a data file, generated or imported. Raises UserError if it cannot be read or is too short."""
+    clips, cuda = FileClips(path, "train", window=config.span, keys=["frames"]), process.device.type == "cuda"
+
+    def batches(first: int) -> Iterator[Tensor]:
+        sampler = WindowSampler(clips, config.seed, start=first * config.batch, rank=process.rank, ranks=process.count)
+        workers = _WORKERS if cuda else 0
+        for sample in DataLoader(clips, config.batch, sampler=sampler, collate_fn=collate, num_workers=workers, pin_memory=cuda):
+            yield sample["frames"][:, :: config.skip].to(process.device, non_blocking=True)
+
+    return Source(batches, record_of(path))
+
+
+def from_world(world: World, config: TrainConfig, process: Process) -> Source:
+    """Random windows of the train split of a world, rendered on the device, without end. Raises UserError if its clips are too short."""
+
+    def stream() -> RenderedClips:
+        return RenderedClips(world, "train", config.span, config.seed, config.batch, process.device, rank=process.rank, ranks=process.count)
+
+    stream()  # a world that cannot be streamed is refused before anything is written
+
+    def batches(first: int) -> Iterator[Tensor]:
+        clips = stream()
+        clips.load_state_dict({"batches": first})
+        for sample in clips:
+            yield sample["frames"][:, :: config.skip]
+
+    return Source(batches, DataRecord("stream", world.spec.to_json(), world.art.sha256, config.seed))
+
+
+def record_of(path: Path) -> DataRecord:
+    """The record of a data file. How it is compressed, and whether its pixels are stored, makes no difference."""
+    with wsprites.open(path) as data:
+        if isinstance(data, DataFile):
+            shard = "/".join(map(str, data.shard))
+            return DataRecord("file", data.spec.to_json(), data.art_sha256, data.seed, data.clips, shard)
+        return DataRecord("videos", videos_sha256=_hash_of(data))
+
+
+def _hash_of(videos: VideoFile) -> str:
+    """Hash of what identifies imported videos: their names, sizes and cuts, and the first frame of a few clips of each split."""
+    digest = hashlib.sha256(repr((videos.names, videos.clip_shape, videos.skip)).encode())
+    for name, split in videos.splits.items():
+        digest.update(f"{name} {len(split)}".encode())
+        for label in ("index", "video", "first_frame"):
+            digest.update(np.ascontiguousarray(split[label][:], np.int64).data)
+        for clip in sorted({0, len(split) // 2, len(split) - 1} if len(split) else ()):
+            digest.update(np.ascontiguousarray(split["frames"][clip, 0]).data)
+    return digest.hexdigest()

@@ -1,0 +1,87 @@
+"""The folder of a run.
+
+checkpoint.safetensors    weights and configuration: what is used after training
+checkpoint.state.pt       the same with the states of the optimisers: what a run is resumed from
+metrics.jsonl             a line about the run, then a line of metrics every LOG_EVERY steps
+strips/STEP.png           a few sequences as the model sees them
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from glass_model.training.checkpoint import state_path
+from wsprites.errors import ArgumentError, UserError
+
+
+class RunFolder:
+    """The files of a run. Only the leading process writes; in the others all writing methods do nothing.
+
+    Args:
+        out: the folder; created when something is written.
+        leads: whether this process writes.
+        resume: whether a run in the folder is continued.
+
+    Raises:
+        ArgumentError: the folder holds a run, and `resume` is False.
+    """
+
+    def __init__(self, out: Path, *, leads: bool, resume: bool) -> None:
+        self.out, self.leads = out, leads
+        self.checkpoint = out / "checkpoint.safetensors"
+        self.state = state_path(self.checkpoint)
+        self._log = out / "metrics.jsonl"
+        self._board: Any = None
+        self.resumes = self.state.exists()
+        """Whether there is a run to be continued."""
+        if self.resumes and not resume:
+            raise ArgumentError("out", f"{out} holds a run already; pass resume=True to continue it, or name another folder")
+
+    def open(self, step: int, first_line: dict[str, Any], *, tensorboard: bool) -> None:
+        """Begin to write: create folders, drop what was logged after `step`, and log the first line of a new run."""
+        if not self.leads:
+            return
+        (self.out / "strips").mkdir(parents=True, exist_ok=True)
+        if self._log.exists():
+            lines = self._log.read_text(encoding="utf-8").splitlines() if step else []
+            kept = [line for line in lines if line.endswith("}") and json.loads(line).get("step", 0) <= step]
+            self._log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        if not step:
+            self._append(first_line)
+        if tensorboard:
+            self._board = _tensorboard(self.out)
+
+    def log(self, step: int, metrics: dict[str, Any]) -> None:
+        """Append a line of metrics, and write its floats for TensorBoard."""
+        if not self.leads:
+            return
+        self._append(metrics)
+        for name, value in metrics.items() if self._board else ():
+            if isinstance(value, float):
+                self._board.add_scalar(name, value, step)
+
+    def strip(self, step: int, picture: NDArray[np.uint8] | None) -> None:
+        """Write a picture of the last batch, if there is one."""
+        if self.leads and picture is not None:
+            Image.fromarray(picture).save(self.out / "strips" / f"{step:07d}.png")
+
+    def close(self) -> None:
+        """Finish what is written for TensorBoard."""
+        if self._board:
+            self._board.close()
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with self._log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _tensorboard(out: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UserError("tensorboard is not installed; pip install 'wsprites[tensorboard]'") from None
+    return SummaryWriter(str(out))
