@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch and others read it when they are imported; test processes share the cores
+os.environ["OMP_NUM_THREADS"] = "1"  # torch and others read it when they are imported: the same sums on any number of cores
 
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,6 @@ from samples import LAYERS, REAL, draw_sheet, serve
 from wsprites import cli
 from wsprites.art import Art, World, load_art
 from wsprites.generate import Order, generate
-from wsprites.render.compiled import compiled
 from wsprites.world.spec import PRESETS, WorldSpec
 
 
@@ -88,15 +87,6 @@ def labels_file(spec: WorldSpec, art: Art, tmp_path_factory: pytest.TempPathFact
     out = tmp_path_factory.mktemp("labels") / "labels.h5"
     generate(Order(World(spec, art), seed=5, n=24, frames=False), out)
     return out
-
-
-@pytest.fixture
-def without_numba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if numba were not installed, here and in processes that are started: workers are processes then."""
-    monkeypatch.setenv("WSPRITES_NUMBA", "0")
-    compiled.cache_clear()
-    yield
-    compiled.cache_clear()
 
 
 @pytest.fixture(scope="session")

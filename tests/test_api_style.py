@@ -11,6 +11,8 @@ from typing import NamedTuple
 import pytest
 from samples import ROOT
 
+from wsprites.file import DESCRIPTIONS
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 FILES = [path for package in ("wsprites", "glass_model") for path in sorted((ROOT / package).rglob("*.py"))]
@@ -109,7 +111,13 @@ def test_the_first_line_of_a_docstring_is_a_sentence():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_strings_and_comments_have_no_private_idiom(path: Path):
-    found = [f"{path.relative_to(ROOT)}:{line}: {match[0]!r}" for line, text in words(path) for match in IDIOMS.finditer(text)]
+    stored = DESCRIPTIONS.values() if path.name == "layout.py" else ()  # files must keep their bytes
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {match[0]!r}"
+        for line, text in words(path)
+        if text not in stored
+        for match in IDIOMS.finditer(text)
+    ]
     assert not found, "\n".join(found)
 
 

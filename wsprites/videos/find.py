@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError, UserError
 from wsprites.videos.frames import Capture, Video, frame_paths, image_size, opened_image
 from wsprites.world.spec import SPLITS
 
@@ -53,11 +53,11 @@ def plan(folder: Path, *, frames: int, size: tuple[int, int] | None = None, skip
     every = [video for of_split in videos.values() for video in of_split]
     height, width = _common_size(folder, every, size)
     if frames * height * width * 3 > _MOST_CLIP_BYTES:
-        raise UserError(f"{frames} frames of {height}x{width}: a clip of more than 2 GiB; choose fewer frames or a smaller size")
+        raise ArgumentError("frames", f"{frames} of {height}x{width} make a clip of more than 2 GiB; choose fewer, or a smaller size")
     short = [video for video in every if not _clips(video, frames, skip)]
     if len(short) == len(every):
         longest = max(-(-video.frames // (skip + 1)) for video in every)
-        raise UserError(f"{folder}: no video has {frames} frames; the longest gives {longest}; choose fewer frames or a smaller skip")
+        raise ArgumentError("frames", f"no video of {folder} has {frames}; the longest gives {longest}; choose fewer, or a smaller skip")
     long = {split: [video for video in of_split if _clips(video, frames, skip)] for split, of_split in videos.items()}
     return Plan(long if how else _divided(long[""]), short, how or _DIVIDED, (height, width), frames, skip)
 
@@ -80,7 +80,7 @@ def _common_size(folder: Path, videos: list[Video], size: tuple[int, int] | None
     for video in videos:
         if video.size != videos[0].size and size is None:
             sizes = " and ".join(f"{v.name} is {v.size[0]}x{v.size[1]}" for v in (videos[0], video))
-            raise UserError(f"{folder}: videos of several sizes: {sizes}; choose a size to scale them to")
+            raise ArgumentError("size", f"{folder} has videos of several sizes: {sizes}; choose one to scale them to")
     return size or videos[0].size
 
 

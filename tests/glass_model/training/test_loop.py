@@ -233,11 +233,11 @@ def test_two_processes(tmp_path: Path) -> None:
     """Under torchrun, two processes see different data, agree about the weights, and one of them writes; interrupted or not."""
     script = tmp_path / "ddp.py"
     script.write_text(DDP)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517", str(script)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
 
     def run(out: Path, stop: int = 0) -> torch.Tensor:
         arguments = [*command, str(Path(__file__).parent), str(out), str(stop)]
-        subprocess.run(arguments, check=True, capture_output=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        subprocess.run(arguments, check=True, capture_output=True, timeout=600, env=os.environ | {"OMP_NUM_THREADS": "1"})
         ours, theirs = (torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
         assert torch.equal(ours, theirs)
         return ours

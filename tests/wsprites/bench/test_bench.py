@@ -489,8 +489,8 @@ def test_pytest_runs_the_suite_for_a_model(few: data.Data, tmp_path: Path):
         str(CLIPS),
     ]
     options = ["--wsprites-model", str(tmp_path / "bad.npz"), "--wsprites-baseline", str(tmp_path / "good.json")]
-    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 1 and re.search(r"\d+ failed, \d+ passed", done.stdout), done.stdout + done.stderr
-    lost = subprocess.run([*command, *options[:2]], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    lost = subprocess.run([*command, *options[:2]], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert lost.returncode not in (0, 5) and "go together; one is missing" in lost.stdout + lost.stderr
     assert "test_figure[local.matched_accuracy]" in done.stdout and "test_figure[shift.mean]" not in done.stdout
