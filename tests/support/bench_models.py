@@ -49,6 +49,13 @@ class Seer:
         return np.stack([self._part.render(world(self._part, *way)).frames_thwc for way in ways]).transpose(0, 1, 4, 2, 3)
 
 
+class Quiet(Seer):
+    """Infers codes and shifts only, which spares the probes of vectors."""
+
+    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: array for name, array in super().infer(frames).items() if name in ("codes", "shift")}
+
+
 class Guesser:
     """Predicts at random and repeats the first frame."""
 
@@ -74,6 +81,10 @@ def predictions(few: Data, **changes: np.ndarray) -> dict[str, np.ndarray]:
 
 def seer() -> Seer:
     return Seer(standard("wsprites-paper-v1", CLIPS))
+
+
+def quiet() -> Quiet:
+    return Quiet(standard("wsprites-paper-v1", CLIPS))
 
 
 def guesser() -> Guesser:

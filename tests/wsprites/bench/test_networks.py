@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bench_models import CLIPS, Seer
+from bench_models import CLIPS, Quiet
 from scipy.linalg import sqrtm
 from torch import nn
 
@@ -141,7 +141,7 @@ def test_features(monkeypatch: pytest.MonkeyPatch):
     frames = RNG.integers(0, 256, (3, 40, 50, 3), dtype=np.uint8)
     net = random(networks.inception())
     together = networks.inception_features(net, frames)
-    monkeypatch.setattr(networks, "_PICTURES", 2)
+    monkeypatch.setattr(networks, "_IMAGES", 2)
     assert together.shape == (3, 2048) and together.dtype == np.float64 and np.std(together, 0).mean() > 0
     assert networks.inception_features(net, frames[:, ::-1][:, ::-1]) == pytest.approx(together, abs=1e-4)
     videos = RNG.integers(0, 256, (1, 16, 24, 32, 3), dtype=np.uint8)
@@ -200,7 +200,7 @@ def test_what_is_there_is_used(folder: Path, net: networks.Lpips):
     distance = got.lpips(frames, frames[::-1])
     assert (distance == networks.lpips(net, frames, frames[::-1])).all() and distance.min() > 0.01
     (folder / "alex.pth").unlink()
-    with pytest.raises(UserError, match=r"--weights .*weights: no alex.pth; no pt_inception.* or weights-.*; no rgb_imagenet.pt or i3d"):
+    with pytest.raises(UserError, match=r"weights: .*weights: no alex.pth; no pt_inception.* or weights-.*; no rgb_imagenet.pt or i3d"):
         networks.load(folder)
     with pytest.raises(UserError, match="no such folder"):
         networks.load(folder / "nowhere")
@@ -313,17 +313,6 @@ def few() -> Iterator[data.Data]:
     interval.weights.cache_clear()
 
 
-class Quiet(Seer):
-    """Tells no more than it needs to be asked, which spares the probes of vectors."""
-
-    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: array for name, array in super().infer(frames).items() if name in ("codes", "shift")}
-
-
-def quiet() -> Quiet:
-    return Quiet(data.standard("wsprites-paper-v1", CLIPS))
-
-
 class Deaf(Quiet):
     """Reads the truth, and does something else."""
 
@@ -371,7 +360,7 @@ def test_the_scores_and_their_page(few: data.Data, tmp_path: Path):
 
 def test_too_little_data_is_left_out(few: data.Data, monkeypatch: pytest.MonkeyPatch):
     assert distances.left_out(few, FAKE) == {}
-    short = replace(few, scored=replace(few.scored, spec=replace(few.scored.spec, frames=16)))
+    short = replace(few, scored=replace(few.scored, world=few.scored.world.replace(frames=16)))
     assert distances.left_out(short, FAKE) == {"fvd": "clips of 16 frames, 17 are needed"}
     monkeypatch.setattr(distances, "FEATURES", {"fid": 2048, "fvd": 400})
     assert distances.left_out(few, FAKE) == {"fid": "6 clips, 129 are needed", "fvd": "6 clips, 401 are needed"}
@@ -390,7 +379,7 @@ def test_other_clips_are_as_many(few: data.Data):
 
 
 def test_the_command(run: Callable[..., tuple[int, str, str]], few: data.Data, folder: Path, monkeypatch: pytest.MonkeyPatch):
-    code, out, err = run("bench", "--clips", CLIPS, "--model", "test_networks:quiet", "--weights", folder, "--out", "s.json")
+    code, out, err = run("bench", "--clips", CLIPS, "--model", "bench_models:quiet", "--weights", folder, "--out", "s.json")
     assert code == 0, err
     assert out.startswith("weights  for LPIPS, not FID (no pt_inception") and "drift.lpips.16" in out
     scores = json.loads(Path("s.json").read_text(encoding="utf-8"))
@@ -406,5 +395,5 @@ def test_the_command(run: Callable[..., tuple[int, str, str]], few: data.Data, f
     assert code == 2 and "--weights does not go with" in err
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "wsprites.bench.networks")
-    code, _, err = run("bench", "--clips", CLIPS, "--model", "test_networks:quiet", "--weights", folder)
+    code, _, err = run("bench", "--clips", CLIPS, "--model", "bench_models:quiet", "--weights", folder)
     assert code == 2 and "torch is not installed; pip install 'wsprites[torch]'" in err
