@@ -80,11 +80,11 @@ def predictions(few: Data, **changes: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def seer() -> Seer:
-    return Seer(standard("wsprites-paper-v1", CLIPS))
+    return Seer(standard("wsprites-paper-v1", clips=CLIPS))
 
 
 def quiet() -> Quiet:
-    return Quiet(standard("wsprites-paper-v1", CLIPS))
+    return Quiet(standard("wsprites-paper-v1", clips=CLIPS))
 
 
 def guesser() -> Guesser:

@@ -35,7 +35,7 @@ def quick() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def few() -> data.Data:
-    return data.standard("wsprites-paper-v1", CLIPS)
+    return data.standard("wsprites-paper-v1", clips=CLIPS)
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +44,6 @@ def seen(few: data.Data) -> Evaluation:
     told: list[int] = []
     model = Seer(few)
     with _quick_settings():
-        evaluation = evaluate(model, few, "seer", told.append)
+        evaluation = evaluate(model, few, "seer", progress=told.append)
     assert sum(told) == clips_to_do(model, few)
     return evaluation

@@ -24,13 +24,13 @@ def test_a_name_is_a_standard_world_or_else_a_file(data_file: Path, tmp_path: Pa
     monkeypatch.chdir(tmp_path)
     Path("wsprites-paper-v1").touch()  # the name of a standard world means that world; ./wsprites-paper-v1 would be the file
     assert data.open_data("wsprites-paper-v1", clips=2).name == "wsprites-paper-v1-first-2"
-    assert data.open_data(str(data_file), "val", 2).name == "data.h5:val-first-2"
-    for arguments, line in (
-        (("no.h5",), "data: 'no.h5' is neither a file nor a standard world"),
-        (("wsprites-paper-v1", "val"), "split: 'val' is only for data files"),
-        (("./wsprites-paper-v1",), "wsprites-paper-v1: "),
-        ((str(data_file), "all"), "split: 'all' is not one of"),
+    assert data.open_data(str(data_file), split="val", clips=2).name == "data.h5:val-first-2"
+    for name, options, line in (
+        ("no.h5", {}, "data: 'no.h5' is neither a file nor a standard world"),
+        ("wsprites-paper-v1", {"split": "val"}, "split: 'val' is only for data files"),
+        ("./wsprites-paper-v1", {}, "wsprites-paper-v1: "),
+        (str(data_file), {"split": "all"}, "split: 'all' is not one of"),
     ):
         with pytest.raises(UserError) as caught:
-            data.open_data(*arguments)
+            data.open_data(name, **options)
         assert line in str(caught.value)

@@ -309,7 +309,7 @@ def few() -> Iterator[data.Data]:
         patch.setattr(probes, "SCORED", 400)
         patch.setattr(distances, "FEATURES", {"fid": 3, "fvd": 3})
         interval.weights.cache_clear()
-        yield data.standard("wsprites-paper-v1", CLIPS)
+        yield data.standard("wsprites-paper-v1", clips=CLIPS)
     interval.weights.cache_clear()
 
 
@@ -323,7 +323,7 @@ class Deaf(Quiet):
 
 def test_the_world_is_at_no_distance_from_itself(few: data.Data):
     told: list[int] = []
-    got = distances.distances(Quiet(few), few, FAKE, told.append)
+    got = distances.distances(Quiet(few), few, FAKE, progress=told.append)
     assert sum(told) == distances.clips(few, FAKE) == 2 * CLIPS
     assert set(got) == {"model", "oracle", "copy", "other_clips"}
     deaf = distances.distances(Deaf(few), few, FAKE)
@@ -343,13 +343,13 @@ def test_the_world_is_at_no_distance_from_itself(few: data.Data):
 def test_the_scores_and_their_page(few: data.Data, tmp_path: Path):
     told: list[int] = []
     seer = Quiet(few)
-    found = evaluate.evaluate(seer, few, "seer", told.append, FAKE)
-    assert sum(told) == evaluate.clips_to_do(seer, few, FAKE) == evaluate.clips_to_do(seer, few) + 2 * CLIPS
+    found = evaluate.evaluate(seer, few, "seer", progress=told.append, networks=FAKE)
+    assert sum(told) == evaluate.clips_to_do(seer, few, networks=FAKE) == evaluate.clips_to_do(seer, few) + 2 * CLIPS
     for t in rollouts.HORIZONS:
         name = f"drift.lpips.{t}"
         assert found.baselines["oracle"][name].value == found.scores[name].value == 0 < found.baselines["copy"][name].value
         assert found.scores[name].unit == "distance"
-    written = score_file(found, "seer", few, 1.0, FAKE.sha256)
+    written = score_file(found, "seer", few, 1.0, weights=FAKE.sha256)
     assert {"copy", "other_clips", "oracle"} == set(written.scores["images.fid"].baselines)
     page.write(tmp_path / "page.html", [(written, found.videos)])
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
@@ -374,7 +374,7 @@ def test_other_clips_are_as_many(few: data.Data):
     fewer = replace(few, fit=few.scored, scored=few.fit)  # 12 scored, 6 others: two of each clip, that lie apart
     pairs = distances._others(fewer)
     assert pairs == [(n, piece, 2) for piece in range(2) for n in range(CLIPS)]
-    early, late = (rollouts.start_of(few.scored, 0, piece, 2).t for piece in range(2))
+    early, late = (rollouts.start_of(few.scored, 0, piece=piece, pieces=2).t for piece in range(2))
     assert early < 37 <= late < 74
 
 

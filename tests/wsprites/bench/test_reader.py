@@ -15,7 +15,7 @@ from wsprites.world.script import scripts
 
 @pytest.mark.parametrize("name", data.STANDARD)
 def test_the_reader_reads_the_truth(name: str):
-    part = data.standard(name, 4).scored
+    part = data.standard(name, clips=4).scored
     for n in range(3):
         script, clip = part.script[n], part.clip(n)
         read = Reader(part.art, int(script.character), 3).read(clip.frames_thwc)

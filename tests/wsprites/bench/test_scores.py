@@ -13,7 +13,6 @@ import pytest
 
 from wsprites.bench import compare, data, scores
 from wsprites.bench.evaluate import Evaluation
-from wsprites.bench.metrics.interval import Score
 from wsprites.bench.run import score_file
 from wsprites.bench.scores import Confusion, DataDescription, Entry, ScoreFile, Settings
 from wsprites.bench.test_scores import test_score as compare_score
@@ -22,13 +21,13 @@ from wsprites.errors import UserError
 SMALL = ScoreFile(
     "a:b",
     DataDescription("d", "0" * 64, "paper", 90, {"val": 12, "test": 6}, {"val": 12, "test": 6}),
-    Settings(40, "val"),
+    Settings(scores.INTERVAL, 40, "val"),
     {"python": "3"},
     "a processor",
     1.5,
     {
-        "local.ami": Entry(Score(0.5, 0.4, 0.6, "", 6), {"random": 0.0}),
-        "shift.mean": Entry(Score(math.nan, unit="px"), {"oracle": math.nan}),
+        "local.ami": Entry(0.5, 0.4, 0.6, "", 6, {"random": 0.0}),
+        "shift.mean": Entry(math.nan, math.nan, math.nan, "px", 0, {"oracle": math.nan}),
     },
     {"local": Confusion(((1, 2), (3, 4)), (1, -1))},
 )
@@ -60,7 +59,7 @@ def test_the_format_of_score_files_never_changes():
     """Files in this form exist; another form is another version."""
     assert json.loads(SMALL.to_json()) == JSON
     assert ScoreFile.from_json(json.dumps(JSON)).to_json() == SMALL.to_json()
-    with_weights = replace(SMALL, settings=Settings(40, "val", weights={"alex.pth": "1" * 64}, torch="2"))
+    with_weights = replace(SMALL, settings=Settings(scores.INTERVAL, 40, "val", weights={"alex.pth": "1" * 64}, torch="2"))
     assert json.loads(with_weights.to_json())["config"] == {**JSON["config"], "weights": {"alex.pth": "1" * 64}, "torch": "2"}  # type: ignore[dict-item]
     assert ScoreFile.from_json(with_weights.to_json()).settings == with_weights.settings
 
@@ -146,8 +145,7 @@ def test_other_files_are_named_in_one_line(content: bytes, tmp_path: Path, monke
 
 
 def changed(file: ScoreFile, name: str, value: float) -> ScoreFile:
-    entry = file.scores[name]
-    return replace(file, scores={**file.scores, name: replace(entry, score=replace(entry.score, value=value))})
+    return replace(file, scores={**file.scores, name: replace(file.scores[name], value=value)})
 
 
 def test_scores_of_other_data_are_not_compared(few: data.Data, seen: Evaluation):
@@ -181,7 +179,7 @@ def test_what_counts_as_worse(name: str, unit: str, before: float, fine: float, 
     request = SimpleNamespace(config=SimpleNamespace(getoption=lambda _: 0.02))
 
     def run(value: float) -> None:
-        baseline, new = (replace(SMALL, scores={name: Entry(Score(one, unit=unit), {})}) for one in (before, value))
+        baseline, new = (replace(SMALL, scores={name: Entry(one, one, one, unit, 6, {})}) for one in (before, value))
         compare_score(name, new, baseline, request)  # type: ignore[arg-type]
 
     run(fine)
