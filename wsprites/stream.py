@@ -104,7 +104,7 @@ class FileClips(Dataset[Sample]):
                     if name in computed:
                         array[n] = computed[name]
                     elif isinstance(pixels := split[name], Pixels):
-                        pixels.read(row, start, start + self.window, array[n])
+                        pixels.read(row, start, start + self.window, out=array[n])
                     else:
                         array[n] = split[name][(row, slice(start, start + self.window)) if name in self._per_frame else row]
 
@@ -119,10 +119,10 @@ def _computed(split: Split, row: int, first: int, stop: int, keys: Sequence[str]
     """The labels of a window, and the pixels that are not stored, rendered once."""
     arrays: dict[str, Any] = {}
     if any(name in LABELS for name in keys):
-        script = split.script(row, first, stop)
+        script = split.script(row, first=first, stop=stop)
         arrays = {name: getattr(script, name) for name in LABELS}
     if missing := set(_PIXELS) & set(keys) - set(split.stored):
-        clip = split.render(row, first, stop)
+        clip = split.render(row, first=first, stop=stop)
         arrays |= {name: pixels for name, pixels in zip(_PIXELS, clip, strict=True) if name in missing}
     return arrays
 

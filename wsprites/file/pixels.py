@@ -71,13 +71,13 @@ class Pixels(Array):
         picked = picked.reshape(*clips.shape, *self.shape[2:])
         return picked[(slice(None),) * clips.ndim + rest] if rest else picked
 
-    def read(self, clip: int, first: int, stop: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def read(self, clip: int, first: int, stop: int, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read the frames `first` to `stop - 1` of a clip.
 
         Args:
             clip: row of the clip, 0 to N - 1.
             first, stop: 0 <= first < stop <= T.
-            out: (stop - first, H, W[, 3]) memory to write to and return.
+            out: (stop - first, H, W[, 3]) uint8 or bool memory to write to and return.
 
         Raises:
             OSError: the chunk that holds them is damaged.

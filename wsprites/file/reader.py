@@ -63,7 +63,9 @@ class Split:
 
     def _pixels(self, name: str) -> Pixels:
         field = "frames_thwc" if name == "frames" else "masks_thw"
-        source = self._group[name] if name in self._group else lambda *window: getattr(self.render(*window), field)
+        source = (
+            self._group[name] if name in self._group else lambda row, first, stop: getattr(self.render(row, first=first, stop=stop), field)
+        )
         return Pixels(*layout(self.spec, len(self))[name], source)
 
     @cached_property
@@ -87,7 +89,7 @@ class Split:
             chunked.append((name, array.id, list(itertools.product(*steps))))
         return chunked
 
-    def script(self, row: int, first: int = 0, stop: int | None = None) -> Script:
+    def script(self, row: int, *, first: int = 0, stop: int | None = None) -> Script:
         """The labels of a clip, by its row in this split, or of its frames `first` to `stop - 1`.
 
         Raises:
@@ -132,9 +134,9 @@ class Split:
                 problems[row] = f"{name} of row {first + row} is outside 0 to {limit}"
         return script_n, problems
 
-    def render(self, row: int, first: int = 0, stop: int | None = None) -> Clip:
+    def render(self, row: int, *, first: int = 0, stop: int | None = None) -> Clip:
         """The frames `first` to `stop - 1` of a clip, rendered from its labels and the art in the file. Raises as `script` does."""
-        script = self.script(row, first, stop)
+        script = self.script(row, first=first, stop=stop)
         return render(self._world(), script)
 
 

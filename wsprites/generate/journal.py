@@ -87,7 +87,7 @@ class UnfinishedFile:
     """
 
     def __init__(self, out: Path, facts: Facts | VideoFacts, clips: range, resume: bool, overwrite: bool) -> None:
-        self.path, self.journal_path = partial_path(out), partial_path(out, "journal")
+        self.path, self.journal_path = partial_path(out), partial_path(out, kind="journal")
         self._clips, self._line_n = clips, np.full(len(clips), -1)  # byte offset of each clip's line in the journal
         self._seed = _seed(facts.attributes())
         with ExitStack() as files:
@@ -140,7 +140,7 @@ class UnfinishedFile:
         self._restored = True
 
     def is_restored(self, clip_n: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(N,) True for clips that `restore` has found."""
+        """(N,) bool: True for the clips, of (N,) int64 indices, that `restore` has found."""
         return self._line_n[clip_n - self._clips.start] >= 0
 
     def restored(self, clip: int) -> EncodedClip:

@@ -7,7 +7,7 @@ from pathlib import Path
 from wsprites.errors import UserError
 
 
-def partial_path(out: Path, kind: str = "partial") -> Path:
+def partial_path(out: Path, *, kind: str = "partial") -> Path:
     """Path of a file while it is written, or of its journal: in the same folder, so that it can be renamed.
 
     Example:

@@ -49,7 +49,7 @@ def encode(order: Order, index_n: NDArray[np.int64]) -> Iterator[EncodedClip]:
 
     Args:
         order: the data file that they are for.
-        index_n: (N,) indices of the clips.
+        index_n: (N,) int64, indices of the clips.
     """
     codec, spec = CODECS[order.compression], order.spec
     shapes = {name: chunk_shape(shape, codec.tiles) for name, (shape, _) in layout(spec, 1).items() if name in order.pixels}
@@ -76,7 +76,7 @@ def encode_in_order(order: Order, index_n: NDArray[np.int64], workers: int, prog
 
     Args:
         order: the data file that they are for.
-        index_n: (N,) indices of the clips.
+        index_n: (N,) int64, indices of the clips.
         workers: number of threads; 1 uses the calling thread and starts no other.
         progress: called with 0 several times a second while no clip is ready. What it raises stops everything.
     """

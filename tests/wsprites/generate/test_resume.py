@@ -115,9 +115,9 @@ def test_whatever_is_damaged_is_made_again(many: Order, undisturbed: str, tmp_pa
     places = random.Random(f"{damage.__name__} {kind}")
     interrupt(many, out, 40 * 140)
     for clips in (141, 142, 143, 144):
-        damage(partial_path(out, kind), places.random())
+        damage(partial_path(out, kind=kind), places.random())
         assert interrupt(many, out, 40 * clips, resume=True).startswith(f"{clips} of 150")
-    damage(partial_path(out, kind), 0.0)
+    damage(partial_path(out, kind=kind), 0.0)
     generate(many, out, resume=True)
     assert sha256(out) == undisturbed
 
@@ -126,7 +126,7 @@ def test_whatever_is_damaged_is_made_again(many: Order, undisturbed: str, tmp_pa
 def test_one_of_the_two_may_be_gone(many: Order, undisturbed: str, tmp_path: Path, kind: str):
     out = tmp_path / "data.h5"
     interrupt(many, out, 40 * 50)
-    partial_path(out, kind).unlink()
+    partial_path(out, kind=kind).unlink()
     generate(many, out, resume=kind == "journal")  # without the file there is nothing to lose
     assert sha256(out) == undisturbed
 
@@ -222,7 +222,7 @@ def test_a_disk_may_be_full_at_any_write(order: Order, tmp_path: Path, monkeypat
             generate(few, out)
         assert "\n" not in str(error.value)
         kept = "nothing was kept" not in str(error.value)
-        assert partial_path(out).exists() == partial_path(out, "journal").exists() == kept
+        assert partial_path(out).exists() == partial_path(out, kind="journal").exists() == kept
         writes, limit = 0, 10**9
         generate(few, out, resume=True)
         assert sha256(out) == whole
@@ -347,7 +347,7 @@ def test_a_run_killed_after_its_last_step_is_complete(many: Order, undisturbed: 
     monkeypatch.setattr("wsprites.generate.journal.UnfinishedFile.discard", lambda self: None)
     generate(many, out)
     monkeypatch.undo()
-    assert partial_path(out, "journal").exists()
+    assert partial_path(out, kind="journal").exists()
     generate(many, out, resume=True)
     out.unlink()
     generate(many, out)  # a journal alone is nothing to lose
