@@ -460,4 +460,6 @@ def test_what_is_neither_a_preset_nor_a_file_lists_the_presets(tmp_path):
     for missing in ("papers", str(tmp_path / "none.toml"), str(tmp_path)):
         with pytest.raises(UserError) as error:
             load_spec(missing)
-        assert f"{missing}: neither a preset (paper, released, factorial) nor a readable TOML file" in str(error.value)
+        assert str(error.value).startswith(
+            f"world: {missing!r} is neither a preset (paper, released, factorial) nor a readable TOML file ("
+        )
