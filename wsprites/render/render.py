@@ -1,5 +1,7 @@
 """From a script and art to frames and masks. No random number is drawn. Axis suffixes: n frames, t frames of a clip, h, w, c = RGB."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -57,8 +59,6 @@ def render(
         >>> clip.frames_thwc.shape, clip.masks_thw.shape
         ((90, 96, 128, 3), (90, 96, 128))
     """
-    from wsprites.render.kernel import draw  # not above: numba takes long to import, and reading stored pixels does without
-
     spec, characters, images = world.spec, world.art.characters, world.art.backgrounds.images
     clip = out or empty(spec, *script.position.shape[:-1])
     # What is behind the sprite.
@@ -74,9 +74,17 @@ def render(
     offset_n2, position_n2 = (np.ascontiguousarray(points).reshape(-1, 2) for points in (offset, script.position))
     scene_b, character_b = scene.reshape(-1), np.asarray(script.character).reshape(-1)
     points = (offset_n2, position_n2, cell.reshape(-1), scene_b, character_b)
-    if not draw(frames_nhwc, masks_nhw, images, *points, characters.boxes, tuple(characters.spans)):
+    if not _draw()(frames_nhwc, masks_nhw, images, *points, characters.boxes, tuple(characters.spans)):
         raise IndexError("a position or crop is out of bounds, or the character or background does not exist")
     return clip
+
+
+@cache
+def _draw() -> Callable[..., bool]:
+    """`kernel.draw`, imported when it is first needed: numba takes long to import, and reading stored pixels does without."""
+    from wsprites.render.kernel import draw
+
+    return draw
 
 
 def empty(spec: WorldSpec, *frames: int) -> Clip:
