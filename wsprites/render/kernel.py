@@ -85,15 +85,11 @@ def draw(
     for n in range(len(cell_n)):
         top = np.uintp(scene_b[n // frames_b]) * np.uintp(images.shape[1]) + np.uintp(offset_n2[n, 1])
         source_n[n] = top * line + _3 * np.uintp(offset_n2[n, 0])
-    frames, masks, scenes, height, width = (
-        frames_nhwc.reshape(-1),
-        masks_nhw.reshape(-1),
-        images.reshape(-1),
-        np.uintp(size[0]),
-        np.uintp(size[1]),
-    )
+    frames, masks, scenes = frames_nhwc.reshape(-1), masks_nhw.reshape(-1), images.reshape(-1)
+    height, width = np.uintp(size[0]), np.uintp(size[1])
     memory = (np.empty(CELL * CELL, np.uint32), np.empty(CELL * CELL, np.uintp))
-    rows = np.uintp(0)  # of the frame's background that are there
+    # Frame by frame: the rest of its background, then its character.
+    rows = np.uintp(0)  # rows of the frame's background that have been copied
     for n in range(len(cell_n)):
         begin = np.uintp(n) * height * width
         for y in range(rows, height):
@@ -152,11 +148,11 @@ def _paste(
 ) -> Any:
     """Draw a cell of sheets, its top-left corner on pixel `corner`, and part of the next frame's background.
 
-    To wait for memory that is not in the cache takes longer than all else. So rows of the next background are copied between the runs of
-    pixels of this frame: the processor fetches their memory while it draws.
+    Waiting for memory that is not in the cache takes longer than all else. So a row of the next background is copied after each opaque run
+    of pixels: the processor fetches its memory while it draws the next run.
 
     Returns:
-        How many rows of the next background have been copied.
+        Number of rows of the next background that have been copied.
     """
     _, first, runs, rgb, rgba = spans
     words, places = memory
@@ -166,13 +162,13 @@ def _paste(
         for run in range(np.uintp(first[sheet, cell]), np.uintp(first[sheet, cell + 1])):
             place, count, source = np.uintp(runs[run, 0]), np.uintp(runs[run, 1]), np.uintp(runs[run, 2])
             at = corner + (place >> _ROW) * width + (place & _COLUMN)
-            if row < rows:
-                _row(frames, masks, images, begin + row * width, background + row * line, width)
-                row += _1
             if not runs[run, 3]:
                 _copy(frames, _3 * at, rgb, _3 * source, _3 * count)
                 for i in range(count):
                     masks[at + i] = _OPAQUE
+                if row < rows:
+                    _row(frames, masks, images, begin + row * width, background + row * line, width)
+                    row += _1
                 continue
             for i in range(count):
                 word, below = rgba[source + i], masks[at + i]
