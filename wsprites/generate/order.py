@@ -60,7 +60,7 @@ class Order:
 
     @property
     def visit_n(self) -> NDArray[np.int64]:
-        """(N,) int64: indices of the clips in the order in which they are made: clips of one character in a row, so that it is composited once."""
+        """(N,) int64: indices of the clips in the order in which they are made, those of one character together, to draw it once."""
         index_n = np.arange(self.clips.start, self.clips.stop)
         return index_n[np.argsort(index_n % self.spec.cast.characters, kind="stable")]
 
