@@ -1,11 +1,10 @@
-"""The pictures of the README: `python -m assets.gallery FOLDER` makes them again from the project's own art."""
+"""Pictures of the README: `python -m assets.gallery FOLDER` draws them from the project's own art."""
 
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -13,7 +12,8 @@ from PIL import Image, ImageDraw
 from wsprites.art import Art, World, load_world
 from wsprites.art.sheets import CELL_OF
 from wsprites.render import render
-from wsprites.view.preview import enlarge, font
+from wsprites.view.picture import encode_gif, encode_png, enlarge, outline, replace_file, tile
+from wsprites.view.preview import font
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import Script, scripts
 from wsprites.world.spec import WorldSpec
@@ -28,11 +28,15 @@ def gallery(folder: Path) -> None:
     """Write cast.png, paper.gif, factorial.gif, twins.gif and labels.gif."""
     folder.mkdir(parents=True, exist_ok=True)
     paper, factorial = (load_world(name) for name in ("paper", "factorial"))
-    Image.fromarray(_cast(paper.art)).quantize(128, dither=Image.Dither.NONE).save(folder / "cast.png", optimize=True)
+    replace_file(folder / "cast.png", encode_png(_cast(paper.art), colours=128))
     for name, world, index in (("paper", paper, 36), ("factorial", factorial, 4)):
-        _write(folder / f"{name}.gif", (enlarge(frame, _SCALE) for frame in _frames(world, index)))
-    _write(folder / "twins.gif", _twins(factorial, 12))
-    _write(folder / "labels.gif", _labels(paper, 21))
+        _write(folder / f"{name}.gif", [enlarge(frame, _SCALE) for frame in _frames(world, index)])
+    _write(folder / "twins.gif", list(_twins(factorial, 12)))
+    _write(folder / "labels.gif", list(_labels(paper, 21)))
+
+
+def _write(path: Path, pictures: list[NDArray[np.uint8]]) -> None:
+    replace_file(path, encode_gif(pictures, milliseconds=_MILLISECONDS, colours=_COLOURS, shared=True))
 
 
 def _window(spec: WorldSpec, index: int) -> Script:
@@ -56,8 +60,9 @@ def _cast(art: Art) -> NDArray[np.uint8]:
     for sheets in _CAST:
         cells = art.characters.atlas(int(np.ravel_multi_index(sheets, art.characters.counts)))
         poses = [cells[CELL_OF[LocalAction[action]][frame]] for action, frame in _POSES]
-        rows.append(np.concatenate([np.where(pose[..., 3:] > 0, pose[..., :3], np.array(_GROUND, np.uint8)) for pose in poses], 1))
-    return enlarge(np.concatenate([np.concatenate(rows[first : first + 3]) for first in (0, 3)], 1), 1)
+        rows.append([np.where(pose[..., 3:] > 0, pose[..., :3], np.array(_GROUND, np.uint8)) for pose in poses])
+    # Two columns of three characters.
+    return tile([pose for a, b in zip(rows[:3], rows[3:], strict=True) for pose in a + b], 2 * len(_POSES))
 
 
 def _twins(world: World, index: int) -> Iterable[NDArray[np.uint8]]:
@@ -68,7 +73,7 @@ def _twins(world: World, index: int) -> Iterable[NDArray[np.uint8]]:
     elsewhere = replace(script, background=(script.background + 5) % spec.cast.backgrounds)
     clips = [render(world, twin).frames_thwc for twin in (script, dressed, elsewhere)]
     for a, b, c, d in zip(*clips, render(world, script, background="frozen").frames_thwc, strict=True):
-        yield enlarge(np.concatenate([np.concatenate([a, b], 1), np.concatenate([c, d], 1)]), 1)
+        yield tile([a, b, c, d], 2)
 
 
 def _labels(world: World, index: int) -> Iterable[NDArray[np.uint8]]:
@@ -77,8 +82,7 @@ def _labels(world: World, index: int) -> Iterable[NDArray[np.uint8]]:
     clip = render(world, script)
     for t in range(_FRAMES):
         large = enlarge(clip.frames_thwc[t], _SCALE)
-        solid = enlarge(clip.masks_thw[t].astype(np.uint8), _SCALE)
-        large[cv2.dilate(solid, np.ones((3, 3), np.uint8)) > solid] = _MARKS[0][1]
+        large[outline(clip.masks_thw[t], scale=_SCALE)] = _MARKS[0][1]
         canvas = Image.new("RGB", (large.shape[1] + 150, large.shape[0]), _PAPER)
         canvas.paste(Image.fromarray(large), (0, 0))
         draw = ImageDraw.Draw(canvas)
@@ -91,15 +95,6 @@ def _labels(world: World, index: int) -> Iterable[NDArray[np.uint8]]:
             draw.text((large.shape[1] + 14, 22 + 54 * line), label, _MUTED, font())
             draw.text((large.shape[1] + 14, 40 + 54 * line), name, colour, font())
         yield np.asarray(canvas)
-
-
-def _write(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> None:
-    """A GIF with one palette for all frames, so that what stands still costs nothing."""
-    frames = [Image.fromarray(picture) for picture in pictures]
-    together = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[::4]]))
-    palette = together.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    images = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0, optimize=False)
 
 
 if __name__ == "__main__":

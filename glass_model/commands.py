@@ -124,6 +124,7 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
+    from wsprites.view.picture import read_picture, write_frames
 
     if bool(actions) == as_grid:
         raise click.UsageError("give either --actions or --grid")
@@ -131,7 +132,7 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
         raise click.UsageError("--actions takes one --image")
     saved = load(checkpoint)
     model, (stride, scene_stride) = saved.model(), _strides(saved)
-    pictures = [play.read_picture(path) for path in images]
+    pictures = [read_picture(path) for path in images]
     if as_grid:
         if len({picture.shape for picture in pictures}) > 1:
             raise click.UsageError("the images of a grid must be of one size")
@@ -139,7 +140,7 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
     else:
         steps = play.parse_actions(actions, model.codes, stride=stride, scene_stride=scene_stride)
         frames = play.animate(model, pictures, steps)[0]
-    play.write_pictures(frames, out)
+    write_frames(out, frames, scale=2)
     click.echo(f"{out}: {len(frames)} frame{'s' if len(frames) > 1 else ''}")
 
 
@@ -163,10 +164,11 @@ def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) ->
         from glass_model import play
         from glass_model.training.checkpoint import load
     from wsprites.file import DataFile
+    from wsprites.view.picture import read_picture, write_frames
 
-    model, picture = load(checkpoint).model(), play.read_picture(image)
+    model, picture = load(checkpoint).model(), read_picture(image)
     with DataFile(file) as data:
         split, row = data.find(clip)
         frames = play.transfer(model, data[split]["frames"][row], picture)
-    play.write_pictures(frames, out)
+    write_frames(out, frames, scale=2)
     click.echo(f"{out}: {len(frames)} frames")

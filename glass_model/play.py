@@ -6,17 +6,16 @@ Pictures are (H, W, 3) uint8 RGB.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from glass_model.images import to_bytes
 from glass_model.systems import Action, Playable
-from wsprites.errors import ArgumentError, UserError
+from wsprites.errors import ArgumentError
+from wsprites.view.picture import tile
 from wsprites.world.actions import DELTA_XY, GlobalAction
 
 Picture = NDArray[np.uint8]
@@ -25,8 +24,6 @@ STRIDE, SCENE_STRIDE = 7.0, 2.0
 """Pixels per step of the character and of the scene in the paper's world."""
 
 _MOST_STEPS = 10_000
-_MOST_PIXELS = 2**24
-_MILLISECONDS = 100  # between two frames of a GIF
 _GAP = 4  # pixels between the pictures of a grid
 
 
@@ -123,14 +120,8 @@ def transfer(model: Playable[Any], clip_thwc: NDArray[np.uint8], picture: Pictur
 def grid(model: Playable[Any], pictures: Sequence[Picture], columns: Sequence[Sequence[Step]]) -> Picture:
     """A grid of actions: a row for each picture, with the picture first, then the last frame of each list of actions."""
     ends = [animate(model, pictures, steps)[:, -1] for steps in columns]
-    rows = [[picture, *(end[i] for end in ends)] for i, picture in enumerate(pictures)]
-    height, width = pictures[0].shape[:2]
-    sheet = np.full((len(rows) * (height + _GAP) + _GAP, len(rows[0]) * (width + _GAP) + _GAP, 3), 255, np.uint8)
-    for i, row in enumerate(rows):
-        for j, picture in enumerate(row):
-            y, x = _GAP + i * (height + _GAP), _GAP + j * (width + _GAP)
-            sheet[y : y + height, x : x + width] = picture
-    return sheet
+    cells = [cell for i, picture in enumerate(pictures) for cell in (picture, *(end[i] for end in ends))]
+    return tile(cells, 1 + len(columns), gap=_GAP, background=255)
 
 
 def every_action(codes: int, *, times: int = 4, stride: float = STRIDE, scene_stride: float = SCENE_STRIDE) -> list[list[Step]]:
@@ -138,29 +129,3 @@ def every_action(codes: int, *, times: int = 4, stride: float = STRIDE, scene_st
     directions = [f"{direction.name}*{times}" for direction in GlobalAction if direction != GlobalAction.stay]
     texts = [*directions, *(f"code{code}*{times}" for code in range(codes))]
     return [parse_actions(text, codes, stride=stride, scene_stride=scene_stride) for text in texts]
-
-
-def read_picture(path: Path) -> Picture:
-    """Read an image file as RGB. Raises UserError if it cannot be read or has more than 16 million pixels."""
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise UserError(f"{path}: {image.width} x {image.height} pixels, more than {_MOST_PIXELS}")
-            return np.array(image.convert("RGB"))
-    except UnidentifiedImageError:
-        raise UserError(f"{path}: not an image that can be read") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or 'damaged image'}") from None
-
-
-def write_pictures(frames_thwc: NDArray[np.uint8], out: Path, *, scale: int = 2) -> None:
-    """Write a .gif, animated and enlarged `scale` times, or a .png, the frames side by side. Raises ArgumentError for another name."""
-    suffix = out.suffix.lower()
-    if suffix == ".png":
-        Image.fromarray(np.concatenate(list(frames_thwc), 1)).save(out)
-    elif suffix == ".gif":
-        height, width = frames_thwc.shape[1:3]
-        images = [Image.fromarray(f).resize((width * scale, height * scale), Image.Resampling.NEAREST) for f in frames_thwc]
-        images[0].save(out, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0)
-    else:
-        raise ArgumentError("out", f"{out}: the name must end in .gif (animated) or .png (frames side by side)")

@@ -1,9 +1,10 @@
-"""Sheets, backgrounds and files that the tests make themselves, and the real sheets where they are at hand."""
+"""Sheets, backgrounds and files that the tests make themselves, and the real sheets where they are available."""
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch and others, which read it when they are imported: test processes share the cores
+os.environ["OMP_NUM_THREADS"] = "1"  # torch and others read it when they are imported: the same sums on any number of cores
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from samples import LAYERS, REAL, draw_sheet, serve
 from wsprites import cli
 from wsprites.art import Art, World, load_art
 from wsprites.generate import Order, generate
-from wsprites.render.compiled import compiled
 from wsprites.world.spec import PRESETS, WorldSpec
 
 
@@ -89,19 +89,10 @@ def labels_file(spec: WorldSpec, art: Art, tmp_path_factory: pytest.TempPathFact
     return out
 
 
-@pytest.fixture
-def without_numba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if numba were not installed, here and in processes that are started: workers are processes then."""
-    monkeypatch.setenv("WSPRITES_NUMBA", "0")
-    compiled.cache_clear()
-    yield
-    compiled.cache_clear()
-
-
 @pytest.fixture(scope="session")
 def real_sheets() -> Path:
     if not (REAL / "body").is_dir():
-        pytest.skip("the real LPC sheets are not at hand; WSPRITES_SHEETS names their folder")
+        pytest.skip("the real LPC sheets are not available; WSPRITES_SHEETS names their folder")
     return REAL
 
 
@@ -109,6 +100,7 @@ def real_sheets() -> Path:
 def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run a command in an empty folder: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.getLogger("wsprites.jit"), "disabled", True)  # reports compilation, which depends on earlier runs
 
     def run(*args: object) -> tuple[int, str, str]:
         code = 0

@@ -5,26 +5,30 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from wsprites.file import DataFile
-    from wsprites.videos import VideoFile
+from wsprites.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from wsprites.file import DataFile, VideoFile
+
+__all__ = ["__version__", "open"]
 
 
 def open(path: str | os.PathLike[str]) -> DataFile | VideoFile:
-    """Open a data file: `data["train"]["frames"][3, 10:22]` is an array, rendered where the file holds labels only.
+    """Open a data file, or a file of imported videos.
 
-    A file of imported videos gives a VideoFile: frames, and what else `data["train"].keys()` names. What needs a world and labels
-    opens a `wsprites.file.DataFile`, which refuses it.
+    Args:
+        path: path of a file that `wsprites generate` or `wsprites import` wrote.
+
+    Returns:
+        For a data file a `wsprites.file.DataFile`: `data["train"]["frames"][3, 10:22]` is an array, rendered where the file holds
+        labels only. For imported videos a `wsprites.file.VideoFile`: frames, and the other arrays that `data["train"].keys()` names.
 
     Raises:
         UserError: the file does not exist, is not a wsprites file, comes from a newer version, or is damaged.
     """
     from pathlib import Path
 
-    from wsprites.file import DataFile, open_h5
-    from wsprites.videos import VideoFile
+    from wsprites.file import DataFile, VideoFile, open_h5
 
     with open_h5(Path(path)) as h5:
         imported = "source" in h5.attrs

@@ -1,12 +1,15 @@
-"""The command line: wires the commands, lazily, and turns errors into one line and an exit code."""
+"""The command line: connects the commands, imported when they are run, and turns errors into one line and an exit code."""
 
+import re
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 import click
 
-from wsprites.terminal import help_alone
+from wsprites.errors import ArgumentError, UserError
+from wsprites.terminal import show_help
 
 COMMANDS = {
     "generate": "wsprites.commands.generate:generate",
@@ -24,50 +27,105 @@ COMMANDS = {
     "animate": "glass_model.commands:animate",
     "transfer": "glass_model.commands:transfer",
 }
-"""Where each command is. Named, not imported: `wsprites` never imports `glass_model`."""
+"""The module and the function of each command. They are names, because `wsprites` never imports `glass_model`."""
 
 
-class _Lazy(click.Group):
-    """A group whose commands are imported when they are asked for."""
+class BadInput(click.ClickException):
+    """Bad input that a library has found."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """The group of all commands. A command's module is imported when the command is run or listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order of the table."""
+        """Return all names, in the order of COMMANDS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, or None."""
+        """Import a command; None if there is no such command."""
         module, _, name = COMMANDS.get(cmd_name, "").partition(":")
         return getattr(import_module(module), name) if module else None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Exit code 2 is bad input, 1 a failure or an interruption; the message names the command's options."""
+        show_log()
+        try:
+            return super().invoke(ctx)
+        except (UserError, OSError, KeyboardInterrupt) as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            kind = BadInput if isinstance(error, UserError) else click.ClickException
+            raise kind(message(error, command.params if command else [])) from error
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+
+def message(error: BaseException, params: Sequence[click.Parameter]) -> str:
+    """Return the message of a library error in the words of the command line: options in place of arguments.
+
+    Args:
+        error: the error, with its notes. An ArgumentError begins with the name of an argument; hints may have the form "overwrite=True".
+        params: the parameters of the command that was run.
+
+    Example:
+        >>> message(ArgumentError("n", "0 is outside the range 1 to 10"), [click.Option(["--n"])])
+        '--n: 0 is outside the range 1 to 10'
+    """
+    option_of = {param.name: _option(param) for param in params}
+    if isinstance(error, KeyboardInterrupt):
+        text = "; ".join(["interrupted", *getattr(error, "__notes__", ["nothing was written"])])
+    else:
+        text = "; ".join([str(error), *getattr(error, "__notes__", [])])
+    if isinstance(error, ArgumentError) and error.argument in option_of:
+        text = option_of[error.argument] + text.removeprefix(error.argument)
+    return re.sub(r"\b([a-z_]+)=True\b", lambda hint: option_of.get(hint[1], hint[0]), text)
+
+
+def _option(param: click.Parameter) -> str:
+    """The first long option of a parameter, or the name of a positional argument as the help shows it."""
+    long = [option for option in param.opts if option.startswith("--")]
+    return long[0] if long else param.human_readable_name
+
+
+def show_log() -> None:
+    """Print what the libraries report at level INFO on the error output, such as that functions are compiled."""
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            click.echo(f"wsprites: {record.getMessage()}", err=True)
+
+    logger = logging.getLogger("wsprites")
+    if not logger.handlers:
+        logger.addHandler(Handler(logging.INFO))
+        logger.setLevel(logging.INFO)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(package_name="wsprites")
 @click.pass_context
 def wsprites(context: click.Context) -> None:
-    """W-Sprites: videos in which every action is known, and every pixel has a known cause."""
-    help_alone(context)
+    """W-Sprites: synthetic videos in which every action is known, and models that learn the actions from pixels."""
+    show_help(context)
 
 
 def main(args: list[str] | None = None) -> Any:
-    """Run a command. Bad input is one line and exit code 2; a failure on the way is one line and exit code 1."""
-    from wsprites.errors import UserError
+    """Run a command line. Errors are one line on the error output and exit code 2 for bad input, 1 for failures and interruptions.
 
+    Args:
+        args: the arguments after the name of the program; None: those of this process.
+    """
     try:
         return wsprites(args, prog_name="wsprites", standalone_mode=False)
-    except UserError as error:
-        _end("; ".join([str(error), *getattr(error, "__notes__", [])]), 2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "wsprites"
-        _end(f"{error.format_message()} ({command} --help lists what is possible)", 2)
+        _exit(f"{error.format_message()} (see {command} --help)", 2)
     except click.ClickException as error:
-        _end(error.format_message(), 2)
-    except (KeyboardInterrupt, click.Abort) as error:
-        _end("; ".join(["interrupted", *getattr(error.__cause__ or error, "__notes__", ["nothing was written"])]), 1)
-    except OSError as error:
-        _end(str(error), 1)
+        _exit(error.format_message(), error.exit_code)
+    except click.Abort:
+        _exit("interrupted; nothing was written", 1)
 
 
-def _end(line: str, code: int) -> None:
+def _exit(line: str, code: int) -> None:
     click.echo(f"wsprites: {' '.join(line.split())}", err=True)
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""What commands share: progress bars, Ctrl-C, missing extras."""
+"""Functions shared by the commands: progress bars, interruption, missing extras."""
 
 import os
 import signal
@@ -8,32 +8,32 @@ from contextlib import contextmanager
 
 import click
 
+from wsprites.errors import UserError
+
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Where an optional dependency is missing, say how to install it."""
-    from wsprites.errors import UserError
-
+    """Turn the import error of a missing optional dependency into a UserError that says how to install the extra `name`."""
     try:
         yield
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed; pip install 'wsprites[{name}]'") from None
 
 
-def help_alone(context: click.Context) -> None:
-    """A group without a command says what there is."""
+def show_help(context: click.Context) -> None:
+    """Print the help of a group that was called without a command."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 def cores() -> int:
-    """Cores that this process may use, where the system says so."""
+    """Return the number of processor cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def bar(total: int, unit: str) -> Iterator[Callable[[int], object]]:
-    """A progress bar on the terminal's error output."""
+    """Show a progress bar on the error output; yields a function that takes the number of further units."""
     from tqdm import tqdm
 
     with tqdm(total=total, unit=f" {unit}", delay=0.5) as bar:
@@ -42,10 +42,14 @@ def bar(total: int, unit: str) -> Iterator[Callable[[int], object]]:
 
 @contextmanager
 def frames_bar(total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress of frames, which Ctrl-C stops. A total of 0 shows no bar."""
+    """Show a progress bar of frames; yields a function that takes the number of further frames, and raises KeyboardInterrupt after Ctrl-C.
+
+    Args:
+        total: frames in all; None if unknown; 0 shows no bar.
+    """
     from tqdm import tqdm
 
-    # The delay leaves room for what is refused at once.
+    # The delay keeps the bar away from errors that are found at once.
     with tqdm(total=total, unit=" frames", unit_scale=True, delay=0.5, disable=total == 0) as bar, interruptible() as interrupted:
 
         def progress(done: int) -> None:

@@ -1,34 +1,86 @@
-"""Weights of others, in files that the user has: read without running code, compared by hash, name and shape. Nothing is downloaded."""
+"""Files of weights: which format a checkpoint has, and tensors read without running code and compared by hash, name and shape.
+
+Nothing is downloaded. torch is imported by what reads tensors; the format of a safetensors file is read without it.
+"""
 
 import hashlib
+import json
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from wsprites.errors import UserError
 
+if TYPE_CHECKING:
+    from torch import nn
+
 _ZIP = b"PK\x03\x04"
-_OLD = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # the number that torch.save began a file with before torch 1.6
+_BEFORE_1_6 = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
+"""The number that files of torch.save began with before torch 1.6."""
+_MAX_HEADER = 2**24
+"""Bytes of the JSON that a safetensors file begins with."""
+
+
+def checkpoint_format(path: Path) -> str | None:
+    """The format that a checkpoint names: `format` in the metadata of a safetensors file, or in the dict that torch.save wrote.
+
+    Returns:
+        The name, such as "glass"; None for a file that is neither of the two, is damaged, or names no format.
+    """
+    metadata = safetensors_metadata(path)
+    if metadata is None:
+        try:
+            metadata = read_state(path) if is_torch_file(path) else {}
+        except (OSError, UserError):
+            return None
+    name = metadata.get("format")
+    return name if isinstance(name, str) else None
+
+
+def safetensors_metadata(path: Path) -> dict[str, str] | None:
+    """The metadata of a safetensors file, read without torch; None if the file is of another kind or cannot be read.
+
+    Such a file begins with the length of a JSON object, 8 bytes, and that object; `__metadata__` in it is a dict of texts.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+            length = int.from_bytes(head[:8], "little")
+            if head[8:] != b"{" or length > _MAX_HEADER:
+                return None
+            metadata = json.loads(b"{" + file.read(length - 1)).get("__metadata__", {})
+    except (OSError, ValueError, RecursionError):
+        return None
+    return {str(key): str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else {}
+
+
+def is_torch_file(path: Path) -> bool:
+    """True if a file begins as torch.save begins one, in its present or its old format. Raises OSError if it cannot be read."""
+    with path.open("rb") as file:
+        head = file.read(len(_BEFORE_1_6))
+    return head.startswith(_ZIP) or head == _BEFORE_1_6
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What `torch.save` wrote, if it is a dict of tensors and plain values. Raises UserError for anything else."""
+    """What `torch.save` wrote, if it is a dict of tensors and plain values.
+
+    Raises:
+        UserError: the file cannot be read, is damaged, holds something else, or would have to run code to be read.
+    """
+    import torch
+
     try:
+        if not is_torch_file(path):
+            raise UserError(f"{path}: damaged, or not a file of torch.save")
         with path.open("rb") as file:
-            head = file.read(len(_OLD))
-            if head.startswith(_ZIP):
-                with zipfile.ZipFile(path) as archive:  # sizes before memory
-                    packed = sum(entry.file_size for entry in archive.infolist())
-                if packed > 2 * path.stat().st_size:
-                    raise UserError(f"{path}: damaged: it says to hold {packed} bytes, more than there are")
-            elif head != _OLD:
-                raise UserError(f"{path}: damaged, or not a file of torch.save")
+            if file.read(len(_ZIP)) == _ZIP:
+                with zipfile.ZipFile(path) as archive:  # compare sizes before memory is allocated
+                    unpacked = sum(entry.file_size for entry in archive.infolist())
+                if unpacked > 2 * path.stat().st_size:
+                    raise UserError(f"{path}: damaged: it says to hold {unpacked} bytes, more than there are")
             file.seek(0)
-            values = torch.load(file, map_location="cpu", weights_only=True)  # of a path, it would believe the name
+            values = torch.load(file, map_location="cpu", weights_only=True)  # given a path, it would judge by the name
     except pickle.UnpicklingError:
         raise UserError(f"{path}: wants to run code to be read, which is refused; save tensors and plain values only") from None
     except UserError:
@@ -40,34 +92,36 @@ def read_state(path: Path) -> dict[str, Any]:
     return values
 
 
-def load_weights(model: nn.Module, path: Path, wanted: str, sha256: str = "", prefix: str = "") -> str:
-    """Give a network the weights in a file. What else is in the file is left alone.
+def load_weights(model: "nn.Module", path: Path, wanted: str, sha256: str = "", prefix: str = "") -> str:
+    """Load the weights in a file into a network. Other entries of the file are ignored.
 
     Args:
-        wanted: what the file is to be, for the message if it is something else.
-        sha256: what its hash begins with.
-        prefix: take only the weights whose names begin like this; the others of the network stay as they are.
+        wanted: a description of the expected file, for the error message.
+        sha256: the expected first digits of the file's hash.
+        prefix: load only the weights whose names begin with this; the network's others stay as they are.
 
     Returns:
-        The file's whole SHA-256.
+        The file's SHA-256, 64 hexadecimal digits.
 
     Raises:
         UserError: another hash, a file that cannot be read, or weights that are missing, of another shape or not finite.
     """
+    from torch import Tensor
+
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not digest.startswith(sha256):
         raise UserError(f"{path}: its SHA-256 begins with {digest[:8]}, not with {sha256}; {wanted} is wanted")
-    there, taken = read_state(path), {}
+    state, loaded = read_state(path), {}
     for name, own in model.state_dict().items():
-        if not name.startswith(prefix) or name.endswith("num_batches_tracked"):  # of training, and not in old files
+        if not name.startswith(prefix) or name.endswith("num_batches_tracked"):  # used in training only, and missing from old files
             continue
-        weight = there.get(name)
+        weight = state.get(name)
         if not isinstance(weight, Tensor) or not weight.is_floating_point() or weight.shape != own.shape:
-            found = "missing" if weight is None else f"{weight.dtype} {tuple(weight.shape)}" if isinstance(weight, Tensor) else "no tensor"
-            raise UserError(f"{path}: '{name}' is {found}, expected floats {tuple(own.shape)}; {wanted} is wanted")
+            actual = "missing" if weight is None else f"{weight.dtype} {tuple(weight.shape)}" if isinstance(weight, Tensor) else "no tensor"
+            raise UserError(f"{path}: '{name}' is {actual}, expected floats {tuple(own.shape)}; {wanted} is wanted")
         if not weight.isfinite().all():
             raise UserError(f"{path}: damaged: '{name}' has values that are not finite")
-        taken[name] = weight
-    model.load_state_dict(taken, strict=False)
+        loaded[name] = weight
+    model.load_state_dict(loaded, strict=False)
     return digest

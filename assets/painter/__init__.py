@@ -1,4 +1,4 @@
-"""Draws the art in `assets/`; `python -m assets.painter` draws all of it again.
+"""The program that draws the art in `assets/`: `python -m assets.painter` draws all of it.
 
 `figures.py` draws the characters, as LPC sheets: a skeleton in key poses (`pose.py`), dressed with solids (`wardrobe.py`) that are
 seen from four sides (`solid.py`). `scenes.py` paints the backgrounds from things (`scenery.py`) on a canvas (`canvas.py`).

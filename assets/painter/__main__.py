@@ -1,4 +1,4 @@
-"""`python -m assets.painter [FOLDER]`: draw everything in assets/ again, or into another folder."""
+"""`python -m assets.painter [FOLDER]` draws all pictures of assets/, there or into another folder."""
 
 import csv
 import hashlib
@@ -15,20 +15,20 @@ from wsprites.art import ASSETS
 
 
 def names() -> Iterator[str]:
-    """Of all pictures, as paths in assets/."""
+    """Return the paths of all pictures in assets/."""
     for layer, looks in LAYERS.items():
         yield from (f"characters/{layer}/{name}.png" for name in looks)
     yield from (f"backgrounds/{name}.png" for name in SCENES)
 
 
 def picture(name: str) -> bytes:
-    """The PNG file of that name."""
+    """Draw the picture of that name; returns the bytes of its PNG file."""
     kind, *path = name.removesuffix(".png").split("/")
     return png(sheet(*path) if kind == "characters" else paint(*path))
 
 
 def main(folder: Path) -> None:
-    """Draw all pictures, and list them with their hashes in CREDITS.csv."""
+    """Draw all pictures into a folder, and list them with their hashes in its CREDITS.csv."""
     rows = [("file", "author", "licence", "sha256")]
     with ProcessPoolExecutor() as pool:
         for name, data in zip(names(), pool.map(picture, names()), strict=True):

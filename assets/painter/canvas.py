@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 HEIGHT, WIDTH = 363, 459
-"""Of a picture: three times what the paper's world needs, so that scaling it is a clean 3:1."""
+"""Size of a picture in pixels: three times what the world `paper` needs, so that it is scaled by 1/3."""
 
 RAMPS = {
     "dry": "33292f 504133 715b38 8f7841 aa9450 c1ae67 d5c78a e8dfb4",
@@ -130,19 +130,19 @@ def from_line(seed: int, *points: tuple[int, int]) -> Ints:
 
 
 class Canvas:
-    """The picture on its way."""
+    """A picture while it is painted."""
 
     def __init__(self) -> None:
         self._ramps: list[str] = []
         self._index = np.zeros((HEIGHT, WIDTH), np.int64)  # 8 * number of the ramp + tone
 
     def rgb(self) -> NDArray[np.uint8]:
-        """(363, 459, 3) uint8."""
+        """Return the picture, (363, 459, 3) uint8 RGB."""
         colours = bytes.fromhex(" ".join(RAMPS[ramp] for ramp in self._ramps))
         return np.frombuffer(colours, np.uint8).reshape(-1, 3)[self._index]
 
     def put(self, ramp: str, tone: Ints | int, mask: Mask, x: int = 0, y: int = 0) -> None:
-        """Paint where a mask is true, its corner at (x, y). Without a ramp, the tone is added to those that lie there."""
+        """Paint where a mask is true, with its corner at (x, y). Without a ramp, the tone is added to that of the picture."""
         height, width = mask.shape
         view = self._index[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
         part = np.s_[max(-y, 0) : max(-y, 0) + view.shape[0], max(-x, 0) : max(-x, 0) + view.shape[1]]
@@ -166,7 +166,7 @@ class Canvas:
         self.put(ramp, tone - (light * (dx * ry + dy * rx) * 2 + rx * ry) // (2 * rx * ry), inside, x - rx, y - ry)
 
     def shadow(self, x: int, y: int, width: int) -> None:
-        """What a thing of that width, standing at (x, y), throws to the lower right."""
+        """The shadow of an object of that width at (x, y), to the lower right."""
         self.dome(x + width // 7, y, width // 3, width * 9 // 8, "", -1)
         self.dome(x + width // 9, y - 1, width // 5, width * 5 // 6, "", -1)
 

@@ -71,14 +71,14 @@ def _joints(animation: str, column: int, side: str) -> Joints:
 
 @cache
 def _head(build: Callable[[], Iterator[Ball]], side: str) -> tuple[list[Ball], View]:
-    """What is on a head, in the place where it is when the figure stands."""
+    """The solids on a head, in their places when the figure stands."""
     lifted = (ball._replace(centre=(ball.centre[0], ball.centre[1], ball.centre[2] + _HEAD)) for ball in build())
     balls = [turned(ball, _SIDES[side]) for ball in lifted]
     return balls, view(balls)
 
 
 def _head_shift(j: Joints, side: str) -> tuple[int, int, float]:
-    """(down, right) in whole pixels, so that a face remains the same picture, and how much nearer."""
+    """Motion of a head: (down, right) in whole pixels, so that the picture of a face does not change, and how much nearer it is."""
     left, forward, _ = _SIDES[side]
     x, y = (j.head[0] * left[i] + j.head[1] * forward[i] for i in range(2))
     return round(_NECK - j.head[2] + TILT * y), round(x), y
@@ -91,7 +91,7 @@ def _placed(seen: View, j: Joints, side: str) -> View:
 
 
 def _merged(a: View, b: View, offset: int) -> View:
-    """Of two views the nearer surface at each sample; the numbers of the second one's balls grow by `offset`."""
+    """Combine two views: the nearer surface at each sample. `offset` is added to the numbers of the balls of the second one."""
     nearer = b.depth > a.depth
     ball = np.where(nearer, b.ball + np.int16(offset), a.ball)
     return View(np.where(nearer, b.depth, a.depth), ball, np.where(nearer, b.light, a.light))
@@ -99,7 +99,7 @@ def _merged(a: View, b: View, offset: int) -> View:
 
 @cache
 def _body_depth(animation: str, column: int, side: str, sleeves: bool) -> NDArray[np.float64]:
-    """How near the body is, which hides what is worn behind it."""
+    """Depth of the body, which hides clothes and hair behind it."""
     j = _joints(animation, column, side)
     seen = view([turned(ball, _SIDES[side]) for ball in (*body()(j), *(arms(j, 0, 0.7) if sleeves else ()))])
     return np.maximum(seen.depth, _placed(_head(skull, side)[1], j, side).depth)

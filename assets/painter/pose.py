@@ -19,7 +19,7 @@ FRAMES = {"spellcast": 7, "walk": 9, "slash": 6}
 
 @dataclass(frozen=True)
 class Pose:
-    """A pose in the terms in which an animator thinks of it."""
+    """A pose, described as an animator does."""
 
     left_hand: Point = _REST
     right_hand: Point = _REST
@@ -31,19 +31,19 @@ class Pose:
     right_toes: float = 0.0
     """Degrees that the toes point upward."""
     rise: float = 0.0
-    """Of the hips, pixels."""
+    """Upward motion of the hips in pixels."""
     sway: float = 0.0
-    """Of the hips to the left, pixels."""
+    """Motion of the hips to the left in pixels."""
     lean: float = 0.0
-    """Of the shoulders forward, pixels."""
+    """Forward motion of the shoulders in pixels."""
     twist: float = 0.0
     """Degrees that the shoulders turn to the left."""
     nod: int = 0
-    """Pixels that the head sinks."""
+    """Downward motion of the head in pixels."""
     eyes_closed: bool = False
 
     def mirrored(self) -> "Pose":
-        """The same with left and right exchanged."""
+        """Return the pose with left and right exchanged."""
         return replace(
             self,
             left_hand=self.right_hand,
@@ -58,7 +58,7 @@ class Pose:
 
 
 class Joints(NamedTuple):
-    """Where the parts of a posed figure are. Left and right, in this order, where there are two."""
+    """Positions of the parts of a figure in a pose; pairs are in the order left, right."""
 
     hips: Point
     chest: Point

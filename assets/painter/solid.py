@@ -29,26 +29,26 @@ class Ball(NamedTuple):
 
     centre: Point
     radii: Point
-    """Along its axes."""
+    """Radii along its axes in pixels."""
     part: int
     ramp: int
     axes: tuple[Point, Point, Point] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     light: float = 0.0
-    """Added to its brightness."""
+    """Value added to its brightness."""
 
 
 class View(NamedTuple):
-    """What is seen of some balls in a cell, sample by sample: (192, 192) each."""
+    """The visible surface of some balls in a cell, sample by sample: (192, 192) each."""
 
     depth: NDArray[np.float64]
     """y of the surface; -inf where there is none."""
     ball: NDArray[np.int16]
-    """Its number; -1 where there is none."""
+    """Number of the ball; -1 where there is none."""
     light: NDArray[np.float64]
 
 
 def view(balls: Sequence[Ball]) -> View:
-    """Look at balls. Only +, -, *, / and roots, which every machine rounds alike."""
+    """Compute the visible surface of balls, with +, -, *, / and roots only, which every machine rounds alike."""
     size = CELL * FINE
     seen = View(np.full((size, size), -np.inf), np.full((size, size), -1, np.int16), np.zeros((size, size)))
     for number, ball in enumerate(balls):

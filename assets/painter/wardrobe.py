@@ -1,4 +1,4 @@
-"""What the figures are made of: bodies, clothes, hair and shoes as solids on the skeleton, and their palettes."""
+"""Bodies, clothes, hair and shoes of the figures, as solids on the skeleton, and their palettes."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ class Look(NamedTuple):
     """One sheet of a layer: solids on the trunk and limbs, solids on the head, and a ramp of five colours for each of its materials."""
 
     ramps: tuple[str, ...]
-    """Outline, shade, base, light, highlight; RRGGBB."""
+    """The colours outline, shade, base, light and highlight of each material, RRGGBB."""
     worn: Callable[[Joints], Iterator[Ball]] = lambda j: iter(())
     head: Callable[[], Iterator[Ball]] = lambda: iter(())
-    """Around the middle of the head."""
+    """Solids around the centre of the head."""
     face: bool = False
     """Whether a face is drawn on the head."""
 
@@ -56,7 +56,7 @@ def hips(j: Joints, ramp: int, grow: float = 0.0) -> Iterator[Ball]:
 
 
 def arms(j: Joints, ramp: int, grow: float = 0.0, until: float = 2.0, thin: float = 0.0) -> Iterator[Ball]:
-    """Until the elbow (1), until the wrist (2), or in between."""
+    """Arms or sleeves down to the elbow (1), the wrist (2), or between."""
     r = 2.75 + grow - thin, 2.35 + grow - thin, 2.05 + grow - thin
     for part, shoulder, elbow, hand in zip(_ARMS, j.shoulders, j.elbows, j.hands, strict=True):
         shoulder = _add(shoulder, 0, 0, -0.6)
@@ -73,7 +73,7 @@ def hands(j: Joints, ramp: int) -> Iterator[Ball]:
 
 
 def legs(j: Joints, ramp: int, grow: float = 0.0, until: float = 2.0, thin: float = 0.0) -> Iterator[Ball]:
-    """Until the knee (1), until the ankle (2), or in between."""
+    """Legs or trousers down to the knee (1), the ankle (2), or between."""
     r = 3.4 + grow - thin, 2.8 + grow - thin, 2.3 + grow - thin
     for part, hip, knee, ankle in zip(_LEGS, j.thighs, j.knees, j.ankles, strict=True):
         if until <= 1:
@@ -83,14 +83,14 @@ def legs(j: Joints, ramp: int, grow: float = 0.0, until: float = 2.0, thin: floa
 
 
 def feet(j: Joints, ramp: int, grow: float = 0.0) -> Iterator[Ball]:
-    """From the heels to the toes."""
+    """Feet or shoes from the heels to the toes."""
     for part, ankle, (x, y, z) in zip(_LEGS, j.ankles, j.toes, strict=True):
         heel, tip = _add(ankle, -x, -y, -z - 0.1), _add(ankle, 3.9 * x, 3.9 * y, 3.9 * z + 0.1)
         yield from limb((heel, tip), (2.0 + grow, 1.9 + grow), part, ramp)
 
 
 def belt(j: Joints, ramp: int, grow: float = 0.9, buckle: int | None = None) -> Iterator[Ball]:
-    """Around the waist, in front of it a buckle in a ramp of its own."""
+    """A belt around the waist, with a buckle of another ramp."""
     middle = _add(j.hips, 0, 0, 2.6)
     yield Ball(middle, (7.4 + grow, 5.9 + grow, 1.9), TRUNK, ramp)
     if buckle is not None:

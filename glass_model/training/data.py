@@ -87,7 +87,7 @@ def from_file(path: Path, config: TrainConfig, process: Process) -> Source:
     clips, cuda = FileClips(path, "train", window=config.span, keys=["frames"]), process.device.type == "cuda"
 
     def batches(first: int) -> Iterator[Tensor]:
-        sampler = WindowSampler(clips, config.seed, start=first * config.batch, rank=process.rank, ranks=process.count)
+        sampler = WindowSampler(clips, seed=config.seed, start=first * config.batch, rank=process.rank, ranks=process.count)
         workers = _WORKERS if cuda else 0
         for sample in DataLoader(clips, config.batch, sampler=sampler, collate_fn=collate, num_workers=workers, pin_memory=cuda):
             yield sample["frames"][:, :: config.skip].to(process.device, non_blocking=True)

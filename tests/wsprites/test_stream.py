@@ -1,10 +1,9 @@
-"""Torch data sets: the very pixels and labels of the renderer, decided by seeds alone, wherever they are made."""
+"""Torch data sets: the pixels and labels of the renderer, determined by seeds alone."""
 
 import copy
 import multiprocessing
 import pickle
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from wsprites.art import Art, World  # noqa: E402
 from wsprites.errors import UserError  # noqa: E402
 from wsprites.generate import Order, generate  # noqa: E402
 from wsprites.render import render  # noqa: E402
-from wsprites.stream import BatchRenderer, FileClips, RenderedClips, WindowSampler, _Memory, collate  # noqa: E402
+from wsprites.stream import FileClips, RenderedClips, WindowSampler, collate  # noqa: E402
 from wsprites.world.script import FRAME_LABELS, LABELS, casting, script  # noqa: E402
 from wsprites.world.spec import SPLITS, WorldSpec  # noqa: E402
 
@@ -113,7 +112,7 @@ def test_a_pass_shows_every_clip_once(data_file: Path):
 
 
 @pytest.mark.parametrize("start", [0, 5, 18, 100])
-def test_sampling_goes_on_exactly_where_it_was(data_file: Path, start: int):
+def test_sampling_resumes_exactly_where_it_was(data_file: Path, start: int):
     clips = FileClips(data_file, "train", keys=["index"])
     whole = [item for item, _ in zip(WindowSampler(clips, seed=1), range(160), strict=False)]
     later = WindowSampler(clips, seed=1, start=start)
@@ -179,7 +178,7 @@ def contents(look: object) -> bytes:
 
 @pytest.mark.parametrize("source", ["stream", "file"])
 @pytest.mark.parametrize("how", LOOKS)
-def test_memory_that_somebody_looks_at_is_not_lent_again(source: str, how: str, spec: WorldSpec, art: Art, data_file: Path):
+def test_memory_that_is_still_used_is_not_lent_again(source: str, how: str, spec: WorldSpec, art: Art, data_file: Path):
     if source == "stream":
         batches = iter(RenderedClips(World(spec, art), "train", batch=2, seed=4))
     else:
@@ -199,38 +198,6 @@ def test_memory_that_somebody_looks_at_is_not_lent_again(source: str, how: str, 
     for look, before in held:
         assert contents(look) == before
     del held, look
-
-
-def test_memory_comes_back_once_from_any_thread():
-    memory, wrong = _Memory(), []
-
-    def work(seed: int) -> None:
-        rng, held = np.random.default_rng(seed), []
-        for number in range(400):
-            array = memory.lend((64, 3), np.uint8)
-            array[:] = mark = (seed * 400 + number) % 251
-            held.append((torch.from_numpy(array)[rng.integers(64)], mark))
-            wrong.extend(mark for tensor, mark in held if not (tensor == mark).all())
-            del array
-            if len(held) > rng.integers(1, 6):
-                del held[rng.integers(len(held))]
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, range(4)))
-    assert not wrong
-    assert all(len(free) <= 4 for free in memory._free.values())
-
-
-def test_memory_of_another_size_is_other_memory():
-    memory = _Memory()
-    a, b = memory.lend((4, 6), np.uint8), memory.lend((4, 6), bool)
-    assert not np.shares_memory(a, b) and a.shape == b.shape and b.dtype == bool and a.flags.writeable
-    at, other = a.ctypes.data, memory.lend((5, 5), np.uint8)
-    part = a[1:, 2]
-    del a
-    assert memory.lend((24,), np.uint8).ctypes.data != at
-    del part
-    assert memory.lend((2, 12), np.uint8).ctypes.data == at and other.size == 25
 
 
 @pytest.mark.parametrize("as_a_whole", [False, True])
@@ -261,7 +228,7 @@ def test_a_stream_never_repeats_and_knows_one_split(spec: WorldSpec, art: Art):
     assert len({index for index, _ in seen}) > 256
 
 
-def test_a_stream_goes_on_exactly_where_it_was(spec: WorldSpec, art: Art):
+def test_a_stream_resumes_exactly_where_it_was(spec: WorldSpec, art: Art):
     whole = [batch for batch, _ in zip(RenderedClips(World(spec, art), "train", seed=1, batch=3), range(6), strict=False)]
     stream = RenderedClips(World(spec, art), "train", seed=1, batch=3)
     part = iter(stream)
@@ -287,18 +254,8 @@ def test_workers_do_not_change_a_stream(spec: WorldSpec, art: Art):
     assert all(equal(a, b) for a, b in zip(alone, held, strict=True))
 
 
-def test_batches_of_any_alpha_equal_the_renderer(spec: WorldSpec, soft: tuple[np.ndarray, Art]):
-    _, layered = soft
-    clip = replace(script(spec, 0, 0).window(0, 8), character=np.int32(0))
-    frames, masks = render(layered.world(spec), clip)
-    drawn, solid = BatchRenderer(layered.world(spec), "cpu")(
-        {name: torch.from_numpy(np.asarray(getattr(clip, name))[None]) for name in LABELS}
-    )
-    assert np.array_equal(drawn[0].movedim(1, -1), frames) and np.array_equal(solid[0], masks)
-
-
-def test_a_batch_is_made_where_it_is_wanted(spec: WorldSpec, art: Art):
-    """Torch's device of shapes without contents refuses most mixtures of its tensors with those of a CPU, as a GPU refuses all."""
+def test_a_batch_is_made_on_its_device(spec: WorldSpec, art: Art):
+    """The meta device has shapes without contents; like a GPU, it refuses most mixtures of its tensors with those of a CPU."""
     here = next(iter(RenderedClips(World(spec, art), seed=1, batch=3)))
     for there, _ in zip(
         RenderedClips(World(spec, art), seed=1, batch=500, device="meta"), range(2), strict=False
@@ -322,16 +279,6 @@ def test_labels_are_the_callers_own(spec: WorldSpec, art: Art, as_a_whole: bool)
             assert tensor.untyped_storage().nbytes() == tensor.nbytes
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own
-def test_compiled_batches_are_the_same(spec: WorldSpec, art: Art):
-    renderer, clip = BatchRenderer(World(spec, art), "cpu"), script(spec, 0, 0)
-    labels = {name: torch.from_numpy(np.asarray(getattr(clip, name))[None]) for name in LABELS}
-    expected = renderer(labels)
-    renderer.compile()
-    assert all(torch.equal(a, b) for a, b in zip(renderer(labels), expected, strict=True))
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("compile_", [False, True])
 def test_cuda_gives_the_same_bytes(spec: WorldSpec, art: Art, compile_: bool):
@@ -340,12 +287,12 @@ def test_cuda_gives_the_same_bytes(spec: WorldSpec, art: Art, compile_: bool):
         assert equal(here, {name: tensor.cpu() for name, tensor in there.items()})
 
 
-def test_what_is_impossible_is_said(data_file: Path, spec: WorldSpec, art: Art):
+def test_bad_arguments_are_named(data_file: Path, spec: WorldSpec, art: Art):
     for words, make in (
-        ("window 41: clips have 40 frames", lambda: FileClips(data_file, "train", 41)),
-        ("window 0", lambda: RenderedClips(World(spec, art), window=0)),
-        ("not one of train, val, test", lambda: FileClips(data_file, "all")),
-        ("not one of train, val, test", lambda: RenderedClips(World(spec, art), "all")),
+        ("window: 41 is outside the range 1 to 40", lambda: FileClips(data_file, "train", window=41)),
+        ("window: 0 is outside the range 1 to 40", lambda: RenderedClips(World(spec, art), window=0)),
+        ("split: 'all' is not one of train, val, test", lambda: FileClips(data_file, "all")),
+        ("split: 'all' is not one of train, val, test", lambda: RenderedClips(World(spec, art), "all")),
         ("has no depth in train", lambda: FileClips(data_file, "train", keys=["frames", "depth"])),
         ("no characters", lambda: RenderedClips(World(replace(spec, split=replace(spec.split, train=1.0, val=0.0, test=0.0)), art), "val")),
     ):

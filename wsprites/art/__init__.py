@@ -1,4 +1,4 @@
-"""What things look like: characters in layers, backgrounds, and who drew them; and `World`, a specification with its art."""
+"""The look of a world: characters in layers, backgrounds and their credits; and `World`, a specification with its art."""
 
 import dataclasses
 import hashlib
@@ -11,27 +11,30 @@ from wsprites.art.backgrounds import Backgrounds, image_paths, load_backgrounds,
 from wsprites.art.characters import Characters, ignored_folders, sheet_paths
 from wsprites.art.credits import Credits, sheet_credits
 from wsprites.art.fetch import fetched
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError
 from wsprites.world.spec import WorldSpec, load_spec
 
 __all__ = ["ASSETS", "Art", "World", "ignored_folders", "load_art", "load_world", "sheets_folder"]
 
 _PACKAGE = Path(__file__).parents[1]
 ASSETS = next(folder for folder in (_PACKAGE / "assets", _PACKAGE.parent / "assets") if folder.is_dir())
-"""The folder `assets/`: inside the package where it is installed, beside it in a checkout."""
+"""The folder `assets/`: inside an installed package, beside the package in a checkout."""
 
 
 @dataclass(frozen=True, eq=False)
 class Art:
-    """Everything that a script needs to become pixels."""
+    """The art that a script is rendered with."""
 
     characters: Characters
+    """Sheets of all layers."""
     backgrounds: Backgrounds
+    """Background images."""
     credits: Credits
+    """Licence and authors."""
 
     @cached_property
     def sha256(self) -> str:
-        """Of every pixel and name, in the order of their numbers: two arts with one hash render the same."""
+        """SHA-256 of all pixels and names, in the order of their numbers: equal hashes render the same pixels."""
         digest = hashlib.sha256()
         for number, (layer, names) in enumerate(zip(self.characters.layers, self.characters.names, strict=True)):
             for sheet, name in enumerate(names):
@@ -44,22 +47,28 @@ class Art:
         return digest.hexdigest()
 
     def world(self, spec: WorldSpec) -> "World":
-        """The world of a specification, whose cast is replaced by this art's layers and numbers of sheets and backgrounds."""
+        """The world of a specification, with the cast that this art has: its layers, and how many sheets and backgrounds there are."""
         return World(spec.with_cast(self.characters.layers, self.characters.counts, len(self.backgrounds.names)), self)
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A specification and the art that it was checked against: everything that decides about labels and pixels but seed and clip index.
+    """A specification and the art that it was checked against: with a seed and a clip index, they determine all labels and pixels.
 
     `load_world` and `Art.world` make one with the cast filled in from the art.
+
+    Args:
+        spec: the numbers of the world.
+        art: the art; `spec.cast` has to describe it.
 
     Raises:
         ValueError: `spec.cast` is not the cast of `art`, or the backgrounds are too small for the frame and the scene's motion.
     """
 
     spec: WorldSpec
+    """Numbers of the world."""
     art: Art
+    """What it looks like."""
 
     def __post_init__(self) -> None:
         cast, characters, backgrounds = self.spec.cast, self.art.characters, self.art.backgrounds
@@ -79,25 +88,29 @@ class World:
 
 
 def sheets_folder(sheets: str | Path) -> Path:
-    """The folder that `--sheets` means. Raises UserError for "lpc" where the real sheets were not fetched."""
+    """The folder of "own" sheets, of the fetched "lpc" ones, or the given folder.
+
+    Raises:
+        ArgumentError: `sheets` is empty, or "lpc" where the real sheets have not been fetched.
+    """
     if not str(sheets):
-        raise UserError("--sheets is empty; it wants 'own', 'lpc' or a folder of LPC sheets")
+        raise ArgumentError("sheets", "empty; use 'own', 'lpc' or a folder of LPC sheets")
     if sheets == "own":
         return ASSETS / "characters"
     return fetched(ASSETS) if sheets == "lpc" else Path(sheets)
 
 
 def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Path = "painted") -> Art:
-    """The art for a world.
+    """Load the art for a world.
 
     Args:
-        spec: says which layers make a character, in which order, and how large a background must be.
-        sheets: "own", the project's own; "lpc", the fetched real ones; or a folder of LPC sheets, a sub-folder for each layer, or whole
-            characters directly in it.
+        spec: the world; its layers, their order and the size of its backgrounds are used.
+        sheets: "own", the project's own sheets; "lpc", the fetched real ones; or a folder of LPC sheets, with a sub-folder for each
+            layer, or with whole characters directly in it.
         backgrounds: "painted", the project's own; "photos", the colour photographs of scikit-image; or a folder of images.
 
     Raises:
-        UserError: something is missing, unreadable or of a wrong size; the message names it.
+        UserError: a file is missing, unreadable or has a wrong size; the message names it.
     """
     folder = sheets_folder(sheets)
     paths = sheet_paths(folder, spec.cast.layers)
@@ -111,7 +124,7 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
         images, lines = list(credited), "\n".join(credited.values())
     else:
         if not str(backgrounds):
-            raise UserError("--backgrounds is empty; it wants 'painted', 'photos' or a folder of images")
+            raise ArgumentError("backgrounds", "empty; use 'painted', 'photos' or a folder of images")
         images = image_paths(Path(backgrounds))
         lines = f"{len(images)} images of the user's own"
     text = f"Characters\n{credits.attribution}\n\nBackgrounds\n{lines}"
@@ -124,10 +137,10 @@ def load_world(world: "str | WorldSpec | World" = "paper", sheets: str | Path = 
     Args:
         world: the name of a preset ("paper", "released", "factorial"), the path of a TOML file, a specification, or a World, which is
             returned as it is.
-        sheets, backgrounds: the art, as for `load_art`; not used with a World.
+        sheets, backgrounds: the art, as for `load_art`; ignored for a World.
 
     Raises:
-        UserError: no such preset or file, a value that is not possible, or art that cannot be used.
+        UserError: there is no such preset or file, it has a value that is not possible, or the art cannot be used.
 
     Example:
         >>> load_world("factorial").spec.cast.backgrounds

@@ -1,4 +1,4 @@
-"""Backgrounds: painted ones, photographs inside scikit-image, or any folder of images, scaled once to what the crop's walk needs."""
+"""Backgrounds: painted ones, the photographs of scikit-image, or any folder of images, scaled once to the size that the world needs."""
 
 import tomllib
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsprites.art.sheets import decode, files_in, open_image
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError, UserError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 _MOST_BYTES = 2**30
@@ -21,24 +21,25 @@ class Backgrounds:
     """B images of one size."""
 
     names: tuple[str, ...]
+    """File names."""
     images: NDArray[np.uint8]
     """(B, H, W, 3) uint8 RGB."""
 
 
 def photos(assets: Path) -> dict[Path, str]:
-    """The colour photographs inside scikit-image, with a line of credit for each. Raises UserError where it does not hold them."""
+    """{path: line of credit} of the colour photographs of scikit-image. Raises ArgumentError if the installed version lacks some."""
     folder = Path(str(files("skimage"))) / "data"  # finds the package without importing it
     credited = tomllib.loads((assets / "photos.toml").read_text(encoding="utf-8"))
     missing = [name for name in credited if not (folder / name).is_file()]
     if missing:
-        raise UserError(f"--backgrounds photos: the installed scikit-image lacks {', '.join(missing)}; install version 0.22 or later")
+        raise ArgumentError("backgrounds", f"the installed scikit-image lacks {', '.join(missing)}; install version 0.22 or later")
     return {folder / name: f"{name}: {c['title']}, by {c['author']} ({c['licence']})" for name, c in credited.items()}
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """The images of a folder, in the order of their names. Raises UserError if there are none."""
+    """The images of a folder, sorted by name. Raises UserError if there are none."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; --backgrounds wants 'painted', 'photos' or a folder of images")
+        raise ArgumentError("backgrounds", f"{folder}: no such folder; use 'painted', 'photos' or a folder of images")
     paths = sorted(files_in(folder, _SUFFIXES))
     if not paths:
         raise UserError(f"{folder}: there is no image in it ({', '.join(_SUFFIXES)})")
@@ -49,7 +50,7 @@ def load_backgrounds(paths: list[Path], size: tuple[int, int]) -> Backgrounds:
     """Read images and scale each to `size`, (height, width), with Pillow's Lanczos filter.
 
     Raises:
-        UserError: an image is unreadable or smaller than `size`, or all of them together would not fit in 1 GiB.
+        UserError: an image is unreadable or smaller than `size`, or all images together exceed 1 GiB.
     """
     height, width = size
     if len(paths) * height * width * 3 > _MOST_BYTES:

@@ -1,4 +1,4 @@
-"""Who drew the art, and under which licence: what every file carries and `wsprites credits` prints."""
+"""Authors and licence of the art: stored in every file, and printed by `wsprites credits`."""
 
 import csv
 import hashlib
@@ -14,14 +14,16 @@ _MOST_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Credits:
-    """The licence of the art in a line, and the text that names its authors."""
+    """Licence and authors of the art."""
 
     licence: str
+    """The licence, one line."""
     attribution: str
+    """A text that names the authors."""
 
 
 def sheet_credits(folder: Path, paths: list[Path], assets: Path) -> Credits:
-    """The credits of sheets: known by their hashes where they are the project's own or the real ones, else from the text files beside them.
+    """The credits of sheets: by their hashes for the project's own and the real ones, otherwise from the text files beside them.
 
     Those are AUTHORS*, CREDITS* and ATTRIBUTION* for the names, and *LICEN[CS]E* for the licence.
     """
@@ -51,5 +53,5 @@ def _beside(folder: Path, words: tuple[str, ...]) -> list[Path]:
 
 def _text(path: Path) -> str:
     if path.stat().st_size > _MOST_BYTES:
-        raise UserError(f"{path}: over 1 MiB of attribution; leave only the authors of the sheets that are used in it")
+        raise UserError(f"{path}: over 1 MiB of attribution; shorten it to the authors of the sheets in use")
     return path.read_text(encoding="utf-8-sig", errors="replace").strip()

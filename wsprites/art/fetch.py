@@ -1,4 +1,4 @@
-"""Fetching the real LPC sheets into the user's cache, each pinned by its hash."""
+"""Download of the real LPC sheets into the user's cache, each checked by its hash."""
 
 import os
 import tomllib
@@ -6,30 +6,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError
 
 
 class FetchError(OSError):
-    """A download failed; what had arrived whole stays, so that fetching again goes on from there."""
+    """A download failed. Complete files are kept, so that fetching again resumes after them."""
 
 
 def lpc(assets: Path) -> dict[str, Any]:
-    """Where the real sheets are, who drew them, and their hashes: `assets/lpc.toml`."""
+    """Address, authors and hashes of the real sheets: the contents of `assets/lpc.toml`."""
     return tomllib.loads((assets / "lpc.toml").read_text(encoding="utf-8"))
 
 
 def lpc_folder() -> Path:
-    """Where fetched sheets are kept: in WSPRITES_CACHE, or in the system's folder for caches."""
+    """The folder of fetched sheets: in WSPRITES_CACHE, or in the user's cache directory."""
     import pooch
 
     return Path(os.environ.get("WSPRITES_CACHE") or pooch.os_cache("wsprites")) / "lpc"
 
 
 def fetched(assets: Path) -> Path:
-    """The folder of the fetched sheets. Raises UserError if they are not all there."""
+    """The folder of the fetched sheets. Raises ArgumentError if some are missing."""
     folder = lpc_folder()
     if not all((folder / name).is_file() for name in lpc(assets)["sha256"]):
-        raise UserError("--sheets lpc: the real sheets are not on this machine yet; get them with: wsprites assets fetch")
+        raise ArgumentError("sheets", "'lpc': the real sheets are not on this machine yet; get them with: wsprites assets fetch")
     return folder
 
 
@@ -37,20 +37,21 @@ def fetch(assets: Path, *, progress: Callable[[int], object] = lambda files: Non
     """Download the sheets that are not in the cache yet. WSPRITES_LPC_URL names a mirror.
 
     Args:
-        progress: called with 1 for every sheet that is there.
+        assets: the folder `assets/`, which has the list of the sheets.
+        progress: called with 1 for every sheet in the cache.
 
     Returns:
-        The folder that holds them.
+        The folder that holds the sheets.
 
     Raises:
-        FetchError: the server cannot be reached, lacks a file, or sends another one.
+        FetchError: the server cannot be reached, lacks a file, or sends a wrong one.
     """
     import pooch
     import requests
 
     catalogue = lpc(assets)
     url = (os.environ.get("WSPRITES_LPC_URL") or catalogue["raw"]).rstrip("/")
-    # pooch writes to a temporary name and renames it when the hash is right, so that nothing is ever half there.
+    # pooch writes to a temporary name and renames it when the hash is right, so that no file is ever incomplete.
     cache = pooch.create(lpc_folder(), f"{url}/", registry={name: f"sha256:{hash}" for name, hash in catalogue["sha256"].items()})
     pooch.get_logger().setLevel("ERROR")
     for name in catalogue["sha256"]:
@@ -61,8 +62,8 @@ def fetch(assets: Path, *, progress: Callable[[int], object] = lambda files: Non
             raise FetchError(f"{url}/{name}: the server answered {answer}; try again later or set WSPRITES_LPC_URL") from None
         except requests.RequestException as error:
             reason = type(error).__name__
-            raise FetchError(f"{url}/{name}: no connection or a broken one ({reason}); check the network and try again") from None
+            raise FetchError(f"{url}/{name}: no connection, or a broken one ({reason}); check the network and try again") from None
         except ValueError:
-            raise FetchError(f"{url}/{name}: not the file that it should be (its SHA-256 differs); nothing of it was kept") from None
+            raise FetchError(f"{url}/{name}: the wrong file (its SHA-256 differs); it was not kept") from None
         progress(1)
     return lpc_folder()

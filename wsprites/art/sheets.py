@@ -1,4 +1,4 @@
-"""The layout of LPC sprite sheets: 13 columns of 64 x 64 cells; four rows (back, left, front, right) to an animation."""
+"""The layout of LPC sprite sheets: 13 columns of 64 x 64 cells; four rows (back, left, front, right) per animation."""
 
 from pathlib import Path
 
@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from wsprites.errors import UserError
-from wsprites.world.actions import LocalAction
+from wsprites.world.actions import CYCLE, LocalAction
 from wsprites.world.spec import CELL
 
 SHEET_SIZES = ((1344, 832), (2944, 832), (3456, 832))
 """(height, width) in pixels of Universal-LPC sheets; the first 21 rows of the taller ones are those of the first."""
 
 FIRST_ROW = {"spellcast": 0, "walk": 8, "slash": 12}
+"""The row of each animation's first facing."""
 _FACING_ROW = {"back": 0, "left": 1, "front": 2, "right": 3}
 _CYCLE_COLUMNS = {
     "walk": (8, 1, 2, 3, 4, 5, 6, 7),  # column 0 is the standing pose
@@ -28,10 +29,10 @@ def _place(action: LocalAction, frame: int) -> tuple[int, int]:
     return FIRST_ROW[animation] + _FACING_ROW[facing], _CYCLE_COLUMNS[animation][frame]
 
 
-CELL_PLACES = tuple(dict.fromkeys(_place(action, frame) for action in LocalAction for frame in range(8)))
-"""(row, column) of the 84 different cells that the twelve animations are made of, in the order of the actions' numbers."""
+CELL_PLACES = tuple(dict.fromkeys(_place(action, frame) for action in LocalAction for frame in range(CYCLE)))
+"""(row, column) of the 84 different cells of the twelve animations, in the order of the actions' numbers."""
 
-CELL_OF = np.array([[CELL_PLACES.index(_place(action, frame)) for frame in range(8)] for action in LocalAction])
+CELL_OF = np.array([[CELL_PLACES.index(_place(action, frame)) for frame in range(CYCLE)] for action in LocalAction])
 """(12, 8) int: the cell that shows a frame of an action's cycle. Worlds with three facings use the first 63 cells."""
 
 
@@ -39,7 +40,7 @@ def read_sheet(path: Path) -> NDArray[np.uint8]:
     """The cells of a sheet, (84, 64, 64, 4) uint8 RGBA with straight alpha.
 
     Raises:
-        UserError: not an image, damaged, or not of one of SHEET_SIZES. The size is checked before the pixels are decoded.
+        UserError: the file is not an image, is damaged, has none of SHEET_SIZES (checked before decoding), or no transparent pixel.
     """
     with open_image(path) as image:
         if image.size[::-1] not in SHEET_SIZES:
@@ -52,7 +53,7 @@ def read_sheet(path: Path) -> NDArray[np.uint8]:
 
 
 def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """The files of a folder with some endings, but for hidden ones. Raises UserError for a name that is not text."""
+    """The files of a folder with some suffixes, without hidden ones. Raises UserError for a name that is not printable text."""
     paths = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
     for path in paths:
         if not path.name.isprintable():
@@ -61,24 +62,24 @@ def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 def open_image(path: Path) -> Image.Image:
-    """The image with its header read but not yet its pixels. Raises UserError if there is none."""
+    """An image whose header is read, not yet its pixels. Raises UserError if that is not possible."""
     try:
         return Image.open(path)
     except Image.DecompressionBombError:
         raise UserError(f"{path}: the image is too large to open safely; scale it down") from None
     except (OSError, ValueError, SyntaxError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not an image that Pillow can read"
-        raise UserError(f"{path}: {reason}; replace the file or take it out of the folder") from None
+        raise UserError(f"{path}: {reason}; replace the file or remove it from the folder") from None
 
 
 def decode(path: Path, image: Image.Image, mode: str) -> NDArray[np.uint8]:
-    """(H, W, C) uint8 pixels of an opened image in another mode, upright by its EXIF flag. Raises UserError if they are damaged."""
+    """(H, W, C) uint8 pixels of an opened image in another mode, rotated by its EXIF flag. Raises UserError if they are damaged."""
     try:
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
         if "transparency" in image.info:
             image = image.convert("RGBA")
         if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip at 255
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        return np.array(image.convert(mode))
+        return np.asarray(image if image.mode == mode else image.convert(mode))
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise UserError(f"{path}: the image is damaged ({error}); replace the file") from None

@@ -1,256 +1,255 @@
-"""Model + data -> scores. Axis order: b or n clips, t frames or transitions, c, h, w; d features of a latent."""
+"""Model + data -> scores. Axis order: b or n clips, t frames or transitions, c, h, w; d features of a latent.
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+Each kind of prediction has a function that returns the scores of the model and those of every baseline on the same data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench import baselines as controls
-from wsprites.bench import distances
+from wsprites.bench import baselines, distances
 from wsprites.bench.data import Data, Part
+from wsprites.bench.latents import Probing
 from wsprites.bench.metrics import actions, masks, motion, probes
 from wsprites.bench.metrics.actions import SOURCES
-from wsprites.bench.metrics.interval import Figure, ratio
-from wsprites.bench.protocol import Arrays, Controllable, Model, Predictions, infer
-from wsprites.bench.rollouts import control, try_out
+from wsprites.bench.metrics.interval import Score, ratio
+from wsprites.bench.predictions import Predictions
+from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer
+from wsprites.bench.rollouts import Video, control, try_out
+from wsprites.bench.scores import Confusion
 from wsprites.bench.twins import CLIPS, nuisance
 from wsprites.errors import UserError
 
 if TYPE_CHECKING:
     from wsprites.bench.networks import Networks
 
-Figures = dict[str, Figure]
+Scores = dict[str, Score]
+"""By name, such as `local.matched_accuracy`."""
+ByPredictor = dict[str, Scores]
+"""Scores of "model" and of each baseline that has any."""
 Progress = Callable[[int], object]
 
 BATCH = 4
-"""Clips that a model is given at once."""
+"""Number of clips that a model is given at once."""
 _ACCURACIES, _INFORMATION = ("matched_accuracy", "many_to_one"), ("nmi", "ami", "homogeneity", "completeness")
 _MASK_SCORES = {"soft_iou": masks.soft_iou, "hard_iou": masks.hard_iou, "boundary_f": masks.boundary_f}
+_SHIFTS = {"shift": "global_action", "background_shift": "background_action"}
+"""Label of the action that causes each shift."""
 
 
-class Scores(NamedTuple):
-    """What `evaluate` found out."""
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of a model and of the baselines."""
 
-    figures: Figures
-    """By name, such as `local.matched_accuracy`."""
-    controls: dict[str, Figures]
-    """The same names for each control: random, majority, direction, best_code, oracle, and the probes' shuffled and state_only."""
-    confusion: dict[str, Any]
-    """For each source the (K, L) counts of the scored clips, and the label that each code was mapped to."""
-    films: list[dict[str, Any]]
-    """Rollouts for the page: their kind (`replay` or `code`), title, and clips to be shown side by side."""
+    scores: Scores
+    baselines: ByPredictor
+    """Scores of each baseline: those of `baselines.NAMES`, and where they apply "shuffled", "state_only", "copy" and "other_clips"."""
+    confusion: dict[str, Confusion]
+    """By source; empty for a model without codes."""
+    videos: tuple[Video, ...]
+    """Rollouts for the page; none of a model that does not generate."""
 
 
 def evaluate(
-    model: Model | Predictions, data: Data, where: str, progress: Progress = lambda _: None, networks: "Networks | None" = None
-) -> Scores:
-    """Every score that a model's arrays and methods allow, and with networks LPIPS, FID and FVD of what it generates.
+    model: Model | Predictions, data: Data, name: str, *, progress: Progress = lambda _: None, networks: "Networks | None" = None
+) -> Evaluation:
+    """Compute every score that a model's arrays and methods allow.
 
-    `progress` is told of clips as they are done, `clips_to_do(model, data, networks)` in all.
+    Args:
+        name: the model's name in error messages.
+        progress: called with the number of clips done since the last call, `clips_to_do` in all.
+        networks: adds LPIPS, FID and FVD of generated video.
 
     Raises:
-        UserError: the model does not follow the protocol; `where` names it in the message.
+        UserError: the model does not follow the protocol.
     """
+    try:
+        return _evaluate(model, data, progress, networks)
+    except ProtocolError as error:
+        raise UserError(f"{name}: {error}") from None
+
+
+def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networks: "Networks | None") -> Evaluation:
     if isinstance(model, Model) and isinstance(model, Controllable):
-        try_out(model, data.scored, where)  # before an hour of scoring, not after it
-    fitted, _ = collect(model, data.fit, where, progress, with_masks=False)
-    scored, mask_scores = collect(model, data.scored, where, progress)
-    _alike(where, fitted, scored)
-    found, by_control, confusion = score(data, fitted, scored, getattr(model, "codes", None))
-    for who, of_who in mask_scores.items():
-        named = {f"masks.{name}": ratio(value_nt.sum(1), np.full(len(value_nt), value_nt.shape[1])) for name, value_nt in of_who.items()}
-        (found if who == "model" else by_control.setdefault(who, {})).update(named)
-    films: list[dict[str, Any]] = []
+        try_out(model, data.scored)  # an error after an hour of scoring would be too late
+    # Arrays of all clips; masks are too large to keep and are scored on the way.
+    fitted, _ = collect(model, data.fit, progress=progress, with_masks=False)
+    scored, mask_values = collect(model, data.scored, progress=progress)
+    _check_same_arrays(fitted, scored)
+    results, confusion = score(data, fitted, scored, getattr(model, "codes", None))
+    _add(results, mask_scores(mask_values))
+    # Scores that need the model itself, on clips that are made for them.
+    videos: list[Video] = []
     if isinstance(model, Model):
-        for who, of in nuisance(model, data.scored, where, progress).items():
-            (found if who == "model" else by_control[who]).update(of)
-        read_back, films = control(model, data, fitted, where, progress, networks.lpips if networks else None)
-        far = distances.distances(model, data, networks, where, progress) if networks and isinstance(model, Controllable) else {}
-        for who, of in (*read_back.items(), *far.items()):
-            (found if who == "model" else by_control.setdefault(who, {})).update(of)
-    return Scores(found, by_control, confusion, films)
+        _add(results, nuisance(model, data.scored, progress=progress))
+        read_back, videos = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
+        _add(results, read_back)
+        if networks and isinstance(model, Controllable):
+            _add(results, distances.distances(model, data, networks, progress=progress))
+    return Evaluation(results.pop("model"), results, confusion, tuple(videos))
 
 
-def clips_to_do(model: Model | Predictions, data: Data, networks: "Networks | None" = None) -> int:
-    """How many clips `evaluate` tells its progress of."""
+def _add(results: ByPredictor, more: ByPredictor) -> None:
+    for who, scores in more.items():
+        results.setdefault(who, {}).update(scores)
+
+
+def clips_to_do(model: Model | Predictions, data: Data, *, networks: "Networks | None" = None) -> int:
+    """The number of clips that `evaluate` reports to its progress in all."""
     twins = min(len(data.scored), CLIPS) + 1 if isinstance(model, Model) else 0
     replays = 3 + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
     return len(data.fit) + len(data.scored) + twins + replays
 
 
+# The arrays of all clips.
+
+MaskValues = dict[str, dict[str, NDArray[np.float64]]]
+"""(N, T) values of each score of masks, for "model" and for each baseline."""
+
+
 def collect(
-    model: Model | Predictions, part: Part, where: str, progress: Progress = lambda _: None, *, with_masks: bool = True
-) -> tuple[Arrays, dict[str, dict[str, NDArray[np.float64]]]]:
-    """A model's arrays for all clips of a part, and the (N, T) scores of its masks and of the controls', which are too large to keep."""
+    model: Model | Predictions, part: Part, *, progress: Progress = lambda _: None, with_masks: bool = True
+) -> tuple[Arrays, MaskValues]:
+    """A model's arrays for all clips of a part but masks, and the scores of its masks. Raises ProtocolError for a wrong array."""
     rows: list[Arrays] = []
-    offered: Arrays = {}
-    scored: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
+    first_arrays: Arrays = {}
+    values: list[dict[str, dict[str, NDArray[np.float64]]]] = []
     for first in range(0, len(part), BATCH):
         at = np.arange(first, min(first + BATCH, len(part)))
         arrays = dict(model.rows(part, at)) if isinstance(model, Predictions) else {}
         clips = [part.clip(int(n)) for n in at] if not arrays or "masks" in arrays else []
         if not isinstance(model, Predictions):
-            arrays = infer(model, where, np.stack([clip.frames_thwc for clip in clips]).transpose(0, 1, 4, 2, 3), part)
-        offered = offered or dict(arrays)
-        _alike(where, offered, arrays)
+            arrays = infer(model, np.stack([clip.frames_thwc for clip in clips]).transpose(0, 1, 4, 2, 3), part)
+        first_arrays = first_arrays or dict(arrays)
+        _check_same_arrays(first_arrays, arrays)
         predicted = arrays.pop("masks", None)
         if with_masks and predicted is not None:
-            for clip, mask in zip(clips, predicted, strict=True):
-                every = {"model": mask, **{who: make(clip.masks_thw) for who, make in controls.MASKS.items()}}
-                for who, what in every.items():
-                    for name, measure in _MASK_SCORES.items():
-                        scored.setdefault(who, {}).setdefault(name, []).append(measure(what, clip.masks_thw))
+            values += [_mask_values(mask, clip.masks_thw) for mask, clip in zip(predicted, clips, strict=True)]
         rows.append(arrays)
         progress(len(at))
     together = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    return together, {who: {name: np.stack(values) for name, values in of.items()} for who, of in scored.items()}
+    predictors = values[0] if values else {}
+    return together, {who: {name: np.stack([clip[who][name] for clip in values]) for name in _MASK_SCORES} for who in predictors}
 
 
-def _alike(where: str, first: Arrays, other: Arrays) -> None:
-    """Raise UserError unless a model made the same arrays, of the same sizes, of different clips."""
+def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_]) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """(T,) values of each score of masks in one clip, by predictor."""
+    predicted = {"model": mask_thw, **{name: make(true_thw) for name, make in baselines.MASKS.items()}}
+    return {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
+
+
+def _check_same_arrays(first: Arrays, other: Arrays) -> None:
+    """Raise ProtocolError unless a model returned the same arrays, of the same sizes, for different clips."""
     a, b = ({name: array.shape[2:] for name, array in arrays.items()} for arrays in (first, other))
     if a != b:
-        said = (", ".join(f"{name} (clips, times{''.join(f', {n}' for n in size)})" for name, size in of.items()) for of in (a, b))
-        raise UserError(f"{where}: {' of some clips, '.join(said)} of others; expected the same arrays of all clips")
+        listed = (", ".join(f"{name} (clips, times{''.join(f', {n}' for n in size)})" for name, size in sizes.items()) for sizes in (a, b))
+        raise ProtocolError(f"{' of some clips, '.join(listed)} of others; expected the same arrays of all clips")
 
 
-def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> tuple[Figures, dict[str, Figures], dict[str, Any]]:
-    """Figures of arrays, those of the controls on the same data, and confusion matrices.
+# The scores of each kind of prediction.
+
+
+def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> tuple[ByPredictor, dict[str, Confusion]]:
+    """Scores of arrays and of the baselines on the same data, and confusion matrices of codes.
 
     Args:
-        fitted, scored: the arrays of `data.fit` and of `data.scored`, as `protocol.checked` returns them.
-        k: number of codes; without it the largest code decides.
+        fitted, scored: the arrays of `data.fit` and of `data.scored`, as `protocol.checked` returns them, without masks.
+        k: number of codes; by default, and at least, the largest code + 1.
     """
-    found: Figures = {}
-    by_control: dict[str, Figures] = {name: {} for name in controls.NAMES}
-    confusion: dict[str, Any] = {}
-    truth, fit = data.scored.sources(), data.fit.sources()
-    character = data.scored.script.character
+    results: ByPredictor = {name: {} for name in ("model", *baselines.NAMES)}
+    confusion: dict[str, Confusion] = {}
     if "codes" in scored:
         k = max(k or 1, int(fitted["codes"].max()) + 1, int(scored["codes"].max()) + 1)
-        found.update({f"codes.{name}": one for name, one in actions.usage(scored["codes"], k).items()})
-        for target, source in enumerate(SOURCES):
-            count = actions.table(fitted["codes"], fit.labels[target], k, fit.sizes[target])
-            counts = actions.table(scored["codes"], truth.labels[target], k, truth.sizes[target])
-            confusion[source] = {"counts": counts.tolist(), "matched": actions.one_to_one(count).tolist()}
-            found |= _named(source, actions.scores(fitted["codes"], fit, scored["codes"], truth, character, source, k))
-            for name, of in by_control.items():
-                of_name = _control(name, data, source, k, of_accuracy=False)
-                if name == "best_code":  # the best map and the best information are two codes, and the best of a part is yet another one
-                    best = _control(name, data, source, k, of_accuracy=True)
-                    of_name = {key: (best if key in _ACCURACIES else of_name)[key] for key in (*_ACCURACIES, *_INFORMATION)}
-                of |= _named(source, of_name)
-    of_controls = {name: (controls.arrays(name, data.fit), controls.arrays(name, data.scored)) for name in controls.NAMES}
-    for name, action, step in (
-        ("shift", data.scored.script.global_action, data.scored.spec.sprite.step),
-        ("background_shift", data.scored.script.background_action, data.scored.spec.background.step),
-    ):
-        if name in scored:
-            true = getattr(data.scored.script, name)[:, 1:]
-            on_screen = motion.opposite(action[:, 1:]) if name == "background_shift" else action[:, 1:]
-            found |= _named(name, motion.scores(scored[name], true, on_screen, step))
-            for who, both in of_controls.items():
-                if name in both[1]:
-                    by_control[who] |= _named(name, motion.scores(both[1][name], true, on_screen, step))
-    latents = {name: (fitted[name], scored[name]) for name in scored}
-    reading = _Reading(data)
-    found |= reading.leakage(latents)
-    for who in ("random", "oracle"):
-        known: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {"codes": controls.codes(who, data, "local", k or 1)}
-        known |= {name: (of_controls[who][0][name], of_controls[who][1][name]) for name in of_controls[who][0]}
-        if who == "oracle":
-            known["vectors"] = controls.oracle_vectors(data.fit, "local"), controls.oracle_vectors(data.scored, "local")
-        by_control[who] |= reading.leakage({name: known[name] for name in latents})
-    if "vectors" in scored:
-        flat = reading.flat(*latents["vectors"])
-        found |= reading.probes(*flat)
-        by_control["state_only"] = reading.probes(*reading.state)
-        by_control["shuffled"] = reading.probes(*flat, shuffled=True)
-        for who in ("random", "majority", "direction"):
-            kinds = probes.KINDS if who == "random" else ("linear",)
-            by_control[who] |= reading.probes(*reading.flat(*(drawn["vectors"] for drawn in of_controls[who])), kinds=kinds)
+        results["model"].update({f"codes.{name}": one for name, one in actions.usage(scored["codes"], k).items()})
         for source in SOURCES:
-            hot = [controls.oracle_vectors(part, source) for part in (data.fit, data.scored)]
-            by_control["oracle"] |= reading.probes(*reading.flat(*hot), sources=(source,))
-    return found, by_control, confusion
+            scores, confusion[source] = code_scores(data, fitted["codes"], scored["codes"], source, k)
+            _add(results, scores)
+    for name in _SHIFTS:
+        if name in scored:
+            _add(results, shift_scores(data, name, scored[name]))
+    probing = Probing(data)
+    _add(results, leakage_scores(data, probing, fitted, scored, k or 1))
+    if "vectors" in scored:
+        _add(results, vector_scores(data, probing, fitted["vectors"], scored["vectors"]))
+    return results, confusion
 
 
-def _control(name: str, data: Data, source: str, k: int, *, of_accuracy: bool) -> Figures:
-    fitted, scored = controls.codes(name, data, source, k, of_accuracy=of_accuracy)
-    most = max(k, int(fitted.max()) + 1, int(scored.max()) + 1)
-    return actions.scores(fitted, data.fit.sources(), scored, data.scored.sources(), data.scored.script.character, source, most)
+def code_scores(
+    data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], source: str, k: int
+) -> tuple[ByPredictor, Confusion]:
+    """Scores of codes against the actions of a source, named `SOURCE.SCORE`."""
+    results = {"model": _codes_against(data, fitted_nt, scored_nt, source, k)}
+    for name in baselines.NAMES:
+        scores = _codes_against(data, *baselines.codes(name, data, source, k), source, k)
+        if name == "best_code":
+            # The best map for accuracy is another code than that with most information, and neither is the best for a part of the data.
+            accuracy = _codes_against(data, *baselines.codes(name, data, source, k, for_accuracy=True), source, k)
+            scores = {key: (accuracy if key in _ACCURACIES else scores)[key] for key in (*_ACCURACIES, *_INFORMATION)}
+        results[name] = scores
+    target, fit, truth = SOURCES.index(source), data.fit.sources(), data.scored.sources()
+    count_fit = actions.table(fitted_nt, fit.labels[target], k, fit.sizes[target])
+    count = actions.table(scored_nt, truth.labels[target], k, truth.sizes[target])
+    confusion = Confusion(tuple(map(tuple, count.tolist())), tuple(actions.one_to_one(count_fit).tolist()))
+    return {who: _prefixed(source, scores) for who, scores in results.items()}, confusion
 
 
-def _named(prefix: str, figures: Figures) -> Figures:
-    return {f"{prefix}.{name}": one for name, one in figures.items()}
+def _codes_against(data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], source: str, k: int) -> Scores:
+    codes = max(k, int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
+    character_n = data.scored.script.character
+    return actions.scores(fitted_nt, data.fit.sources(), scored_nt, data.scored.sources(), character_n, source, codes)
 
 
-class _Reading:
-    """Probes of latents on a fixed choice of transitions: fitted on one part, scored on the other."""
+def shift_scores(data: Data, name: str, shift_nt2: NDArray[np.float64]) -> ByPredictor:
+    """Scores of `shift` or `background_shift`, named `SHIFT.SCORE`."""
+    part, walk = data.scored, data.scored.spec.sprite if name == "shift" else data.scored.spec.background
+    true_nt2, action_nt = getattr(part.script, name)[:, 1:], getattr(part.script, _SHIFTS[name])[:, 1:]
+    on_screen = motion.opposite(action_nt) if name == "background_shift" else action_nt  # the scene moves against its crop
+    predicted = {"model": shift_nt2}
+    for baseline in baselines.NAMES:
+        arrays = baselines.arrays(baseline, part)
+        if name in arrays:
+            predicted[baseline] = arrays[name]
+    return {who: _prefixed(name, motion.scores(values, true_nt2, on_screen, walk.step)) for who, values in predicted.items()}
 
-    def __init__(self, data: Data) -> None:
-        steps = data.scored.spec.frames - 1
-        self._fit = probes.spread((len(data.fit), steps), probes.FITTED)
-        self._scored = probes.spread((len(data.scored), steps), probes.SCORED)
-        self._clip = self._scored // steps
-        self._labels = {
-            source: (data.fit.sources().labels[target].ravel()[self._fit], data.scored.sources().labels[target].ravel()[self._scored])
-            for target, source in enumerate(SOURCES)
-        }
-        self._shifts = {
-            name: tuple(getattr(part.script, name)[:, 1:].reshape(-1, 2)[at].astype(float) for part, at in self._parts(data))
-            for name in ("shift", "background_shift")
-        }
-        self.state = tuple(part.state(at).astype(np.float32) for part, at in self._parts(data))
-        labels = [label for label, _ in self._labels.values()]
-        self._by_state = dict(zip(SOURCES, probes.classify("linear", self.state[0], labels, self.state[1]), strict=True))
 
-    def _parts(self, data: Data) -> Iterator[tuple[Part, NDArray[np.int64]]]:
-        yield data.fit, self._fit
-        yield data.scored, self._scored
+def mask_scores(values: MaskValues) -> ByPredictor:
+    """Means over all frames of the values that `collect` returns, named `masks.SCORE`."""
+    return {
+        who: {f"masks.{name}": ratio(value_nt.sum(1), np.full(len(value_nt), value_nt.shape[1])) for name, value_nt in by_name.items()}
+        for who, by_name in values.items()
+    }
 
-    def flat(self, fit_ntd: NDArray[Any], scored_ntd: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(n, D) features of the chosen transitions of both parts."""
-        if fit_ntd.ndim == 2:  # codes, as features that are 0 or 1
-            hot = np.eye(1 + max(int(fit_ntd.max()), int(scored_ntd.max())), dtype=np.float32)
-            return hot[fit_ntd.ravel()[self._fit]], hot[scored_ntd.ravel()[self._scored]]
-        size = fit_ntd.shape[-1]
-        return fit_ntd.reshape(-1, size)[self._fit], scored_ntd.reshape(-1, size)[self._scored]
 
-    def probes(
-        self,
-        fit_nd: NDArray[Any],
-        scored_nd: NDArray[Any],
-        *,
-        shuffled: bool = False,
-        kinds: Sequence[str] | None = None,
-        sources: Sequence[str] = SOURCES,
-    ) -> Figures:
-        """`vectors.SOURCE.KIND`: accuracy of each probe; with the fitted labels shuffled, what it gets by chance."""
-        rng = np.random.default_rng(0)
-        given = [rng.permutation(label) if shuffled else label for label, _ in (self._labels[source] for source in sources)]
-        return {
-            f"vectors.{source}.{kind}": self._mean(source, predicted == self._labels[source][1])
-            for kind in kinds or probes.KINDS
-            for source, predicted in zip(sources, probes.classify(kind, fit_nd, given, scored_nd), strict=True)
-        }
+def leakage_scores(data: Data, probing: Probing, fitted: Arrays, scored: Arrays, k: int) -> ByPredictor:
+    """What each latent tells beyond the state before the transition, see `Probing.leakage`."""
+    results = {"model": probing.leakage({name: (fitted[name], scored[name]) for name in scored})}
+    for who in ("random", "oracle"):
+        fit, true = (baselines.arrays(who, part) for part in (data.fit, data.scored))
+        pairs = {"codes": baselines.codes(who, data, "local", k), **{name: (fit[name], true[name]) for name in fit}}
+        if who == "oracle":
+            pairs["vectors"] = baselines.oracle_vectors(data.fit, "local"), baselines.oracle_vectors(data.scored, "local")
+        results[who] = probing.leakage({name: pairs[name] for name in scored})
+    return results
 
-    def _mean(self, source: str, value_n: NDArray[Any]) -> Figure:
-        """Not defined where there is one label only, as for codes."""
-        return probes.mean_by_clip(value_n if np.ptp(self._labels[source][1]) else np.full(len(value_n), np.nan), self._clip)
 
-    def leakage(self, latents: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> Figures:
-        """`leakage.SOURCE.LATENT`: accuracy of a linear probe that sees state and latent, minus that of the state alone: what the latent
-        adds. `leakage.shift.LATENT` and `leakage.background_shift.LATENT`: R2 of the true shift by ridge regression on the latent."""
-        figures = {}
-        for name, ways in latents.items():
-            a, b = self.flat(*ways)
-            a_state, b_state = np.concatenate([self.state[0], a], 1), np.concatenate([self.state[1], b], 1)
-            with_state = probes.classify("linear", a_state, [label for label, _ in self._labels.values()], b_state)
-            for (source, (_, true)), predicted in zip(self._labels.items(), with_state, strict=True):
-                gain = (predicted == true).astype(float) - (self._by_state[source] == true)
-                figures[f"leakage.{source}.{name}"] = self._mean(source, gain)
-            for shift, (of_fit, of_scored) in self._shifts.items():
-                figures[f"leakage.{shift}.{name}"] = probes.explained(probes.regress(a, of_fit, b), of_scored, self._clip)
-        return figures
+def vector_scores(data: Data, probing: Probing, fitted_ntd: NDArray[Any], scored_ntd: NDArray[Any]) -> ByPredictor:
+    """Accuracy of probes of vectors, named `vectors.SOURCE.KIND`."""
+    vectors = probing.chosen(fitted_ntd, scored_ntd)
+    results = {"model": probing.probes(*vectors), "state_only": probing.probes(*probing.state)}
+    results["shuffled"] = probing.probes(*vectors, shuffled=True)
+    for who in ("random", "majority", "direction"):
+        kinds = probes.KINDS if who == "random" else ("linear",)
+        drawn = (baselines.arrays(who, part)["vectors"] for part in (data.fit, data.scored))
+        results[who] = probing.probes(*probing.chosen(*drawn), kinds=kinds)
+    results["oracle"] = {}
+    for source in SOURCES:
+        true = (baselines.oracle_vectors(part, source) for part in (data.fit, data.scored))
+        results["oracle"] |= probing.probes(*probing.chosen(*true), sources=(source,))
+    return results
+
+
+def _prefixed(prefix: str, scores: Scores) -> Scores:
+    return {f"{prefix}.{name}": one for name, one in scores.items()}

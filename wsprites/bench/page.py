@@ -1,40 +1,22 @@
-"""Scores -> one HTML page that needs nothing else: figures, confusion and leakage matrices, drift, films. It has no script."""
+"""Scores -> one self-contained HTML page without scripts; the template is page.html."""
 
-import base64
-import io
-from collections.abc import Sequence
-from html import escape
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
-from wsprites.bench.baselines import WHAT
+from wsprites.bench.baselines import DESCRIPTIONS
 from wsprites.bench.metrics import probes
 from wsprites.bench.metrics.actions import SOURCES
-from wsprites.bench.scores import TABLE
-from wsprites.errors import UserError
+from wsprites.bench.rollouts import Video
+from wsprites.bench.scores import Entry, ScoreFile, write_text
+from wsprites.bench.table import TABLE, number
+from wsprites.view.picture import data_uri, encode_gif
 from wsprites.world.actions import GlobalAction, LocalAction
 
-_STYLE = """
-:root { --ink: #1d2433; --muted: #66708a; --line: #e1e5ee; --blue: #2f6df6; --paper: #fff; --back: #f5f7fb }
-* { box-sizing: border-box }
-body { margin: 0; background: var(--back); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
-main { max-width: 1180px; margin: 0 auto; padding: 32px 24px 80px }
-h1 { font-size: 26px; margin: 0 } h2 { font-size: 19px; margin: 0 0 4px }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 20px 24px; margin-top: 20px }
-section { overflow-x: auto }
-p, .muted { color: var(--muted); margin: 2px 0 12px } code { font-size: 13px } table { border-collapse: collapse; font-size: 13px }
-th { text-align: left; font-weight: 600; color: var(--muted) } td, th { padding: 3px 8px; white-space: nowrap }
-td.n { text-align: right; font-variant-numeric: tabular-nums } tr + tr td { border-top: 1px solid var(--line) }
-.m td { text-align: center; min-width: 38px; font-variant-numeric: tabular-nums; border: 2px solid var(--paper) }
-.m th.c { text-align: center }
-.row { display: flex; flex-wrap: wrap; gap: 28px } figure { margin: 0 } figcaption { font-size: 12px; color: var(--muted) }
-img { image-rendering: pixelated; border-radius: 4px; display: block } svg text { font: 11px system-ui, sans-serif; fill: var(--muted) }
-"""
-_CONTROLS = {
+_COLOURS = {
     "random": "#b8c0d0",
     "majority": "#d9a24a",
     "state_only": "#b45cc4",
@@ -42,218 +24,228 @@ _CONTROLS = {
     "classical": "#7a5c3e",
     "oracle": "#2a9d4e",
 }
-_LINES = {
-    "model": "#2f6df6",
-    "vectors": "#2f6df6",
-    "copy": "#b8c0d0",
-    "shuffled": "#b8c0d0",
-    "state_only": _CONTROLS["state_only"],
-    "oracle": _CONTROLS["oracle"],
-}
+_LINE_COLOURS = {**_COLOURS, "model": "#2f6df6", "vectors": "#2f6df6", "copy": "#b8c0d0", "shuffled": "#b8c0d0"}
+_LISTED = ("random", "copy", "other_clips", "best_code", "oracle")
+_MOST_CODES = 24
+_MILLISECONDS, _GIF_COLOURS = 140, 160
 
 
-def write(path: Path, every: Sequence[dict[str, Any]], films: Sequence[list[dict[str, Any]]]) -> None:
-    """Write the page of one or several score files (`report.to_json`), with the films of `Scores`. Raises UserError where it cannot."""
-    body = [_head(every[0])]
-    for scores, shown in zip(every, films, strict=True):
-        body += [_figures(scores), _confusion(scores), _leakage(scores), _capacity(scores), _drift(scores), _films(shown)]
-    title = escape(", ".join(scores["model"] for scores in every))
-    head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
-    page = f"{head}<main>{''.join(body)}</main></html>\n"
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> None:
+    """Write the page of one or several models: the score file and the videos of each.
+
+    Raises:
+        UserError: the file cannot be written.
+        ModuleNotFoundError: Jinja is not installed.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("page.html")
+    models = [_model(scores, videos) for scores, videos in results]
+    first = results[0][0]
+    write_text(path, template.render(models=models, first=first, data=first.data, colours=_COLOURS, br=Markup("<br>")))
 
 
-def _head(scores: dict[str, Any]) -> str:
-    data = scores["data"]
-    clips = ", ".join(f"{count} clips of {data['characters'][name]} characters of {name}" for name, count in data["clips"].items())
-    versions = ", ".join(f"{name} {version}" for name, version in scores["versions"].items())
-    return (
-        f"<h1>What a model has found out about actions</h1><p>{escape(data['name'])}: {clips} of {data['frames']} frames; "
-        f"maps and probes are fitted on other characters, of {scores['config']['maps_fitted_on']}; intervals are 95 %, drawn by clips, "
-        "with maps and probes as they are: of other characters figures differ more."
-        f"<br><span class=muted>sha256 {data['sha256'][:16]} · {escape(versions)} · {escape(scores['hardware'])}</span></p>"
+class _Strip(NamedTuple):
+    """A share as a mark on a line from 0 to 1, with its interval and the baselines; x in px."""
+
+    marks: list[tuple[str, str, str]]
+    """x, colour and name of each baseline."""
+    low: str
+    width: str
+    value: str
+
+
+class _Row(NamedTuple):
+    """A line of the table of scores."""
+
+    name: str
+    value: str
+    unit: str
+    interval: str
+    strip: _Strip | None
+    baselines: str
+
+
+class _Cell(NamedTuple):
+    """A cell of a matrix; the shade is from 0 to 1."""
+
+    text: str
+    shade: float
+    framed: bool = False
+
+
+class _Matrix(NamedTuple):
+    title: str
+    columns: list[str]
+    rows: list[tuple[str, list[_Cell | None]]]
+
+
+class _Line(NamedTuple):
+    name: str
+    colour: str
+    points: str
+    label_y: str
+
+
+class _Plot(NamedTuple):
+    caption: str
+    top: str
+    """The largest value."""
+    lines: list[_Line]
+    ticks: list[tuple[str, str]]
+    """x and text of each place."""
+
+
+class _Animation(NamedTuple):
+    caption: str
+    width: int
+    source: str
+    """Data URI of the GIF."""
+
+
+class _Model(NamedTuple):
+    """The sections of one model; empty ones are left out."""
+
+    name: str
+    baselines: dict[str, str]
+    """Descriptions of those that occur."""
+    has_distances: bool
+    rows: list[_Row]
+    confusion: list[_Matrix]
+    leakage: _Matrix | None
+    capacity: list[_Plot]
+    drift: list[_Plot]
+    replays: list[_Animation]
+    codes: list[_Animation]
+
+
+def _model(file: ScoreFile, videos: Sequence[Video]) -> _Model:
+    occurring = {who for entry in file.scores.values() for who in entry.baselines}
+    return _Model(
+        file.model,
+        {who: text for who, text in DESCRIPTIONS.items() if who in occurring},
+        any(name.startswith("images.") for name in file.scores),
+        [_row(name, file.scores[name]) for name in TABLE if name in file.scores],
+        [_confusion(file, source) for source in SOURCES if source in file.confusion],
+        _leakage(file),
+        _capacity(file),
+        _drift(file),
+        [_animation(video, f"{video.title}: truth, model") for video in videos if video.kind == "replay"],
+        [_animation(video, video.title) for video in videos if video.kind == "code"],
     )
 
 
-def _section(title: str, text: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2><p>{text}</p>{body}</section>" if body else ""
+def _row(name: str, entry: Entry) -> _Row:
+    values = entry.baselines
+    listed = ", ".join(f"{who} {_short(values[who])}" for who in _LISTED if not math.isnan(values.get(who, math.nan)))
+    interval = "" if math.isnan(entry.low) else f"{_number(entry.low)} to {_number(entry.high)}"
+    return _Row(name, _number(entry.value), entry.unit, interval, _strip(entry), listed)
 
 
-def _figures(scores: dict[str, Any]) -> str:
-    rows = []
-    for name in TABLE:
-        if name in scores["figures"]:
-            one = scores["figures"][name]
-            shown = [
-                f"{who} {_short(one['controls'][who])}"
-                for who in ("random", "copy", "other_clips", "best_code", "oracle")
-                if one["controls"].get(who) is not None
-            ]
-            interval = f"{_number(one['low'])} to {_number(one['high'])}" if one["low"] is not None else ""
-            rows.append(
-                f"<tr><td><code>{name}</code><td class=n><b>{_number(one['value'])}</b> {one['unit']}<td class=n>{interval}"
-                f"<td>{_strip(one)}<td class=muted>{', '.join(shown)}"
-            )
-    keys = " ".join(f"<span style='color:{colour}'>&#9679;</span> {who}" for who, colour in _CONTROLS.items())
-    compared = {who for one in scores["figures"].values() for who in one["controls"]}
-    known = "; ".join(f"<b>{who}</b> {escape(what)}" for who, what in WHAT.items() if who in compared)
-    known += "<br>FID and FVD depend on the number of clips." if any(name.startswith("images.") for name in scores["figures"]) else ""
-    head = "<tr><th>score<th>value<th>95 %<th>between 0 and 1<th>floors and ceilings"
-    return _section(scores["model"], f"{keys}<br>{known}", f"<table>{head}{''.join(rows)}</table>")
-
-
-def _strip(one: dict[str, Any]) -> str:
-    """A share as a mark on a line from 0 to 1, with its interval and the controls."""
-    values = [one["value"], *one["controls"].values()]
-    if one["unit"] or any(value is not None and not -0.2 <= value <= 1.05 for value in values) or one["value"] is None:
-        return ""
-    marks = "".join(
-        f"<circle cx='{_x(one['controls'][who]):.1f}' cy=9 r=3.5 fill='{colour}'><title>{who}</title></circle>"
-        for who, colour in _CONTROLS.items()
-        if one["controls"].get(who) is not None
-    )
-    low, high = (_x(one[end] if one[end] is not None else one["value"]) for end in ("low", "high"))
-    return (
-        f"<svg width=240 height=18><line x1=10 x2=230 y1=9 y2=9 stroke='#e1e5ee' stroke-width=2 />{marks}"
-        f"<rect x='{low:.1f}' y=5 width='{max(high - low, 1):.1f}' height=8 rx=2 fill='#2f6df6' fill-opacity=.35 />"
-        f"<rect x='{_x(one['value']) - 1.5:.1f}' y=2 width=3 height=14 rx=1 fill='#2f6df6' /></svg>"
-    )
+def _strip(entry: Entry) -> _Strip | None:
+    outside = any(not -0.2 <= value <= 1.05 for value in (entry.value, *entry.baselines.values()) if not math.isnan(value))
+    if entry.unit or outside or math.isnan(entry.value):
+        return None
+    marks = [
+        (f"{_x(entry.baselines[who]):.1f}", colour, who)
+        for who, colour in _COLOURS.items()
+        if not math.isnan(entry.baselines.get(who, math.nan))
+    ]
+    low, high = (_x(entry.value if math.isnan(end) else end) for end in (entry.low, entry.high))
+    return _Strip(marks, f"{low:.1f}", f"{max(high - low, 1):.1f}", f"{_x(entry.value) - 1.5:.1f}")
 
 
 def _x(share: float) -> float:
+    """Place of a share on a strip, px."""
     return 10 + 220 * min(max(share, 0), 1)
 
 
-def _confusion(scores: dict[str, Any]) -> str:
-    tables = []
+def _confusion(file: ScoreFile, source: str) -> _Matrix:
+    counts, matched = np.array(file.confusion[source].counts), file.confusion[source].matched
+    names = [action.name for action in (LocalAction if source == "local" else GlobalAction)][: counts.shape[1]]
+    order = sorted(np.flatnonzero(counts.sum(1)).tolist(), key=lambda code: (matched[code] < 0, matched[code]))[:_MOST_CODES]
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    rows = [
+        (f"code {code}", [_cell(share[code, label], share[code, label], label == matched[code]) for label in range(len(names))])
+        for code in order
+    ]
+    return _Matrix(source, names, rows)
+
+
+def _cell(value: float, shade: float, framed: bool = False) -> _Cell | None:
+    return None if math.isnan(value) else _Cell(_short(value), min(max(float(shade), 0.0), 1.0), framed)
+
+
+def _leakage(file: ScoreFile) -> _Matrix | None:
+    latents = [latent for latent in ("codes", "vectors", "shift", "background_shift") if f"leakage.local.{latent}" in file.scores]
+    rows = []
+    for target in (*SOURCES, "shift", "background_shift"):
+        label, scale = (f"{target} (R2)", 1) if "shift" in target else (f"{target} action (accuracy)", 4)
+        values = [file.value(f"leakage.{target}.{latent}") for latent in latents]
+        rows.append((label, [_cell(value, scale * value) for value in values]))
+    return _Matrix("", latents, rows) if latents else None
+
+
+def _capacity(file: ScoreFile) -> list[_Plot]:
+    plots, ticks = [], [{"linear": "linear", "mlp": "64"}.get(kind, kind.removeprefix("mlp_")) for kind in probes.CAPACITY]
     for source in SOURCES:
-        if source in scores["confusion"]:
-            counts, matched = np.array(scores["confusion"][source]["counts"]), scores["confusion"][source]["matched"]
-            names = _names(source, counts.shape[1])
-            order = sorted(np.flatnonzero(counts.sum(1)).tolist(), key=lambda code: (matched[code] < 0, matched[code]))[:24]
-            share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-            head = "".join(f"<th class=c>{name.replace('_', '<br>')}" for name in names)
-            rows = "".join(
-                f"<tr><th>code {code}"
-                + "".join(_cell(share[code, label], share[code, label], label == matched[code]) for label in range(len(names)))
-                for code in order
-            )
-            tables.append(f"<figure><table class=m><tr><th>{source}{head}{rows}</table></figure>")
-    text = "Share of each code's transitions that have each true action. Framed: the one-to-one map of the matched accuracy."
-    return _section("Codes against actions", text, f"<div class=row>{''.join(tables)}</div>" if tables else "")
+        names = [f"vectors.{source}.{kind}" for kind in probes.CAPACITY]
+        if all(name in file.scores for name in names):
+            lines = {"vectors": [file.value(name) for name in names]}
+            lines |= {who: [_baseline(file, name, who) for name in names] for who in ("state_only", "shuffled")}
+            plots.append(_plot(f"{source} action, accuracy by probe", lines, ticks))
+    return plots
 
 
-def _names(source: str, size: int) -> list[str]:
-    return [action.name for action in (LocalAction if source == "local" else GlobalAction)][:size]
+def _drift(file: ScoreFile) -> list[_Plot]:
+    plots = []
+    for quantity, unit in (("position", "px"), ("local", "share right"), ("psnr", "dB"), ("ssim", "SSIM"), ("lpips", "distance")):
+        prefix = f"drift.{quantity}."
+        steps = sorted((name.removeprefix(prefix) for name in file.scores if name.startswith(prefix)), key=int)
+        if steps:
+            lines = {"model": [file.value(prefix + t) for t in steps]}
+            lines |= {who: [_baseline(file, prefix + t, who) for t in steps] for who in ("copy", "oracle")}
+            plots.append(_plot(f"{quantity}, {unit}, by steps after the start", lines, steps))
+    return plots
 
 
-def _cell(value: float, shade: float, framed: bool = False) -> str:
-    shade = min(max(shade, 0), 1)
-    frame = ";outline:2px solid #1d2433;outline-offset:-2px" if framed else ""
-    return f"<td style='background:rgba(47,109,246,{0.9 * shade:.2f});color:{'#fff' if shade > 0.55 else 'inherit'}{frame}'>{_short(value)}"
+def _baseline(file: ScoreFile, name: str, who: str) -> float:
+    return file.scores[name].baselines.get(who, math.nan)
 
 
-def _leakage(scores: dict[str, Any]) -> str:
-    named = {name: one for name, one in scores["figures"].items() if name.startswith("leakage.")}
-    latents = [latent for latent in ("codes", "vectors", "shift", "background_shift") if f"leakage.local.{latent}" in named]
-    rows = ""
-    for what in (*SOURCES, "shift", "background_shift"):
-        label = f"{what} (R2)" if "shift" in what else f"{what} action (accuracy)"
-        values = [named[f"leakage.{what}.{latent}"]["value"] for latent in latents]
-        cells = ("<td>" if value is None else _cell(value, value if "shift" in what else 4 * value) for value in values)
-        rows += f"<tr><th>{label}" + "".join(cells)
-    head = "".join(f"<th class=c>{latent}" for latent in latents)
-    text = (
-        "Which latent tells what. Actions: what a held-out linear probe gains over one that knows only the state before the transition; "
-        "0 is nothing. Shifts: share of their variance that the latent explains."
-    )
-    return _section("Leakage", text, f"<table class=m><tr><th>{head}{rows}</table>" if latents else "")
-
-
-def _capacity(scores: dict[str, Any]) -> str:
-    plots, names = "", [{"linear": "linear", "mlp": "64"}.get(kind, kind.removeprefix("mlp_")) for kind in probes.CAPACITY]
-    for source in SOURCES:
-        found = [scores["figures"].get(f"vectors.{source}.{kind}") for kind in probes.CAPACITY]
-        if all(found):
-            lines = {"vectors": [one["value"] for one in found]}
-            lines |= {who: [one["controls"].get(who) for one in found] for who in ("state_only", "shuffled")}
-            plots += f"<figure><figcaption>{source} action, accuracy by probe</figcaption>{_plot(lines, names)}</figure>"
-    text = (
-        "What probes read from the vectors, from a linear one to 256 hidden units. State and shuffled labels stand beside, by the "
-        "same probes: what a strong probe gains over these alone is in the vectors, but not laid out as an action would be."
-    )
-    return _section("Capacity of the probes", text, f"<div class=row>{plots}</div>" if plots else "")
-
-
-def _drift(scores: dict[str, Any]) -> str:
-    plots = ""
-    for what, unit in (("position", "px"), ("local", "share right"), ("psnr", "dB"), ("ssim", "SSIM"), ("lpips", "distance")):
-        found = {name.rsplit(".", 1)[1]: one for name, one in scores["figures"].items() if name.startswith(f"drift.{what}.")}
-        if found:
-            steps = sorted(found, key=int)
-            lines = {"model": [found[t]["value"] for t in steps]}
-            lines |= {who: [found[t]["controls"].get(who) for t in steps] for who in ("copy", "oracle")}
-            plots += f"<figure><figcaption>{what}, {unit}, by steps after the start</figcaption>{_plot(lines, steps)}</figure>"
-    text = "A clip's own inferred actions, played from one of its frames on, against the clip. 'copy' shows the first frame for ever."
-    return _section("Drift", text, f"<div class=row>{plots}</div>" if plots else "")
-
-
-def _plot(lines: dict[str, list[float | None]], names: Sequence[str]) -> str:
-    """Lines over places that lie side by side, from 0 up; those that are not defined everywhere are left out."""
-    known = {who: [value for value in line if value is not None] for who, line in lines.items() if None not in line}
-    most = max((value for line in known.values() for value in line), default=1) or 1
-    xs = np.linspace(40, 220, len(names))
-    parts = [f"<text x=2 y=14>{most:.3g}</text><text x=2 y=128>0</text>"]
-    ends: list[float] = []
-    order = sorted(known, key=lambda who: known[who][-1])
-    for who in order:
-        ys = [126 - 116 * max(value, 0) / most for value in known[who]]
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
-        parts.append(f"<polyline points='{points}' fill=none stroke='{_LINES[who]}' stroke-width=2.5 />")
-        ends.append(ys[-1] + 4)
-    for n in range(len(ends) - 2, -1, -1):  # from the highest line down; names do not lie on one another
+def _plot(caption: str, lines: Mapping[str, Sequence[float]], ticks: Sequence[str]) -> _Plot:
+    """Lines over equally spaced places, from 0 up; lines that are not defined everywhere are left out."""
+    defined = {who: values for who, values in lines.items() if not any(map(math.isnan, values))}
+    most = max((value for values in defined.values() for value in values), default=1) or 1
+    xs = np.linspace(40, 220, len(ticks))
+    order = sorted(defined, key=lambda who: defined[who][-1])
+    ys = {who: [126 - 116 * max(value, 0) / most for value in defined[who]] for who in order}
+    # Labels stand at the ends of the lines, moved apart so that they do not overlap one another or the ticks.
+    ends = [ys[who][-1] + 4 for who in order]
+    for n in range(len(ends) - 2, -1, -1):
         ends[n] = max(ends[n], ends[n + 1] + 12)
-    for n in range(len(ends)):  # nor on the names below the plot
+    for n in range(len(ends)):
         ends[n] = min(ends[n], ends[n - 1] - 12 if n else 130)
-    for y, who in zip(ends, order, strict=True):
-        parts.append(f"<text x=226 y={y:.0f} style='fill:{_LINES[who]}'>{who}</text>")
-    parts += [f"<text x={x:.0f} y=144 text-anchor=middle>{name}</text>" for x, name in zip(xs, names, strict=True)]
-    return f"<svg width=300 height=150><line x1=36 x2=226 y1=126 y2=126 stroke='#e1e5ee' />{''.join(parts)}</svg>"
+    drawn = [
+        _Line(who, _LINE_COLOURS[who], " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys[who], strict=True)), f"{end:.0f}")
+        for who, end in zip(order, ends, strict=True)
+    ]
+    return _Plot(caption, f"{most:.3g}", drawn, [(f"{x:.0f}", tick) for x, tick in zip(xs, ticks, strict=True)])
 
 
-def _films(films: list[dict[str, Any]]) -> str:
-    clips = [film for film in films if film["kind"] == "replay"]
-    codes = [film for film in films if film["kind"] == "code"]
-    body = "".join(_film(film["frames"], f"{film['title']}: truth, model") for film in clips)
-    shown = _section(
-        "Rollouts beside the truth",
-        "The left half is the world, the right half the model, from the same first frame.",
-        f"<div class=row>{body}</div>" if body else "",
-    )
-    grid = "".join(_film(film["frames"], film["title"]) for film in codes)
-    text = "The first 16 codes, held from the same start frames. A code that is an action does one thing, the same to everybody."
-    return shown + _section("What each code does", text, f"<div class=row>{grid}</div>" if grid else "")
-
-
-def _film(clips: Sequence[NDArray[np.uint8]], caption: str) -> str:
-    """Clips side by side as an animation inside the page."""
-    together = np.concatenate(list(clips), axis=2)
-    palette = Image.fromarray(np.concatenate(list(together[:: max(len(together) // 4, 1)]))).quantize(160, Image.Quantize.MAXCOVERAGE)
-    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in together]
-    memory = io.BytesIO()
-    images[0].save(memory, "GIF", save_all=True, append_images=images[1:], duration=140, loop=0)
-    data = base64.b64encode(memory.getvalue()).decode()
-    width = together.shape[2] * (2 if len(clips) < 3 else 1)
-    image = f"<img width={width} alt='{escape(caption)}' src='data:image/gif;base64,{data}'>"
-    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+def _animation(video: Video, caption: str) -> _Animation:
+    """The clips of a video side by side as a GIF."""
+    together = np.concatenate(video.clips, axis=2)
+    width = together.shape[2] * (2 if len(video.clips) < 3 else 1)
+    content = encode_gif(together, milliseconds=_MILLISECONDS, colours=_GIF_COLOURS, shared=True)
+    return _Animation(caption, width, data_uri("image/gif", content))
 
 
 def _short(value: float) -> str:
     return f"{value + 0.0:.2f}".replace("-0.00", "0.00")
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else number(value)

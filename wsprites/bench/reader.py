@@ -1,14 +1,14 @@
-"""Reads from any frame where a known character is and what it does, by matching its art. No learned judge, and no label.
+"""Position and action of a known character in any frame, by matching its art. No network and no labels are involved.
 
-A cell of the character fits at a place to the degree that its pixels are there: with weight w (the fourth power of its alpha, after a small
-blur), its colour c and the frame's colour f, the score is sum w (TAU - |f - c|^2). A pixel that fits earns up to TAU, so that of two cells
-that fit the one that explains more wins; one that differs by more than sqrt TAU grey levels costs. First every cell is tried everywhere in
-a frame of a quarter of the size, then the best few around where they were found in one of half the size, then the best of them at every
-pixel.
+The score of a cell of the character at a place is sum w (TAU - |f - c|^2) over its pixels, with the weight w (the fourth power of alpha
+after a small blur), the cell's colour c and the frame's colour f. A pixel that fits earns up to TAU, so that of two cells that fit the one
+that explains more pixels wins; one that differs by more than sqrt TAU grey levels costs. First all cells are tried at all places in a
+frame of a quarter of the size, then the best few near their places in one of half the size, then the best of these at every pixel.
 
 Axis suffixes: t frames, m cells, k candidates, h, w, c; 2 = (x, y) in pixels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 
 from wsprites.art import Art
 from wsprites.art.sheets import CELL_OF
+from wsprites.bench.metrics import motion
+from wsprites.bench.metrics.interval import Score, mean
 from wsprites.world.actions import local_actions
+from wsprites.world.script import Script
 from wsprites.world.spec import CELL
 
 Floats = NDArray[Any]
 
 TAU = 40.0**2
-_COARSE = 4  # a pixel of the first search has this many pixels of the frame, each way
+_COARSE = 4  # pixels of the frame per pixel of the first search, in each direction
 _PHASES = ((0, 0), (2, 2))  # px: cells are tried on two such grids
 _HALF_PHASES = ((0, 0), (1, 0), (0, 1), (1, 1))  # and on four of half the size, so at every pixel
 _CANDIDATES, _FINALISTS = 22, 10  # cells after the first and the second search
@@ -32,26 +35,31 @@ _SIGMA = 0.8  # px, of the blur of frame and art
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What was read from T frames."""
+class PoseReading:
+    """Pose of the character in each of T frames."""
 
     position: Floats
     """(T, 2) px, sub-pixel: top-left corner of the character's 64 x 64 cell."""
     local_action: NDArray[np.int64]
     """(T,) LocalAction."""
     animation_frame: NDArray[np.int64]
-    """(T,) the first frame of the action's cycle that looks like this; some look alike."""
+    """(T,) the first frame of the action's cycle that looks like this; some frames of a cycle are equal."""
     fit: Floats
-    """(T,) 1 where every pixel of the character is as in its art; below 0 where the best match is worse than none."""
+    """(T,) at most 1, where every pixel of the character is as in its art; below 0 where the best match is worse than none."""
 
 
 class Reader:
-    """Reads frames of one character."""
+    """Reads the pose of one character.
+
+    Args:
+        character: the character id.
+        facings: 3 or 4, which decides about the cells that may occur.
+    """
 
     def __init__(self, art: Art, character: int, facings: int) -> None:
-        known = CELL_OF[: len(local_actions(facings))]
-        self._cells = np.unique(known)
-        first = [np.argwhere(known == cell)[0] for cell in self._cells]
+        possible = CELL_OF[: len(local_actions(facings))]
+        self._cells = np.unique(possible)
+        first = [np.argwhere(possible == cell)[0] for cell in self._cells]
         self._action, self._frame = np.array(first).T
         rgba = art.characters.atlas(character)[self._cells].astype(np.float32)
         covered = rgba[..., 3].any(0)
@@ -69,12 +77,12 @@ class Reader:
         self._coarse = np.concatenate([each.planes.reshape(len(each.planes), -1) for each in coarse]).T.copy()
         self._coarse_constant = np.concatenate([each.constant for each in coarse])
 
-    def read(self, frames_thwc: NDArray[np.uint8]) -> Reading:
-        """Read frames, (T, H, W, 3) uint8, each for itself. The whole cell is taken to lie inside the frame."""
+    def read(self, frames_thwc: NDArray[np.uint8]) -> PoseReading:
+        """Read frames, (T, H, W, 3) uint8, one by one. The whole cell has to lie inside the frame."""
         position, cell, fit = np.zeros((len(frames_thwc), 2)), np.zeros(len(frames_thwc), np.int64), np.zeros(len(frames_thwc))
         for t, frame_hwc in enumerate(frames_thwc):
             position[t], cell[t], fit[t] = self._read(frame_hwc)
-        return Reading(position, self._action[cell], self._frame[cell], fit)
+        return PoseReading(position, self._action[cell], self._frame[cell], fit)
 
     def _read(self, frame_hwc: NDArray[np.uint8]) -> tuple[tuple[float, float], int, float]:
         """Corner of the cell, (x, y); the cell's place in `self._cells`; how well it fits."""
@@ -91,15 +99,15 @@ class Reader:
             dx, dy = _HALF_PHASES[phase]
             second.append((float(score[row, column, phase]), cell, 2 * (x0 + column) + dx, 2 * (y0 + row) + dy))
         full = _planes(cv2.GaussianBlur(image, (0, 0), _SIGMA))
-        best, found = float("-inf"), 0
+        best, best_cell = float("-inf"), 0
         at: tuple[float, float] = (0.0, 0.0)
         for _, cell, x, y in sorted(second, reverse=True)[:_FINALISTS]:
             score, x0, y0 = _around(full, self._full.planes[cell][..., None], self._full.constant[cell], x, y, 1)
             row, column, _ = _place_of_largest(score)
             if score[row, column, 0] > best:
                 offset_x, offset_y = _peak(score[row, :, 0], column), _peak(score[:, column, 0], row)
-                best, found, at = float(score[row, column, 0]), cell, (x0 + column + offset_x - self._x, y0 + row + offset_y - self._y)
-        return at, found, best / float(TAU * self._full.weights[found].sum())
+                best, best_cell, at = float(score[row, column, 0]), cell, (x0 + column + offset_x - self._x, y0 + row + offset_y - self._y)
+        return at, best_cell, best / float(TAU * self._full.weights[best_cell].sum())
 
     def _search(self, image: Floats, low: tuple[int, int], high: tuple[int, int]) -> list[tuple[int, tuple[int, int]]]:
         """The best few cells, with the place of the box of each, (x, y)."""
@@ -113,12 +121,41 @@ class Reader:
         where = score.argmax(0)
         value = score[where, np.arange(len(where))].reshape(len(_PHASES), -1)
         phase = value.argmax(0)
-        found = []
+        candidates = []
         for cell in np.argsort(-value.max(0))[:_CANDIDATES].tolist():
             row, column = divmod(int(where.reshape(len(_PHASES), -1)[phase[cell], cell]), columns)
             dx, dy = _PHASES[int(phase[cell])]
-            found.append((cell, ((first[0] + column) * _COARSE + dx, (first[1] + row) * _COARSE + dy)))
-        return found
+            candidates.append((cell, ((first[0] + column) * _COARSE + dx, (first[1] + row) * _COARSE + dy)))
+        return candidates
+
+
+def accuracy(clips: Sequence[tuple[Reader, Script, NDArray[np.uint8]]]) -> dict[str, Score]:
+    """The reader's own scores on every third true frame: `reader.*` as it is, `reader.blur.*` blurred, `reader.noise.*` with noise.
+
+    `position` is the mean error in px, `local` the share of right actions, `frame` that of right cells.
+
+    Args:
+        clips: the reader of each clip's character, the clip's script, and its frames (T, H, W, 3).
+    """
+    rng = np.random.default_rng(0)
+    rows: dict[str, list[tuple[float, float, float]]] = {"reader": [], "reader.blur": [], "reader.noise": []}
+    at = slice(0, None, 3)
+    for reader, script, frames_thwc in clips:
+        frames = frames_thwc[at]
+        cells = CELL_OF[script.local_action[at], script.animation_frame[at]]
+        blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in frames])
+        noisy = np.clip(frames + rng.normal(0, 20, frames.shape), 0, 255).astype(np.uint8)
+        for name, variant in zip(rows, (frames, blurred, noisy), strict=True):
+            read = reader.read(variant)
+            error = motion.error(read.position, script.position[at]).mean()
+            right = (read.local_action == script.local_action[at]).mean()
+            same = (CELL_OF[read.local_action, read.animation_frame] == cells).mean()
+            rows[name].append((float(error), float(right), float(same)))
+    scores: dict[str, Score] = {}
+    for name, values in rows.items():
+        position, local, frame = zip(*values, strict=True)
+        scores |= {f"{name}.position": mean(position, unit="px"), f"{name}.local": mean(local), f"{name}.frame": mean(frame)}
+    return scores
 
 
 @dataclass(frozen=True)

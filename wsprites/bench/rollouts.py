@@ -1,80 +1,114 @@
-"""Control: what a model's actions do when it generates. Rollouts are read back by `reader.py`, and compared with what the world would do.
+"""Rollouts: the effect of a model's actions when it generates, read back by `reader.py` and compared with what the world would do.
 
-The scene stands still in all of this: a model cannot know where it will move. Axis suffixes: s starts, k codes, t steps, h, w, c.
+The scene stands still in all of this, because a model is not told how it moves. Axis suffixes: s starts, k codes, t steps, h, w, c.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.art.sheets import CELL_OF
 from wsprites.bench.data import Data, Part
 from wsprites.bench.metrics import actions, images, motion
-from wsprites.bench.metrics.interval import Figure, mean
-from wsprites.bench.protocol import Arrays, Controllable, Model, infer, rollout
-from wsprites.bench.reader import Reader, Reading
-from wsprites.errors import UserError
-from wsprites.world.actions import CYCLE, DELTA_XY, GlobalAction, LocalAction, is_walk, local_actions
+from wsprites.bench.metrics.interval import Score, mean
+from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, rollout
+from wsprites.bench.reader import PoseReading, Reader, accuracy
+from wsprites.world.act import Pose, act, pose
+from wsprites.world.actions import DELTA_XY, GlobalAction, LocalAction, local_actions
 from wsprites.world.script import FRAME_LABELS, Script
 
-STARTS, STEPS, READ_AT = 12, 16, 4
+STARTS, STEPS, HOLD = 12, 16, 4
+"""Number of starts, steps of a replay, and steps that a single action is held for."""
 HORIZONS = (1, 4, 8, 16)
+"""Steps after a start at which a replay is compared with the clip."""
+_REPLAYS_SHOWN, _CODES_SHOWN, _STARTS_SHOWN = 3, 16, 4
+
 Frames = NDArray[np.uint8]
+Scores = dict[str, Score]
 Lpips = Callable[[Frames, Frames], NDArray[np.float64]]
-Roll = Callable[[NDArray[Any], NDArray[np.float64] | None], Frames]
+Generate = Callable[[NDArray[Any], NDArray[np.float64] | None], Frames]
 """(S, T[, D]) actions and (S, T, 2) px, one row for each start, to (S, T, H, W, 3) frames."""
 
 
 @dataclass(frozen=True, eq=False)
+class Video:
+    """Generated clips that a page shows side by side."""
+
+    kind: Literal["replay", "code"]
+    """A clip beside its replay, or one code held from several starts."""
+    title: str
+    clips: tuple[Frames, ...]
+    """(T, H, W, 3) uint8 each."""
+
+
+@dataclass(frozen=True, eq=False)
 class Start:
-    """A frame to go on from."""
+    """A frame of a clip that rollouts start from."""
 
     part: Part
     script: Script
     t: int
     frames_thwc: Frames
-    """The whole clip before a scene that stands still as it does at t."""
+    """The whole clip, in front of the scene as it is at t."""
+
+    @property
+    def frame_hwc(self) -> Frames:
+        """The frame at t."""
+        frame: Frames = self.frames_thwc[self.t]
+        return frame
 
     @cached_property
     def reader(self) -> Reader:
-        """Reads the clip's character."""
+        """A reader of the clip's character."""
         return Reader(self.part.art, int(self.script.character), self.part.spec.facings)
 
     def after(self, steps: int) -> Frames:
-        """The frames that follow."""
+        """(steps, H, W, 3) the true frames that follow."""
         return self.frames_thwc[self.t + 1 : self.t + 1 + steps]
 
+    def script_after(self, steps: int) -> Script:
+        """The script of the frames that follow."""
+        return self.script.window(self.t + 1, self.t + 1 + steps)
 
-class _Way(NamedTuple):
-    """How to ask a system for an action."""
 
-    roll: Roll
+@dataclass(frozen=True, eq=False)
+class Actor:
+    """A predictor that generates, with the actions that it can be asked for."""
+
+    generate: Generate
     action_k: NDArray[Any]
-    """(K[, D]) what to ask for: codes, or vectors."""
+    """(K[, D]) codes, or vectors."""
     meaning_k: NDArray[np.int64]
-    """(K,) the local action that each was inferred from; -1 for none."""
+    """(K,) the local action that each one stands for; -1 for none."""
     direction_k: NDArray[np.int64]
-    """(K,) the global action that each came with most often."""
+    """(K,) the global action that each one occurred with most often."""
     code_of_direction: NDArray[np.int64]
-    """(5,) the place in action_k that came with each global action most often."""
+    """(5,) the place in action_k that occurred with each global action most often."""
     replay: NDArray[Any]
     """(S, T[, D]) the actions of the clips themselves after each start."""
     shifts: NDArray[np.float64] | None
-    """(S, T, 2) px, likewise."""
+    """(S, T, 2) px, the shifts of the clips themselves after each start; None for a model that infers none."""
+
+    def hold(self, starts: Sequence[Start], k: int, direction: int, steps: int) -> Frames:
+        """(S, steps, H, W, 3) one action from each start, with whole steps in a direction."""
+        action = self.action_k[k]
+        held = np.repeat(np.broadcast_to(action, (len(starts), *np.shape(action)))[:, None], steps, 1)
+        if self.shifts is None:
+            return self.generate(held, None)
+        step = starts[0].part.spec.sprite.step
+        return self.generate(held, np.broadcast_to((step * DELTA_XY[direction]).astype(float), (len(starts), steps, 2)))
 
 
 def starts(part: Part) -> list[Start]:
-    """Starts in the first clips of a part."""
+    """One start in each of the first clips of a part."""
     return [start_of(part, n) for n in range(min(STARTS, len(part)))]
 
 
-def start_of(part: Part, n: int, piece: int = 0, pieces: int = 1) -> Start:
-    """The frame of a clip that is furthest from the edges and has STEPS frames after it, or that of one of several pieces of the clip."""
+def start_of(part: Part, n: int, *, piece: int = 0, pieces: int = 1) -> Start:
+    """The frame of a clip, or of one of several pieces of it, that is farthest from the edges and has STEPS frames after it."""
     script = part.script[n]
     last = part.spec.frames - min(STEPS, part.spec.frames - 1)
     middle = np.array(part.spec.sprite_box) / 2
@@ -86,28 +120,19 @@ def start_of(part: Part, n: int, piece: int = 0, pieces: int = 1) -> Start:
 
 def world(part: Part, start: Start, local_t: NDArray[np.integer], direction_t: NDArray[np.integer]) -> Script:
     """The script of what would have happened: local and global actions after a start, by the rules of the world."""
-    script, t = start.script, start.t
-    known = local_actions(part.spec.facings)
-    walks = np.array([is_walk(action) for action in known]) & part.spec.local.coupled
-    cursor = np.zeros(len(known), np.int64)
-    cursor[script.local_action[: t + 1]] = (script.animation_frame[: t + 1].astype(np.int64) + 1) % CYCLE  # the last one of each counts
-    shown, point = int(script.local_action[t]), script.position[t].astype(np.int64)
-    frames, points = [], []
-    for local, direction in zip(local_t.tolist(), direction_t.tolist(), strict=True):
-        frames.append(int(cursor[local]) if local == shown or walks[local] else 0)
-        cursor[local], shown = (frames[-1] + 1) % CYCLE, local
-        point = np.clip(point + part.spec.sprite.step * DELTA_XY[direction], 0, part.spec.sprite_box)
-        points.append(point)
-    position = np.array(points, np.int16)
-    still = np.zeros_like(position)
+    script, states = start.script, [pose(part.spec, start.script[None], start.t)]
+    for direction, local in zip(direction_t, local_t, strict=True):
+        states.append(act(part.spec, states[-1], np.array([direction]), np.array([local])))
+    shown = Pose(*(np.concatenate(field) for field in zip(*states[1:], strict=True)))
+    still = np.zeros_like(shown.position)
     labels = {
         "global_action": direction_t.astype(np.uint8),
-        "local_action": local_t.astype(np.uint8),
-        "background_action": np.full(len(frames), GlobalAction.stay, np.uint8),
-        "animation_frame": np.array(frames, np.uint8),
-        "position": position,
-        "shift": np.diff(position, axis=0, prepend=script.position[t : t + 1]),
-        "background_offset": still + script.background_offset[t],
+        "local_action": shown.local_action,
+        "background_action": np.full(len(still), GlobalAction.stay, np.uint8),
+        "animation_frame": shown.animation_frame,
+        "position": shown.position,
+        "shift": shown.shift,
+        "background_offset": still + script.background_offset[start.t],
         "background_shift": still,
     }
     assert set(labels) == set(FRAME_LABELS)
@@ -115,52 +140,68 @@ def world(part: Part, start: Start, local_t: NDArray[np.integer], direction_t: N
 
 
 def control(
-    model: Model, data: Data, fitted: Arrays, where: str, progress: Callable[[int], object] = lambda _: None, lpips: Lpips | None = None
-) -> tuple[dict[str, dict[str, Figure]], list[dict[str, Any]]]:
-    """Figures for "model", "copy" (shows the start again and again) and "oracle" (the world itself), and films for the report.
+    model: Model, data: Data, fitted: Arrays, *, progress: Callable[[int], object] = lambda _: None, lpips: Lpips | None = None
+) -> tuple[dict[str, Scores], list[Video]]:
+    """Scores of "model", of "copy" (repeats the start) and of "oracle" (the world itself), and videos for the page.
 
-    `reader.*`: the reader's own mean error in px and its share of right actions and animation frames on true frames; the same after a blur
+    `reader.*`: mean error in px and share of right actions and animation frames of the reader itself, on true frames; the same after a blur
     of 1 px and with noise of 20 grey levels.
 
-    `control.consistency`: over starts, how often a code, held for READ_AT steps, ends in the action that it most often ends in;
-    `control.faithful`: in the action that it was inferred from; `control.distinct`: how many different actions codes most often end
-    in, over all that there are; without it, consistency means nothing. Each code goes with the global action that it most often came with.
-    `control.shift.mean`, `.action_accuracy`: what became of each global action, against what the world does.
-    `control.delta_psnr`: dB by which a code's video is more like what the world does for its action than for the others.
-    `drift.position.T`, `drift.local.T`, `drift.psnr.T`, `drift.ssim.T`: T steps after a start, with the model's own reading of the true
-    clip as actions, against that clip; with a network for it `drift.lpips.T` as well, the distance most like the one that people see.
+    `control.consistency`: over starts, how often a code, held for HOLD steps, ends in the action that it most often ends in;
+    `control.faithful`: in the action that it was inferred from; `control.distinct`: number of different actions that codes most often end
+    in over the number of actions; without it, consistency means nothing. Each code is held with its most frequent global action.
+    `control.shift.mean`, `.action_accuracy`: the motion for each global action, against that in the world.
+    `control.delta_psnr`: dB by which a code's video is more similar to the world's for its action than for the other actions.
+    `drift.position.T`, `drift.local.T`, `drift.psnr.T`, `drift.ssim.T`, with a network `drift.lpips.T`: T steps after a start, with the
+    actions that the model infers from the true clip, against that clip.
+
+    Args:
+        fitted: the model's arrays for `data.fit`.
+        progress: called with 1 for the reader and for each of the three predictors.
+
+    Raises:
+        ProtocolError: the model does not follow the protocol.
     """
     part = data.scored
     begin = starts(part)
     steps = min(STEPS, part.spec.frames - 1)
-    figures: dict[str, dict[str, Figure]] = {"model": _reader(begin), "oracle": {}, "copy": {}}
+    scores: dict[str, Scores] = {
+        "model": accuracy([(start.reader, start.script, start.frames_thwc) for start in begin]),
+        "oracle": {},
+        "copy": {},
+    }
     progress(1)
-    films: list[dict[str, Any]] = []
-    first = np.stack([start.frames_thwc[start.t] for start in begin])
+    videos: list[Video] = []
     if isinstance(model, Controllable):
-        way = _way_of(model, data, begin, fitted, where, steps)
-        others = {"oracle": _way_of_world(part, begin, data, steps)}
-        others["copy"] = way._replace(roll=lambda action, _: np.repeat(first[:, None], action.shape[1], 1))
-        for who, of in {"model": way, **others}.items():
-            found, shown = _scores(part, begin, of, steps, lpips)
-            figures[who] |= found
-            films += shown if who == "model" else []
+        first = np.stack([start.frame_hwc for start in begin])
+        actor = _actor_of_model(model, data, begin, fitted, steps)
+        copy = replace(actor, generate=lambda action, _: np.repeat(first[:, None], action.shape[1], 1))
+        for who, each in {"model": actor, "oracle": _actor_of_world(data, begin, steps), "copy": copy}.items():
+            hold = min(HOLD, steps)
+            held = [each.hold(begin, k, int(direction), hold) for k, direction in enumerate(each.direction_k)]
+            replay = each.generate(each.replay[:, :steps], None if each.shifts is None else each.shifts[:, :steps])
+            scores[who] |= _held_scores(begin, each, held) | _shift_scores(begin, each, hold)
+            scores[who] |= _drift_scores(begin, replay, steps, lpips)
+            if who == "model":
+                videos = _videos(begin, each, held, replay)
             progress(1)
-    return figures, films
+    return scores, videos
 
 
-def try_out(model: Model, part: Part, where: str) -> None:
-    """Raise UserError if one step of a rollout does not follow the protocol."""
+def try_out(model: Model, part: Part) -> None:
+    """Raise ProtocolError if one step of a rollout does not follow the protocol."""
     assert isinstance(model, Controllable)
     begin = [start_of(part, 0)]
-    first = begin[0].frames_thwc[begin[0].t][None].transpose(0, 3, 1, 2)
-    rollout(model, where, first, *read_actions(model, begin, where, 1))
+    rollout(model, begin[0].frame_hwc[None].transpose(0, 3, 1, 2), *read_actions(model, begin, 1))
 
 
-def _way_of(model: Controllable, data: Data, begin: list[Start], fitted: Arrays, where: str, steps: int) -> _Way:
+# Predictors that generate.
+
+
+def _actor_of_model(model: Controllable, data: Data, begin: Sequence[Start], fitted: Arrays, steps: int) -> Actor:
     assert isinstance(model, Model)
-    first = np.stack([start.frames_thwc[start.t] for start in begin]).transpose(0, 3, 1, 2)
-    replay, shifts = read_actions(model, begin, where, steps)
+    first = np.stack([start.frame_hwc for start in begin]).transpose(0, 3, 1, 2)
+    replay, shifts = read_actions(model, begin, steps)
     truth = data.fit.sources()
     if "codes" in fitted:
         k = int(fitted["codes"].max()) + 1
@@ -172,8 +213,8 @@ def _way_of(model: Controllable, data: Data, begin: list[Start], fitted: Arrays,
         action_k = np.stack([fitted["vectors"][truth.labels[1] == action].mean(0) for action in seen])
         count = np.eye(truth.sizes[1], dtype=np.int64)[seen]
         directions = actions.table(truth.labels[1], truth.labels[0], truth.sizes[1], truth.sizes[0])[seen]
-    return _Way(
-        lambda action, shifts: rollout(model, where, first, action, shifts),
+    return Actor(
+        lambda action, shifts: rollout(model, first, action, shifts),
         action_k,
         actions.one_to_one(count),
         directions.argmax(1),
@@ -183,143 +224,123 @@ def _way_of(model: Controllable, data: Data, begin: list[Start], fitted: Arrays,
     )
 
 
-def read_actions(model: Model, begin: list[Start], where: str, steps: int) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """(S, T[, D]) codes, or vectors of a model without codes, and (S, T, 2) shifts that a model infers of what follows each start."""
+def _actor_of_world(data: Data, begin: Sequence[Start], steps: int) -> Actor:
+    """The oracle: its codes are the local actions, and its video is the world's."""
+    part, truth = data.scored, data.fit.sources()
+    directions = actions.table(truth.labels[1], truth.labels[0], truth.sizes[1], truth.sizes[0])
+
+    def generate(action_st: NDArray[Any], shifts_st2: NDArray[np.float64] | None) -> Frames:
+        assert shifts_st2 is not None
+        direction_st = motion.action_of(shifts_st2, 1.0)
+        return np.stack([part.render(world(part, *each)).frames_thwc for each in zip(begin, action_st, direction_st, strict=True)])
+
+    after = [start.script_after(steps) for start in begin]
+    every = np.arange(truth.sizes[1])
+    replay = np.stack([script.local_action.astype(np.int64) for script in after])
+    shifts = np.stack([script.shift.astype(float) for script in after])
+    return Actor(generate, every, every, directions.argmax(1), directions.argmax(0), replay, shifts)
+
+
+def read_actions(model: Model, begin: Sequence[Start], steps: int) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """(S, T[, D]) codes, or vectors of a model without codes, and (S, T, 2) shifts that a model infers from the clip after each start."""
     inferred: list[Arrays] = []
-    for one in begin:
-        arrays = infer(model, where, one.frames_thwc[None].transpose(0, 1, 4, 2, 3), one.part)
-        inferred.append({name: array[0, one.t : one.t + steps] for name, array in arrays.items() if name != "masks"})
-    replay = {name: np.stack([each[name] for each in inferred]) for name in inferred[0]}
-    return actions_of(replay, where), replay.get("shift")
+    for start in begin:
+        arrays = infer(model, start.frames_thwc[None].transpose(0, 1, 4, 2, 3), start.part)
+        inferred.append({name: array[0, start.t : start.t + steps] for name, array in arrays.items() if name != "masks"})
+    replay = {name: np.stack([arrays[name] for arrays in inferred]) for name in inferred[0]}
+    return actions_of(replay), replay.get("shift")
 
 
-def actions_of(arrays: Arrays, where: str) -> NDArray[Any]:
-    """What a model that generates is asked for: codes, or vectors of a model without codes. Raises UserError where it has neither."""
+def actions_of(arrays: Arrays) -> NDArray[Any]:
+    """The actions that a model generates from: codes, or vectors if it has no codes. Raises ProtocolError if it has neither."""
     if not {"codes", "vectors"} & set(arrays):
-        raise UserError(f"{where}: a model with rollout has to infer codes or vectors, which it is then asked for")
+        raise ProtocolError("a model with rollout has to infer codes or vectors, which the rollout is then asked for")
     return arrays["codes" if "codes" in arrays else "vectors"]
 
 
-def _way_of_world(part: Part, begin: list[Start], data: Data, steps: int) -> _Way:
-    """The oracle: its codes are the local actions, and its video is the world's."""
-    truth = data.fit.sources()
-    directions = actions.table(truth.labels[1], truth.labels[0], truth.sizes[1], truth.sizes[0])
-
-    def roll(action_st: NDArray[Any], shifts_st2: NDArray[np.float64] | None) -> Frames:
-        assert shifts_st2 is not None
-        direction = motion.action_of(shifts_st2, 1.0)
-        return np.stack([part.render(world(part, *each)).frames_thwc for each in zip(begin, action_st, direction, strict=True)])
-
-    after = [start.script.window(start.t + 1, start.t + 1 + steps) for start in begin]
-    every = np.arange(truth.sizes[1])
-    replay = np.stack([script.local_action.astype(np.int64) for script in after])
-    return _Way(
-        roll, every, every, directions.argmax(1), directions.argmax(0), replay, np.stack([script.shift.astype(float) for script in after])
-    )
+# Scores of what they generate.
 
 
-def _scores(part: Part, begin: list[Start], way: _Way, steps: int, lpips: Lpips | None) -> tuple[dict[str, Figure], list[dict[str, Any]]]:
-    found: dict[str, Figure] = {}
-    step, hold = part.spec.sprite.step, min(READ_AT, steps)
-
-    def ask(action: NDArray[Any], direction: int) -> Frames:
-        held = np.repeat(np.broadcast_to(action, (len(begin), *np.shape(action)))[:, None], hold, 1)
-        shifts = np.broadcast_to((step * DELTA_XY[direction]).astype(float), (len(begin), hold, 2))
-        return way.roll(held, None if way.shifts is None else shifts)
-
-    by_code = [ask(action, int(direction)) for action, direction in zip(way.action_k, way.direction_k, strict=True)]
-    read_ks = np.array([_read(begin, frames[:, -1:]).local_action[:, 0] for frames in by_code])
+def _held_scores(begin: Sequence[Start], actor: Actor, held: list[Frames]) -> Scores:
+    """Which action each code ends in; `held` is the video of each code from each start."""
+    read_ks = np.array([_read(begin, frames[:, -1:]).local_action[:, 0] for frames in held])
     most_k = np.array([np.bincount(row).argmax() for row in read_ks])
-    named = way.meaning_k >= 0
-    found["control.consistency"] = mean((read_ks == most_k[:, None]).mean(0))
-    found["control.faithful"] = mean((read_ks == way.meaning_k[:, None])[named].mean(0))
-    found["control.distinct"] = Figure(len(set(most_k.tolist())) / len(local_actions(part.spec.facings)))
-    if way.shifts is not None:
-        short = min(2, hold)
-        error, hits = [], []
-        for direction in GlobalAction:
-            frames = ask(way.action_k[way.code_of_direction[direction]], int(direction))[:, short - 1 : short]
-            moved = _read(begin, frames).position[:, 0] - [start.script.position[start.t] for start in begin]
-            ends = [world(part, start, np.zeros(short, int), np.full(short, direction)).position[-1] for start in begin]
-            meant = np.array(ends) - [start.script.position[start.t] for start in begin]
-            error.append(motion.error(moved, meant))
-            hits.append(motion.action_of(moved, step) == motion.action_of(meant, step))  # at an edge the world may do nothing
-        found["control.shift.mean"] = mean(np.mean(error, 0), unit="px")
-        found["control.shift.action_accuracy"] = mean(np.mean(hits, 0))
-    found["control.delta_psnr"] = mean(_delta_psnr(part, begin, way, by_code, hold), unit="dB")
-    generated = way.roll(way.replay[:, :steps], None if way.shifts is None else way.shifts[:, :steps])
-    true = np.stack([start.after(steps) for start in begin])
-    after = [start.script.window(start.t + 1, start.t + 1 + steps) for start in begin]
-    at = [horizon - 1 for horizon in HORIZONS if horizon <= steps]
-    read = _read(begin, generated[:, at])
-    for column, t in enumerate(at):
-        where = np.array([script.position[t] for script in after])
-        found[f"drift.position.{t + 1}"] = mean(motion.error(read.position[:, column], where), unit="px")
-        found[f"drift.local.{t + 1}"] = mean(read.local_action[:, column] == [script.local_action[t] for script in after])
-        found[f"drift.psnr.{t + 1}"] = mean(images.psnr(generated[:, t], true[:, t]), unit="dB")
-        found[f"drift.ssim.{t + 1}"] = mean(images.ssim(generated[:, t], true[:, t]))
-        if lpips:
-            found[f"drift.lpips.{t + 1}"] = mean(lpips(generated[:, t], true[:, t]), unit="distance")
-    films: list[dict[str, Any]] = []
-    for start, truth, video in zip(begin[:3], true, generated, strict=False):
-        first = start.frames_thwc[start.t : start.t + 1]
-        both = [np.concatenate([first, frames]) for frames in (truth, video)]
-        films.append({"kind": "replay", "title": f"clip {int(start.script.index)}", "frames": both})
-    for action, frames, meaning in zip(way.action_k[:16], by_code, way.meaning_k.tolist(), strict=False):
-        title = f"inferred from {LocalAction(meaning).name}" if meaning >= 0 else "matched to no action"
-        title = title if action.ndim else f"code {action}, {title}"
-        shown = [np.concatenate([start.frames_thwc[start.t : start.t + 1], video]) for start, video in zip(begin[:4], frames, strict=False)]
-        films.append({"kind": "code", "title": title, "frames": shown})
-    return found, films
+    named = actor.meaning_k >= 0
+    return {
+        "control.consistency": mean((read_ks == most_k[:, None]).mean(0)),
+        "control.faithful": mean((read_ks == actor.meaning_k[:, None])[named].mean(0)),
+        "control.distinct": Score(len(set(most_k.tolist())) / len(local_actions(begin[0].part.spec.facings))),
+        "control.delta_psnr": mean(_delta_psnr(begin, actor, held), unit="dB"),
+    }
 
 
-def _delta_psnr(part: Part, begin: list[Start], way: _Way, by_code: list[Frames], hold: int) -> NDArray[np.float64]:
+def _delta_psnr(begin: Sequence[Start], actor: Actor, held: list[Frames]) -> NDArray[np.float64]:
     """(S,) dB: PSNR of each code's last frame with the world's for its own action, minus the mean of that with the other actions'."""
+    part, hold = begin[0].part, held[0].shape[1]
     gain = []
-    for k, own in enumerate(way.meaning_k.tolist()):
+    for k, own in enumerate(actor.meaning_k.tolist()):
         if own < 0:
             continue
-        direction = np.full(hold, way.direction_k[k])
+        direction = np.full(hold, actor.direction_k[k])
         psnr = np.empty((len(local_actions(part.spec.facings)), len(begin)))
         for action in range(len(psnr)):
-            true = [
-                part.render(world(part, start, np.full(hold, action), direction).window(hold - 1, hold)).frames_thwc[0] for start in begin
-            ]
-            psnr[action] = images.psnr(by_code[k][:, -1], np.stack(true))
+            ends = [world(part, start, np.full(hold, action), direction).window(hold - 1, hold) for start in begin]
+            psnr[action] = images.psnr(held[k][:, -1], np.stack([part.render(end).frames_thwc[0] for end in ends]))
         gain.append(psnr[own] - np.delete(psnr, own, 0).mean(0))
     return np.mean(gain, 0) if gain else np.full(len(begin), np.nan)
 
 
-def _read(begin: list[Start], frames_sthwc: Frames) -> Reading:
+def _shift_scores(begin: Sequence[Start], actor: Actor, hold: int) -> Scores:
+    """Motion after two steps in each direction, against that in the world, where an edge may stop it."""
+    if actor.shifts is None:
+        return {}
+    part, steps = begin[0].part, min(2, hold)
+    at = np.stack([start.script.position[start.t] for start in begin])
+    error, hits = [], []
+    for direction in GlobalAction:
+        frames = actor.hold(begin, int(actor.code_of_direction[direction]), int(direction), hold)
+        moved = _read(begin, frames[:, steps - 1 : steps]).position[:, 0] - at
+        ends = [world(part, start, np.zeros(steps, int), np.full(steps, direction)).position[-1] for start in begin]
+        expected = np.array(ends) - at
+        error.append(motion.error(moved, expected))
+        hits.append(motion.action_of(moved, part.spec.sprite.step) == motion.action_of(expected, part.spec.sprite.step))
+    return {"control.shift.mean": mean(np.mean(error, 0), unit="px"), "control.shift.action_accuracy": mean(np.mean(hits, 0))}
+
+
+def _drift_scores(begin: Sequence[Start], replay: Frames, steps: int, lpips: Lpips | None) -> Scores:
+    """A replay of each clip against the clip, at each of HORIZONS."""
+    true = np.stack([start.after(steps) for start in begin])
+    after = [start.script_after(steps) for start in begin]
+    at = [horizon - 1 for horizon in HORIZONS if horizon <= steps]
+    read = _read(begin, replay[:, at])
+    scores: Scores = {}
+    for column, t in enumerate(at):
+        position = np.array([script.position[t] for script in after])
+        scores[f"drift.position.{t + 1}"] = mean(motion.error(read.position[:, column], position), unit="px")
+        scores[f"drift.local.{t + 1}"] = mean(read.local_action[:, column] == [script.local_action[t] for script in after])
+        scores[f"drift.psnr.{t + 1}"] = mean(images.psnr(replay[:, t], true[:, t]), unit="dB")
+        scores[f"drift.ssim.{t + 1}"] = mean(images.ssim(replay[:, t], true[:, t]))
+        if lpips:
+            scores[f"drift.lpips.{t + 1}"] = mean(lpips(replay[:, t], true[:, t]), unit="distance")
+    return scores
+
+
+def _videos(begin: Sequence[Start], actor: Actor, held: list[Frames], replay: Frames) -> list[Video]:
+    """Some replays beside their clips, and the first codes from some starts."""
+    videos = []
+    for start, generated in zip(begin[:_REPLAYS_SHOWN], replay, strict=False):
+        both = tuple(np.concatenate([start.frame_hwc[None], frames]) for frames in (start.after(len(generated)), generated))
+        videos.append(Video("replay", f"clip {int(start.script.index)}", both))
+    for action, frames, meaning in zip(actor.action_k[:_CODES_SHOWN], held, actor.meaning_k.tolist(), strict=False):
+        title = f"inferred from {LocalAction(meaning).name}" if meaning >= 0 else "matched to no action"
+        title = title if action.ndim else f"code {action}, {title}"
+        shown = zip(begin[:_STARTS_SHOWN], frames, strict=False)
+        videos.append(Video("code", title, tuple(np.concatenate([start.frame_hwc[None], clip]) for start, clip in shown)))
+    return videos
+
+
+def _read(begin: Sequence[Start], frames_sthwc: Frames) -> PoseReading:
     """Readings of frames after each start, (S, T) each."""
     each = [start.reader.read(frames) for start, frames in zip(begin, frames_sthwc, strict=True)]
-    return Reading(
-        *(np.stack(field) for field in zip(*((r.position, r.local_action, r.animation_frame, r.fit) for r in each), strict=True))
-    )
-
-
-def _reader(begin: list[Start]) -> dict[str, Figure]:
-    """The reader's own accuracy on every third frame."""
-    rng = np.random.default_rng(0)
-    found: dict[str, list[tuple[float, float, float]]] = {}
-    for start in begin:
-        at = slice(0, None, 3)
-        script, frames = start.script, start.frames_thwc[at]
-        cells = CELL_OF[script.local_action[at], script.animation_frame[at]]
-        versions = {
-            "reader": frames,
-            "reader.blur": np.stack([cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in frames]),
-            "reader.noise": np.clip(frames + rng.normal(0, 20, frames.shape), 0, 255).astype(np.uint8),
-        }
-        for name, version in versions.items():
-            read = start.reader.read(version)
-            right = read.local_action == script.local_action[at]
-            same = CELL_OF[read.local_action, read.animation_frame] == cells
-            row = motion.error(read.position, script.position[at]).mean(), right.mean(), same.mean()
-            found.setdefault(name, []).append((float(row[0]), float(row[1]), float(row[2])))
-    units = {"position": "px", "local": "", "frame": ""}
-    return {
-        f"{name}.{what}": mean(column, unit=units[what])
-        for name, rows in found.items()
-        for what, column in zip(units, zip(*rows, strict=True), strict=True)
-    }
+    fields = zip(*((read.position, read.local_action, read.animation_frame, read.fit) for read in each), strict=True)
+    return PoseReading(*(np.stack(values) for values in fields))

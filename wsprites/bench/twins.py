@@ -1,7 +1,7 @@
-"""Null and nuisance tests: what a latent does when nothing happens, or something that it should not care about. Axes: n, t, d as elsewhere.
+"""Null and nuisance tests: responses of a latent when nothing happens, or to changes that are no action. Axes: n, t, d as elsewhere.
 
-Every figure is a ratio to the response to a true action, so that shrinking the latent gains nothing. The twins of a clip have the same
-script, and the world renders them: with a scene that stands still, another scene, or another character.
+Every score is a ratio to the response to a true action, so that shrinking the latent gains nothing. The twins of a clip have the same
+script and are rendered with a scene that stands still, another scene, or another character.
 """
 
 from collections.abc import Callable
@@ -12,71 +12,87 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.bench.data import Part, other_background, other_character
-from wsprites.bench.metrics.interval import Figure, ratio
+from wsprites.bench.metrics.interval import Score, ratio
 from wsprites.bench.protocol import Arrays, Model, infer
+from wsprites.render import Clip
+from wsprites.world.actions import GlobalAction
 from wsprites.world.script import FRAME_LABELS, Script
 
 CLIPS = 16
+"""Number of clips that are rendered with their twins."""
 TWINS = ("background_motion", "background", "character")
 _ACTION = {"codes": "local_action", "vectors": "local_action", "shift": "global_action", "background_shift": "background_action"}
+"""Label of the action that each latent should respond to."""
+_SEEDS = {"itself": 6, "still": 5, "background_motion": 17, "background": 10, "character": 9}
+"""Second part of the random baseline's seed, by video; the first is the number of the clip."""
+_RANDOM_CODES = 6
+
+Responses = dict[str, Arrays]
+"""By video, (T-1[, D]) of each latent."""
 
 
-def nuisance(model: Model, part: Part, where: str, progress: Callable[[int], object] = lambda _: None) -> dict[str, dict[str, Figure]]:
-    """Figures for "model", "random" and "oracle", on the first CLIPS clips.
+def nuisance(model: Model, part: Part, *, progress: Callable[[int], object] = lambda _: None) -> dict[str, dict[str, Score]]:
+    """Scores of "model", "random" and "oracle" on the first CLIPS clips.
 
-    `null.LATENT`: of a clip that shows every frame twice, the response to two identical frames: for shifts its mean length over that of
-    true moves; for codes and vectors, how far such responses are from one another over how far those to different actions are.
-    `nuisance.TWIN.LATENT`: distance between the responses to a clip and to its twin, over the same. 0 is ideal, 1 as large as an action.
+    `null.LATENT`: in a clip that shows every frame twice, the response to two identical frames: for shifts its mean length over that of
+    true moves; for codes and vectors, the distance between such responses over that between responses to different actions.
+    `nuisance.TWIN.LATENT`: the distance between the responses to a clip and to its twin, over the same. 0 is ideal, 1 is that of an action.
     Distances are Euclidean, for codes 0 or 1; actions are local for codes and vectors, global for shifts, the scene's for its shift.
+
+    Raises:
+        ProtocolError: the model does not follow the protocol.
     """
-    clips = min(CLIPS, len(part))
-    answers: dict[str, list[dict[str, Arrays]]] = {}
-    for n in range(clips):
-        script = part.script[n]
-        twice = np.repeat(np.arange(-(-part.spec.frames // 2)), 2)[: part.spec.frames]
-        still = replace(script, **{name: getattr(script, name)[twice] for name in FRAME_LABELS})
-        videos = {
-            "itself": part.clip(n),
-            "still": part.render(still),
-            "background_motion": part.render(script, "frozen"),
-            "background": part.render(other_background(part, script)),
-            "character": part.render(other_character(part, script)),
-        }
+    responses: dict[str, list[Responses]] = {"model": [], "random": [], "oracle": []}
+    for n in range(min(CLIPS, len(part))):
+        script, videos = part.script[n], _videos(part, n)
         batch = np.stack([clip.frames_thwc for clip in videos.values()]).transpose(0, 1, 4, 2, 3)
-        inferred = infer(model, where, batch, part)
+        inferred = infer(model, batch, part)
         inferred.pop("masks", None)
-        answers.setdefault("model", []).append(
+        sizes = {name: array.shape[2:] for name, array in inferred.items()}
+        responses["model"].append(
             {video: {name: array[row].astype(float) for name, array in inferred.items()} for row, video in enumerate(videos)}
         )
-        offered = {name: array.shape[2:] for name, array in inferred.items()}
-        for who, make in (("random", _random), ("oracle", _oracle)):
-            answers.setdefault(who, []).append({video: make(script, offered, n, video) for video in videos})
+        responses["random"].append({video: _random(script, sizes, n, video) for video in videos})
+        responses["oracle"].append({video: _oracle(script, sizes, video) for video in videos})
         progress(1)
-    return {who: _figures(of, part) for who, of in answers.items()}
+    return {who: _scores(clips, part) for who, clips in responses.items()}
 
 
-def _figures(answers: list[dict[str, Arrays]], part: Part) -> dict[str, Figure]:
-    figures = {}
-    for name in answers[0]["itself"]:
-        action_nt = getattr(part.script, _ACTION[name])[: len(answers), 1:]
-        own = np.stack([answer["itself"][name] for answer in answers])
-        null = np.stack([answer["still"][name][::2] for answer in answers])
+def _videos(part: Part, n: int) -> dict[str, Clip]:
+    """A clip, the clip with every frame twice, and its twins."""
+    script = part.script[n]
+    twice = np.repeat(np.arange(-(-part.spec.frames // 2)), 2)[: part.spec.frames]
+    return {
+        "itself": part.clip(n),
+        "still": part.render(replace(script, **{name: getattr(script, name)[twice] for name in FRAME_LABELS})),
+        "background_motion": part.render(script, "frozen"),
+        "background": part.render(other_background(part, script)),
+        "character": part.render(other_character(part, script)),
+    }
+
+
+def _scores(clips: list[Responses], part: Part) -> dict[str, Score]:
+    scores = {}
+    for name in clips[0]["itself"]:
+        action_nt = getattr(part.script, _ACTION[name])[: len(clips), 1:]
+        own = np.stack([videos["itself"][name] for videos in clips])
+        null = np.stack([videos["still"][name][::2] for videos in clips])  # transitions between equal frames
         to_action = _between(name, own, action_nt)
         if "shift" in name:
-            at_rest, moving = np.linalg.norm(null, axis=-1).mean(1), _ACTION[name]
-            moves = np.linalg.norm(own, axis=-1) * (getattr(part.script, moving)[: len(answers), 1:] != 4)
-            figures[f"null.{name}"] = ratio(at_rest, moves.sum(1) / np.maximum((moves > 0).sum(1), 1))
+            at_rest = np.linalg.norm(null, axis=-1).mean(1)
+            moves = np.linalg.norm(own, axis=-1) * (action_nt != GlobalAction.stay)
+            scores[f"null.{name}"] = ratio(at_rest, moves.sum(1) / np.maximum((moves > 0).sum(1), 1))
         else:
-            figures[f"null.{name}"] = ratio(_between(name, null), to_action)
+            scores[f"null.{name}"] = ratio(_between(name, null), to_action)
         for twin in TWINS:
-            if (twin, name) != ("background_motion", "background_shift"):  # that one is meant to respond
-                other = np.stack([answer[twin][name] for answer in answers])
-                figures[f"nuisance.{twin}.{name}"] = ratio(_distance(name, own, other).mean(1), to_action)
-    return figures
+            if (twin, name) != ("background_motion", "background_shift"):  # a response to this one is right
+                other = np.stack([videos[twin][name] for videos in clips])
+                scores[f"nuisance.{twin}.{name}"] = ratio(_distance(name, own, other).mean(1), to_action)
+    return scores
 
 
 def _between(name: str, response_ntd: NDArray[Any], action_nt: NDArray[Any] | None = None) -> NDArray[np.float64]:
-    """(N,) mean distance between responses of a clip at different times; with actions, at times of different ones."""
+    """(N,) mean distance between the responses in a clip at different times; with actions, at times of different actions."""
     total, count = np.zeros(len(response_ntd)), np.zeros(len(response_ntd))
     for lag in range(1, response_ntd.shape[1]):
         differs = np.ones(response_ntd.shape[:2], bool) if action_nt is None else action_nt != np.roll(action_nt, lag, 1)
@@ -89,16 +105,17 @@ def _distance(name: str, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64
     return (a != b).astype(float) if name == "codes" else np.asarray(np.linalg.norm(a - b, axis=-1))
 
 
-def _random(script: Script, offered: dict[str, tuple[int, ...]], n: int, video: str) -> Arrays:
-    rng = np.random.default_rng([n, len(video)])
+def _random(script: Script, sizes: dict[str, tuple[int, ...]], n: int, video: str) -> Arrays:
+    rng = np.random.default_rng([n, _SEEDS[video]])
     steps = len(script.global_action) - 1
     return {
-        name: rng.integers(0, 6, steps).astype(float) if name == "codes" else rng.normal(size=(steps, *d)) for name, d in offered.items()
+        name: rng.integers(0, _RANDOM_CODES, steps).astype(float) if name == "codes" else rng.normal(size=(steps, *size))
+        for name, size in sizes.items()
     }
 
 
-def _oracle(script: Script, offered: dict[str, tuple[int, ...]], n: int, video: str) -> Arrays:
-    """The truth; of two identical frames, that nothing happened."""
+def _oracle(script: Script, sizes: dict[str, tuple[int, ...]], video: str) -> Arrays:
+    """The true actions and shifts; for frames shown twice, no response."""
     local = script.local_action[1:].astype(float)
     truth = {
         "codes": local,
@@ -106,4 +123,4 @@ def _oracle(script: Script, offered: dict[str, tuple[int, ...]], n: int, video: 
         "shift": script.shift[1:].astype(float),
         "background_shift": script.background_shift[1:],
     }
-    return {name: truth[name] * (video != "still") for name in offered}
+    return {name: truth[name] * (video != "still") for name in sizes}

@@ -1,16 +1,16 @@
-"""`wsprites generate`, `import`, `merge` and `assets`: what makes data files."""
+"""`wsprites generate`, `import`, `merge` and `assets`: the commands that write data files."""
 
 import time
 from pathlib import Path
 
 import click
 
-from wsprites.commands import PATH
-from wsprites.terminal import cores, frames_bar, help_alone
+from wsprites.commands import OVERWRITE, PATH
+from wsprites.terminal import cores, frames_bar, show_help
 
 
 def _shard(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int]:
-    """k/K as two numbers; without it, all in one."""
+    """Parse k/K; without it, the data set is one file."""
     number, slash, shards = (value or "1/1").partition("/")
     if not (slash and number.isdecimal() and shards.isdecimal()):
         raise click.BadParameter(f"'{value}' is not of the form k/K, such as 3/10")
@@ -18,25 +18,27 @@ def _shard(_context: click.Context, _option: click.Parameter, value: str | None)
 
 
 @click.command()
-@click.option("--n", type=int, required=True, help="Number of clips over all splits.")
-@click.option("--out", type=PATH, required=True, help="The HDF5 file to write.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of everything that is drawn at random.")
-@click.option("--world", default="paper", show_default=True, help="paper, released, factorial, or a TOML file that overrides one of them.")
+@click.option("--n", type=int, required=True, help="Number of clips in all splits together.")
+@click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for all random draws.")
+@click.option("--world", default="paper", show_default=True, help="paper, released, factorial, or a TOML file that changes one of them.")
 @click.option("--sheets", default="own", show_default=True, help="'own', 'lpc' (after 'wsprites assets fetch'), or a folder of LPC sheets.")
-@click.option("--backgrounds", default="painted", show_default=True, help="'painted', 'photos' (those of scikit-image), or a folder.")
+@click.option("--backgrounds", default="painted", show_default=True, help="'painted', 'photos' (from scikit-image), or a folder of images.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Number of worker threads.  [default: available processor cores]")
 @click.option(
-    "--workers", type=click.IntRange(1, 1024), default=None, help="Threads, or processes without numba.  [default: one for each core]"
+    "--compression", type=click.Choice(["zstd", "gzip", "lz4", "none"]), default="zstd", show_default=True, help="Codec of the file."
 )
-@click.option("--compression", type=click.Choice(["zstd", "gzip", "lz4", "none"]), default="zstd", show_default=True)
-@click.option("--no-frames", is_flag=True, help="Labels only: frames and masks are rendered when the file is read.")
-@click.option("--no-masks", is_flag=True, help="Leave out the masks.")
-@click.option("--overwrite", is_flag=True, help="Replace the output if it exists, and what an interrupted run has left of it.")
+@click.option("--no-frames", is_flag=True, help="Write labels only; frames and masks are rendered when the file is read.")
+@click.option("--no-masks", is_flag=True, help="Do not write masks.")
+@click.option("--overwrite", is_flag=True, help="Replace the output file if it exists, and discard an unfinished run.")
 @click.option(
-    "--resume", is_flag=True, help="Go on with an interrupted run. Always safe: without one it starts, and what is complete it leaves."
+    "--resume",
+    is_flag=True,
+    help="Continue an unfinished run. Safe to pass every time: starts if nothing is there, does nothing if the file is complete.",
 )
-@click.option("--shard", callback=_shard, metavar="k/K", help="Only the k-th of K parts, into a file of its own; see wsprites merge.")
+@click.option("--shard", callback=_shard, metavar="k/K", help="Generate part k of K only, into a file of its own; see 'wsprites merge'.")
 @click.option("--dask", metavar="ADDRESS", help="Generate shards on the Dask cluster of this scheduler, or 'local', and merge them.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+@click.option("--dry-run", is_flag=True, help="Print what would be generated, and the size of the file, and stop.")
 def generate(
     n: int,
     out: Path,
@@ -54,40 +56,29 @@ def generate(
     dask: str | None,
     dry_run: bool,
 ) -> None:
-    """Generate a data set into one HDF5 file."""
-    from wsprites.art import ignored_folders, load_art, sheets_folder
-    from wsprites.generate import Order, check_disk, check_output, estimate, is_complete
+    """Generate a data set as one HDF5 file."""
+    from wsprites.art import ignored_folders, load_world, sheets_folder
+    from wsprites.generate import Order, check_disk, check_output, estimate, is_complete, readable_size
     from wsprites.generate import generate as write
-    from wsprites.view import info as summary
-    from wsprites.world.script import split_sizes
-    from wsprites.world.spec import load_spec
+    from wsprites.view.info import order_summary
 
     if dask and shard != (1, 1):
-        raise click.UsageError("--dask and --shard exclude one another: --dask makes shards of its own")
-    spec = load_spec(world)
+        raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
     check_output(out, overwrite or resume)
-    art = load_art(spec, sheets, backgrounds)
-    made = art.world(spec)
-    spec = made.spec
-    order = Order(made, seed, n, compression, not no_frames, not no_masks, shard)
+    order = Order(load_world(world, sheets, backgrounds), seed, n, compression, not no_frames, not no_masks, shard)
     if resume and is_complete(order, out, overwrite):
         click.echo(f"complete already: {out}")
         return
     expected = estimate(order)
     free = check_disk(out, expected * (2 if dask else 1))  # shards, and what they are merged to
-    click.echo(f"world    {summary.world_line(spec)}, seed {seed}")
-    click.echo(f"clips    {summary.clips_line(spec, split_sizes(spec, seed, n))}")
-    if shard != (1, 1):
-        click.echo(f"shard    {shard[0]} of {shard[1]}: clips {order.clips[0]:,} to {order.clips[-1]:,}")
-    click.echo(f"cast     {summary.cast_line(spec)}")
-    click.echo(f"licence  {art.credits.licence}")
-    for name in ignored_folders(sheets_folder(sheets), spec.cast.layers):
-        click.echo(f"ignored  folder '{name}' of the sheets: not among the layers of this world")
-    click.echo(f"output   {out}: about {summary.size(expected)}; {summary.size(free)} free")
+    click.echo(order_summary(order))
+    for name in ignored_folders(sheets_folder(sheets), order.spec.cast.layers):
+        click.echo(f"ignored  folder '{name}' of the sheets: this world has no such layer")
+    click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")
     if dry_run:
         return
     begin = time.perf_counter()
-    frames = len(order.clips) * spec.frames
+    frames = len(order.clips) * order.spec.frames
     if dask:
         from wsprites.generate.cluster import connect, generate_on
 
@@ -100,11 +91,11 @@ def generate(
     seconds = time.perf_counter() - begin
     rate = f"{frames / seconds:,.0f} frames/s, " if order.pixels else ""
     written = out.stat().st_size
-    click.echo(f"done     {out}: {summary.size(written)} in {seconds:.1f} s ({rate}{written / frames:,.0f} bytes a frame)")
+    click.echo(f"done     {out}: {readable_size(written)} in {seconds:.1f} s ({rate}{written / frames:,.0f} bytes a frame)")
 
 
 def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """HxW as two numbers."""
+    """Parse HxW."""
     if value is None:
         return None
     height, _, width = value.lower().partition("x")
@@ -115,40 +106,50 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
 
 @click.command("import")
 @click.argument("folder", type=PATH)
-@click.option("--out", type=PATH, required=True, help="The HDF5 file to write.")
-@click.option("--size", callback=_size, metavar="HxW", help="Scale frames to this size, by area.  [default: as they are]")
-@click.option("--frames", type=click.IntRange(1, 10_000), default=90, show_default=True, help="Of a clip: long videos are cut into clips.")
-@click.option("--skip", type=click.IntRange(0, 1000), default=0, show_default=True, help="Frames to leave out after each frame.")
-@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
+@click.option(
+    "--size", callback=_size, metavar="HxW", help="Scale frames to this height and width, by area averaging.  [default: no scaling]"
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(1, 10_000),
+    default=90,
+    show_default=True,
+    help="Frames per clip; longer videos are cut into several clips.",
+)
+@click.option("--skip", type=click.IntRange(0, 1000), default=0, show_default=True, help="Frames to skip after each frame.")
+@OVERWRITE
 def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, skip: int, overwrite: bool) -> None:
-    """Make one HDF5 file of the videos in FOLDER: folders of frames (00000.png, ...) or video files, in train, val and test or not."""
-    from wsprites.generate import check_output
+    """Write the videos in FOLDER to one HDF5 file.
+
+    A video is a video file or a folder of frames (00000.png, ...). Folders train, val and test become the splits.
+    """
+    from wsprites.generate import check_output, readable_size
     from wsprites.videos import import_videos, plan
-    from wsprites.view import info as summary
 
     check_output(out, overwrite)
-    made = plan(folder, frames=frames, size=size, skip=skip)
-    clips = {name: sum(map(made.clips, videos)) for name, videos in made.videos.items()}
+    videos = plan(folder, frames=frames, size=size, skip=skip)
+    clips = {name: sum(map(videos.clips, split)) for name, split in videos.videos.items()}
     total = sum(clips.values()) * frames
     each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
-    click.echo(f"videos   {sum(map(len, made.videos.values())):,}, split {made.splits}")
-    click.echo(f"clips    {sum(clips.values()):,} ({each}) of {frames} frames, {made.size[0]} x {made.size[1]}: {total:,} frames")
-    if made.short:
-        names = ", ".join([video.name for video in made.short[:5]] + ["..."] * (len(made.short) > 5))
-        click.echo(f"left out {len(made.short):,} that are shorter than a clip: {names}")
+    click.echo(f"videos   {sum(map(len, videos.videos.values())):,}, split {videos.splits}")
+    click.echo(f"clips    {sum(clips.values()):,} ({each}) of {frames} frames, {videos.size[0]} x {videos.size[1]}: {total:,} frames")
+    if videos.short:
+        names = ", ".join([video.name for video in videos.short[:5]] + ["..."] * (len(videos.short) > 5))
+        click.echo(f"skipped  {len(videos.short):,} that are shorter than a clip: {names}")
     with frames_bar(total) as progress:
-        labels = import_videos(made, out, overwrite=overwrite, progress=progress)
+        labels = import_videos(videos, out, overwrite=overwrite, progress=progress)
     click.echo(f"labels   {', '.join(labels) or 'none'}")
-    click.echo(f"done     {out}: {summary.size(out.stat().st_size)}")
+    click.echo(f"done     {out}: {readable_size(out.stat().st_size)}")
 
 
 @click.command()
 @click.argument("shards", type=PATH, nargs=-1, required=True)
-@click.option("--out", type=PATH, required=True, help="The HDF5 file to write.")
-@click.option("--virtual", is_flag=True, help="Write only where everything is: the shards stay, and have to stay where they are beside it.")
-@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
+@click.option("--virtual", is_flag=True, help="Write an index only (HDF5 virtual dataset); the shards must stay next to it.")
+@OVERWRITE
 def merge(shards: tuple[Path, ...], out: Path, virtual: bool, overwrite: bool) -> None:
-    """Check all SHARDS of a data set and put them together: one file, the same bytes as if it had been generated at once."""
+    """Check all SHARDS of a data set and merge them into one file, the same bytes as if it had been generated in one run."""
     from wsprites.generate.merge import merge as write
 
     with frames_bar() as progress:
@@ -159,13 +160,13 @@ def merge(shards: tuple[Path, ...], out: Path, virtual: bool, overwrite: bool) -
 @click.group(invoke_without_command=True)
 @click.pass_context
 def assets(context: click.Context) -> None:
-    """Art that is not in the package."""
-    help_alone(context)
+    """Manage art that is not part of the package."""
+    show_help(context)
 
 
 @assets.command()
 def fetch() -> None:
-    """Download the real LPC sheets (CC-BY-SA 3.0 or GPL 3.0, 0.4 MB) into the cache, for `--sheets lpc`."""
+    """Download the LPC character sheets (CC-BY-SA 3.0 or GPL 3.0, 0.4 MB) for `--sheets lpc`."""
     from tqdm import tqdm
 
     from wsprites.art import ASSETS

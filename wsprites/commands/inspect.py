@@ -1,4 +1,4 @@
-"""`wsprites info`, `verify`, `preview`, `report`, `export` and `credits`: what reads data files."""
+"""`wsprites info`, `verify`, `preview`, `report`, `export` and `credits`: the commands that read data files."""
 
 import sys
 import time
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from wsprites.commands import FILE, PATH
+from wsprites.commands import FILE, OVERWRITE, PATH
 from wsprites.terminal import frames_bar
 
 
 @click.command()
 @FILE
 def info(file: Path) -> None:
-    """What is in FILE, how it was made, and the balance of its labels."""
+    """Print the contents of FILE, how it was generated, and the balance of its labels."""
     import wsprites as package
     from wsprites.view.info import summary
 
@@ -24,9 +24,9 @@ def info(file: Path) -> None:
 
 @click.command()
 @FILE
-@click.option("--all", "all_pixels", is_flag=True, help="Render every clip again, not a sample.")
+@click.option("--all", "all_pixels", is_flag=True, help="Compare the pixels of every clip, not of a sample.")
 def verify(file: Path, all_pixels: bool) -> None:
-    """Make FILE again from its world, seed and art, and compare: all labels, and the pixels of a sample of clips."""
+    """Regenerate FILE from its world, seed and art, and compare all labels, and the pixels of a sample of clips."""
     from tqdm import tqdm
 
     from wsprites.file import DataFile
@@ -48,53 +48,60 @@ def verify(file: Path, all_pixels: bool) -> None:
 
 @click.command()
 @FILE
-@click.option("--clip", type=int, default=0, show_default=True, help="Number of the clip in the whole data set (the label 'index').")
-@click.option("--out", type=PATH, required=True, help="A .gif, animated, or a .png, a contact sheet.")
-def preview(file: Path, clip: int, out: Path) -> None:
-    """Draw a clip of FILE with action names, the mask's outline and arrows for motion."""
+@click.option(
+    "--clip", "index", type=int, default=0, show_default=True, help="Index of the clip in the whole data set (the label 'index')."
+)
+@click.option("--out", type=PATH, required=True, help="A .gif (animated) or a .png (contact sheet).")
+def preview(file: Path, index: int, out: Path) -> None:
+    """Draw a clip of FILE with the names of its actions, the outline of the mask, and arrows for motion."""
     from wsprites.file import DataFile
     from wsprites.view.preview import preview as draw
 
     with DataFile(file) as data:
-        draw(data, clip, out)
-    click.echo(f"{out}: clip {clip} of {file}")
+        draw(data, index, out)
+    click.echo(f"{out}: clip {index} of {file}")
 
 
 @click.command()
 @FILE
-@click.option("--out", type=PATH, required=True, help="The .html to write.")
-@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@click.option("--out", type=PATH, required=True, help="HTML file to write.")
+@OVERWRITE
 def report(file: Path, out: Path, overwrite: bool) -> None:
-    """Write a page about FILE: clips, label statistics against theory, credits; one HTML file that needs nothing else."""
+    """Write one self-contained HTML page about FILE: clips, label statistics compared with theory, and credits."""
     from tqdm import tqdm
 
     from wsprites.file import DataFile
-    from wsprites.view.info import size
+    from wsprites.generate import readable_size
     from wsprites.view.page import report as write
 
     with DataFile(file) as data, tqdm(total=len(data.indices), unit=" clips", delay=0.5) as bar:
         write(data, out, overwrite=overwrite, progress=bar.update)
-    click.echo(f"done     {out}: {size(out.stat().st_size)}")
+    click.echo(f"done     {out}: {readable_size(out.stat().st_size)}")
 
 
 @click.command()
 @FILE
-@click.option("--to", type=click.Choice(["glass", "minari", "webdataset", "parquet", "mp4"]), required=True, help="The format.")
-@click.option("--out", type=PATH, required=True, help="The folder to write. It must not be there.")
-@click.option("--clips", type=click.IntRange(1), help="Only so many clips of each split, the first ones.  [default: all; 4 with mp4]")
+@click.option(
+    "--to",
+    type=click.Choice(["released", "minari", "webdataset", "parquet", "mp4", "glass"]),
+    required=True,
+    help="Format; 'glass' is another name of 'released'.",
+)
+@click.option("--out", type=PATH, required=True, help="Folder to write; it must not exist.")
+@click.option("--clips", type=click.IntRange(1), help="Number of clips of each split, the first ones.  [default: all; 4 for mp4]")
 def export(file: Path, to: str, out: Path, clips: int | None) -> None:
-    """Write FILE in another format, lossless but for mp4, with licence, credits and a README."""
+    """Write FILE in another format, with licence, credits and a README. All formats but mp4 are lossless."""
     from wsprites.export import Job, check, estimate
     from wsprites.export import export as write
     from wsprites.file import DataFile
-    from wsprites.view import info as summary
+    from wsprites.generate import readable_size
 
     check(out)
     with DataFile(file) as data:
-        job = Job(data, to, clips)
+        job = Job(data, "released" if to == "glass" else to, clips)
         expected = estimate(job)
-        free = check(out, expected)
-        click.echo(f"output   {out}: about {summary.size(expected)}; {summary.size(free)} free")
+        free = check(out, expected=expected)
+        click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")
         begin = time.perf_counter()
         with frames_bar(job.frames) as progress:
             write(replace(job, progress=progress), out)
@@ -104,7 +111,7 @@ def export(file: Path, to: str, out: Path, clips: int | None) -> None:
 @click.command()
 @FILE
 def credits(file: Path) -> None:
-    """Who drew the art in FILE, and under which licence."""
+    """Print the authors and the licence of the art in FILE."""
     from wsprites.file import DataFile
 
     with DataFile(file) as data:

@@ -1,4 +1,4 @@
-"""Minari's format (Farama): one dataset for each split, so that no one trains on test characters by oversight."""
+"""The format of Minari (Farama): one dataset for each split, so that test characters are not trained on by mistake."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ from wsprites.world.script import CLIP_LABELS, FRAME_LABELS
 from wsprites.world.spec import SPLITS
 
 CARD = """
-This folder is a root of Minari's with one dataset for each split, in its HDF5 format, not compressed:
+This folder is a root folder of Minari with one dataset for each split, in its HDF5 format, not compressed:
 
     import os
     os.environ["MINARI_DATASETS_PATH"] = "this folder"
@@ -29,19 +29,25 @@ This folder is a root of Minari's with one dataset for each split, in its HDF5 f
 
 or `minari.MinariDataset("this folder/wsprites-train-v0/data")` without the variable. An episode is a clip. Its observations are the frames,
 (T, height, width, 3) uint8, exact: Minari's JPEG encoding is off. Its actions are (T-1, 2), global and local: **`actions[t]` leads from
-`observations[t]` to `observations[t+1]`**, so it is the pair of labels at index t+1, and the labels at index 0 are no action. `infos` has
-the labels of every frame, and `masks` (T, height, width) bool, by the index of the observations. Rewards are 0; the last step is
-a truncation. `index`, `character`, `parts` and `background` are the metadata of the episode: `train.storage.get_episode_metadata([0])`.
+`observations[t]` to `observations[t+1]`**, so it is the pair of labels at index t+1, and the labels at index 0 are not among the actions.
+`infos` has the labels of every frame, and `masks` (T, height, width) bool, by the index of the observations. Rewards are 0; the last
+step is a truncation. `index`, `character`, `parts` and `background` are the metadata of the episode:
+`train.storage.get_episode_metadata([0])`.
 """
 
-_ROOM = 16  # clips, or as many as are to come, that there must be room for: HDF5 crashes if a write fails, and it writes at closing, too
+_ROOM = 16  # clips that must fit on the disk before each write, because HDF5 crashes if a write fails, and also writes when it is closed
 
 
 def write(job: Job, folder: Path) -> str:
-    """Write the datasets wsprites-train-v0, wsprites-val-v0 and wsprites-test-v0. Splits without clips are left out."""
+    """Write the datasets wsprites-train-v0, wsprites-val-v0 and wsprites-test-v0. Splits without clips are left out.
+
+    Raises:
+        UserError: clips have one frame, and no transition.
+        OSError: the disk is nearly full.
+    """
     spec = job.data.spec
     if spec.frames < 2:
-        raise UserError(f"{job.data.path}: clips of one frame have no transitions, and Minari's episodes no end; choose another format")
+        raise UserError(f"{job.data.path}: clips of one frame have no transitions, which episodes of Minari need; choose another format")
     for split in SPLITS:
         rows = job.rows(split)
         if not rows:
@@ -81,5 +87,5 @@ def _episodes(job: Job, split: str, rows: range, folder: Path) -> Iterator[Episo
 
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """About what a frame takes on disk: HDF5 fills up the chunks that reach over an edge, which may take a third more."""
+    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk. HDF5 pads chunks, which adds up to a third."""
     return (frame_hwc.nbytes + mask_hw.nbytes) * 5 // 4

@@ -1,4 +1,4 @@
-"""Videos to look at, lossy: enlarged, with the labels drawn on them."""
+"""MP4 previews, lossy: enlarged videos with the labels drawn on them."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.export import Job
-from wsprites.view.preview import picture
+from wsprites.view.preview import annotate
 from wsprites.world.spec import SPLITS
 
 CARD = """
-Previews to look at, **lossy and with marks on them: not for training**. {train,val,test}/clip_000000012.mp4 is the clip with the number 12
-in the whole data set: H.264, 10 frames/s, enlarged, with the outline of the mask, arrows for the motion, and the actions by name.
+Previews, **lossy and with marks drawn on them: not for training**. {train,val,test}/clip_000000012.mp4 is the clip with index 12 in the
+whole data set: H.264, 10 frames/s, enlarged, with the outline of the mask, arrows for motion, and the names of the actions.
 """
 
 _RATE = 10
@@ -27,10 +27,10 @@ def write(job: Job, folder: Path) -> str:
             script = job.data[split].script(row)
             with av.open(str(folder / split / f"clip_{int(script.index):09}.mp4"), "w", options={"movflags": "faststart"}) as video:
                 stream = video.add_stream("libx264", rate=_RATE, options=_QUALITY)
-                stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1  # with more, the bytes depend on their number
+                stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1  # with more threads, the bytes depend on their number
                 pixels = (pair for window in job.windows(split, row) for pair in zip(*window, strict=True))
                 for t, (frame, mask) in enumerate(pixels):
-                    drawn = _even(picture(frame, mask, script, t, split, job.data.spec))
+                    drawn = _even(annotate(frame, mask, script, t, split, job.data.spec))
                     if not t:
                         stream.height, stream.width = drawn.shape[:2]
                     video.mux(stream.encode(av.VideoFrame.from_ndarray(drawn, format="rgb24")))
@@ -39,10 +39,10 @@ def write(job: Job, folder: Path) -> str:
 
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """About what a frame takes on disk: a fraction of its pixels."""
+    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk: a fraction of its pixels."""
     return frame_hwc.nbytes // 8
 
 
 def _even(image_hwc: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """With another row or column where their number is odd, which the colours of H.264 do not allow."""
+    """Repeat the last row or column where their number is odd, which the colour sampling of H.264 does not allow."""
     return np.pad(image_hwc, ((0, image_hwc.shape[0] % 2), (0, image_hwc.shape[1] % 2), (0, 0)), "edge")

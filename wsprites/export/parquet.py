@@ -1,4 +1,4 @@
-"""Parquet as the `datasets` library of Hugging Face reads it: a row is a clip, as labels are about what lies between two frames."""
+"""Parquet files for the `datasets` library of Hugging Face. A row is a clip, because labels describe the change between two frames."""
 
 import json
 from collections.abc import Iterator
@@ -11,14 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from wsprites.export import Job, png
+from wsprites.export import Job
 from wsprites.file import layout
+from wsprites.view.picture import encode_png
 from wsprites.world.actions import GlobalAction, local_actions
 from wsprites.world.script import LABELS
 from wsprites.world.spec import SPLITS, WorldSpec
 
 CARD = """
-A row is a clip: the labels are about what lies between two frames, and rows may be shuffled without tearing those apart.
+A row is a clip: labels describe the change between two frames, and rows can be shuffled without separating them.
 
     import datasets
     data = datasets.load_dataset("this folder")
@@ -27,7 +28,7 @@ A row is a clip: the labels are about what lies between two frames, and rows may
     clip["local_action"][10]                    # what led from frame 9 to frame 10
     data["train"].features["local_action"].feature.names
 
-Images are PNG, exact. That decodes all of a clip; who wants a window decodes what it needs:
+Images are PNG, lossless. The code above decodes all frames of a clip. To decode only some of them:
 
     lazy = data["train"].cast_column("frames", datasets.List(datasets.Image(decode=False)))
     lazy[0]["frames"][10]["bytes"]
@@ -37,11 +38,11 @@ _FILE_BYTES, _GROUP_BYTES = 500_000_000, 32_000_000  # of images, in a file and 
 _PIXELS = ("frames", "masks")
 
 
-def write(job: Job, folder: Path, file_bytes: int = _FILE_BYTES, group_bytes: int = _GROUP_BYTES) -> str:
-    """Write files data/SPLIT-NUMBER-of-FILES.parquet, and return what a dataset card says of them.
+def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes: int = _GROUP_BYTES) -> str:
+    """Write files data/SPLIT-NUMBER-of-FILES.parquet, and return the lines of a dataset card that describe them.
 
     Args:
-        file_bytes, group_bytes: images after which a file or a row group ends, in bytes. Memory holds a group, a few times.
+        file_bytes, group_bytes: size of the images in a file and in a row group, in bytes. Memory holds a few copies of a group.
     """
     (folder / "data").mkdir()
     columns = _columns(job.data.spec)
@@ -85,7 +86,7 @@ def write(job: Job, folder: Path, file_bytes: int = _FILE_BYTES, group_bytes: in
 
 
 def _groups(job: Job, split: str, most: int) -> Iterator[tuple[list[dict[str, Any]], int]]:
-    """The rows of the row groups of a split, and the bytes of their images."""
+    """Return the rows of each row group of a split, and the size of their images in bytes."""
     group: list[dict[str, Any]] = []
     images = 0
     for row in job.rows(split):
@@ -103,16 +104,16 @@ def _groups(job: Job, split: str, most: int) -> Iterator[tuple[list[dict[str, An
 
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """About what a frame takes on disk."""
-    return sum(len(png(image)) for image in (frame_hwc, mask_hw))
+    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk."""
+    return sum(len(encode_png(image, fast=True)) for image in (frame_hwc, mask_hw))
 
 
-# A column in the three ways in which it has to be told. It is `depth` lists in one another, of images, names of actions, or numbers.
+# The type of a column, which three libraries describe in three ways: lists nested `depth` deep, of images, names of actions, or numbers.
 _Column = tuple[int, str | list[str]]
 
 
 def _columns(spec: WorldSpec) -> dict[str, _Column]:
-    """{name: (depth, "image", names of actions, or a numpy dtype)}."""
+    """Return {name: (depth, content)}; the content is "image", the names of actions, or the name of a numpy dtype."""
     directions = [action.name for action in GlobalAction]
     actions = {
         "global_action": directions,
@@ -124,27 +125,29 @@ def _columns(spec: WorldSpec) -> dict[str, _Column]:
     return {**dict.fromkeys(_PIXELS, (1, "image")), **labels}
 
 
-def _arrow(depth: int, what: str | list[str]) -> pa.DataType:
+def _arrow(depth: int, content: str | list[str]) -> pa.DataType:
     if depth:
-        return pa.list_(_arrow(depth - 1, what))
-    if what == "image":
+        return pa.list_(_arrow(depth - 1, content))
+    if content == "image":
         return pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    return pa.int64() if isinstance(what, list) else pa.from_numpy_dtype(np.dtype(what))
+    return pa.int64() if isinstance(content, list) else pa.from_numpy_dtype(np.dtype(content))
 
 
-def _feature(depth: int, what: str | list[str]) -> dict[str, Any]:
-    """As `datasets` writes it to the metadata of a file; all of its versions know a Sequence."""
+def _feature(depth: int, content: str | list[str]) -> dict[str, Any]:
+    """Describe a column as `datasets` does in the metadata of a file; all of its versions know a Sequence."""
     if depth:
-        return {"feature": _feature(depth - 1, what), "_type": "Sequence"}
-    if what == "image":
+        return {"feature": _feature(depth - 1, content), "_type": "Sequence"}
+    if content == "image":
         return {"_type": "Image"}
-    return {"names": what, "_type": "ClassLabel"} if isinstance(what, list) else {"dtype": what, "_type": "Value"}
+    return {"names": content, "_type": "ClassLabel"} if isinstance(content, list) else {"dtype": content, "_type": "Value"}
 
 
-def _yaml(depth: int, what: str | list[str]) -> dict[str, Any]:
-    """As `datasets` reads it from the head of a dataset card."""
+def _yaml(depth: int, content: str | list[str]) -> dict[str, Any]:
+    """Describe a column as `datasets` reads it from the head of a dataset card."""
     if depth:
-        return {"sequence": _yaml(depth - 1, what)}
+        return {"sequence": _yaml(depth - 1, content)}
     return {
-        "dtype": {"class_label": {"names": {str(number): name for number, name in enumerate(what)}}} if isinstance(what, list) else what
+        "dtype": {"class_label": {"names": {str(number): name for number, name in enumerate(content)}}}
+        if isinstance(content, list)
+        else content
     }

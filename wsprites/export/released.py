@@ -1,4 +1,4 @@
-"""The folder layout of the released W-Sprites data, which the loaders of GLASS and CADDY read."""
+"""The folder layout of the released W-Sprites data (Davtyan and Favaro 2022), which the loaders of GLASS and CADDY read."""
 
 import pickle
 from pathlib import Path
@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.export import Job, png
+from wsprites.export import Job
+from wsprites.view.picture import encode_png
 from wsprites.world.spec import SPLITS
 
 CARD = """
-The layout of the released W-Sprites data, which the loaders of GLASS and CADDY read as it is:
+The layout of the released W-Sprites data, which the loaders of GLASS and CADDY read:
 
     {train,val,test}/sprite_000012_video_003/   character 12, its clip 3
         00000.png ...                           RGB frames
@@ -23,27 +24,27 @@ The layout of the released W-Sprites data, which the loaders of GLASS and CADDY 
 All lists have one entry a frame. **Shifts are pixels.** The released files hold them divided by half of the walk's range instead
 (2 dx / 64 and 2 dy / 32 for the sprite, 2 d / 25 for the scene), while the release's evaluation subtracts them from predictions in
 pixels: with these files it compares pixels to pixels. Of the labels below, `global` is `global_action`, `local` is `local_action` and
-`shifts` is `shift`. `bg_shifts` is the change of the crop's offset, as in the release: **`background_shift` with the other sign**. The
-release's evaluation turns the sign of a prediction before it compares. What the release does not have is left out: `background_action`,
-`animation_frame`, `position`, `background_offset`, `parts` and `background`.
+`shifts` is `shift`. `bg_shifts` is the change of the crop's offset, as in the release: **`background_shift` with the opposite sign**.
+The release's evaluation inverts the sign of a prediction before it compares. Labels that the release does not have are left out:
+`background_action`, `animation_frame`, `position`, `background_offset`, `parts` and `background`.
 
-Other than in the release, masks have no holes, scenes move by whole pixels, and test characters are dealt out at random. The numbers of
-the actions are the same; the release has no `back` actions.
+Unlike in the release, masks have no holes, scenes move by whole pixels, and test characters are drawn at random. The numbers of the
+actions are the same; the release has no `back` actions.
 
 The pickles hold lists, tuples, a dict, strings, numbers and None, nothing else.
 """
 
-_BLOCK = 4096  # bytes that files are rounded up to on most disks
-_PICKLE = 2  # the protocol that every Python reads
+_BLOCK = 4096  # bytes; most file systems round the size of a file up to it
+_PICKLE = 2  # the protocol that every version of Python reads
 
 
 def write(job: Job, folder: Path) -> str:
-    """Write a folder for each clip, named after its character and the number of the clip among the character's."""
+    """Write a folder for each clip, named after its character and the number of the clip among those of this character."""
     for split in SPLITS:
         (folder / split).mkdir()
         for row in job.rows(split):
             script = job.data[split].script(row)
-            video = int(script.index) // job.data.spec.cast.characters  # characters take turns
+            video = int(script.index) // job.data.spec.cast.characters  # clips go through the characters in turn
             clip = folder / split / f"sprite_{int(script.character):06}_video_{video:03}"
             (clip / "masks").mkdir(parents=True)
             for t, (frame, mask) in enumerate(job.pngs(split, row)):
@@ -63,8 +64,8 @@ def write(job: Job, folder: Path) -> str:
 
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """About what a frame takes on disk."""
-    return sum(-(-len(png(image)) // _BLOCK) * _BLOCK for image in (frame_hwc, mask_hw))
+    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk."""
+    return sum(-(-len(encode_png(image, fast=True)) // _BLOCK) * _BLOCK for image in (frame_hwc, mask_hw))
 
 
 def _pairs(shift_t2: NDArray[np.int16]) -> list[tuple[int, int]]:

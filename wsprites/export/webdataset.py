@@ -1,4 +1,4 @@
-"""Tar shards as the webdataset library reads them. Written by the standard library."""
+"""Tar shards for the webdataset library, written with the standard library."""
 
 import io
 import tarfile
@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.export import Job, png
+from wsprites.export import Job
+from wsprites.view.picture import encode_png
 from wsprites.world.script import LABELS
 from wsprites.world.spec import SPLITS
 
 CARD = """
-Shards of up to 500 MB, train-00000.tar and so on. A sample is a clip; its key is the number of the clip in the whole data set.
+Shards of up to 500 MB, train-00000.tar and so on. A sample is a clip; its key is the index of the clip in the whole data set.
 
     import webdataset
     data = webdataset.WebDataset("train-00000.tar", shardshuffle=False).decode("rgb8")
@@ -23,15 +24,15 @@ Shards of up to 500 MB, train-00000.tar and so on. A sample is a clip; its key i
     sample["mask.00000.png"][..., 0] > 0      # (height, width) bool
     sample["labels.npz"]["local_action"]      # (T,): all labels by their names
 
-Frames are one PNG each, so that who wants a window decodes no more than it: choose the keys before `.decode`.
+Each frame is a PNG of its own. To decode only a window of frames, select their keys before `.decode`.
 """
 
 _SHARD_BYTES = 500_000_000
-_ENTRY = 1024  # bytes for the header of a file in a tar, and for filling up its last block
+_ENTRY = 1024  # bytes of a file's header in a tar, and of the padding of its last block
 
 
-def write(job: Job, folder: Path, shard_bytes: int = _SHARD_BYTES) -> str:
-    """Write shards that end before the clip that would make them larger than `shard_bytes`."""
+def write(job: Job, folder: Path, *, shard_bytes: int = _SHARD_BYTES) -> str:
+    """Write shards of up to `shard_bytes` bytes, or of one clip where a clip is larger."""
     for split in SPLITS:
         number = 0
         shard: tarfile.TarFile | None = None
@@ -51,7 +52,7 @@ def write(job: Job, folder: Path, shard_bytes: int = _SHARD_BYTES) -> str:
 
 
 def _sample(job: Job, split: str, row: int) -> Iterator[tuple[str, bytes]]:
-    """The files of a clip: names and contents."""
+    """Return the names and contents of the files of a clip."""
     script = job.data[split].script(row)
     key = f"{int(script.index):09}"
     for t, (frame, mask) in enumerate(job.pngs(split, row)):
@@ -63,5 +64,5 @@ def _sample(job: Job, split: str, row: int) -> Iterator[tuple[str, bytes]]:
 
 
 def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """About what a frame takes on disk."""
-    return sum(len(png(image)) + _ENTRY for image in (frame_hwc, mask_hw))
+    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk."""
+    return sum(len(encode_png(image, fast=True)) + _ENTRY for image in (frame_hwc, mask_hw))

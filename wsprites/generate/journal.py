@@ -1,17 +1,16 @@
-"""A file in the making, which may be killed at any moment: what was finished is found again, checked and kept.
+"""A data file while it is written. The process may be killed at any moment: the next run finds, checks and keeps the finished clips.
 
-While it grows, the HDF5 file is .NAME.wsprites-partial beside its place, with a journal .NAME.wsprites-journal: lines of a checksum and
-JSON, first what the file is to hold, then for each finished clip where its chunks are. To go on is to write the file again, over
-itself, with chunks of the old file where the journal and their checksum vouch for them. The same calls of HDF5 in the same order put
-the same bytes in the same places: nothing is copied, no more disk is needed, whatever HDF5 left half-done is written anew, and being
-killed meanwhile does no harm. Should a chunk not be where it was, its checksum says so, and its clip is made again.
+While it grows, the HDF5 file is .NAME.wsprites-partial in the folder of the final file, with a journal .NAME.wsprites-journal: lines of
+a checksum and JSON, first the facts of the file, then for each finished clip where its chunks are. To resume is to write the file again,
+over itself, with chunks of the old file where the journal and their checksum vouch for them. The same calls of HDF5 in the same order
+put the same bytes in the same places: nothing is copied, no more disk is needed, whatever HDF5 left unfinished is written anew, and
+being killed meanwhile does no harm. If a chunk is not where it was, its checksum shows it, and its clip is made again.
 """
 
 import errno
 import io
 import json
 import os
-import reprlib
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,89 +19,105 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xxhash import xxh3_64, xxh3_64_hexdigest, xxh3_64_intdigest
+from xxhash import xxh3_64_hexdigest, xxh3_64_intdigest
 
 from wsprites.errors import UserError
-from wsprites.file import empty_file
+from wsprites.file import Facts, differences, empty_file
+from wsprites.file.facts import VideoFacts
+from wsprites.generate.output import partial_path
+from wsprites.generate.workers import Chunk, EncodedClip, encoded_clip
 
-Facts = dict[str, Any]
-"""What decides about the bytes of a file: what JSON knows, by name."""
-ClipChunk = tuple[str, tuple[int, ...], bytes]  # of a clip: the array's name, the offset in the clip, the bytes
+RESUME = "pass resume=True to continue"
+"""Hint at the end of messages about unfinished runs."""
 
 
-class Output(io.FileIO):
-    """The bytes of an HDF5 file, written over what was there before. HDF5 crashes if its writes fail: what fails is raised by `check`."""
+class RawFile(io.FileIO):
+    """The bytes of an HDF5 file, written over those of an earlier file. HDF5 crashes if its writes fail: `check` raises the errors."""
 
     place = 0
-    """Where HDF5 went last, to read or write."""
-    dead = False
-    """Once it is True nothing more is written. HDF5 insists on writing when it closes a file, in places that may be others' later."""
-    _new = True
+    """Byte offset of HDF5's last read or write."""
+    closed_for_writing = False
+    """If True, nothing more is written. HDF5 insists on writing when it closes a file, even to a file that another run uses by now."""
+    _empty = True
     _error: OSError | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """HDF5 looks for the end to see whether there is a file already: at first there is none."""
-        if whence == os.SEEK_END and self._new:
+        """Seek as any file. HDF5 asks for the end to learn whether the file has content: before the first write it has none."""
+        if whence == os.SEEK_END and self._empty:
             return super().seek(0)
         self.place = super().seek(offset, whence)
         return self.place
 
     def write(self, data: Any) -> int:
-        """Write all of it: a disk that is nearly full takes a part."""
-        self._new = False
+        """Write all bytes: a disk that is nearly full takes only a part at a time."""
+        self._empty = False
         written = 0
         try:
-            while written < len(data) and not self.dead:
+            while written < len(data) and not self.closed_for_writing:
                 written += os.write(self.fileno(), memoryview(data)[written:] if written else data)
         except OSError as error:
-            self.dead, self._error = True, error
+            self.closed_for_writing, self._error = True, error
         return len(data)
 
     def truncate(self, size: int | None = None) -> int:
-        """Cut off what lies behind."""
+        """Cut off the end of the file."""
         try:
-            return 0 if self.dead else super().truncate(size)
+            return 0 if self.closed_for_writing else super().truncate(size)
         except OSError as error:
-            self.dead, self._error = True, error
+            self.closed_for_writing, self._error = True, error
             return 0
 
     def check(self) -> None:
-        """Raise what has failed."""
+        """Raise the OSError of an earlier write, if there was one."""
         if self._error:
             raise self._error
 
 
-class Partial:
-    """A file in the making, and its journal. Made by `making`."""
+class UnfinishedFile:
+    """An HDF5 file that is being written, and its journal. Made by `unfinished_file`.
 
-    def __init__(self, out: Path, facts: Facts, clips: range, resume: bool, overwrite: bool) -> None:
-        self.path, self.journal_path = partial_path(out), partial_path(out, "journal")
-        self._clips, self._line_n = clips, np.full(len(clips), -1)  # where the journal has each clip
-        self._seed = _seed(facts)
+    Args:
+        out: path of the final file.
+        facts: the facts of the file.
+        clips: indices of its clips.
+        resume, overwrite: as in `unfinished_file`.
+
+    Raises:
+        UserError: as in `unfinished_file`.
+    """
+
+    def __init__(self, out: Path, facts: Facts | VideoFacts, clips: range, resume: bool, overwrite: bool) -> None:
+        self.path, self.journal_path = partial_path(out), partial_path(out, kind="journal")
+        self._clips, self._line_n = clips, np.full(len(clips), -1)  # byte offset of each clip's line in the journal
+        self._seed = _seed(facts.attributes())
         with ExitStack() as files:
-            self.output = files.enter_context(Output(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+"))
-            _lock(self.output, self.path)
+            self.raw = files.enter_context(RawFile(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+"))
+            _lock(self.raw, self.path)
             self._journal = files.enter_context(io.FileIO(self.journal_path, "a"))
             self._reader = files.enter_context(self.journal_path.open("rb"))
             self._begin(out, facts, resume, overwrite)
-            self.h5 = empty_file(self.output)
+            self.h5 = empty_file(self.raw)
             self.close = files.pop_all().close
 
-    def _begin(self, out: Path, facts: Facts, resume: bool, overwrite: bool) -> None:
+    def _begin(self, out: Path, facts: Facts | VideoFacts, resume: bool, overwrite: bool) -> None:
+        """Refuse to lose the clips of an earlier run unasked; start a journal unless one is resumed."""
         before = next((content for _, content in self._lines(0)), None)
-        if before and resume and (different := differences(before, facts)):
-            raise UserError(f"{out}: the interrupted run was another one: {different}; go on with its options, or --overwrite it")
-        there = os.fstat(self.output.fileno()).st_size > 0 and any(True for _ in self._lines(_seed(before or facts)))
-        if there and not resume and not overwrite:
-            raise UserError(f"{out}: an interrupted run has begun it; add --resume to go on, or --overwrite to start again")
-        self._known = not (there and resume)
-        if self._known:
+        if before is not None and resume and before != facts.attributes():
+            raise UserError(
+                f"{out}: the unfinished run used other settings: {_different(before, facts)}; rerun with those, or pass overwrite=True"
+            )
+        seed = self._seed if before is None else _seed(before)
+        unfinished = os.fstat(self.raw.fileno()).st_size > 0 and any(True for _ in self._lines(seed))
+        if unfinished and not resume and not overwrite:
+            raise UserError(f"{out}: an unfinished run left a partial file; {RESUME}, or overwrite=True to start again")
+        self._restored = not (unfinished and resume)
+        if self._restored:  # there is nothing to restore
             self._journal.truncate(0)
-            self.output.truncate(0)
-            self._append(0, facts)
+            self.raw.truncate(0)
+            self._append(0, facts.attributes())
 
     def _lines(self, seed: int) -> Iterator[tuple[int, Any]]:
-        """(place, content) of the lines of the journal that are whole: 0 is the seed of the facts, theirs that of all others."""
+        """(byte offset, content) of the intact lines of the journal: with seed 0 the facts, with the seed of the facts all others."""
         self._reader.seek(0)
         while line := self._reader.readline():
             check, _, text = line.rstrip().partition(b" ")
@@ -111,133 +126,129 @@ class Partial:
 
     def _append(self, seed: int, content: object) -> None:
         text = json.dumps(content).encode()
-        line = b"\n%s %s" % (xxh3_64_hexdigest(text, seed).encode(), text)  # a line before that was cut short ends here
-        if self._journal.write(line) < len(line):
+        line = b"\n%s %s" % (xxh3_64_hexdigest(text, seed).encode(), text)  # the newline ends a line that was cut short
+        if os.write(self._journal.fileno(), line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def kept(self) -> Iterator[int]:
-        """The clips that the interrupted run has finished and whose chunks are what they were."""
+    def restore(self) -> Iterator[int]:
+        """Find the clips that the unfinished run completed and whose chunks are intact; yields their indices."""
         for line, content in self._lines(self._seed):
             number = content[0] - self._clips.start
-            if self._line_n[number] < 0 and self._load(content) is not None:
+            if self._line_n[number] < 0 and self._read(content) is not None:
                 self._line_n[number] = line
                 yield content[0]
-        self._known = True
+        self._restored = True
 
-    def has(self, clip_n: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(N,) True for clips that `kept` has found."""
+    def is_restored(self, clip_n: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(N,) bool: True for the clips, of (N,) int64 indices, that `restore` has found."""
         return self._line_n[clip_n - self._clips.start] >= 0
 
-    def chunks(self, clip: int) -> list[ClipChunk]:
-        """The chunks of a clip that was kept."""
+    def restored(self, clip: int) -> EncodedClip:
+        """A clip that `restore` has found. Raises OSError if the file changed since."""
         self._reader.seek(self._line_n[clip - self._clips.start])
-        chunks = self._load(json.loads(self._reader.readline().partition(b" ")[2]))
-        if chunks is None:
+        encoded = self._read(json.loads(self._reader.readline().partition(b" ")[2]))
+        if encoded is None:
             raise OSError(f"clip {clip} in {self.path.name} has changed since it was checked")
-        return chunks
+        return encoded
 
-    def _load(self, content: Any) -> list[ClipChunk] | None:
-        """The chunks that a line of the journal speaks of, or None if one of them is not what it was."""
-        _, checksum, places = content
-        found, chunks = xxh3_64(), []
+    def _read(self, content: Any) -> EncodedClip | None:
+        """The clip that a line of the journal describes, or None if one of its chunks is not intact."""
+        clip, checksum, places = content
+        chunks: list[Chunk] = []
         for name, offset, place, length in places:
-            self.output.seek(place)
-            data = self.output.read(length)
-            found.update(data)
-            chunks.append((name, tuple(offset), data))
-        return chunks if found.intdigest() == checksum else None
+            self.raw.seek(place)
+            chunks.append((name, tuple(offset), self.raw.read(length)))
+        encoded = encoded_clip(clip, chunks)
+        return encoded if encoded.checksum == checksum else None
 
-    def finished(self, clip: int, checksum: int, places: list[tuple[str, tuple[int, ...], int, int]]) -> None:
-        """Note that the chunks of a clip are written.
+    def record(self, encoded: EncodedClip, places: list[int]) -> None:
+        """Note in the journal that a clip is written.
 
         Args:
-            checksum: XXH3 of them all, one after the other.
-            places: the array's name, the offset in the clip, the place in the file and the length of each.
+            encoded: the clip.
+            places: byte offsets of its chunks in the file.
+
+        Raises:
+            OSError: writing failed.
         """
-        self.output.check()
-        self._line_n[clip - self._clips.start] = 0
-        self._append(self._seed, (clip, checksum, places))
+        self.raw.check()
+        self._line_n[encoded.clip - self._clips.start] = 0
+        chunks = [(name, offset, place, len(data)) for (name, offset, data), place in zip(encoded.chunks, places, strict=True)]
+        self._append(self._seed, (encoded.clip, encoded.checksum, chunks))
         if not self.path.exists():
             raise OSError(f"{self.path.parent} is gone")
 
-    def left(self, again: str) -> str:
-        """Leave it to another run, and say what there is and how to go on."""
+    def abandon(self, hint: str) -> str:
+        """Keep the files for the next run, if they hold clips, and say how many."""
         done = np.count_nonzero(self._line_n >= 0)
-        if not self._known:
-            return f"what was kept stays; {again}"
+        if not self._restored:
+            return f"the clips of the unfinished run are kept; {hint}"
         if done and self.path.exists():
-            return f"{done:,} of {len(self._clips):,} clips are kept; {again}"
-        self.remove()
+            return f"{done:,} of {len(self._clips):,} clips are kept; {hint}"
+        self.discard()
         return "nothing was kept"
 
-    def remove(self) -> None:
-        """Leave nothing."""
+    def discard(self) -> None:
+        """Delete the files."""
         self.journal_path.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
 
 @contextmanager
-def making(out: Path, facts: Facts, clips: range, *, resume: bool, overwrite: bool, again: str) -> Iterator[Partial]:
-    """A file in the making. At the end it appears under its name; after an error it stays where it is.
+def unfinished_file(
+    out: Path, facts: Facts | VideoFacts, clips: range, *, resume: bool = False, overwrite: bool = False, hint: str
+) -> Iterator[UnfinishedFile]:
+    """Write a file that appears under its name when it is complete. After an error its finished clips are kept.
 
     Args:
-        out: the file it is to become.
-        facts: what decides about its bytes.
-        clips: the numbers of its clips.
-        resume: keep what an interrupted run with the same facts has finished.
-        overwrite: discard that. If both are False and there is something to lose, it is refused.
-        again: tells people how to go on after an error.
+        out: path of the file.
+        facts: the facts of the file.
+        clips: indices of its clips.
+        resume: keep the clips that an unfinished run with the same facts completed.
+        overwrite: discard them. If both are False and there are such clips, the file is refused.
+        hint: how to continue, for the end of error messages.
 
     Raises:
-        UserError: another run is writing it, or an interrupted run is not to be discarded, or was another one.
-        OSError: something failed; says what is kept. Other errors get that as a note.
+        UserError: another run is writing the file, or there is an unfinished run that is neither to be resumed nor to be discarded, or
+            that had other facts.
+        OSError: writing failed; the message says what is kept. Other errors get that as a note.
     """
-    target = Path(os.path.realpath(out)) if out.is_symlink() else out  # a link stays one
-    partial = Partial(target, facts, clips, resume, overwrite)
+    target = Path(os.path.realpath(out)) if out.is_symlink() else out  # a link stays a link
+    file = UnfinishedFile(target, facts, clips, resume, overwrite)
     try:
-        yield partial
-        partial.h5.close()
-        partial.output.check()
-        os.replace(partial.path, target)
-        partial.remove()
+        yield file
+        file.h5.close()
+        file.raw.check()
+        os.replace(file.path, target)
+        file.discard()
     except BaseException as error:
-        partial.output.dead = True
+        file.raw.closed_for_writing = True
         with suppress(Exception):
-            partial.h5.close()
-        left = partial.left(again)
+            file.h5.close()
+        kept = file.abandon(hint)
         if isinstance(error, OSError):
-            raise OSError(f"{out}: writing failed ({error}); {left}") from error
-        error.add_note(left)
+            raise OSError(f"{out}: writing failed ({error}); {kept}") from error
+        error.add_note(kept)
         raise
     finally:
-        partial.close()
+        file.close()
 
 
-def partial_path(out: Path, kind: str = "partial") -> Path:
-    """Where a file, or its journal, is while it is written: beside its place, so that it can be renamed."""
-    return out.with_name(f".{out.name}.wsprites-{kind}")
+def _seed(attributes: object) -> int:
+    """The seed of the checksums of a journal's lines: lines of another file's journal do not fit."""
+    return xxh3_64_intdigest(json.dumps(attributes).encode())
 
 
-def differences(found: Facts, wanted: Facts) -> str:
-    """What differs, in words; empty if nothing does."""
-    return ", ".join(_differences(found, wanted))
-
-
-def _differences(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for name in {**found, **wanted}:
-        a, b = found.get(name), wanted.get(name)
-        if isinstance(a, dict) and isinstance(b, dict):
-            yield from _differences(a, b, f"{prefix}{name}.")
-        elif a != b:
-            yield f"{prefix}{name} is {reprlib.repr(a)}, not {reprlib.repr(b)}"
-
-
-def _seed(facts: Facts) -> int:
-    return xxh3_64_intdigest(json.dumps(facts).encode())
+def _different(before: dict[str, object], facts: Facts | VideoFacts) -> str:
+    """The differences of a run's facts, stored in its journal, from others."""
+    try:
+        return differences(type(facts).from_attributes(before), facts)
+    except ValueError:  # written by another version
+        return "they are those of another version of wsprites"
 
 
 def _lock(file: io.FileIO, path: Path) -> None:
-    """Keep others from writing a file, until it is closed."""
+    """Keep other runs from writing a file until it is closed."""
     if sys.platform == "win32":
         return
     import fcntl
@@ -245,7 +256,7 @@ def _lock(file: io.FileIO, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UserError(f"{path}: another run is writing it; wait for it or choose another --out") from None
+        raise UserError(f"{path}: another run is writing it; wait for it or choose another name") from None
     except OSError:
         return  # a file system without locks
     if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):

@@ -1,35 +1,37 @@
-"""What is in a data file, as text for people."""
+"""Summaries of data files, and of the files that are to be generated, as text."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wsprites.file import DataFile, Split
+from wsprites.generate import Order, readable_size
 from wsprites.world.actions import GlobalAction, LocalAction, local_actions
+from wsprites.world.script import split_sizes
 from wsprites.world.spec import WorldSpec
 
 if TYPE_CHECKING:
-    from wsprites.videos import VideoFile
+    from wsprites.file import VideoFile
 
 _BATCH = 4096
 _BAR = 30
 
 
 def world_line(spec: WorldSpec) -> str:
-    """A world in a line."""
+    """Describe a world in one line."""
     local = "coupled to the walk" if spec.local.coupled else "independent of the walk"
     holdout = f", {spec.split.holdout} held out" if spec.split.holdout else ""
     return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{holdout})"
 
 
 def cast_line(spec: WorldSpec) -> str:
-    """Who and what there is to be seen, in a line."""
+    """Describe the numbers of characters and backgrounds of a world in one line."""
     layers = " x ".join(f"{count} {name}" for name, count in zip(spec.cast.layers, spec.cast.counts, strict=True))
     return f"{_count(spec.cast.characters, 'character')} ({layers}), {_count(spec.cast.backgrounds, 'background')}"
 
 
 def clips_line(spec: WorldSpec, clips: dict[str, int]) -> str:
-    """How many clips of which size, in a line."""
+    """Describe the number of clips by split, and their size, in one line."""
     total = sum(clips.values())
     each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
     return f"{total:,} ({each}) of {spec.frames} frames, {spec.height} x {spec.width}: {total * spec.frames:,} frames"
@@ -39,23 +41,28 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def size(bytes_: float) -> str:
-    """A number of bytes for people."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if bytes_ >= scale:
-            return f"{bytes_ / scale:.1f} {unit}"
-    return f"{bytes_:.0f} bytes"
+def order_summary(order: Order) -> str:
+    """Describe the data set that an order generates, in several lines."""
+    spec, (number, shards) = order.spec, order.shard
+    lines = [
+        f"world    {world_line(spec)}, seed {order.seed}",
+        f"clips    {clips_line(spec, split_sizes(spec, order.seed, order.n))}",
+        *([f"shard    {number} of {shards}: clips {order.clips[0]:,} to {order.clips[-1]:,}"] if shards > 1 else []),
+        f"cast     {cast_line(spec)}",
+        f"licence  {order.world.art.credits.licence}",
+    ]
+    return "\n".join(lines)
 
 
 def _videos_summary(data: "VideoFile") -> str:
     frames, height, width, _ = data.clip_shape
     clips = {name: len(split) for name, split in data.splits.items()}
     each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
-    total = sum(clips.values())
+    total, bytes_ = sum(clips.values()), data.path.stat().st_size
     return "\n".join(
         [
-            f"{data.path}: {size(data.path.stat().st_size)}, {data.path.stat().st_size / max(total * frames, 1):,.0f} bytes a frame",
-            f"videos       {len(data.names):,} imported, without a world; split {data.how_split}",
+            f"{data.path}: {readable_size(bytes_)}, {bytes_ / max(total * frames, 1):,.0f} bytes a frame",
+            f"videos       {len(data.names):,} imported, without a world, split {data.how_split}",
             f"clips        {total:,} ({each}) of {frames} frames, {height} x {width}: {total * frames:,} frames",
             f"skipped      {data.skip} frames after each",
             f"arrays       {', '.join(data['train'].keys())}",
@@ -64,7 +71,7 @@ def _videos_summary(data: "VideoFile") -> str:
 
 
 def summary(data: "DataFile | VideoFile") -> str:
-    """What is in a file, how it was made, and the balance of its labels."""
+    """Describe the contents of a file, how it was generated, and the balance of its labels, in several lines."""
     if not isinstance(data, DataFile):
         return _videos_summary(data)
     spec = data.spec
@@ -72,15 +79,15 @@ def summary(data: "DataFile | VideoFile") -> str:
     bytes_ = sum(path.stat().st_size for path in (data.path, *data.shards))
     frames = len(data.indices) * spec.frames
     lines = [
-        f"{data.path}: {size(bytes_)}, {bytes_ / frames:,.0f} bytes a frame",
+        f"{data.path}: {readable_size(bytes_)}, {bytes_ / frames:,.0f} bytes a frame",
         f"world        {world_line(spec)}",
         f"clips        {clips_line(spec, {name: len(split) for name, split in data.splits.items()})}",
         *([f"shard        {data.shard[0]} of {data.shard[1]}"] if data.shard != (1, 1) else []),
-        *([f"virtual      reads from {_count(len(data.shards), 'file')} beside it"] if data.shards else []),
+        *([f"virtual      reads from {_count(len(data.shards), 'file')} next to it"] if data.shards else []),
         f"cast         {cast_line(spec)}",
         f"pixels       {' and '.join(stored) + ' stored' if stored else 'not stored, rendered when read'}",
-        f"made by      {', '.join(f'{name} {version}' for name, version in data.versions.items())}",
-        f"made from    seed {data.seed}, art {data.art_sha256[:16]}",
+        f"versions     {', '.join(f'{name} {version}' for name, version in data.versions.items())}",
+        f"source       seed {data.seed}, art {data.art_sha256[:16]}",
         f"art          {data.credits.licence} (names: wsprites credits {data.path})",
     ]
     choices = {

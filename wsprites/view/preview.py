@@ -1,4 +1,4 @@
-"""A clip as a picture for people: frames enlarged, the mask outlined, motion as arrows, actions by name."""
+"""Previews of clips: enlarged frames with the outline of the mask, arrows for motion, and the names of actions."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -8,59 +8,66 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from wsprites.errors import UserError
 from wsprites.file import DataFile
 from wsprites.generate import check_output
+from wsprites.view.picture import Colour, encode_gif, encode_png, enlarge, outline, picture_format, replace_file, tile
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import Script
 from wsprites.world.spec import CELL, WorldSpec
 
-_WIDTH = 384  # of an enlarged frame, about: what the labels below it need
+_WIDTH = 384  # approximate width of an enlarged frame in pixels, which the labels below it need
 _SHEET_COLUMNS, _SHEET_FRAMES = 5, 20
-_MILLISECONDS = 100
 _INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
 _SPRITE, _LOCAL, _SCENE = (178, 245, 80), (255, 150, 170), (102, 204, 255)  # global, local, background
-_CHEST = (CELL // 2, 42)  # of a character in its cell, pixels
-_ARROW, _SCENE_ARROW = 50, 24  # lengths of arrows for a whole step, pixels of the picture
+_CHEST = (CELL // 2, 42)  # of a character in its cell, (x, y) in pixels
+_ARROW, _SCENE_ARROW = 50, 24  # lengths of the arrows for a whole step, in pixels of the picture
 
 
 def preview(data: DataFile, index: int, out: Path) -> None:
-    """Write a clip as an animated GIF, or as a PNG contact sheet of up to 20 frames, by the name of `out`.
+    """Write a clip as an animated GIF, or as a PNG contact sheet of up to 20 frames, according to the name of `out`.
+
+    Args:
+        data: the open file.
+        index: index of the clip in the whole data set.
+        out: a file that ends in .gif or .png; it is replaced if it exists.
 
     Raises:
-        UserError: there is no such clip, or `out` ends in something else.
+        UserError: there is no such clip, `out` has another ending, or it cannot be written.
     """
-    suffix = out.suffix.lower()
-    if suffix not in (".gif", ".png"):
-        raise UserError(f"--out {out}: a preview is a .gif or a .png")
+    animated = picture_format(out) == "gif"
     check_output(out, overwrite=True)
     name, row = data.find(index)
     split = data[name]
     script, frames_thwc, masks_thw = split.script(row), split["frames"][row], split["masks"][row]
-    if suffix == ".gif":
-        pictures = [picture(frames_thwc[t], masks_thw[t], script, t, name, data.spec) for t in range(len(frames_thwc))]
-        images = [_indexed(picture) for picture in pictures]
-        images[0].save(out, save_all=True, append_images=images[1:], duration=_MILLISECONDS, loop=0, disposal=1)
-        return
-    chosen = np.unique(np.linspace(0, len(frames_thwc) - 1, _SHEET_FRAMES).round().astype(int))
-    pictures = [picture(frames_thwc[t], masks_thw[t], script, t, name, data.spec) for t in chosen]
-    Image.fromarray(_grid(pictures, min(_SHEET_COLUMNS, len(pictures)))).save(out)
+    last = len(frames_thwc) - 1
+    shown = range(last + 1) if animated else np.unique(np.linspace(0, last, _SHEET_FRAMES).round().astype(int)).tolist()
+    pictures = [annotate(frames_thwc[t], masks_thw[t], script, t, name, data.spec) for t in shown]
+    if animated:
+        content = encode_gif(pictures, exact=[_INK, _PAPER, _MUTED, _SPRITE, _LOCAL, _SCENE])
+    else:
+        content = encode_png(tile(pictures, min(_SHEET_COLUMNS, len(pictures)), gap=8, background=60))
+    replace_file(out, content)
 
 
-def picture(
+def annotate(
     frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, split: str, spec: WorldSpec
 ) -> NDArray[np.uint8]:
-    """Frame t of a clip with its marks, (h, w, 3) uint8: enlarged, with a head and the labels below.
+    """Draw a frame with its labels: enlarged, with the outline of the mask, arrows for motion, a header, and the names of actions.
 
     Args:
-        frame_hwc, mask_hw: its pixels, (H, W, 3) and (H, W).
-        script: of the whole clip.
-        split: what the clip is in, for the head.
+        frame_hwc: (H, W, 3) uint8 RGB.
+        mask_hw: (H, W) bool.
+        script: the script of the whole clip.
+        t: index of the frame.
+        split: name of the split that the clip belongs to.
+        spec: the world.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
     """
     scale = max(round(_WIDTH / spec.width), 1)
     large = enlarge(frame_hwc, scale)
-    solid = enlarge(mask_hw.astype(np.uint8), scale)
-    large[cv2.dilate(solid, np.ones((3, 3), np.uint8)) > solid] = _SPRITE
+    large[outline(mask_hw, scale=scale)] = _SPRITE
     height, width = large.shape[:2]
     _arrow(large, (script.position[t] + _CHEST) * scale, script.shift[t] / spec.sprite.step * _ARROW, _SPRITE)
     _arrow(large, np.array([width - 36, 36]), script.background_shift[t] / spec.background.step * _SCENE_ARROW, _SCENE)
@@ -83,27 +90,8 @@ def picture(
     return np.asarray(canvas)
 
 
-def _indexed(picture: NDArray[np.uint8]) -> Image.Image:
-    """A picture in 256 colours, among them those of the marks, which would be lost among the many of a scene."""
-    inks = np.array([_INK, _PAPER, _MUTED, _SPRITE, _LOCAL, _SCENE], np.uint8)
-    colours = 256 - len(inks)
-    image = Image.fromarray(picture).quantize(colours, dither=Image.Dither.NONE)
-    palette = (image.getpalette() or [])[: 3 * colours]
-    index = np.array(image)
-    for number, ink in enumerate(inks, start=colours):
-        index[(picture == ink).all(-1)] = number
-    indexed = Image.fromarray(index)
-    indexed.putpalette([*palette, *[0] * (3 * colours - len(palette)), *inks.ravel().tolist()])
-    return indexed
-
-
-def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Every pixel as a square of `scale` x `scale`."""
-    return np.repeat(np.repeat(image, scale, 0), scale, 1)
-
-
-def _arrow(image: NDArray[np.uint8], start: NDArray[np.integer], way: NDArray[np.floating], colour: tuple[int, int, int]) -> None:
-    """An arrow, or a dot where it has no length, with a dark rim. In pixels of the picture."""
+def _arrow(image: NDArray[np.uint8], start: NDArray[np.integer], way: NDArray[np.floating], colour: Colour) -> None:
+    """Draw an arrow with a dark rim, or a dot if it has no length. Coordinates are pixels of the picture."""
     from_xy = (int(start[0]), int(start[1]))
     to_xy = (int(start[0] + way[0]), int(start[1] + way[1]))
     for thickness, ink in ((6, _PAPER), (3, colour)):
@@ -113,17 +101,7 @@ def _arrow(image: NDArray[np.uint8], start: NDArray[np.integer], way: NDArray[np
             cv2.arrowedLine(image, from_xy, to_xy, ink, thickness, cv2.LINE_AA, tipLength=0.3)
 
 
-def _grid(pictures: list[NDArray[np.uint8]], columns: int, gap: int = 8) -> NDArray[np.uint8]:
-    height, width = pictures[0].shape[:2]
-    rows = -(-len(pictures) // columns)
-    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 60, np.uint8)
-    for number, picture in enumerate(pictures):
-        y, x = gap + number // columns * (height + gap), gap + number % columns * (width + gap)
-        sheet[y : y + height, x : x + width] = picture
-    return sheet
-
-
 @lru_cache(maxsize=1)
 def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """What texts in pictures are set in."""
+    """Return the font of all text in pictures."""
     return ImageFont.load_default(13)

@@ -1,1 +1,1 @@
-"""The world without pixels: numbers, actions, random walks and scripts."""
+"""The world without pixels: numbers, actions, random walks, scripts, and the law of an action."""

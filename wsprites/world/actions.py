@@ -1,4 +1,4 @@
-"""What an integer label means: the only authority for it. Numbers are those of the released W-Sprites data."""
+"""The meaning of integer labels, defined here only. The numbers are those of the released W-Sprites data."""
 
 from enum import IntEnum
 
@@ -40,7 +40,12 @@ DELTA_XY = np.array([(-1, 0), (1, 0), (0, -1), (0, 1), (0, 0)], np.int64)
 
 
 def local_actions(facings: int) -> tuple[LocalAction, ...]:
-    """The local actions of a world with 3 or 4 facings, in the order of their numbers."""
+    """The local actions of a world with 3 or 4 facings, in the order of their numbers.
+
+    Example:
+        >>> len(local_actions(3)), len(local_actions(4))
+        (9, 12)
+    """
     return tuple(LocalAction)[: 3 * facings]
 
 
@@ -50,7 +55,11 @@ def is_walk(action: LocalAction) -> bool:
 
 
 def walk_of(direction: GlobalAction, facings: int) -> LocalAction:
-    """The walk that a character shows while it moves in `direction` (not `stay`); with 3 facings it is seen from the front going up."""
+    """The walk that a character shows while it moves in `direction`. With 3 facings it is seen from the front going up.
+
+    Raises:
+        KeyError: `direction` is `stay`.
+    """
     upwards = LocalAction.walk_back if facings == 4 else LocalAction.walk_front
     return {
         GlobalAction.left: LocalAction.walk_left,

@@ -1,4 +1,4 @@
-"""Every number of a world, checked when it is set, as frozen dataclasses; JSON in both directions, TOML in. Sizes are (height, width)."""
+"""The numbers that define a world: frozen dataclasses, checked when they are made, with JSON and TOML. Sizes are (height, width)."""
 
 import dataclasses
 import math
@@ -6,13 +6,14 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import SpecError, build, check, choice, from_json, number, show, to_json
 
 CELL = 64
-"""Height and width in pixels of the cell that a character is drawn in; a fact of the LPC sheets, not a choice."""
+"""Height and width in pixels of the cell that a character is drawn in, as the LPC sheets have it."""
 
 SPLITS = ("train", "val", "test")
+"""Names of the splits, in the order of their numbers."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,11 @@ class BackgroundSpec:
     """The inertia walk of the background's crop inside an image that is `limit` pixels larger than the frame."""
 
     p_inertia: float = number(0.95, 0.0, 1.0)
+    """Probability of keeping the previous action."""
     step: int = number(2, 1, 1024)
+    """Length of a step in pixels."""
     limit: int = number(25, 0, 1024)
-    """Most pixels of motion in x and in y; 0 is a background that never moves."""
+    """Largest motion in x and in y, in pixels; 0 is a background that never moves."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -49,7 +52,7 @@ class LocalSpec:
     """True: the walk's direction decides it, and standing characters act in bouts (the paper). False: a chain of its own (factorial)."""
     bout_min: int = number(4, 1, 1000)
     bout_max: int = number(8, 1, 1000)
-    """Frames that a standing character shows one action for, uniform from bout_min to bout_max. Coupled worlds only."""
+    """Number of frames that a standing character shows one action for, uniform from bout_min to bout_max. Coupled worlds only."""
     p_inertia: float = number(0.9, 0.0, 1.0)
     """Probability of keeping the previous local action. Uncoupled worlds only."""
 
@@ -61,16 +64,16 @@ class LocalSpec:
 
 @dataclass(frozen=True)
 class SplitSpec:
-    """Which characters are seen in train, val and test. No character is ever in two of them."""
+    """Which characters are seen in train, val and test. No character is in two of them."""
 
     train: float = number(0.8, 0.0, 1.0)
     val: float = number(0.1, 0.0, 1.0)
     test: float = number(0.1, 0.0, 1.0)
-    """Shares of the characters, or of the held-out layer's parts; a share above 0 gets at least one."""
+    """Shares of the characters, or of the held-out layer's parts; a share above 0 gets at least one. They add up to 1."""
     holdout: str = ""
-    """A layer (such as "body") whose parts are dealt out to the splits whole; empty: characters are dealt out one by one."""
+    """A layer (such as "body") whose parts are each seen in one split only; empty: characters are assigned one by one."""
     seed: int = number(0, 0, 2**63 - 1)
-    """Of the permutation that deals them out. Not the data's seed: files of one world with other seeds share their test characters."""
+    """Seed of the assignment. Not the data's seed: files of one world with different seeds have the same test characters."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -81,13 +84,14 @@ class SplitSpec:
 
 @dataclass(frozen=True)
 class CastSpec:
-    """What there is to be seen. `counts` and `backgrounds` are filled in from the art (`WorldSpec.with_cast`)."""
+    """The characters and backgrounds. `counts` and `backgrounds` are filled in from the art (`WorldSpec.with_cast`)."""
 
     layers: tuple[str, ...] = ("body", "bottomwear", "topwear", "hair", "shoes")
     """Folders of a character's layers, in the order in which they are composited, the lowest first."""
     counts: tuple[int, ...] = number((6, 6, 6, 6, 1), 1, 100_000)
-    """Sheets in each layer. A character is one of each; layers with a single sheet are worn by all."""
+    """Number of sheets in each layer. A character has one sheet of each; all characters share a layer's only sheet."""
     backgrounds: int = number(7, 1, 1_000_000)
+    """Number of background images."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -113,34 +117,45 @@ class CastSpec:
 
     @property
     def part_counts(self) -> tuple[int, ...]:
-        """Sheets of each of `parts`."""
+        """Number of sheets in each of `parts`."""
         return tuple(count for count in self.counts if count > 1)
 
 
 @dataclass(frozen=True)
 class WorldSpec:
-    """A world: together with a seed and a clip's number it determines every label, and with the art every pixel.
+    """A world. With a seed and a clip index it determines every label, and with the art every pixel.
 
     Raises:
-        SpecError: a value of a wrong type or outside its range, or values that contradict one another.
+        SpecError: a value has a wrong type or is outside its range, or values contradict one another.
+
+    Example:
+        >>> import dataclasses
+        >>> dataclasses.replace(PRESETS["paper"], frames=12).sprite_box
+        (64, 32)
     """
 
     name: str = "paper"
+    """Name of the world, 1 to 100 printable characters."""
     height: int = number(96, CELL, 1024)
     width: int = number(128, CELL, 1024)
-    """Of a frame, in pixels. The whole 64 x 64 cell of the character fits in."""
+    """Height and width of a frame in pixels; the whole 64 x 64 cell of the character fits in."""
     frames: int = number(90, 1, 10_000)
-    """Of a clip."""
+    """Frames per clip."""
     rule: str = choice("paper", "paper", "released")
-    """Of all walks. `released` is the distribution of the authors' generator: the candidate never equals the previous action, `stay`
+    """Rule of all walks. `released` is the distribution of the authors' generator: the candidate never equals the previous action, `stay`
     is kept with probability 0.9 whatever p_inertia is, and boxes end one pixel earlier."""
     facings: int = choice(3, 3, 4)
     """3: front, left, right, as released; 4: back as well."""
     sprite: WalkSpec = WalkSpec()
+    """Walk of the sprite."""
     background: BackgroundSpec = BackgroundSpec()
+    """Walk of the background's crop."""
     local: LocalSpec = LocalSpec()
+    """Choice of the local action."""
     split: SplitSpec = SplitSpec()
+    """Assignment of characters to splits."""
     cast: CastSpec = CastSpec()
+    """Characters and backgrounds."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -154,7 +169,7 @@ class WorldSpec:
                 raise SpecError(f"split.holdout = {self.split.holdout!r} has only {count} parts, fewer than there are splits")
 
     def with_cast(self, layers: tuple[str, ...], counts: tuple[int, ...], backgrounds: int) -> "WorldSpec":
-        """This world with the layers, numbers of sheets and number of backgrounds of a loaded art."""
+        """This world with the layers, the sheets in each layer and the number of backgrounds of a loaded art."""
         return dataclasses.replace(self, cast=CastSpec(layers, counts, backgrounds))
 
     @property
@@ -190,20 +205,21 @@ PRESETS = {
     "released": WorldSpec(name="released", rule="released"),
     "factorial": WorldSpec(name="factorial", local=LocalSpec(coupled=False)),
 }
-"""`paper`: supplement B. `released`: the distribution of the authors' generator. `factorial`: three independent chains."""
+"""Worlds by name. `paper`: supplement B. `released`: the distribution of the authors' generator. `factorial`: three independent chains."""
 
 
-def load_spec(name_or_path: str) -> WorldSpec:
+def load_spec(world: str) -> WorldSpec:
     """The preset of that name, or the world of a TOML file.
 
-    Keys of the file are fields of WorldSpec, tables are its nested dataclasses; `preset` names what the others override.
+    Keys of the file are fields of WorldSpec, tables are its nested dataclasses; `preset` names the preset that they change.
 
     Raises:
-        UserError: neither a preset nor a readable file, not TOML, a key that does not exist, or a value that is not possible.
+        ArgumentError: `world` is neither a preset nor a readable file.
+        UserError: the file is not TOML, has an unknown key, or a value that is not possible.
     """
-    if name_or_path in PRESETS:
-        return PRESETS[name_or_path]
-    path = Path(name_or_path)
+    if world in PRESETS:
+        return PRESETS[world]
+    path = Path(world)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
@@ -212,7 +228,7 @@ def load_spec(name_or_path: str) -> WorldSpec:
         raise UserError(f"{path}: not TOML: {error}") from None
     except OSError as error:
         presets = ", ".join(PRESETS)
-        raise UserError(f"--world {name_or_path}: neither a preset ({presets}) nor a readable TOML file ({error.strerror})") from None
+        raise ArgumentError("world", f"{world!r} is neither a preset ({presets}) nor a readable TOML file ({error.strerror})") from None
     preset = values.pop("preset", "paper")
     if not isinstance(preset, str) or preset not in PRESETS:
         raise UserError(f"{path}: preset = {preset!r} is not one of {', '.join(PRESETS)}")

@@ -47,7 +47,7 @@ def test_a_wrong_file_is_refused_and_not_kept(real_sheets: Path, tmp_path: Path,
     (tmp_path / "served" / "body" / "2.png").write_bytes(b"something else")
     for address in serve(tmp_path / "served"):
         monkeypatch.setenv("WSPRITES_LPC_URL", address)
-        with pytest.raises(FetchError, match=r"body/2.png: not the file that it should be"):
+        with pytest.raises(FetchError, match=r"body/2.png: the wrong file"):
             fetch(ASSETS)
     assert files(cache) == ["body/0.png", "body/1.png"]
 

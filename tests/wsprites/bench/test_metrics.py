@@ -103,9 +103,9 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     skewed[3, 7] = np.nan
     got = interval.quantile(skewed, 0.95)
     assert got.value == pytest.approx(np.nanquantile(skewed, 0.95)) and 0.9 < got.low / got.value <= 1 <= got.high / got.value < 1.1
-    corrected = interval.figure(0.001, RNG.normal(0.05, 0.01, 500), least=-np.inf)  # all draws are biased upwards
-    assert corrected.low < 0 < corrected.high and interval.figure(0.001, RNG.normal(0.05, 0.01, 500)).low == 0
-    assert np.isnan(interval.mean([np.nan]).value) and interval.mean([np.nan]).to_json()["value"] is None
+    corrected = interval.score_of_draws(0.001, RNG.normal(0.05, 0.01, 500), least=-np.inf)  # all draws are biased upwards
+    assert corrected.low < 0 < corrected.high and interval.score_of_draws(0.001, RNG.normal(0.05, 0.01, 500)).low == 0
+    assert np.isnan(interval.mean([np.nan]).value) and np.isnan(interval.mean([np.nan]).low)
     assert interval.mean([np.nan, 2.0]).value == 2
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -18,10 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wsprites
-from wsprites import file
 from wsprites.art import World
 from wsprites.errors import UserError
-from wsprites.file import CODECS, DataFile
+from wsprites.file import CODECS, DataFile, Facts, differences, reader
 from wsprites.generate import Order, generate
 from wsprites.render import render
 from wsprites.world.actions import GlobalAction, LocalAction
@@ -78,10 +78,10 @@ def test_rows_are_the_scripts_and_their_renderings(data_file: Path, order: Order
             for label in LABELS:
                 assert np.array_equal(split[label][...], getattr(script, label))
             for row in range(len(index_n)):
-                frames, masks = render(World(order.spec, order.art), script[row])
+                frames, masks = render(order.world, script[row])
                 assert np.array_equal(split["frames"][row], frames)
                 assert np.array_equal(split["masks"][row], masks)
-        assert data.art.sha256 == order.art.sha256
+        assert data.art.sha256 == order.world.art.sha256
 
 
 def test_characters_of_the_splits_are_disjoint(data_file: Path):
@@ -248,8 +248,7 @@ def test_damaged_chunks_are_an_error(data_file: Path, tmp_path: Path, damage):
 
 
 def test_rendered_windows_do_not_depend_on_what_was_read_before(labels_file: Path, data_file: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(file, "_FIGURES", 3)  # fewer than there are characters in what follows
-    monkeypatch.setattr(file, "_MOST_LABEL_BYTES", 0)
+    monkeypatch.setattr(reader, "_MOST_LABEL_BYTES", 0)
     rng = np.random.default_rng(0)
     with wsprites.open(labels_file) as rendered, wsprites.open(data_file) as stored:
         for row, first in zip(rng.integers(0, len(stored["train"]), 60).tolist(), rng.integers(0, 28, 60).tolist(), strict=True):
@@ -347,6 +346,12 @@ def test_files_that_are_not_right_are_refused_in_one_line(broken: Path, breakage
         ("seed", 1e300),
         ("clips", 25),
         ("versions", "[1]"),
+        ("shard", "2/1"),
+        ("shard", "1/25"),
+        ("shard", "one of two"),
+        ("pixels", "masks"),
+        ("compression", "zip"),
+        ("art_licence", 3),
         ("world", 3),
     ],
 )
@@ -378,6 +383,43 @@ def test_labels_that_cannot_be_are_refused_before_they_are_rendered(broken: Path
         with pytest.raises(UserError, match=f"damaged: /train/{name} of row 2 is outside"):
             data["train"]["frames"][2, 7]
         data["train"]["frames"][1]
+
+
+def test_facts_are_what_the_file_stores(data_file: Path, order: Order):
+    with wsprites.open(data_file) as data, h5py.File(data_file) as h5:
+        assert data.facts == order.facts
+        assert dict(h5.attrs) == data.facts.attributes()
+        assert (data.spec, data.seed, data.clips, data.shard) == (order.spec, 5, 24, (1, 1))
+        assert (data.compression, data.indices, data.shards) == ("zstd", range(24), ())
+        assert data.art_sha256 == order.world.art.sha256 and data.credits == order.world.art.credits
+        public = {name for name in vars(data) if not name.startswith("_")}
+    assert public <= set(DataFile.__annotations__)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"seed": 6}, "seed is 6, not 5"),
+        ({"shard": (2, 3), "clips": 30}, "clips is 30, not 24, shard is '2/3', not '1/1'"),
+        ({"pixels": ("frames",)}, "pixels is 'frames', not 'frames masks'"),
+        ({"versions": {"wsprites": "9.9"}}, "versions.wsprites is '9.9', not '0.1.0', versions.numpy is None, not"),
+    ],
+)
+def test_differences_name_what_differs(order: Order, changes, words: str):
+    facts = order.facts
+    changed = replace(facts, **changes)
+    assert Facts.from_attributes(changed.attributes()) == changed
+    assert differences(changed, facts).startswith(words) and bool(differences(changed, facts)) == bool(words)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": -1}, {"seed": 2**63}, {"clips": 0}, {"shard": (0, 1)}, {"shard": (3, 2)}, {"compression": "zip"}, {"pixels": ("masks",)}],
+)
+def test_facts_that_are_not_possible_are_refused(order: Order, changes):
+    with pytest.raises(ValueError, match=r"not possible|not one of|are not"):
+        replace(order.facts, **changes)
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path, data_file: Path):

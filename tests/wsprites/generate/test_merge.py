@@ -79,7 +79,7 @@ def test_other_orders_merge_as_well(order: Order, tmp_path: Path, changes):
     assert sha256(tmp_path / "data.h5") == sha256(tmp_path / "whole.h5")
 
 
-def test_an_interrupted_merge_is_gone_on_with(three: list[Path], data_file: Path, tmp_path: Path):
+def test_an_interrupted_merge_is_resumed(three: list[Path], data_file: Path, tmp_path: Path):
     out, done = tmp_path / "data.h5", 0
 
     def progress(frames: int) -> None:
@@ -90,7 +90,7 @@ def test_an_interrupted_merge_is_gone_on_with(three: list[Path], data_file: Path
 
     with pytest.raises(KeyboardInterrupt) as error:
         merge(three, out, progress=progress)
-    assert error.value.__notes__ == ["6 of 24 clips are kept; merge again to go on"]
+    assert error.value.__notes__ == ["6 of 24 clips are kept; merge again to continue"]
     merge(three, out)
     assert sha256(out) == sha256(data_file)
 
@@ -107,22 +107,22 @@ def missing(paths: list[Path], order: Order) -> str:
 
 def twice(paths: list[Path], order: Order) -> str:
     paths.append(Path(shutil.copy(paths[0], paths[0].with_name("again.h5"))))
-    return "again.h5: shard 1/3 is there twice, the other is .*shard-1.h5"
+    return "again.h5: shard 1/3 occurs twice, also as .*shard-1.h5"
 
 
 def another_seed(paths: list[Path], order: Order) -> str:
     generate(replace(order, seed=6, shard=(2, 3)), paths[1], overwrite=True)
-    return "shard-2.h5: not of the run of .*shard-1.h5: seed is 6, not 5$"
+    return "shard-2.h5: comes from another run than .*shard-1.h5: seed is 6, not 5$"
 
 
 def another_count(paths: list[Path], order: Order) -> str:
     generate(replace(order, shard=(2, 4)), paths[1], overwrite=True)
-    return "shard-2.h5: not of the run of .*: shard is 'one of 4', not 'one of 3'$"
+    return "shard-2.h5: comes from another run than .*: shard is '2/4', not '2/3'$"
 
 
 def another_world(paths: list[Path], order: Order) -> str:
-    spec = replace(order.spec, sprite=replace(order.spec.sprite, p_inertia=0.5))
-    generate(replace(order, spec=spec, shard=(2, 3)), paths[1], overwrite=True)
+    world = order.world.replace(sprite=replace(order.spec.sprite, p_inertia=0.5))
+    generate(replace(order, world=world, shard=(2, 3)), paths[1], overwrite=True)
     return "world.sprite.p_inertia is 0.5, not 0.9$"
 
 
@@ -234,7 +234,7 @@ def test_a_virtual_data_set_without_a_shard_is_an_error(virtual: Path, order: Or
     with pytest.raises(UserError, match=r"data.h5: its shard .*shard-2.h5 is missing or damaged"):
         wsprites.open(virtual)
     generate(replace(order, seed=6, shard=(2, 3)), shard)
-    with pytest.raises(UserError, match=r"shard-2.h5 is not the shard that it was"):
+    with pytest.raises(UserError, match=r"shard-2.h5 has changed since it was merged; restore the original shard"):
         wsprites.open(virtual)
     shutil.copy(shard.with_name("shard-1.h5"), shard)
     with pytest.raises(UserError, match=r"damaged: its arrays are not those of all its shards"):

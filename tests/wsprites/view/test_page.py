@@ -16,7 +16,8 @@ from wsprites import cli
 from wsprites.art import World
 from wsprites.errors import UserError
 from wsprites.generate import Order, generate
-from wsprites.view.page import PAIRS, count, report
+from wsprites.view.counts import PAIRS, count
+from wsprites.view.page import report
 
 
 @pytest.fixture(scope="module")

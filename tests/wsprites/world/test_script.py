@@ -1,20 +1,19 @@
-"""Scripts against a slow reading of the fact sheet, their statistics, their casting, and the hashes that pin them down."""
+"""Scripts against a slow writer and against the rules of the supplement, their statistics, their casting, and their fingerprints."""
 
 import hashlib
 from collections import Counter
 from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import combinations, product
-from unittest.mock import patch
 
 import numpy as np
 import pytest
+import slow_scripts as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
-from wsprites.render.compiled import compiled
 from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, parts_of, script, scripts, split_indices
 from wsprites.world.spec import PRESETS, SPLITS, BackgroundSpec, CastSpec, LocalSpec, SplitSpec, WalkSpec, WorldSpec
 
@@ -209,6 +208,14 @@ def test_a_window_holds_some_frames_of_a_clip():
     for name in CLIP_LABELS:
         assert np.array_equal(getattr(window, name), getattr(clip, name))
     assert same(clip.window(0, 90), clip)
+
+
+def test_a_window_of_a_batch_holds_the_same_frames_of_every_clip():
+    clips = scripts(PAPER, 0, range(30))
+    windows = clips.window(10, 22)
+    assert windows.position.shape == (30, 12, 2) and windows.parts.shape == clips.parts.shape
+    for n in range(30):
+        assert same(windows[n], clips[n].window(10, 22))
 
 
 # Where things are.
@@ -505,7 +512,7 @@ def test_every_share_above_zero_gets_a_character():
 
 # The bytes.
 
-# These may only change together with the version of the file format: whoever names a world and a seed means these labels.
+# These may change only together with the version of the file format: a world and a seed stand for these labels.
 GOLDEN = {
     ("paper", 0): "aa8ca5c453230dad74221fbe98c515744cac01aed59465a9644caf74bc6a9848",
     ("paper", 7): "14880abd87404698b20a4e3ee06636b69fc4ec20a856a84640f6d2676f7b2acd",
@@ -525,13 +532,8 @@ def fingerprint(clips):
     return digest.hexdigest()
 
 
-@pytest.mark.parametrize("how", ["compiled", "numpy"])
 @pytest.mark.parametrize(("preset", "seed"), [(preset, seed) for preset in PRESETS for seed in (0, 7)])
-def test_scripts_are_the_same_for_ever(preset, seed, how, request):
-    if how == "numpy":
-        request.getfixturevalue("without_numba")
-    elif not compiled():
-        pytest.skip("without numba")
+def test_scripts_never_change(preset, seed):
     assert fingerprint(scripts(PRESETS[preset], seed, [0, 1, 5000])) == GOLDEN[preset, seed]
 
 
@@ -571,16 +573,32 @@ def test_clips_of_any_world_follow_the_sheet(world, seed, indices):
         check_clip(world, clips[n])
 
 
+# Against the slow writer.
+
+
+def check_against_slow(world, seed, indices):
+    clips = scripts(world, seed, indices)
+    for n, index in enumerate(indices):
+        expected = slow.clip(world, seed, index)
+        for name in LABELS:
+            assert getattr(clips, name)[n].tolist() == expected[name], (name, index)
+    assert all(getattr(clips, name).flags.c_contiguous for name in LABELS)
+
+
+@pytest.mark.parametrize("world", PRESETS.values(), ids=PRESETS)
+@pytest.mark.parametrize("facings", [3, 4])
+def test_scripts_of_the_presets_equal_the_slow_writer(world, facings):
+    check_against_slow(replace(world, facings=facings), 3, [0, 1, 2, 1295, 1296, 99_999, 2**63 - 1])
+
+
+def test_scripts_of_a_held_out_layer_equal_the_slow_writer():
+    check_against_slow(replace(PAPER, frames=2, split=SplitSpec(0.6, 0.3, 0.1, "hair", 5)), 2**63 - 1, list(range(0, 1296, 27)))
+
+
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(worlds(), st.integers(0, 2**63 - 1), st.lists(st.integers(0, 2**63 - 1), max_size=5))
-def test_compiled_scripts_of_any_world_are_the_same(world, seed, indices):
-    if not compiled():
-        pytest.skip("without numba")
-    clips = scripts(world, seed, indices)
-    with patch("wsprites.world.script.compiled", lambda: None):
-        others = scripts(world, seed, indices)
-    assert same(clips, others)
-    assert all(getattr(clips, name).flags.c_contiguous for name in LABELS)
+def test_scripts_of_any_world_equal_the_slow_writer(world, seed, indices):
+    check_against_slow(world, seed, indices)
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)

@@ -1,7 +1,8 @@
-"""The inertia walk against a slow model of its rule in exact fractions, written from the fact sheet and not from the code."""
+"""The inertia walk against a slow model of its rule in exact fractions, written from the supplement and not from the code."""
 
 from fractions import Fraction
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse, stats
 
+from wsprites.world import kernel
 from wsprites.world.actions import GlobalAction
-from wsprites.world.walk import WalkRule, choices, start, walk
+from wsprites.world.walk import WalkRule, choices, start
 
 LEFT, RIGHT, UP, DOWN, STAY = ACTIONS = ("left", "right", "up", "down", "stay")
 UNIT = {LEFT: (-1, 0), RIGHT: (1, 0), UP: (0, -1), DOWN: (0, 1), STAY: (0, 0)}
@@ -65,6 +67,24 @@ def move(x, y, action, box, step):
 # Tools.
 
 
+class Walks(NamedTuple):
+    action_nt: np.ndarray
+    point_nt2: np.ndarray
+    shift_nt2: np.ndarray
+
+
+def walk(start_n2, uniform_tn2, rule):
+    """Walks of N points by the compiled function. The uniforms decide the candidate, and whether the previous action is kept."""
+    steps, clips = uniform_tn2.shape[:2]
+    walks = Walks(np.empty((clips, steps), np.uint8), *np.empty((2, clips, steps, 2), np.int16))
+    # A word stands for the number in [0, 1) of its upper 53 bits.
+    word_nt2 = np.ascontiguousarray(((uniform_tn2 * 2.0**53).astype(np.uint64) << np.uint64(11)).transpose(1, 0, 2))
+    rule, start_n2 = (rule.box, rule.step, tuple(rule.choices)), np.asarray(start_n2, np.int64)
+    for n in range(clips):
+        kernel.walk(word_nt2[n], 0, start_n2[n], rule, *(labels[n] for labels in walks))
+    return walks
+
+
 def simulate(clips, steps, *, box, step, p, rule, seed, start_n2=None):
     """(starts, walk) of clips that begin anywhere in the box."""
     rng = np.random.default_rng(seed)
@@ -111,6 +131,11 @@ def spread(cells):
 
 
 # The real walks.
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_a_word_is_its_upper_bits_as_a_number_below_one(word):
+    assert kernel.uniform(np.uint64(word)) == Fraction(word >> 11, 2**53) < 1
 
 
 def test_actions_are_numbered_as_in_the_release():

@@ -4,13 +4,13 @@ Information is in nats, shares are in [0, 1]. Where the labels of a table take a
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.metrics.interval import Figure, figure, mean, weights
+from wsprites.bench.metrics.interval import Score, mean, score_of_draws, weights
+from wsprites.world.actions import GlobalAction
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
@@ -18,7 +18,15 @@ Counts = NDArray[Any]
 
 
 def table(code: Ints, label: Ints, codes: int, labels: int) -> NDArray[np.int64]:
-    """(K, L) int64: how often each code met each label; `code` and `label` are of one shape."""
+    """(K, L) int64: contingency table of codes and labels, which have the same shape.
+
+    Args:
+        codes, labels: K and L; all codes are below K and all labels below L.
+
+    Example:
+        >>> table(np.array([0, 0, 1]), np.array([2, 2, 0]), 2, 3).tolist()
+        [[0, 0, 2], [1, 0, 0]]
+    """
     return np.bincount(code.ravel().astype(np.int64) * labels + label.ravel(), minlength=codes * labels).reshape(codes, labels)
 
 
@@ -35,28 +43,28 @@ def mutual_information(count_kl: Counts) -> Floats:
 
 
 def nmi(count_kl: Counts) -> Floats:
-    """Information over the mean of both entropies, in [0, 1] (scikit-learn's default): the released score, not corrected for chance."""
+    """(...) normalised mutual information: over the mean of both entropies, in [0, 1], as in scikit-learn. Not corrected for chance."""
     label, code = entropy(count_kl.sum(-2)), entropy(count_kl.sum(-1))
     return _over(mutual_information(count_kl), (label + code) / 2, label)
 
 
 def homogeneity(count_kl: Counts) -> Floats:
-    """I(code; label) / H(label), in [0, 1]: how much of the label the code tells (Rosenberg & Hirschberg 2007)."""
+    """(...) I(code; label) / H(label), in [0, 1]: the share of the label that the code tells (Rosenberg & Hirschberg 2007)."""
     label = entropy(count_kl.sum(-2))
     return _over(mutual_information(count_kl), label, label)
 
 
 def completeness(count_kl: Counts) -> Floats:
-    """I(code; label) / H(code), in [0, 1]: how much of the code the label tells; 1 for a code that never changes, as in scikit-learn."""
+    """(...) I(code; label) / H(code), in [0, 1]: the share of the code that the label tells; 1 for a constant code, as in scikit-learn."""
     code = entropy(count_kl.sum(-1))
     share = np.where(code > 1e-12, mutual_information(count_kl) / np.maximum(code, 1e-12), 1.0)
     return np.where(entropy(count_kl.sum(-2)) > 1e-12, share, np.nan)
 
 
 def expected_information(count_kl: Ints) -> float:
-    """Nats: what I(code; label) is on average after a shuffle of one table's labels (Vinh, Epps & Bailey 2010, eq. 24a).
+    """Expected I(code; label) after a random permutation of the labels, in nats (Vinh, Epps & Bailey 2010, eq. 24a).
 
-    Where there are 1000 transitions to a cell and more, it is its limit (K - 1) (L - 1) / 2 N (Miller 1955), right to 0.0001.
+    With 1000 transitions per cell and more, its limit (K - 1) (L - 1) / 2 N (Miller 1955) is used, which is right to 0.0001.
     """
     used = count_kl[count_kl.sum(1) > 0][:, count_kl.sum(0) > 0].astype(np.int64)
     if not used.size:
@@ -68,11 +76,11 @@ def expected_information(count_kl: Ints) -> float:
     return float(expected_mutual_information(used, int(used.sum())))
 
 
-def ami(count_kl: Counts, expected: float | None = None) -> Floats:
-    """Mutual information corrected for chance, at most 1, 0 for codes that know nothing (Vinh, Epps & Bailey 2010; arithmetic mean).
+def ami(count_kl: Counts, *, expected: float | None = None) -> Floats:
+    """(...) adjusted mutual information: at most 1, and 0 on average for random codes (Vinh, Epps & Bailey 2010; arithmetic mean).
 
     Args:
-        expected: information by chance, nats; without it, that of this table, which must then be the only one.
+        expected: information by chance, nats. By default that of this table, which must then be the only one.
     """
     by_chance = expected_information(count_kl.astype(np.int64)) if expected is None else expected
     label, code = entropy(count_kl.sum(-2)), entropy(count_kl.sum(-1))
@@ -80,26 +88,26 @@ def ami(count_kl: Counts, expected: float | None = None) -> Floats:
 
 
 def conditional(count_skl: Counts, expected_s: Floats) -> Floats:
-    """What a code tells of a label that other known sources do not, corrected for chance: at most 1, 0 for nothing.
+    """(...) conditional mutual information given other sources, over its largest possible value and corrected for chance.
 
-    (sum_s w_s (I_s - E_s)) / (sum_s w_s (H_s(label) - E_s)) over the values s of the other sources, which are counted apart: w_s is the
-    number of transitions, E_s the information by chance. Conditional mutual information over its largest possible value.
+    (sum_s w_s (I_s - E_s)) / (sum_s w_s (H_s(label) - E_s)) over the values s of the other sources, each with a table of its own: w_s is
+    the number of transitions, E_s the information by chance. At most 1; 0 for a code that adds nothing to the other sources.
     """
     weight = count_skl.sum((-2, -1)).astype(np.float64)
     label = entropy(count_skl.sum(-2))
-    weight = weight * (label > 1e-12)  # nothing can be told where there is one label
+    weight = weight * (label > 1e-12)  # a constant label has no information
     gained = (weight * (mutual_information(count_skl) - expected_s)).sum(-1)
     possible = (weight * (label - expected_s)).sum(-1)
     return np.where(possible > 1e-9 * np.maximum(weight.sum(-1), 1), gained / np.where(possible > 0, possible, 1), np.nan)
 
 
 def perplexity(count_k: Counts) -> Floats:
-    """exp H(code): how many codes are used, in [1, K]."""
+    """(...) exp H(code), in [1, K]: the effective number of codes in use."""
     return np.exp(entropy(count_k))
 
 
 def one_to_one(count_kl: Ints) -> NDArray[np.int64]:
-    """(K,) int64: the label of each code in the one-to-one map with most hits (Kuhn 1955); -1 for codes left over or never seen."""
+    """(K,) int64: the label of each code in the one-to-one map with most hits (Kuhn 1955); -1 for surplus codes and those never seen."""
     from scipy.optimize import linear_sum_assignment
 
     label_k = np.full(len(count_kl), -1)
@@ -110,12 +118,12 @@ def one_to_one(count_kl: Ints) -> NDArray[np.int64]:
 
 
 def many_to_one(count_kl: Ints) -> NDArray[np.int64]:
-    """(K,) int64: the label that each code met most often; for a code never seen, the most frequent label of all."""
+    """(K,) int64: the most frequent label of each code; for a code never seen, the most frequent label of all."""
     return np.asarray(np.where(count_kl.sum(1) > 0, count_kl.argmax(1), count_kl.sum(0).argmax()), np.int64)
 
 
 def accuracy(count_kl: Counts, label_k: Ints) -> Floats:
-    """Share of transitions whose code is mapped to their label, in [0, 1]."""
+    """(...) share of transitions whose code is mapped to their label, in [0, 1]."""
     codes = np.flatnonzero(label_k >= 0)
     hits = count_kl[..., codes, label_k[codes]].sum(-1)
     total, label = count_kl.sum((-2, -1)), entropy(count_kl.sum(-2))
@@ -136,99 +144,114 @@ class Sources(NamedTuple):
 
 SOURCES = ("global", "local", "background")
 PARTS = ("pooled", "standing", "walking")
+"""All transitions, those whose global action is `stay`, and the others."""
 
 
-def scores(code_fit: Ints, fit: Sources, code: Ints, truth: Sources, character_n: Ints, source: str, codes: int) -> dict[str, Figure]:
+def scores(code_fit: Ints, fit: Sources, code: Ints, truth: Sources, character_n: Ints, source: str, codes: int) -> dict[str, Score]:
     """All scores of codes against one source.
 
     Args:
         code_fit, fit: (M, T-1) codes and labels of the clips that the maps from codes to labels are fitted on: other characters.
         code, truth: (N, T-1) of the clips that are scored.
-        character_n: (N,) who is seen in each of these.
+        character_n: (N,) character ids of these clips.
         source: the name of the target in SOURCES.
         codes: K; all codes are below it.
 
     Returns:
-        {"matched_accuracy": ..., "standing.nmi": ..., "per_character.nmi": ..., "conditional": ...}. Maps are always those of all
-        transitions pooled. `standing` and `walking` are the transitions whose global action is `stay`, or not.
+        {"matched_accuracy": ..., "standing.nmi": ..., "per_character.nmi": ..., "conditional": ...}, for each of PARTS. The maps are
+        fitted on all transitions in every case.
     """
-    from scipy.sparse import csr_array
-
-    target = SOURCES.index(source)
-    sizes = (codes, *truth.sizes)
-    pooled_fit = table(code_fit, fit.labels[target], codes, truth.sizes[target])
-    one, many = one_to_one(pooled_fit), many_to_one(pooled_fit)
-    clips = len(code)
-    cell = np.ravel_multi_index((code, *truth.labels), sizes).reshape(clips, -1)
-    used = np.flatnonzero(np.bincount(cell.ravel()))
-    place = np.zeros(used[-1] + 1, np.int64)
-    place[used] = np.arange(len(used))
-    clip = np.repeat(np.arange(clips), cell.shape[1])
-    seen_un = csr_array((np.ones(cell.size), (place[cell.ravel()], clip)), shape=(len(used), clips))
-
-    def tables(count_ru: Floats) -> dict[str, Floats]:
-        """The (R, K, L) tables of each part, and (R, S, K, L), by the values of the other two sources."""
-        joint = np.zeros((len(count_ru), int(np.prod(sizes))))
-        joint[:, used] = count_ru
-        joint = joint.reshape(-1, *sizes)
-        others = [axis + 2 for axis in range(3) if axis != target]
-        by_other = joint.transpose(0, *others, 1, target + 2).reshape(len(joint), -1, codes, truth.sizes[target])
-        stay = truth.sizes[0] - 1
-        standing, walking = joint.copy(), joint.copy()
-        standing[:, :, :stay], walking[:, :, stay:] = 0, 0
-        summed = {name: part.sum(tuple(others)) for name, part in zip(PARTS, (joint, standing, walking), strict=True)}
-        return {**summed, "strata": by_other}
-
-    point = tables(np.asarray(seen_un.sum(axis=1), np.float64)[None])
-    by_chance = {part: expected_information(point[part][0].astype(np.int64)) for part in PARTS}
-    by_chance_s = np.array([expected_information(stratum.astype(np.int64)) for stratum in point["strata"][0]])
-    measures: dict[str, Callable[[Floats, str], Floats]] = {
-        "matched_accuracy": lambda count, _: accuracy(count, one),
-        "many_to_one": lambda count, _: accuracy(count, many),
-        "nmi": lambda count, _: nmi(count),
-        "ami": lambda count, part: ami(count, by_chance[part]),
-        "homogeneity": lambda count, _: homogeneity(count),
-        "completeness": lambda count, _: completeness(count),
-    }
-
-    def values(of: dict[str, Floats]) -> dict[str, Floats]:
-        named = {
-            (name if part == "pooled" else f"{part}.{name}"): measure(of[part], part)
-            for part in PARTS
-            for name, measure in measures.items()
-        }
-        return {**named, "conditional": conditional(of["strata"], by_chance_s)}
-
+    target, clips = SOURCES.index(source), len(code)
+    labels = truth.sizes[target]
+    count_fit = table(code_fit, fit.labels[target], codes, labels)
+    maps = one_to_one(count_fit), many_to_one(count_fit)
+    joint = _Joint(code, truth, codes)
+    # The value on all clips, with the information by chance that all draws are corrected with.
+    point = joint.tables(np.ones((1, clips)), target)
+    by_chance = {part: expected_information(point.parts[part][0].astype(np.int64)) for part in PARTS}
+    by_chance_s = np.array([expected_information(stratum.astype(np.int64)) for stratum in point.strata[0]])
+    # The same on draws of clips, as many at once as fit in memory.
     drawn_rn = weights(clips)
-    at_once = max(1, 2**22 // int(np.prod(sizes)))  # tables of so many draws fit in memory
-    draws = [values(tables((seen_un @ drawn_rn[first : first + at_once].T).T)) for first in range(0, len(drawn_rn), at_once)]
-    result = {
-        name: figure(
-            float(value[0]),
-            np.concatenate([draw[name] for draw in draws]),
-            clips=clips,
-            least=-math.inf if name.endswith(("ami", "conditional")) else 0.0,
-        )
-        for name, value in values(point).items()
-    }
-    return {**result, **per_character(code, truth.labels[target], character_n, codes, truth.sizes[target])}
+    at_once = max(1, 2**22 // int(np.prod(joint.sizes)))
+    draws = [
+        _values(joint.tables(drawn_rn[first : first + at_once], target), maps, by_chance, by_chance_s)
+        for first in range(0, len(drawn_rn), at_once)
+    ]
+    result = {}
+    for name, value in _values(point, maps, by_chance, by_chance_s).items():
+        value_r = np.concatenate([draw[name] for draw in draws])
+        least = -math.inf if name.endswith(("ami", "conditional")) else 0.0
+        result[name] = score_of_draws(float(value[0]), value_r, clips=clips, least=least)
+    return {**result, **per_character(code, truth.labels[target], character_n, codes, labels)}
 
 
-def per_character(code: Ints, label: Ints, character_n: Ints, codes: int, labels: int) -> dict[str, Figure]:
+class _Tables(NamedTuple):
+    """Contingency tables of R draws."""
+
+    parts: dict[str, Floats]
+    """(R, K, L) for each of PARTS."""
+    strata: Floats
+    """(R, S, K, L), one table for each pair of values of the other two sources."""
+
+
+class _Joint:
+    """Counts of each combination of code and labels in each clip; the tables of a draw of clips are sums of these."""
+
+    def __init__(self, code_nt: Ints, truth: Sources, codes: int) -> None:
+        from scipy.sparse import csr_array
+
+        self.sizes = (codes, *truth.sizes)
+        cell = np.ravel_multi_index((code_nt, *truth.labels), self.sizes).reshape(len(code_nt), -1)
+        self._used = np.flatnonzero(np.bincount(cell.ravel()))
+        place = np.zeros(self._used[-1] + 1, np.int64)
+        place[self._used] = np.arange(len(self._used))
+        clip = np.repeat(np.arange(len(cell)), cell.shape[1])
+        self._count_un = csr_array((np.ones(cell.size), (place[cell.ravel()], clip)), shape=(len(self._used), len(cell)))
+
+    def tables(self, weight_rn: Floats, target: int) -> _Tables:
+        """The tables of codes and the labels of a source, with clips counted as often as the weights say."""
+        joint = np.zeros((len(weight_rn), int(np.prod(self.sizes))))
+        joint[:, self._used] = (self._count_un @ weight_rn.T).T
+        joint = joint.reshape(-1, *self.sizes)
+        others = tuple(axis + 2 for axis in range(3) if axis != target)
+        strata = joint.transpose(0, *others, 1, target + 2).reshape(len(joint), -1, self.sizes[0], self.sizes[target + 1])
+        stay = np.arange(self.sizes[1]) == GlobalAction.stay
+        standing, walking = joint.copy(), joint.copy()
+        standing[:, :, ~stay], walking[:, :, stay] = 0, 0
+        return _Tables({name: part.sum(others) for name, part in zip(PARTS, (joint, standing, walking), strict=True)}, strata)
+
+
+def _values(tables: _Tables, maps: tuple[Ints, Ints], by_chance: dict[str, float], by_chance_s: Floats) -> dict[str, Floats]:
+    """(R,) of each score by name; `maps` are one-to-one and many-to-one."""
+    values: dict[str, Floats] = {}
+    for part, count in tables.parts.items():
+        prefix = "" if part == "pooled" else f"{part}."
+        values |= {
+            f"{prefix}matched_accuracy": accuracy(count, maps[0]),
+            f"{prefix}many_to_one": accuracy(count, maps[1]),
+            f"{prefix}nmi": nmi(count),
+            f"{prefix}ami": ami(count, expected=by_chance[part]),
+            f"{prefix}homogeneity": homogeneity(count),
+            f"{prefix}completeness": completeness(count),
+        }
+    return {**values, "conditional": conditional(tables.strata, by_chance_s)}
+
+
+def per_character(code: Ints, label: Ints, character_n: Ints, codes: int, labels: int) -> dict[str, Score]:
     """NMI (the released evaluator's "local NMI") and AMI within each character, averaged over characters, which the interval draws."""
-    each = [table(code[character_n == who], label[character_n == who], codes, labels) for who in np.unique(character_n)]
+    tables = [table(code[character_n == id_], label[character_n == id_], codes, labels) for id_ in np.unique(character_n)]
     return {
-        "per_character.nmi": mean([float(nmi(one)) for one in each]),
-        "per_character.ami": mean([float(ami(one)) for one in each]),
+        "per_character.nmi": mean([float(nmi(one)) for one in tables]),
+        "per_character.ami": mean([float(ami(one)) for one in tables]),
     }
 
 
-def usage(code: Ints, codes: int) -> dict[str, Figure]:
-    """How a model uses its K codes: the share that occurs at all, and the perplexity. `code` is (N, T-1)."""
+def usage(code: Ints, codes: int) -> dict[str, Score]:
+    """Use of a model's K codes: `usage`, the share that occurs at all, and `perplexity`. `code` is (N, T-1)."""
     count_nk = np.stack([np.bincount(row, minlength=codes) for row in code])
     drawn = weights(len(code)) @ count_nk.astype(np.float32)
     total = count_nk.sum(0)
     return {
-        "usage": figure(float((total > 0).mean()), (drawn > 0).mean(1), clips=len(code)),
-        "perplexity": figure(float(perplexity(total)), perplexity(drawn), unit="codes", clips=len(code)),
+        "usage": score_of_draws(float((total > 0).mean()), (drawn > 0).mean(1), clips=len(code)),
+        "perplexity": score_of_draws(float(perplexity(total)), perplexity(drawn), unit="codes", clips=len(code)),
     }

@@ -1,4 +1,4 @@
-"""How alike two pictures are, or two sets. Pictures are uint8.
+"""Similarity of two images, and distance of two sets of images. Images are uint8.
 
 Axis suffixes: t frames, h rows, w columns, c = RGB; n of a set, d features.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_PSNR = 60.0
-"""dB: what identical pictures get instead of infinity."""
+"""dB: the value for identical images, instead of infinity."""
 
 
 def psnr(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -40,10 +40,10 @@ def ssim(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArra
 
 
 def frechet(a_nd: NDArray[np.floating], b_nd: NDArray[np.floating]) -> float:
-    """Squared Frechet distance of two sets of features, as if they were Gaussian; 0 for the same set, no upper limit.
+    """Squared Frechet distance between Gaussians fitted to two sets of features; 0 for the same set, no upper limit.
 
     |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^1/2) of means m and covariances S (Heusel et al. 2017, eq. 6), in float64. Where S = R'R,
-    tr (S_a S_b)^1/2 is the sum of the singular values of R_a R_b': no root of a matrix is taken, and covariances may be singular.
+    tr (S_a S_b)^1/2 is the sum of the singular values of R_a R_b': no matrix root is needed, and covariances may be singular.
     """
     means, roots = [], []
     for x_nd in (a_nd, b_nd):

@@ -1,4 +1,4 @@
-"""Predicted against true masks, frame by frame. Axis suffixes: t frames, h rows, w columns. Scores are in [0, 1]."""
+"""Scores of predicted masks against true ones, frame by frame. Axis suffixes: t frames, h rows, w columns. Scores are in [0, 1]."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Masks = NDArray[Any]  # of floats from 0 to 1, or of booleans
+Masks = NDArray[Any]  # floats from 0 to 1, or booleans
 
 
 def soft_iou(mask_thw: Masks, true_thw: Masks) -> NDArray[np.float64]:
@@ -25,7 +25,7 @@ def hard_iou(mask_thw: Masks, true_thw: NDArray[np.bool_]) -> NDArray[np.float64
     return soft_iou(hard(mask_thw), true_thw)
 
 
-def boundary_f(mask_thw: Masks, true_thw: NDArray[np.bool_], tolerance: int = 1) -> NDArray[np.float64]:
+def boundary_f(mask_thw: Masks, true_thw: NDArray[np.bool_], *, tolerance: int = 1) -> NDArray[np.float64]:
     """(T,) F measure of contours: precision and recall of boundary pixels within `tolerance` px, a square (Perazzi et al., DAVIS 2016).
 
     A boundary pixel is one of the mask with a neighbour (of four) outside it. 1 where both masks are empty, 0 where one is.
@@ -43,16 +43,16 @@ def hard(mask_thw: Masks) -> NDArray[np.bool_]:
 
 
 def _areas(mask_thw: NDArray[Any]) -> NDArray[np.float64]:
-    """(T,) pixels of masks."""
+    """(T,) number of pixels set in each mask."""
     return np.array([cv2.countNonZero(mask) for mask in mask_thw.view(np.uint8)], np.float64)
 
 
 def _boundary(mask_thw: NDArray[np.bool_], tolerance: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Boundary pixels, and all that are near to one."""
+    """Boundary pixels, and all pixels within `tolerance` of one."""
     boundary, near = np.empty(mask_thw.shape, np.uint8), np.empty(mask_thw.shape, np.uint8)
     cross, square = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.ones((2 * tolerance + 1,) * 2, np.uint8)
     for mask, of, around in zip(np.ascontiguousarray(mask_thw).view(np.uint8), boundary, near, strict=True):
-        cv2.erode(mask, cross, dst=of)  # the frame's edge is not a boundary: what lies outside never makes less
+        cv2.erode(mask, cross, dst=of)  # the frame's edge is not a boundary: pixels outside never erode
         cv2.bitwise_xor(mask, of, dst=of)
         cv2.dilate(of, square, dst=around)
     return boundary.view(bool), near.view(bool)

@@ -1,8 +1,8 @@
-"""What can be read from latents by a probe that is fitted on other characters. Axis suffixes: n samples, d features.
+"""Probes: classifiers and regressions that read labels from latents, fitted on other characters. Axis suffixes: n samples, d features.
 
-Every accuracy comes with the controls that tell whether it means anything: the same probe on shuffled labels, and the same probe given the
-true state before the transition instead of the latent. Most transitions repeat the action before, so the state alone predicts well.
-Both have the capacity of the probe that they stand beside, which is swept from linear to 256 hidden units.
+An accuracy is reported beside two baselines of the same capacity: the probe on shuffled labels, and the probe given the true state before
+the transition instead of the latent. Most transitions repeat the action before, so the state alone predicts well. Capacity is swept from
+a linear probe to 256 hidden units.
 """
 
 import warnings
@@ -12,28 +12,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.metrics.interval import Figure, figure, ratio, weights
+from wsprites.bench.metrics.interval import Score, ratio, score_of_draws, weights
 
 Floats = NDArray[np.floating]
 FITTED, SCORED = 5_000, 20_000
-"""Most transitions that a probe is fitted on, and scored on: evenly spread over all clips."""
+"""Largest numbers of transitions that a probe is fitted on and scored on, evenly spread over all clips."""
 STEPS = 240
-"""Least number of an MLP's training steps, of 250 transitions each."""
+"""Smallest number of training steps of an MLP, of 250 transitions each."""
 CAPACITY = ("linear", "mlp_4", "mlp_16", "mlp", "mlp_256")
-"""From the weakest probe to the strongest: what only a strong one finds is there, but not laid out as an action would be."""
+"""Kinds of probes by capacity. A label that only a strong probe can read is present, but not laid out as an action would be."""
 KINDS = (*CAPACITY, "knn")
 
 
 def spread(shape_nt: tuple[int, int], most: int) -> NDArray[np.int64]:
-    """Flat places of at most `most` of N x T transitions, evenly spread, of every clip about as many."""
+    """Flat indices of at most `most` of N x T transitions, evenly spread over all clips."""
     total = shape_nt[0] * shape_nt[1]
     return np.unique(np.linspace(0, total - 1, min(total, most)).round().astype(np.int64))
 
 
 def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]], scored_nd: Floats) -> list[NDArray[np.integer]]:
-    """For each of several labels, (n,) predicted for `scored_nd` by a probe fitted on the others. Features are standardised first.
+    """Predictions for `scored_nd` by one probe for each of several labels, (n,) each. Features are standardised first.
 
-    `linear`: multinomial logistic regression; `knn`: majority of the 15 nearest; `mlp_W`: one hidden layer of W, 64 without a number.
+    Args:
+        kind: "linear", multinomial logistic regression; "knn", majority of the 15 nearest; "mlp_W", one hidden layer of W ("mlp": 64).
+        fit_nd, labels_fit: what the probes are fitted on.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import NearestNeighbors
@@ -48,15 +50,15 @@ def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]
     for label in labels_fit:
         linear = LogisticRegression(C=10.0, max_iter=60, tol=1e-3)
         hidden = int(kind.partition("_")[2] or 64)
-        rate = max(3e-3, 0.12 / hidden)  # few units have to move faster to be ready in as many steps
+        rate = max(3e-3, 0.12 / hidden)  # few units need a larger rate to converge in as many steps
         epochs = max(12, 250 * STEPS // len(a))
         mlp = MLPClassifier((hidden,), max_iter=epochs, batch_size=min(250, len(a)), learning_rate_init=rate, random_state=0)
         probe: Any = linear if kind == "linear" else mlp
         if label.min() == label.max():
             predicted.append(np.full(len(b), label[0]))
             continue
-        with warnings.catch_warnings(), threadpool_limits(1, "blas"):  # the matrices are small: threads would wait for one another
-            warnings.simplefilter("ignore")  # a probe has a budget, and need not converge
+        with warnings.catch_warnings(), threadpool_limits(1, "blas"):  # the matrices are small: more threads cost more than they save
+            warnings.simplefilter("ignore")  # a probe has a fixed budget and need not converge
             predicted.append(probe.fit(a, label).predict(b))
     return predicted
 
@@ -71,21 +73,23 @@ def regress(fit_nd: Floats, target_fit_n2: Floats, scored_nd: Floats) -> Floats:
 
 
 def standardised(fit_nd: Floats, scored_nd: Floats) -> tuple[Floats, Floats]:
-    """Both with the mean and standard deviation of the first taken out; features that never vary become 0."""
+    """Both standardised by the mean and standard deviation of the first; constant features become 0."""
     mean, std = fit_nd.mean(0), fit_nd.std(0)
     std = np.where(std > 1e-9 * (1 + np.abs(mean)), std, np.inf)
     return (fit_nd - mean) / std, (scored_nd - mean) / std
 
 
-def mean_by_clip(value_n: NDArray[Any], clip_n: NDArray[np.integer]) -> Figure:
-    """The mean over transitions, drawn by clips; `clip_n` says which clip a transition is of."""
+def mean_by_clip(value_n: NDArray[Any], clip_n: NDArray[np.integer]) -> Score:
+    """Mean over transitions with an interval over clips; `clip_n` is the clip of each transition."""
     clips = int(clip_n.max()) + 1
     return ratio(np.bincount(clip_n, value_n, clips), np.bincount(clip_n, minlength=clips))
 
 
-def explained(predicted_n2: Floats, true_n2: Floats, clip_n: NDArray[np.integer]) -> Figure:
-    """R2 of a shift, mean over x and y or the one of them that varies, at most 1, drawn by clips; the mean that it is compared with is
-    that of all clips."""
+def explained(predicted_n2: Floats, true_n2: Floats, clip_n: NDArray[np.integer]) -> Score:
+    """R2 of a shift with an interval over clips: at most 1, mean over x and y, or the one of them that varies.
+
+    All draws compare with the mean shift of all clips.
+    """
     clips = int(clip_n.max()) + 1
     residual, total = (predicted_n2 - true_n2) ** 2, (true_n2 - true_n2.mean(0)) ** 2
     sums = np.stack([np.bincount(clip_n, column, clips) for column in (*residual.T, *total.T)], 1)
@@ -96,4 +100,4 @@ def explained(predicted_n2: Floats, true_n2: Floats, clip_n: NDArray[np.integer]
         share = np.where(varies, 1 - of[..., :2] / np.where(varies, of[..., 2:], 1), 0)
         return np.asarray(share.sum(-1) / np.where(varies.any(-1), varies.sum(-1), np.nan))
 
-    return figure(float(value(sums.sum(0))), value(drawn), clips=clips)
+    return score_of_draws(float(value(sums.sum(0))), value(drawn), clips=clips)

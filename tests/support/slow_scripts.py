@@ -1,0 +1,155 @@
+"""An independent writer of scripts: pure Python, one clip and one frame at a time, by the rules of the supplement and the docstrings.
+
+Tables are written from the facts, not imported. Only the stream of random words comes from numpy, whose Philox generator is specified.
+"""
+
+import math
+
+import numpy as np
+
+LEFT, RIGHT, UP, DOWN, STAY = range(5)
+UNIT = {LEFT: (-1, 0), RIGHT: (1, 0), UP: (0, -1), DOWN: (0, 1), STAY: (0, 0)}
+STANDING = {3: [3, 4, 5, 6, 7, 8], 4: [3, 4, 5, 6, 7, 8, 10, 11]}
+WALK_OF = {3: {LEFT: 1, RIGHT: 2, UP: 0, DOWN: 0}, 4: {LEFT: 1, RIGHT: 2, UP: 9, DOWN: 0}}
+
+
+def words(seed, key, count):
+    return np.random.Philox(key=np.array([seed, key], np.uint64)).random_raw(count).tolist()
+
+
+def uniform(word):
+    return (word >> 11) / 2**53
+
+
+def pick(candidates, word):
+    return candidates[int(uniform(word) * len(candidates))]
+
+
+def clip(world, seed, index):
+    """{label: nested lists} of one clip."""
+    stream = words(seed, index, 8 * (1 + world.frames))
+    first, *rows = [stream[8 * r : 8 * r + 8] for r in range(1 + world.frames)]
+    inset = 0 if world.rule == "paper" else 1
+    sprite_box = [max(size - 64 - inset, 0) for size in (world.width, world.height)]
+    crop_box = [max(world.background.limit - inset, 0)] * 2
+    sprite = walk(world.rule, world.sprite, sprite_box, first[0:2], [row[0:2] for row in rows])
+    crop = walk(world.rule, world.background, crop_box, first[2:4], [row[2:4] for row in rows])
+    chosen = [row[4:6] for row in rows]
+    local, frame = coupled(world, sprite["action"], chosen) if world.local.coupled else uncoupled(world, chosen)
+    order = characters(world, seed)
+    character = order[index % len(order)]
+    return {
+        "index": index,
+        "character": character,
+        "parts": [part for part, count in zip(parts(world, character), world.cast.counts, strict=True) if count > 1],
+        "background": int(uniform(first[4]) * world.cast.backgrounds),
+        "global_action": sprite["action"],
+        "local_action": local,
+        "background_action": crop["action"],
+        "animation_frame": frame,
+        "position": sprite["point"],
+        "shift": sprite["shift"],
+        "background_offset": crop["point"],
+        "background_shift": [[-dx, -dy] for dx, dy in crop["shift"]],
+    }
+
+
+def walk(rule, spec, box, start, rows):
+    """Supplement B, eqs. 1-7: keep the previous action with inertia, or take another of those that do not leave the box."""
+    point = [int(uniform(word) * (largest + 1)) for word, largest in zip(start, box, strict=True)]
+    previous, result = None, {"action": [], "point": [], "shift": []}
+    for what, whether in rows:
+        leaves = {LEFT: point[0] == 0, RIGHT: point[0] == box[0], UP: point[1] == 0, DOWN: point[1] == box[1], STAY: False}
+        available = [action for action in UNIT if not leaves[action]]
+        candidates = [action for action in available if rule == "paper" or action != previous] or available
+        inertia = 0.9 if rule == "released" and previous == STAY else spec.p_inertia
+        if previous not in available or uniform(whether) >= inertia:
+            previous = pick(candidates, what)
+        moved = [min(max(p + spec.step * unit, 0), largest) for p, unit, largest in zip(point, UNIT[previous], box, strict=True)]
+        result["action"].append(previous)
+        result["point"].append(moved)
+        result["shift"].append([after - before for before, after in zip(point, moved, strict=True)])
+        point = moved
+    return result
+
+
+def coupled(world, steps, rows):
+    """A moving character shows the walk of its direction, resumed where it stopped; a standing one acts in bouts of other actions."""
+    shown, remaining, following = None, 0, {}
+    actions, frames = [], []
+    for step, (what, length) in zip(steps, rows, strict=True):
+        begins = step == STAY and (remaining == 0 or shown not in STANDING[world.facings])
+        if begins:
+            shown = pick([action for action in STANDING[world.facings] if action != shown], what)
+            remaining = pick(range(world.local.bout_min, world.local.bout_max + 1), length)
+        elif step != STAY:
+            shown = WALK_OF[world.facings][step]
+        remaining -= 1
+        frame = 0 if begins else following.get(shown, 0)
+        following[shown] = (frame + 1) % 8
+        actions.append(shown)
+        frames.append(frame)
+    return actions, frames
+
+
+def uncoupled(world, rows):
+    """Local actions are a chain with inertia of their own; an animation starts anew with every change."""
+    actions, frames = [], []
+    for what, whether in rows:
+        previous = actions[-1] if actions else None
+        if previous is not None and uniform(whether) < world.local.p_inertia:
+            actions.append(previous)
+        else:
+            actions.append(pick([a for a in range(3 * world.facings) if world.rule == "paper" or a != previous], what))
+        frames.append((frames[-1] + 1) % 8 if actions[-1] == previous else 0)
+    return actions, frames
+
+
+def parts(world, character):
+    """The sheet of each layer: the digits of the character's number, the lowest layer leading."""
+    digits = []
+    for count in reversed(world.cast.counts):
+        character, digit = divmod(character, count)
+        digits.insert(0, digit)
+    return digits
+
+
+def shuffled(n, seed, key):
+    drawn = words(seed, key, n)
+    return sorted(range(n), key=drawn.__getitem__)
+
+
+def characters(world, seed):
+    """All characters in order of appearance: shuffled by the seed, and those of the three splits spread evenly."""
+    order = []
+    in_turn = shuffled(math.prod(world.cast.counts), seed, 2**64 - 2)
+    split_of = splits(world)
+    for split in range(3):
+        members = [character for character in in_turn if split_of[character] == split]
+        order += [((rank + 0.5) / len(members), split, character) for rank, character in enumerate(members)]
+    return [character for _, _, character in sorted(order)]
+
+
+def splits(world):
+    """The split of each character: its own, or that of its sheet in the layer that is held out."""
+    count = math.prod(world.cast.counts)
+    if not world.split.holdout:
+        return deal(world.split, count)
+    layer = world.cast.layers.index(world.split.holdout)
+    split_of = deal(world.split, world.cast.counts[layer])
+    return [split_of[parts(world, character)[layer]] for character in range(count)]
+
+
+def deal(split, n):
+    """The splits of n items in the given shares, at least one item for every share above 0 where there are enough."""
+    due = [share * n for share in (split.train, split.val, split.test)]
+    sizes = [max(math.floor(d), d > 0) for d in due]
+    while sum(sizes) < n:
+        sizes[max(range(3), key=lambda k: due[k] - sizes[k])] += 1
+    while sum(sizes) > n:
+        more_than_one = [k for k in range(3) if sizes[k] > 1]
+        sizes[max(more_than_one or range(3), key=lambda k: sizes[k] - due[k])] -= 1
+    order, split_of = shuffled(n, split.seed, 2**64 - 1), [0] * n
+    for place, item in enumerate(order):
+        split_of[item] = 0 if place < sizes[0] else 1 if place < sizes[0] + sizes[1] else 2
+    return split_of

@@ -1,0 +1,134 @@
+"""Predictions files: the arrays of a model that runs elsewhere, for all clips of both splits. NPZ or HDF5."""
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from wsprites.bench.data import Data, Part
+from wsprites.bench.protocol import ARRAYS, Arrays, ProtocolError, check, checked
+from wsprites.errors import ArgumentError, UserError
+
+
+class Predictions:
+    """A model's arrays for all clips, read from an NPZ or HDF5 file.
+
+    The arrays are named `val/codes`, `test/codes` and so on; `data` is the name and hash of the data that they were inferred from. Nothing
+    is unpickled, and shapes and types are checked before an array is read.
+
+    Raises:
+        UserError: the file is unreadable or was made for other data, or an array is wrong or exists for one split only.
+    """
+
+    def __init__(self, path: Path, data: Data) -> None:
+        self.path = path
+        self._parts = {part.name: part for part in (data.fit, data.scored)}  # by split
+        if not path.is_file():
+            raise UserError(f"{path}: no such file")
+        self._arrays: dict[str, NDArray[Any]] = {}
+        try:
+            with _npz(path) if path.suffix.lower() == ".npz" else _hdf5(path) as (headers, read):
+                self._load(data, headers, read)
+        except UserError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            raise UserError(f"{path}: not a predictions file, or a damaged one: {error}") from None
+
+    def _load(self, data: Data, headers: "Headers", read: Callable[[str], Any]) -> None:
+        path = self.path
+        # The file was made for these data, and has no other arrays than those of the protocol.
+        wanted = f"{data.name}@{data.sha256[:16]}"
+        made_for = str(read("data")) if "data" in headers and headers["data"][0] == () else "nothing"
+        if made_for != wanted:
+            raise UserError(f"{path}: the array data says {made_for[:100]!r}; expected {wanted!r} (wsprites bench --template writes it)")
+        split_names = ", ".join(self._parts)
+        for key in headers:
+            split, _, name = key.partition("/")
+            if key not in ("data", "README") and (split not in self._parts or name not in ARRAYS):
+                raise UserError(f"{path}: unknown array {key!r:.60}; expected {split_names} / {', '.join(ARRAYS)}")
+        offered = [name for name in ARRAYS if any(f"{split}/{name}" in headers for split in self._parts)]
+        if not offered:
+            raise UserError(
+                f"{path}: holds none of the arrays; expected some of {', '.join(f'{data.scored.name}/{name}' for name in ARRAYS)}"
+            )
+        # Each array is there for both splits and follows the protocol; its header is checked before its values are read.
+        for name in offered:
+            for split, part in self._parts.items():
+                key = f"{split}/{name}"
+                if key not in headers:
+                    raise UserError(f"{path}: {key} is missing; {name} is there for the other split, and scores need both {split_names}")
+                try:
+                    check(name, *headers[key], clips=len(part), part=part)
+                    self._arrays[key] = checked(name, read(key), len(part), part)
+                except ProtocolError as error:
+                    raise UserError(f"{path}: {split}: {error}") from None
+
+    def rows(self, part: Part, rows: NDArray[np.integer]) -> Arrays:
+        """The arrays of some clips of a part; `rows` are the numbers of the clips, (n,)."""
+        return {key.partition("/")[2]: array[rows] for key, array in self._arrays.items() if key.startswith(f"{part.name}/")}
+
+
+Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
+"""Shape and dtype of each array in a file."""
+
+
+@contextmanager
+def _npz(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
+    headers: Headers = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+                shape, _, dtype = header(stream)
+                headers[member.removesuffix(".npy")] = shape, dtype
+    with np.load(path, allow_pickle=False) as loaded:
+        yield headers, loaded.__getitem__
+
+
+@contextmanager
+def _hdf5(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
+    with h5py.File(path, "r") as h5:
+        headers: Headers = {"data": ((), np.dtype("S"))} if "data" in h5.attrs else {}
+
+        def visit(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                if item.external or item.is_virtual:
+                    raise ValueError(f"{name} refers to another file")
+                headers[name] = item.shape, item.dtype
+
+        h5.visititems(visit)  # does not follow links
+        made_for = h5.attrs.get("data")
+        text = made_for.decode(errors="replace") if isinstance(made_for, bytes) else made_for  # C, MATLAB and others write strings as bytes
+        yield headers, lambda key: text if key == "data" else h5[key][()]
+
+
+def write_template(path: Path, data: Data) -> None:
+    """Write a predictions file for `data` filled with zeros, without masks, and `README`, a text that describes the arrays.
+
+    Raises:
+        ArgumentError: the name does not end in .npz, or the file exists.
+    """
+    if path.suffix.lower() != ".npz":
+        raise ArgumentError("template", f"{path}: the name of a template ends in .npz")
+    if path.exists():
+        raise ArgumentError("template", f"{path} exists already; choose another name or remove it")
+    spec = data.scored.spec
+    lines = [
+        f"Predictions for {data.name}: {spec.frames} frames of {spec.height} x {spec.width}.",
+        "Entry t belongs to the transition from frame t to t + 1.",
+    ]
+    lines += [f"SPLIT/{name} (clips, {', '.join(layout.axes)}) {layout.description}" for name, layout in ARRAYS.items()]
+    lines += ["Leave out arrays that your model does not infer; an array has to be there for both splits. Keep 'data' as it is."]
+    arrays: Arrays = {"data": np.array(f"{data.name}@{data.sha256[:16]}"), "README": np.array("\n".join(lines))}
+    for part in (data.fit, data.scored):
+        steps = (len(part), spec.frames - 1)
+        arrays |= {f"{part.name}/codes": np.zeros(steps, np.int32), f"{part.name}/vectors": np.zeros((*steps, 16), np.float32)}
+        arrays |= {f"{part.name}/{name}": np.zeros((*steps, 2), np.float32) for name in ("shift", "background_shift")}
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]

@@ -1,0 +1,160 @@
+"""One scoring job, for the command and for the pytest suite: models by name and data by name -> score files."""
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from wsprites.bench import released
+from wsprites.bench.data import STANDARD_WORLD, Data, open_data
+from wsprites.bench.distances import left_out
+from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
+from wsprites.bench.load import load
+from wsprites.bench.metrics import interval
+from wsprites.bench.predictions import Predictions
+from wsprites.bench.protocol import Controllable, Model
+from wsprites.bench.rollouts import Video
+from wsprites.bench.scores import INTERVAL, DataDescription, Entry, ScoreFile, Settings
+from wsprites.bench.table import reference_values
+from wsprites.file import versions
+from wsprites.terminal import extra
+
+if TYPE_CHECKING:
+    from wsprites.bench.networks import Networks
+
+Bar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
+"""From a number of clips to a context whose value is called with the clips done since its last call."""
+
+
+class Result(NamedTuple):
+    """The scores of one model."""
+
+    scores: ScoreFile
+    videos: tuple[Video, ...]
+
+
+def _no_bar(_total: int) -> AbstractContextManager[Callable[[int], object]]:
+    return nullcontext(lambda _: None)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to score, on which data. Data and weights are read when they are first needed, and then kept."""
+
+    models: tuple[str, ...]
+    """Names of models: `package.module:factory`, predictions files or checkpoints."""
+    data: str = STANDARD_WORLD
+    """A standard world or the path of a data file."""
+    split: str = "test"
+    clips: int | None = None
+    """Score only the first clips; by default all."""
+    weights: Path | None = None
+    """A folder with weights of LPIPS, Inception and I3D, which adds their scores."""
+
+    @cached_property
+    def opened(self) -> Data:
+        """The data. Raises UserError if the name is none that `open_data` knows, or the file cannot be scored."""
+        return open_data(self.data, split=self.split, clips=self.clips)
+
+    @cached_property
+    def description(self) -> DataDescription:
+        """The data as a score file describes it."""
+        return describe(self.opened)
+
+    @cached_property
+    def networks(self) -> "Networks | None":
+        """The networks of `weights`. Raises UserError if the folder has none, or torch is not installed."""
+        if self.weights is None:
+            return None
+        with extra("torch"):
+            from wsprites.bench.networks import load as load_networks
+        return load_networks(self.weights)
+
+    @property
+    def without_networks(self) -> dict[str, str]:
+        """Why "lpips", "fid" or "fvd" are not scored although there are weights, by name."""
+        return left_out(self.opened, self.networks) if self.networks else {}
+
+    @cached_property
+    def loaded(self) -> list[tuple[str, Model | Predictions]]:
+        """The models with their names. Raises UserError if one of them cannot be loaded."""
+        return [(name, load(name, self.opened)) for name in self.models]
+
+    @property
+    def without_rollout(self) -> list[str]:
+        """Names of the models that do not generate, to which scores by networks do not apply."""
+        return [name for name, model in self.loaded if not isinstance(model, Controllable)]
+
+    def run(self, *, bar: Bar = _no_bar) -> Iterator[Result]:
+        """Score the models one after the other; each result is there before the next model is scored.
+
+        Args:
+            bar: shows progress of each model.
+
+        Raises:
+            UserError: data, weights or a model cannot be loaded, all before anything is scored, or a model does not follow the protocol.
+        """
+        networks = self.networks
+        for name, model in self.loaded:
+            begin = time.perf_counter()
+            with bar(clips_to_do(model, self.opened, networks=networks)) as progress:
+                evaluation = evaluate(model, self.opened, name, progress=progress, networks=networks)
+            seconds = time.perf_counter() - begin
+            yield Result(score_file(evaluation, name, self.opened, seconds, weights=networks.sha256 if networks else {}), evaluation.videos)
+
+    def run_released(self, *, bar: Bar = _no_bar) -> Iterator[str]:
+        """The table of the evaluation released with GLASS for each model, see `wsprites.bench.released`. Raises UserError like `run`."""
+        for name, model in self.loaded:
+            with bar(released.clips_to_do(model, self.opened)) as progress:
+                yield released.table(model, self.opened, name, progress=progress)
+
+
+def score_file(evaluation: Evaluation, model: str, data: Data, seconds: float, *, weights: dict[str, str] | None = None) -> ScoreFile:
+    """The scores of a model as a score file.
+
+    Args:
+        model: the model's name.
+        seconds: time that scoring took.
+        weights: SHA-256 of the files that networks were loaded from.
+    """
+    classical = reference_values(data.name, data.sha256)
+    entries = {}
+    for name, score in sorted(evaluation.scores.items()):
+        baselines = {who: scores[name].value for who, scores in evaluation.baselines.items() if name in scores}
+        if name in classical:
+            baselines["classical"] = classical[name]
+        entries[name] = Entry(**vars(score), baselines=baselines)
+    printable = "".join(character if character.isprintable() else "?" for character in model)  # a path may be no text
+    settings = Settings(INTERVAL, interval.DRAWS, data.fit.name, weights=weights or {}, torch=version("torch") if weights else "")
+    return ScoreFile(printable, describe(data), settings, _versions(), _hardware(), round(seconds, 1), entries, evaluation.confusion)
+
+
+def describe(data: Data) -> DataDescription:
+    """The data as a score file describes it."""
+    parts = (data.fit, data.scored)
+    clips = {part.name: len(part) for part in parts}
+    characters = {part.name: len(np.unique(part.script.character)) for part in parts}
+    return DataDescription(data.name, data.sha256, data.scored.spec.name, data.scored.spec.frames, clips, characters)
+
+
+def _versions() -> dict[str, str]:
+    import sklearn
+
+    return {**versions(), "sklearn": sklearn.__version__, "python": platform.python_version()}
+
+
+def _hardware() -> str:
+    """Name of the processor, or "unknown"."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return name or "unknown"

@@ -1,0 +1,107 @@
+"""Tables of scores as text and as Markdown. `python -m wsprites.bench.table scores.json ...` prints a Markdown table of score files."""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from wsprites.bench.scores import Entry, ScoreFile, read
+
+TABLE = (
+    "codes.perplexity",
+    *(f"{source}.{name}" for source in ("local", "global", "background") for name in ("matched_accuracy", "ami", "nmi", "conditional")),
+    *("local.standing.ami", "local.walking.ami", "local.per_character.nmi"),
+    *(f"vectors.{source}.{kind}" for source in ("local", "global", "background") for kind in ("linear", "mlp")),
+    *("shift.mean", "shift.p95", "shift.angle", "shift.action_accuracy", "background_shift.mean", "background_shift.angle"),
+    *("masks.soft_iou", "masks.hard_iou", "masks.boundary_f"),
+    *(
+        "null.codes",
+        "null.vectors",
+        "null.shift",
+        "nuisance.background_motion.codes",
+        "nuisance.background.codes",
+        "nuisance.character.codes",
+        "nuisance.background_motion.vectors",
+        "nuisance.background.vectors",
+        "nuisance.character.vectors",
+    ),
+    *("reader.position", "reader.local", "control.consistency", "control.faithful", "control.shift.mean", "control.delta_psnr"),
+    *("drift.position.1", "drift.position.16", "drift.psnr.16", "drift.lpips.16", "images.fid", "images.fvd"),
+)
+"""The scores that the table shows; a score file has all of them."""
+_REFERENCE = Path(__file__).parent / "reference"
+_BASELINES = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "copy", "other_clips", "classical", "oracle")
+
+
+def table(files: Sequence[ScoreFile]) -> str:
+    """The main scores as text: those of one model with its baselines, or those of several models side by side."""
+    names = [name for name in TABLE if any(name in file.scores for file in files)]
+    if len(files) == 1:
+        entries = files[0].scores
+        columns = [who for who in _BASELINES if any(who in entries[name].baselines for name in names)]
+        head = ["", files[0].model, "95 %", "", *columns]
+        rows = [[name, *_cells(entries[name]), *(number(entries[name].baselines.get(who, math.nan)) for who in columns)] for name in names]
+    else:
+        head = ["", *(file.model for file in files)]
+        rows = [[name, *(" ".join(_cells(file.scores.get(name))[:2]) for file in files)] for name in names]
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) if not n else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in (head, *rows)
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+_MARKDOWN = (
+    *("local.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami", "vectors.local.linear"),
+    *("shift.mean", "shift.action_accuracy", "background_shift.mean", "masks.soft_iou", "nuisance.background_motion.codes"),
+    *("control.faithful", "control.delta_psnr", "drift.position.16"),
+)
+
+
+def markdown(files: Sequence[ScoreFile]) -> str:
+    """A short Markdown table of several models, with the baselines of the first."""
+    baselines = ("random", "direction", "best_code", "oracle")
+    names = [f"{Path(file.model.rsplit(':')[-1]).stem}, `{file.data.world}`" for file in files]
+    lines = ["| score | " + " | ".join([*baselines, *names]) + " |"]
+    lines.append("| --- |" + " ---: |" * (len(baselines) + len(files)))
+    for name in _MARKDOWN:
+        entries = [file.scores.get(name) for file in files]
+        first = next((entry for entry in entries if entry), None)
+        if first:
+            floors = (number(first.baselines.get(who, math.nan)) for who in baselines)
+            cells = [*floors, *(" ".join(_cells(entry)[:2]).strip() for entry in entries)]
+            lines.append(f"| `{name}`{', ' + first.unit if first.unit else ''} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cells(entry: Entry | None) -> list[str]:
+    """Value, interval and unit."""
+    if entry is None:
+        return [number(math.nan), "", ""]
+    interval = "" if math.isnan(entry.low) else f"[{number(entry.low)}, {number(entry.high)}]"
+    return [number(entry.value), interval, entry.unit]
+
+
+def number(value: float) -> str:
+    """A value with as many digits as a table needs; "-" for NaN."""
+    return "-" if math.isnan(value) else f"{value:z.3f}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def reference_values(name: str, sha256: str) -> dict[str, float]:
+    """Scores of the classical model on a standard world, if they were measured on the data with this hash; empty otherwise."""
+    path = _REFERENCE / f"{name}.json"
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return dict(stored["figures"]) if stored.get("sha256") == sha256 else {}
+
+
+def reference(file: ScoreFile) -> str:
+    """The JSON that is kept of the classical model's scores on a standard world, which stand beside those of other models."""
+    kept = {name: round(file.value(name), 4) for name in sorted(file.scores) if "reader" not in name and not math.isnan(file.value(name))}
+    return json.dumps({"model": file.model, "sha256": file.data.sha256, "versions": file.versions, "figures": kept}, indent=1)
+
+
+if __name__ == "__main__":  # [--reference] scores.json ...
+    _files = [read(Path(name)) for name in sys.argv[1:] if name != "--reference"]
+    print(reference(*_files) if "--reference" in sys.argv else markdown(_files))

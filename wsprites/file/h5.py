@@ -1,0 +1,88 @@
+"""HDF5 files: created without times, so that equal content gives equal bytes; opened and read without trusting them."""
+
+import io
+import operator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from wsprites.errors import UserError
+from wsprites.file.facts import FORMAT, FORMAT_VERSION, Attributes
+
+
+def empty_file(output: io.RawIOBase) -> h5py.File:
+    """An empty HDF5 file in the format of HDF5 1.10, without the creation times that would make every file different.
+
+    Args:
+        output: what HDF5 writes its bytes to.
+    """
+    timeless = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    timeless.set_obj_track_times(False)
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    access.set_fileobj_driver(h5py.h5fd.fileobj_driver, output)
+    return h5py.File(h5py.h5f.create(hex(id(output)).encode(), h5py.h5f.ACC_TRUNC, timeless, access))
+
+
+def create_groups(h5: h5py.File, attributes: Attributes, groups: tuple[str, ...]) -> None:
+    """Add groups and attributes to an empty file."""
+    for group in groups:
+        properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+        properties.set_obj_track_times(False)
+        h5py.h5g.create(h5.id, group.encode(), gcpl=properties)
+    for name, value in attributes.items():
+        h5.attrs[name] = np.int64(value) if isinstance(value, int) else value
+
+
+def open_h5(path: Path) -> h5py.File:
+    """Open a file of wsprites for reading.
+
+    Raises:
+        UserError: the file does not exist, is not a wsprites file, or comes from a newer version.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}")
+    try:
+        h5 = h5py.File(path, "r")
+    except OSError as error:
+        problem = "truncated: " if "truncated" in str(error) else ""
+        raise UserError(f"{path}: {problem}not a complete HDF5 file; generate or copy it again") from None
+    try:
+        if not np.array_equal(h5.attrs.get("format"), FORMAT):
+            raise UserError(f"{path}: an HDF5 file, but not one of wsprites; its attribute 'format' is not '{FORMAT}'")
+        try:
+            version = operator.index(h5.attrs["format_version"])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise damaged(path, "the attribute 'format_version' is missing or its value is not possible") from None
+        if version > FORMAT_VERSION:
+            raise UserError(f"{path}: format {version}, newer than this wsprites reads ({FORMAT_VERSION}); pip install -U wsprites")
+    except UserError:
+        h5.close()
+        raise
+    return h5
+
+
+def damaged(path: Path, problem: object) -> UserError:
+    """The error that says that a file is damaged, and what to do."""
+    return UserError(f"{path}: damaged: {problem}; generate it again or get another copy")
+
+
+def attributes_of(h5: h5py.File) -> dict[str, object]:
+    """The attributes of a file, as plain Python values where they are single numbers."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in h5.attrs.items()}
+
+
+def local_item(group: h5py.Group, name: str, kind: type) -> Any:
+    """A group or data set inside a group.
+
+    Raises:
+        ValueError: there is none of this name and kind, or it is a link or stored outside the file.
+    """
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{group.name.rstrip('/')}/{name} is missing or a link")
+    item = group[name]
+    if not isinstance(item, kind) or (isinstance(item, h5py.Dataset) and item.external):
+        raise ValueError(f"{item.name} is not a {kind.__name__.lower()} of this file")
+    return item

@@ -1,0 +1,143 @@
+"""Reading files of imported videos, which have no world and no labels but their own.
+
+/            attributes: format, format_version, source ("videos"), splits (how they were made), skip, pixels, compression, versions (JSON)
+/videos      names of the videos
+/train, /val, /test
+    frames             (N, T, H, W, 3) uint8
+    index              (N,) int64, index of the clip in the file
+    video, first_frame (N,) int32, the video it was cut from, and its first frame there
+    actions, rewards, dones    (N, T), where all videos have them: entries of the pickled lists at the frames of the clip
+"""
+
+import os
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from wsprites.errors import UserError
+from wsprites.file.facts import VideoFacts
+from wsprites.file.h5 import attributes_of, local_item, open_h5
+from wsprites.file.pixels import Array, Pixels
+from wsprites.world.spec import SPLITS
+
+VIDEO_LABELS: dict[str, type] = {"actions": np.int64, "rewards": np.float64, "dones": np.bool_}
+"""Labels that may accompany videos, and their types in the file."""
+# These texts are stored in files: changing one changes the bytes of every file.
+VIDEO_DESCRIPTIONS = {
+    "frames": "RGB frames",
+    "index": "number of the clip in the file",
+    "video": "the video that the clip was cut from: row of /videos",
+    "first_frame": "number of the clip's first frame in its video",
+    "actions": "entry of actions.pkl at the frame; in CADDY's layout the action taken at frame t, which leads to frame t+1",
+    "rewards": "entry of rewards.pkl at the frame; in CADDY's layout the reward for arriving at frame t",
+    "dones": "entry of dones.pkl at the frame",
+}
+"""What each array of a split holds, by name."""
+
+
+class VideoSplit:
+    """The clips of one split: `split["frames"]`, and the other arrays that `keys()` names.
+
+    Raises:
+        ValueError: an array is missing, lies outside the file, or has another shape or type than it must have.
+    """
+
+    def __init__(self, path: Path, group: h5py.Group) -> None:
+        self._path, self._group = path, group
+        self._datasets = {name: _dataset(group, name) for name in VIDEO_DESCRIPTIONS if name in group}
+        frames = self._datasets["frames"]
+        if frames.ndim != 5 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
+            raise ValueError(f"{frames.name} is {frames.dtype} {frames.shape}")
+        for name in ("index", "video", "first_frame", *self.keys()):
+            shape = frames.shape[: 2 if name in VIDEO_LABELS else 1]
+            if name != "frames" and (self._datasets[name].shape != shape or self._datasets[name].dtype.kind not in "iufb"):
+                raise ValueError(f"{group.name}/{name} does not have one row per clip")
+
+    def __len__(self) -> int:
+        return int(self._datasets["frames"].shape[0])
+
+    def keys(self) -> tuple[str, ...]:
+        """Names of the arrays. Frames are always among them; masks, and actions that were not recorded, are not."""
+        return tuple(self._datasets)
+
+    def __getitem__(self, name: str) -> Array:
+        if not self._group:
+            raise ValueError(f"{self._path}: the file is closed")
+        if name not in self._datasets:
+            raise KeyError(f"{self._path} holds videos without a world: there is no array {name!r}; there are {', '.join(self.keys())}")
+        return self._arrays[name]
+
+    @cached_property
+    def _arrays(self) -> dict[str, Array]:
+        frames = self._datasets["frames"]
+        return {
+            name: Pixels(frames.shape, frames.dtype, frames) if name == "frames" else Array(dataset)
+            for name, dataset in self._datasets.items()
+        }
+
+
+def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    dataset = local_item(group, name, h5py.Dataset)
+    if dataset.is_virtual:
+        raise ValueError(f"{dataset.name} is stored outside the file")
+    return dataset
+
+
+class VideoFile(AbstractContextManager["VideoFile"]):
+    """An open file of imported videos: no world, no art. A context manager; `data["train"]["frames"][3, 10:22]` as in a DataFile.
+
+    Raises:
+        UserError: the file does not exist, holds no imported videos, comes from a newer version, or is damaged.
+    """
+
+    path: Path
+    """Path of the file."""
+    h5: h5py.File
+    """The HDF5 file."""
+    facts: VideoFacts
+    """How the file was made."""
+    how_split: str
+    """How the videos were divided into splits, in words."""
+    skip: int
+    """Number of frames left out after each frame."""
+    splits: dict[str, VideoSplit]
+    """The splits by name: train, val and test."""
+    names: tuple[str, ...]
+    """Names of the videos, indexed by the label `video`."""
+    clip_shape: tuple[int, ...]
+    """(T, H, W, 3) of every clip."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.h5 = open_h5(self.path)
+        try:
+            self.facts = VideoFacts.from_attributes(attributes_of(self.h5))
+            self.how_split, self.skip = self.facts.splits, self.facts.skip
+            self.splits = {name: VideoSplit(self.path, local_item(self.h5, name, h5py.Group)) for name in SPLITS}
+            self.names = tuple(_dataset(self.h5, "videos").asstr()[()].tolist())
+            shapes = {split["frames"].shape[1:] for split in self.splits.values()}
+            if len(shapes) != 1:
+                raise ValueError("its splits have clips of several sizes")
+            (self.clip_shape,) = shapes
+        except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            self.h5.close()
+            raise UserError(f"{self.path}: damaged: {error}; import it again or get another copy") from None
+
+    def __getitem__(self, split: str) -> VideoSplit:
+        try:
+            return self.splits[split]
+        except KeyError:
+            raise KeyError(f"there is no split {split!r}; there are {', '.join(SPLITS)}") from None
+
+    def __reduce__(self) -> tuple[type["VideoFile"], tuple[Path]]:
+        return VideoFile, (self.path.absolute(),)
+
+    def close(self) -> None:
+        """Close the HDF5 file."""
+        self.h5.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,139 @@
+"""Cutting videos into clips and storing them in a file."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from wsprites.errors import ArgumentError, UserError
+from wsprites.file.codecs import CODECS, Codec, chunk_shape, encode_window
+from wsprites.file.facts import VideoFacts
+from wsprites.file.h5 import create_groups
+from wsprites.file.videos import VIDEO_DESCRIPTIONS, VIDEO_LABELS
+from wsprites.generate.journal import unfinished_file
+from wsprites.generate.output import check_output
+from wsprites.videos.find import Plan
+from wsprites.videos.frames import Video, read_frames
+from wsprites.videos.labels import load_list
+from wsprites.world.spec import SPLITS
+
+
+def import_videos(
+    plan: Plan, out: Path, *, compression: str = "zstd", overwrite: bool = False, progress: Callable[[int], object] = lambda frames: None
+) -> list[str]:
+    """Write the clips of a plan to a file. It appears under its name only when it is complete.
+
+    Args:
+        plan: the videos, and how to cut them into clips.
+        out: path of the file.
+        compression: name of a codec: zstd, gzip, lz4 or none.
+        overwrite: replace the file if it exists.
+        progress: called with the number of frames read since the last call.
+
+    Returns:
+        Names of the labels from pickled lists in the file: those that all its videos have.
+
+    Raises:
+        UserError: `out` cannot be written or exists, or a frame or a list of a video cannot be used.
+        OSError: writing failed; nothing is kept.
+    """
+    check_output(out, overwrite)
+    if compression not in CODECS:
+        raise ArgumentError("compression", f"{compression!r} is not one of {', '.join(CODECS)}")
+    videos = [video for of_split in plan.videos.values() for video in of_split]
+    labels = _common_labels(videos, plan.skip)
+    facts = VideoFacts(plan.splits, plan.skip, compression)
+    with unfinished_file(out, facts, range(1), overwrite=overwrite, hint="import it again") as file:
+        create_groups(file.h5, facts.attributes(), SPLITS)
+        file.h5.create_dataset("videos", data=np.array([video.name for video in videos], h5py.string_dtype()))
+        first_clip = 0
+        for split, of_split in plan.videos.items():
+            group, codec = file.h5[split], CODECS[compression]
+            clips = _write_labels(group, plan, of_split, videos, labels, first_clip)
+            frames = _create_frames(group, clips, plan, codec)
+            every = (clip_thwc for video in of_split for clip_thwc in cut(video, plan, progress))
+            for row, clip_thwc in enumerate(every):
+                for first in range(0, plan.frames, frames.chunks[1]):
+                    for offset, data in encode_window(clip_thwc[first : first + frames.chunks[1]], first, frames.chunks, codec):
+                        frames.id.write_direct_chunk((row, *offset), data)
+                file.raw.check()
+            first_clip += clips
+    return list(labels)
+
+
+def _common_labels(videos: list[Video], skip: int) -> dict[str, list[NDArray[Any]]]:
+    """The labels that all videos have: for each video the entries at the frames that are not skipped."""
+    labels = {}
+    for name, dtype in VIDEO_LABELS.items():
+        lists = [load_list(video.path / f"{name}.pkl", video.frames, dtype) if video.path.is_dir() else None for video in videos]
+        present = [values[:: skip + 1] for values in lists if values is not None]
+        if len(present) == len(videos):
+            labels[name] = present
+    return labels
+
+
+def _write_labels(
+    group: h5py.Group, plan: Plan, of_split: list[Video], videos: list[Video], labels: dict[str, list[NDArray[Any]]], first_clip: int
+) -> int:
+    """Write the labels of the clips of a split, and return how many clips there are."""
+    row_of = {video: row for row, video in enumerate(videos)}
+    cuts = [(row_of[video], number) for video in of_split for number in range(plan.clips(video))]
+    group["index"] = np.arange(first_clip, first_clip + len(cuts))
+    group["video"] = np.array([row for row, _ in cuts], np.int32)
+    group["first_frame"] = np.array([number * plan.frames * (plan.skip + 1) for _, number in cuts], np.int32)
+    for name, values in labels.items():
+        rows = [values[row][number * plan.frames : (number + 1) * plan.frames] for row, number in cuts]
+        group[name] = np.array(rows, VIDEO_LABELS[name]).reshape(len(cuts), plan.frames)
+    return len(cuts)
+
+
+def _create_frames(group: h5py.Group, clips: int, plan: Plan, codec: Codec) -> h5py.Dataset:
+    """Add an empty array of frames, and the descriptions of all arrays."""
+    shape = (clips, plan.frames, *plan.size, 3)
+    chunks = {"chunks": chunk_shape(shape, codec.tiles), **codec.options()} if clips else {}
+    frames = group.create_dataset("frames", shape, "u1", **chunks)
+    for name in group:
+        group[name].attrs["description"] = VIDEO_DESCRIPTIONS[name]
+    return frames
+
+
+def cut(video: Video, plan: Plan, progress: Callable[[int], object]) -> Iterator[NDArray[np.uint8]]:
+    """Cut a video into clips.
+
+    Args:
+        video: the video.
+        plan: size, frames per clip, and frames to skip.
+        progress: called with 1 for every frame that is used.
+
+    Yields:
+        (T, H, W, 3) uint8 frames of one clip, in memory that the next clip uses again.
+
+    Raises:
+        UserError: a frame cannot be read or has another size than the first.
+    """
+    clip_thwc = np.empty((plan.frames, *plan.size, 3), np.uint8)
+    last = plan.clips(video) * plan.frames
+    for number, decode in enumerate(read_frames(video)):
+        kept, skipped = divmod(number, plan.skip + 1)
+        if kept == last:
+            return
+        if skipped:
+            continue
+        pixels = decode()
+        if pixels.shape[:2] != video.size:
+            sizes = " and ".join(f"{height}x{width}" for height, width in (video.size, pixels.shape[:2]))
+            raise UserError(f"{video.path}: frames of different sizes, {sizes} (frame {number}); all must have the same")
+        clip_thwc[kept % plan.frames] = _scaled(pixels, plan.size)
+        progress(1)
+        if (kept + 1) % plan.frames == 0:
+            yield clip_thwc
+
+
+def _scaled(pixels_hwc: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if pixels_hwc.shape[:2] == size:
+        return pixels_hwc
+    return np.asarray(cv2.resize(pixels_hwc, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
