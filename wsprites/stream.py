@@ -255,7 +255,7 @@ class RenderedClips(IterableDataset[Sample]):
         memory, labels_of = Memory(), _Labels(self)
         for number in itertools.count(self._next + first, step):
             labels = labels_of(number * self.ranks + self.rank)
-            sample = (dict(zip(_PIXELS, draw(labels), strict=True)) if draw else self._render(labels, memory)) | labels
+            sample = dict(zip(_PIXELS, draw(labels), strict=True)) | labels if draw else self._render(labels, memory)
             self._next = number + 1
             yield sample if self.batch else {name: tensor[0] for name, tensor in sample.items()}
             del sample  # its memory is free as soon as the caller drops it
@@ -282,37 +282,42 @@ class RenderedClips(IterableDataset[Sample]):
             windows[name] = labels[name].flatten(0, 1).index_select(0, frame).view(len(clip), self.window, *labels[name].shape[2:])
         return windows | {"start": start}
 
-    def _render(self, labels: Sample, memory: Memory) -> Sample:
+    def _render(self, labels: dict[str, NDArray[Any]], memory: Memory) -> Sample:
+        """A batch on a CPU, from its labels as arrays."""
         size = (len(labels["start"]), self.window, self.spec.height, self.spec.width)
         clip = Clip(memory.lend((*size, 3), np.uint8), memory.lend(size, bool))
-        script = Script(**{name: labels[name].numpy() for name in LABELS})
+        script = Script(**{name: labels[name] for name in LABELS})
 
         def part(windows: slice) -> None:
             render(self.world, script[windows], out=Clip(clip.frames_thwc[windows], clip.masks_thw[windows]))
 
         in_threads(part, size[0], torch.get_num_threads())
-        return _sample(dict(zip(_PIXELS, clip, strict=True)))
+        return _sample(dict(zip(_PIXELS, clip, strict=True)) | labels)
 
 
 class _Labels:
-    """The labels of the batches of a stream, batch after batch; the current block of windows is kept."""
+    """The labels of the batches of a stream: tensors on its device, or arrays for `render`. The current block of windows is kept."""
 
     def __init__(self, stream: RenderedClips) -> None:
-        self._stream, self._number, self._block = stream, -1, Sample()
+        self._stream, self._number = stream, -1
+        self._block: dict[str, Any] = {}
+        self._join: Any = torch.cat if stream._as_a_whole else np.concatenate
 
-    def __call__(self, batch: int) -> Sample:
+    def __call__(self, batch: int) -> dict[str, Any]:
         """The labels of a batch, in memory of their own."""
         size, block_windows = self._stream.batch or 1, _BLOCK_CLIPS * self._stream._clip_windows
-        parts: list[Sample] = []
+        parts: list[dict[str, Any]] = []
         first, stop = batch * size, (batch + 1) * size
         while first < stop:
             number, at = divmod(first, block_windows)
             if number != self._number:
                 with torch.inference_mode(False):  # a block outlives this batch, which may be made in that mode
                     self._number, self._block = number, self._stream._block(number)
+                if not self._stream._as_a_whole:
+                    self._block = {name: labels.numpy() for name, labels in self._block.items()}
             parts.append({name: labels[at : at + stop - first] for name, labels in self._block.items()})
             first += len(parts[-1]["start"])
-        return {name: torch.cat([part[name] for part in parts]) for name in self._block}  # a copy, even of one part
+        return {name: self._join([part[name] for part in parts]) for name in self._block}  # a copy, even of one part
 
 
 def _starts(frames: int, window: int) -> int:
