@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from glass_model.images import to_bytes
 from glass_model.systems import Action, Playable
 from wsprites.errors import ArgumentError
+from wsprites.view.picture import tile
 from wsprites.world.actions import DELTA_XY, GlobalAction
 
 Picture = NDArray[np.uint8]
@@ -119,14 +120,8 @@ def transfer(model: Playable[Any], clip_thwc: NDArray[np.uint8], picture: Pictur
 def grid(model: Playable[Any], pictures: Sequence[Picture], columns: Sequence[Sequence[Step]]) -> Picture:
     """A grid of actions: a row for each picture, with the picture first, then the last frame of each list of actions."""
     ends = [animate(model, pictures, steps)[:, -1] for steps in columns]
-    rows = [[picture, *(end[i] for end in ends)] for i, picture in enumerate(pictures)]
-    height, width = pictures[0].shape[:2]
-    sheet = np.full((len(rows) * (height + _GAP) + _GAP, len(rows[0]) * (width + _GAP) + _GAP, 3), 255, np.uint8)
-    for i, row in enumerate(rows):
-        for j, picture in enumerate(row):
-            y, x = _GAP + i * (height + _GAP), _GAP + j * (width + _GAP)
-            sheet[y : y + height, x : x + width] = picture
-    return sheet
+    cells = [cell for i, picture in enumerate(pictures) for cell in (picture, *(end[i] for end in ends))]
+    return tile(cells, 1 + len(columns), gap=_GAP, background=255)
 
 
 def every_action(codes: int, *, times: int = 4, stride: float = STRIDE, scene_stride: float = SCENE_STRIDE) -> list[list[Step]]:

@@ -1,6 +1,7 @@
 """The structure of the code, read from its source: direction of imports, no cycles, size of files and functions."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -97,8 +98,8 @@ def test_the_graph_is_that_of_the_code():
     assert "wsprites.errors" in edges["wsprites.fields"] and "wsprites.world.spec" in edges["wsprites.art"]
     assert not any(edges[name] for name in ("wsprites.errors", "wsprites.world.actions"))
     assert "wsprites.file" in edges["wsprites"]  # under TYPE_CHECKING
-    assert "wsprites.bench.evaluate" not in edges["wsprites.commands.bench"]  # in a function
-    assert "wsprites.bench.evaluate" in imports(MODULES["wsprites.commands.bench"], functions=True)
+    assert "wsprites.generate" not in edges["wsprites.commands.generate"]  # in a function
+    assert "wsprites.generate" in imports(MODULES["wsprites.commands.generate"], functions=True)
 
 
 def test_no_import_cycle():
@@ -141,3 +142,22 @@ def body_lines(function: Function) -> int:
 def test_lines_of_a_function_are_counted_without_signature_and_docstring():
     (function,) = ast.parse('def f(\n    a,\n):\n    """One.\n\n    Two.\n    """\n    a += 1\n\n    return a\n').body
     assert isinstance(function, Function) and body_lines(function) == 3
+
+
+def test_the_paths_in_the_contributing_guide_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:wsprites|glass_model|assets|benchmarks|tests)/[\w/.]*)`", text)
+    assert len(paths) > 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    packages = {f"wsprites/{path.name}/" for path in (ROOT / "wsprites").iterdir() if (path / "__init__.py").exists()}
+    assert packages <= {*paths}
+
+
+def test_one_module_writes_pictures():
+    writers = [
+        path.relative_to(ROOT).as_posix()
+        for path in sources(*PACKAGES, "benchmarks", "assets")
+        if "painter" not in path.parts
+        and re.search(r"\b(imencode|imwrite|save_all)\b|Image\.fromarray\(.*\)\.save\(", path.read_text("utf-8"))
+    ]
+    assert writers == ["wsprites/view/picture.py"]

@@ -1,6 +1,6 @@
-"""The world as a Gymnasium environment: the agent moves the sprite and chooses what its body does; the scene moves on its own.
+"""The world as a Gymnasium environment: the agent moves the sprite and chooses its animation; the background moves on its own.
 
-Importing this module registers "wsprites/Walk-v0". Axis suffixes: n environments, 2 = (x, y).
+Importing this module registers "wsprites/Walk-v0". Axis suffixes: n environments, 2 = (x, y) or (global, local action).
 """
 
 import dataclasses
@@ -14,66 +14,68 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from wsprites.art import World, load_world
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError
 from wsprites.render import Background, Clip, render
-from wsprites.world.actions import CYCLE, DELTA_XY, GlobalAction, is_walk, local_actions
+from wsprites.world.act import Pose, act, pose
+from wsprites.world.actions import GlobalAction, local_actions
 from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, scripts
 from wsprites.world.spec import SPLITS, WorldSpec
 
 _FPS = 10
 _WINDOW_SCALE = 5
-_MOST_CLIPS = 2**40  # that an episode may begin like
-_AHEAD = 32  # episodes whose scripts are written together: without numba one alone takes as long as its rendering
+_CLIPS = 2**40  # clips that an episode may begin like
+_AHEAD = 32  # episodes of a single environment whose scripts are written together, which is faster
 _SCENE = ("background_action", "background_offset", "background_shift")
 
+Info = dict[str, Any]
+"""The labels of the frame by their names in a data file, and its `mask`."""
 
-class State(NamedTuple):
-    """Everything that decides what an environment does next. Its arrays are never written to, so that a state can be kept."""
+
+class EnvState(NamedTuple):
+    """Everything that determines what n environments do next. Its arrays are never written to, so that a state can be kept."""
 
     script: Script
-    """Of all frames of the episode: who is seen, where the scene moves."""
+    """(n, T) labels of the episodes as they were written: their characters, and the motion of the background."""
     t: int
-    now: Script
-    """Of the one frame that is shown: what was really done."""
-    cursor: NDArray[np.int64]
-    """(n, A) next frame of the cycle of every local action."""
+    """Frame of the episode."""
+    pose: Pose
+    """Positions and animations of the sprites in that frame."""
+    actions: NDArray[np.uint8]
+    """(n,) the global actions that led to that frame."""
 
 
 class _Stage:
     """n worlds side by side, all at the same frame of their episodes."""
 
+    state: EnvState
+
     def __init__(
         self, world: str | WorldSpec | World, sheets: str, backgrounds: str, background: Background, length: int, split: str, seed: int
     ):
         if background not in ("moving", "frozen", "blank"):
-            raise UserError(f"background {background!r}: not one of moving, frozen, blank")
+            raise ArgumentError("background", f"{background!r} is not one of moving, frozen, blank")
         if split and split not in SPLITS:
-            raise UserError(f"split {split!r}: not one of {', '.join(SPLITS)}")
+            raise ArgumentError("split", f"{split!r} is not one of {', '.join(SPLITS)}")
         if length < 1:
-            raise UserError(f"length {length}: an episode has 1 step or more")
+            raise ArgumentError("length", f"{length} is less than 1 step")
         self.world = load_world(world, sheets, backgrounds).replace(frames=length + 1)
         self.spec = self.world.spec
         self.length, self._background, self._seed = length, background, seed
-        cast = casting(self.spec, seed).split
-        self._places = np.flatnonzero(cast == SPLITS.index(split)) if split else np.arange(len(cast))
-        self._walks = np.array([is_walk(action) for action in local_actions(self.spec.facings)]) & self.spec.local.coupled
+        split_c = casting(self.spec, seed).split
+        self._members = np.flatnonzero(split_c == SPLITS.index(split)) if split else np.arange(len(split_c))
         height, width = self.spec.height, self.spec.width
         self.observation_space = gymnasium.spaces.Box(0, 255, (height, width, 3), np.uint8)
-        self.action_space = gymnasium.spaces.MultiDiscrete([len(GlobalAction), len(self._walks)])
+        self.action_space = gymnasium.spaces.MultiDiscrete([len(GlobalAction), len(local_actions(self.spec.facings))])
 
-    def check(self, actions: object, shape: tuple[int, ...]) -> NDArray[np.int64]:
-        """Actions as an array. Raises ValueError if they are not in the action space."""
-        action = np.asarray(actions)
-        # MultiDiscrete.contains takes a third of the time of a step.
-        if action.shape != shape or action.dtype.kind not in "iu" or (action < 0).any() or (action >= self.action_space.nvec).any():
-            raise ValueError(f"action {actions!r} is not of shape {shape} in {self.action_space}")
-        return action.astype(np.int64)
+    @property
+    def over(self) -> bool:
+        """True after the last step of the episodes."""
+        return self.state.t >= self.length
 
     def draw_clips(self, random: np.random.Generator, n: int) -> NDArray[np.int64]:
-        """Numbers of clips, for the scripts of n episodes."""
-        return random.choice(self._places, n) + self.spec.cast.characters * random.integers(
-            _MOST_CLIPS // self.spec.cast.characters, size=n
-        )
+        """(n,) random indices of clips, for the scripts of n episodes."""
+        characters = self.spec.cast.characters
+        return random.choice(self._members, n) + characters * random.integers(_CLIPS // characters, size=n)
 
     def write(self, index_n: NDArray[np.int64], seed: int | None = None) -> Script:
         """The scripts of episodes that begin like clips of the data set `seed`."""
@@ -87,74 +89,81 @@ class _Stage:
             background_offset=np.repeat(script.background_offset[:, :1], self.length + 1, 1),
         )
 
+    def asked_for(self, options: Mapping[str, Any] | None, n: int) -> Script | None:
+        """The scripts of the clips that the options of `reset` name, None without such clips."""
+        options = options or {}
+        if unknown := set(options) - {"clip", "data_seed"}:
+            raise ArgumentError("options", f"{', '.join(map(str, unknown))} unknown; use clip and data_seed")
+        if "clip" not in options:
+            return None
+        index_n = np.asarray(options["clip"], np.int64)
+        if index_n.size != n or index_n.ndim > 1:
+            raise ArgumentError("options", f"clip has the shape {index_n.shape}; it needs one number for each of {n} environments")
+        return self.write(index_n.reshape(n), options.get("data_seed"))
+
     def begin(self, script: Script) -> None:
         """Show the first frame of n episodes."""
-        now = dataclasses.replace(script, **{name: getattr(script, name)[:, :1] for name in FRAME_LABELS})
-        cursor = np.zeros((len(script.index), len(self._walks)), np.int64)
-        cursor[np.arange(len(script.index)), now.local_action[:, 0]] = (now.animation_frame[:, 0] + 1) % CYCLE
-        self.state = State(script, 0, now, cursor)
+        self.state = EnvState(script, 0, pose(self.spec, script, 0), script.global_action[:, 0])
 
-    def act(self, action_n2: NDArray[np.integer]) -> None:
-        """Do what is asked for, and show the next frame."""
-        script, t, before, cursor = self.state
-        global_n, local_n = action_n2.T
-        point = before.position[:, 0] + self.spec.sprite.step * DELTA_XY[global_n]
-        position = np.minimum(np.maximum(point, 0), self.spec.sprite_box).astype(np.int16)
-        # As in a script: a walk goes on where it stopped, another action of a coupled world only if it was just shown.
-        goes_on = (local_n == before.local_action[:, 0]) | self._walks[local_n]
-        every = np.arange(len(local_n))
-        frame = np.where(goes_on, cursor[every, local_n], 0)
-        cursor = cursor.copy()
-        cursor[every, local_n] = (frame + 1) % CYCLE
+    def step(self, actions: object, shape: tuple[int, ...]) -> None:
+        """Do one action of each of n characters, and show the next frame. Raises ValueError if they are not in the action space."""
+        action = np.asarray(actions)
+        # MultiDiscrete.contains takes a third of the time of a step.
+        if action.shape != shape or action.dtype.kind not in "iu" or (action < 0).any() or (action >= self.action_space.nvec).any():
+            raise ValueError(f"action {actions!r} is not of shape {shape} in {self.action_space}")
+        global_n, local_n = action.reshape(-1, 2).T
+        script, t, before, _ = self.state
+        self.state = EnvState(script, t + 1, act(self.spec, before, global_n, local_n), global_n.astype(np.uint8))
+
+    def look(self) -> tuple[NDArray[np.uint8], Info]:
+        """(n, H, W, 3) frames that are shown, and their labels and masks, (n, ...), in new memory."""
+        script, t, shown, global_n = self.state
         now = Script(
             **{name: getattr(script, name) for name in CLIP_LABELS},
-            **{name: getattr(script, name)[:, t + 1 : t + 2] for name in _SCENE},
-            global_action=global_n.astype(np.uint8)[:, None],
-            local_action=local_n.astype(np.uint8)[:, None],
-            animation_frame=frame.astype(np.uint8)[:, None],
-            position=position[:, None],
-            shift=(position - before.position[:, 0])[:, None],
+            **{name: getattr(script, name)[:, t : t + 1] for name in _SCENE},
+            global_action=global_n[:, None],
+            local_action=shown.local_action[:, None],
+            animation_frame=shown.animation_frame[:, None],
+            position=shown.position[:, None],
+            shift=shown.shift[:, None],
         )
-        self.state = State(script, t + 1, now, cursor)
-
-    def draw(self) -> Clip:
-        """(n, H, W, 3) frames and (n, H, W) masks of what is shown, in new memory."""
-        now = self.state.now
-        background: Background = "blank" if self._background == "blank" else "moving"
-        clip = render(self.world, now, background=background)
-        return Clip(clip.frames_thwc[:, 0], clip.masks_thw[:, 0])
-
-    def info(self, masks: NDArray[np.bool_]) -> dict[str, Any]:
-        """The labels of what is shown, by their names in a file, (n, ...), and the masks."""
-        now = self.state.now
+        clip: Clip = render(self.world, now, background="blank" if self._background == "blank" else "moving")
         labels = {name: getattr(now, name)[:, 0] if name in FRAME_LABELS else getattr(now, name) for name in LABELS}
-        return {**{name: values.copy() for name, values in labels.items()}, "mask": masks}
+        return clip.frames_thwc[:, 0], {**{name: values.copy() for name, values in labels.items()}, "mask": clip.masks_thw[:, 0]}
 
 
-class Walk(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
-    """One character in one world. There is no reward: it is 0 at every step, and an episode is truncated after `length` steps.
+class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
+    """One character in one world. The reward is always 0, and an episode is truncated after `length` steps.
 
     Observations are frames, (H, W, 3) uint8 RGB. Actions are (GlobalAction, LocalAction), MultiDiscrete([5, 9]), or [5, 12] with
     facings=4; any pair is possible in any world. `info` holds the labels of the frame by their names in a data file, and its
     `mask`, (H, W) bool.
 
     Args:
-        world: "paper", "released", "factorial", a TOML file or a WorldSpec.
-        sheets, backgrounds: the art, as for `wsprites generate`.
+        world: "paper", "released", "factorial", a TOML file, a WorldSpec or a World.
+        sheets, backgrounds: the art, as for `wsprites.art.load_art`.
         background: "moving" by the walk of the world, "frozen", or "blank".
-        length: steps of an episode.
-        split: characters of "train", "val" or "test" only; empty: of all.
-        data_seed: of the data set whose clips the episodes begin like.
+        length: steps per episode.
+        split: "train", "val" or "test" for the characters of that split only; empty for all.
+        data_seed: seed of the data set whose clips the episodes begin like.
         render_mode: "rgb_array", "human" (a window; needs pygame) or None.
 
     Raises:
-        UserError: one of these is impossible; the message says which and why.
+        UserError: an argument has an impossible value, or the world or its art cannot be loaded.
+
+    Example:
+        >>> env = WalkEnv(length=5)
+        >>> observation, info = env.reset(seed=0)
+        >>> observation, reward, terminated, truncated, info = env.step(np.array([1, 2]))
+        >>> observation.shape, info["global_action"].item()
+        ((96, 128, 3), 1)
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": _FPS}
 
     def __init__(
         self,
+        *,
         world: str | WorldSpec | World = "paper",
         sheets: str = "own",
         backgrounds: str = "painted",
@@ -165,7 +174,7 @@ class Walk(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise UserError(f"render_mode {render_mode!r}: not one of {', '.join(self.metadata['render_modes'])}")
+            raise ArgumentError("render_mode", f"{render_mode!r} is not one of {', '.join(self.metadata['render_modes'])}")
         self._stage = _Stage(world, sheets, backgrounds, background, length, split, data_seed)
         self.spec_of_world, self.render_mode = self._stage.spec, render_mode
         self.observation_space, self.action_space = self._stage.observation_space, self._stage.action_space
@@ -173,63 +182,66 @@ class Walk(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         self._window: Any = None
         self._shown: NDArray[np.uint8] | None = None
 
-    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[NDArray[np.uint8], Info]:
         """Begin an episode like a clip of the data set: its character, scene, first frame and motion of the scene.
 
         Args:
-            seed: of the choice of clips from now on.
-            options: {"clip": number} begins like that clip; {"clip": number, "data_seed": seed} like one of another data set.
+            seed: seed for the choice of clips from now on.
+            options: {"clip": index} begins like that clip; {"clip": index, "data_seed": seed} like a clip of another data set.
+
+        Returns:
+            The frame, (H, W, 3) uint8, and its labels.
         """
         super().reset(seed=seed)
-        options = options or {}
-        if unknown := set(options) - {"clip", "data_seed"}:
-            raise UserError(f"options: {', '.join(map(str, unknown))} unknown; there are clip and data_seed")
+        script = self._stage.asked_for(options, 1)
         if seed is not None or options:
             self._ahead = []
-        if "clip" in options:
-            self._stage.begin(self._stage.write(np.array([options["clip"]]), options.get("data_seed")))
-            return self._look()
-        if not self._ahead:
-            script_n = self._stage.write(self._stage.draw_clips(self.np_random, _AHEAD))
-            self._ahead = [script_n[n : n + 1] for n in reversed(range(_AHEAD))]
-        self._stage.begin(self._ahead.pop())
+        if script is None:
+            if not self._ahead:
+                script_n = self._stage.write(self._stage.draw_clips(self.np_random, _AHEAD))
+                self._ahead = [script_n[n : n + 1] for n in reversed(range(_AHEAD))]
+            script = self._ahead.pop()
+        self._stage.begin(script)
         return self._look()
 
-    def step(self, action: NDArray[np.int64]) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Do an action, (2,) int: (GlobalAction, LocalAction). At the edge of the frame a step is shorter or none.
+    def step(self, action: NDArray[np.int64]) -> tuple[NDArray[np.uint8], float, bool, bool, Info]:
+        """Do an action, (2,) int: (GlobalAction, LocalAction). At the edge of the frame, a step is shorter or zero.
 
         Raises:
-            ValueError: it is not in the action space.
+            ValueError: the action is not in the action space.
             RuntimeError: the episode is over.
         """
-        action = self._stage.check(action, (2,))
-        if self._stage.state.t >= self._stage.length:
+        if self._stage.over:
             raise RuntimeError("the episode is over; call reset")
-        self._stage.act(action[None])
+        self._stage.step(action, (2,))
         observation, info = self._look()
-        return observation, 0.0, False, self._stage.state.t >= self._stage.length, info
+        return observation, 0.0, False, self._stage.over, info
 
-    def state(self) -> State:
-        """All that decides about the rest of the episode, but for the actions: `set_state` goes on from here, also in another
-        environment with the same options. It is never changed, so that one state serves many counterfactuals."""
+    def state(self) -> EnvState:
+        """The state of the episode. `set_state` resumes from it, also in another environment with the same arguments.
+
+        It is never changed, so that one state serves many counterfactuals.
+        """
         return self._stage.state
 
-    def set_state(self, state: State) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Return to a state. Gives its observation and info, as `reset` does."""
+    def set_state(self, state: EnvState) -> tuple[NDArray[np.uint8], Info]:
+        """Return to a state. Returns its frame, (H, W, 3) uint8, and its labels, as `reset` does."""
         self._stage.state = state
         return self._look()
 
-    def _look(self) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        clip = self._stage.draw()
-        self._shown = clip.frames_thwc[0]
+    def _look(self) -> tuple[NDArray[np.uint8], Info]:
+        frames_nhwc, info = self._stage.look()
+        self._shown = frames_nhwc[0]
         if self.render_mode == "human":
             self.render()
-        return self._shown, {name: values[0] for name, values in self._stage.info(clip.masks_thw).items()}
+        return self._shown, {name: values[0] for name, values in info.items()}
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The frame that is shown, for render_mode "rgb_array"; for "human" it goes to the window."""
-        if self._shown is None or self.render_mode != "human":
-            return None if self.render_mode is None or self._shown is None else self._shown.copy()
+        """The frame that is shown, (H, W, 3) uint8, for render_mode "rgb_array"; for "human" it is drawn in the window."""
+        if self._shown is None or self.render_mode is None:
+            return None
+        if self.render_mode == "rgb_array":
+            return self._shown.copy()
         import pygame
 
         height, width = self._shown.shape[:2]
@@ -254,17 +266,24 @@ class Walk(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
             self._window = None
 
 
-class WalkVector(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]]):
-    """Many characters, each in its own world, stepped and rendered together. Arguments as for `Walk`.
+class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]]):
+    """Many characters, each in its own world, stepped and rendered together. Arguments are those of `WalkEnv`, and `num_envs`.
 
-    Episodes are of one length, so all of them end together; the step after that begins the next ones (NEXT_STEP).
+    All episodes have the same length and end together; the step after that begins the next ones (NEXT_STEP).
+
+    Example:
+        >>> envs = WalkVectorEnv(3, world="factorial", length=5)
+        >>> observations, info = envs.reset(seed=0)
+        >>> observations.shape, info["mask"].shape
+        ((3, 96, 128, 3), (3, 96, 128))
     """
 
-    metadata = {**Walk.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
+    metadata = {**WalkEnv.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(
         self,
-        num_envs: int = 1,
+        num_envs: int,
+        *,
         world: str | WorldSpec | World = "paper",
         sheets: str = "own",
         backgrounds: str = "painted",
@@ -275,7 +294,7 @@ class WalkVector(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int64]
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, "rgb_array"):
-            raise UserError(f"render_mode {render_mode!r}: a vector environment has rgb_array or none")
+            raise ArgumentError("render_mode", f"{render_mode!r}: a vector environment has rgb_array or None")
         self._stage = _Stage(world, sheets, backgrounds, background, length, split, data_seed)
         self.num_envs, self.spec_of_world, self.render_mode = num_envs, self._stage.spec, render_mode
         self.single_observation_space, self.single_action_space = self._stage.observation_space, self._stage.action_space
@@ -283,36 +302,32 @@ class WalkVector(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int64]
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._shown: NDArray[np.uint8] | None = None
 
-    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Begin an episode in each. `options` {"clip": (n,) numbers} begins like those clips."""
+    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[NDArray[np.uint8], Info]:
+        """Begin an episode in each environment, with the options of `WalkEnv.reset`; "clip" has an index for each, (n,) int."""
         super().reset(seed=seed)
-        options = options or {}
-        index_n = np.asarray(options["clip"]) if "clip" in options else self._stage.draw_clips(self.np_random, self.num_envs)
-        if index_n.shape != (self.num_envs,):
-            raise UserError(f"options: clip has the shape {index_n.shape}; it wants a number for each of {self.num_envs} environments")
-        self._stage.begin(self._stage.write(index_n, options.get("data_seed")))
+        self._stage.begin(self._stage.asked_for(options, self.num_envs) or self._random())
         return self._look()
 
-    def step(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
-        """Do actions, (n, 2) int. Raises ValueError if one is not in the action space."""
-        actions = self._stage.check(actions, (self.num_envs, 2))
-        if self._stage.state.t >= self._stage.length:
-            self._stage.begin(self._stage.write(self._stage.draw_clips(self.np_random, self.num_envs)))
-        else:
-            self._stage.act(actions)
+    def step(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[Any], NDArray[Any], NDArray[Any], Info]:
+        """Do actions, (n, 2) int. Raises ValueError if one of them is not in the action space."""
+        over = self._stage.over
+        self._stage.step(actions, (self.num_envs, 2))
+        if over:  # the actions are only checked
+            self._stage.begin(self._random())
         observation, info = self._look()
-        never = np.zeros(self.num_envs, bool)
-        over = np.full(self.num_envs, self._stage.state.t >= self._stage.length)
-        return observation, np.zeros(self.num_envs), never, over, info
+        return observation, np.zeros(self.num_envs), np.zeros(self.num_envs, bool), np.full(self.num_envs, self._stage.over), info
 
-    def _look(self) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        clip = self._stage.draw()
-        self._shown = clip.frames_thwc
-        return clip.frames_thwc, self._stage.info(clip.masks_thw)
+    def _random(self) -> Script:
+        """The scripts of episodes that begin like random clips."""
+        return self._stage.write(self._stage.draw_clips(self.np_random, self.num_envs))
+
+    def _look(self) -> tuple[NDArray[np.uint8], Info]:
+        self._shown, info = self._stage.look()
+        return self._shown, info
 
     def render(self) -> tuple[Any, ...] | None:
-        """The frames that are shown, for render_mode "rgb_array"."""
+        """The n frames that are shown, (H, W, 3) uint8 each, for render_mode "rgb_array"."""
         return None if self.render_mode is None or self._shown is None else tuple(self._shown.copy())
 
 
-gymnasium.register("wsprites/Walk-v0", entry_point="wsprites.env:Walk", vector_entry_point="wsprites.env:WalkVector")
+gymnasium.register("wsprites/Walk-v0", entry_point="wsprites.env:WalkEnv", vector_entry_point="wsprites.env:WalkVectorEnv")

@@ -70,7 +70,7 @@ def show(value: Any) -> str:
         return "a number of thousands of digits"
 
 
-def build(base: "_Spec", values: Any, prefix: str = "") -> "_Spec":
+def build(base: "_Spec", values: Any, *, prefix: str = "") -> "_Spec":
     """A copy of `base` with the fields in the nested dict `values` replaced.
 
     Args:
@@ -91,7 +91,7 @@ def build(base: "_Spec", values: Any, prefix: str = "") -> "_Spec":
             raise SpecError(f"there is no field {prefix}{_plain(key)}; the nearest is {prefix}{near[0]}")
         old = getattr(base, key)
         if dataclasses.is_dataclass(old) and not isinstance(old, type):
-            changes[key] = build(old, value, f"{prefix}{key}.")
+            changes[key] = build(old, value, prefix=f"{prefix}{key}.")
         else:
             changes[key] = tuple(value) if isinstance(value, list) else value
     try:

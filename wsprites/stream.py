@@ -54,7 +54,7 @@ class FileClips(Dataset[Sample]):
         UserError: the file cannot be read, or its split has no such array, no clips, or clips shorter than the window.
     """
 
-    def __init__(self, path: str | os.PathLike[str], split: str, window: int = 12, keys: Sequence[str] | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], split: str, *, window: int = 12, keys: Sequence[str] | None = None) -> None:
         self.path, self.split, self.window = Path(path).absolute(), split, window
         if split not in SPLITS:
             raise ArgumentError("split", f"{split!r} is not one of {', '.join(SPLITS)}")
@@ -138,7 +138,7 @@ class WindowSampler(Sampler[int]):
         rank, ranks: index of this process, and number of processes that share the samples.
     """
 
-    def __init__(self, data: FileClips, seed: int = 0, *, passes: int | None = None, start: int = 0, rank: int = 0, ranks: int = 1) -> None:
+    def __init__(self, data: FileClips, *, seed: int = 0, passes: int | None = None, start: int = 0, rank: int = 0, ranks: int = 1) -> None:
         self.data, self.seed, self.passes, self.start, self.rank, self.ranks = data, seed, passes, start, rank, ranks
 
     def __iter__(self) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Batches rendered on a device against its memory: frames/s, and the bytes of frames and masks written against what a copy moves.
+"""Batches rendered on a device: frames/s, and the bytes of frames and masks that are written, as a share of what a plain copy moves.
 
 python benchmarks/speed/device.py [cuda] [windows in a batch]
 """
@@ -17,7 +17,7 @@ ROUNDS = 5
 
 
 def main(device: str = "cuda", batch: int = 256) -> None:
-    spec, _ = world()
+    spec = world().spec
     source = torch.empty(2**28, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
 

@@ -2,7 +2,7 @@
 
     python benchmarks/speed/table.py [clips of the whole] [rounds]
 
-Stages take turns, round by round, so that what else runs on the machine hits all of them alike; figures are medians.
+Stages are interleaved, round by round, so that other load on the machine affects all of them alike; figures are medians.
 """
 
 import resource
@@ -11,59 +11,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
-from stages import (
-    CLIPS_OF_A_CHARACTER,
-    WINDOW,
-    Stage,
-    clean,
-    compose,
-    compress,
-    end_to_end,
-    limit,
-    loader,
-    paste,
-    read,
-    rendered,
-    script,
-    write,
-)
-
-from wsprites.render.compiled import compiled
+from stages import PARTS, READS, clean, whole
 
 
 def main(clips: int = 12_960, rounds: int = 3) -> None:
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        parts: dict[str, Callable[[Path], Stage]] = {
-            "script, 256 clips at once": script,
-            **({} if compiled() else {f"compose, {CLIPS_OF_A_CHARACTER} clips of a character": compose}),
-            "draw frames and masks": paste,
-            "compress (Zstd)": compress,
-            "write": write,
-        }
-        whole: dict[str, Callable[[Path], Stage]] = {
-            "the limit, 2 threads": limit,
-            "end to end, 1 worker": partial(end_to_end, workers=1, clips=clips),
-            "end to end, 2 workers": partial(end_to_end, workers=2, clips=clips),
-        }
-        reads: dict[str, Callable[[Path], Stage]] = {
-            f"windows of {WINDOW} from a file": read,
-            "the same by 2 threads": partial(read, threads=2),
-            "the same by h5py": partial(read, by="h5py"),
-            "rendered from labels only": partial(read, stored=False),
-            "the same, 32 characters": partial(read, stored=False, characters=32),
-        }
-        if find_spec("torch"):
-            reads |= {f"batches from a file, {workers} of torch's workers": partial(loader, workers=workers) for workers in (0, 1, 2)}
-            reads["the same, no workers, 2 threads"] = partial(loader, threads=2)
-            reads |= {
-                f"batches rendered on the fly, {threads} of torch's threads": partial(rendered, threads=threads) for threads in (1, 2)
-            }
-        stages = {name: prepare(folder) for group in (parts, whole, reads) for name, prepare in group.items()}
+        folder, wholes = Path(name), whole(clips)
+        stages = {name: prepare(folder) for name, prepare in (PARTS | wholes | READS).items()}
         timed: dict[str, list[tuple[float, float]]] = {name: [] for name in stages}
         for _ in range(rounds):
             for name, (run, frames) in stages.items():
@@ -73,8 +29,8 @@ def main(clips: int = 12_960, rounds: int = 3) -> None:
     cpu = {name: statistics.median(seconds for _, seconds in rows) for name, rows in timed.items()}
     print("| stage | frames/s | CPU us a frame | share of CPU | share of the limit |\n| --- | ---: | ---: | ---: | ---: |")
     for name in stages:
-        share = f"{cpu[name] / cpu['end to end, 2 workers']:.0%}" if name in parts else ""
-        of_limit = f"{wall['the limit, 2 threads'] / wall[name]:.0%}" if name in whole else ""
+        share = f"{cpu[name] / cpu['end to end, 2 workers']:.0%}" if name in PARTS else ""
+        of_limit = f"{wall['the limit, 2 threads'] / wall[name]:.0%}" if name in wholes else ""
         print(f"| {name} | {1 / wall[name]:,.0f} | {1e6 * cpu[name]:.1f} | {share} | {of_limit} |")
 
 
@@ -86,7 +42,7 @@ def _seconds(run: Callable[[], object], frames: int) -> tuple[float, float]:
 
 
 def _cpu() -> float:
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    usages = [resource.getrusage(target) for target in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 

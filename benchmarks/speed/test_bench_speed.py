@@ -12,14 +12,14 @@ from wsprites.world.script import scripts, split_indices
 
 
 def test_reader(benchmark: Any) -> None:
-    part = data.standard("wsprites-paper-v1", 2).scored
+    part = data.standard("wsprites-paper-v1", clips=2).scored
     reader, frames = Reader(part.art, int(part.script.character[0]), part.spec.facings), part.clip(0).frames_thwc
     benchmark.pedantic(lambda: reader.read(frames), rounds=5, warmup_rounds=1)
     benchmark.extra_info["frames_per_s"] = round(len(frames) / benchmark.stats.stats.median)
 
 
 def test_million_transitions(benchmark: Any) -> None:
-    few = data.standard("wsprites-paper-v1", 2).scored
+    few = data.standard("wsprites-paper-v1", clips=2).scored
     indices = split_indices(few.spec, 0, 130_000)
     fit, scored = (
         data.Part(name, few.world, scripts(few.spec, 0, indices[name][:clips])) for name, clips in (("val", 200), ("test", 11_236))

@@ -56,25 +56,23 @@ class DataRecord:
         """The world's specification; None for imported videos."""
         return WorldSpec.from_json(self.world) if self.world else None
 
+    def facts(self) -> dict[str, Any]:
+        """All facts by name, those of the world as "world.sprite.step"; without empty text."""
+        facts = {name: value for name, value in asdict(self).items() if value != ""}
+        for name, value in json.loads(facts.pop("world", "{}")).items():
+            facts |= {f"world.{name}.{key}": of for key, of in value.items()} if isinstance(value, dict) else {f"world.{name}": value}
+        return facts
+
     def differences(self, other: "DataRecord") -> str:
-        """What differs between this record and another one, such as "source is file, not stream"; empty if nothing does."""
+        """What another record has instead, such as "source is file, not stream"; empty if the two are equal."""
         if self.source != other.source:
             return f"source is {other.source}, not {self.source}"
-        ours, theirs = _flat(self), _flat(other)
+        ours, theirs = self.facts(), other.facts()
         return ", ".join(
-            f"{name} is {show(theirs.get(name))}, not {show(ours.get(name))}"
+            f"{name} is {show(theirs.get(name, 'none'))}, not {show(ours.get(name, 'none'))}"
             for name in {**ours, **theirs}
             if ours.get(name) != theirs.get(name)
         )
-
-
-def _flat(record: DataRecord) -> dict[str, Any]:
-    """All facts of a record by name, those of the world with their tables' names."""
-    facts = asdict(record)
-    world = json.loads(facts.pop("world") or "{}")
-    for name, value in world.items():
-        facts |= {f"world.{name}.{field}": of for field, of in value.items()} if isinstance(value, dict) else {f"world.{name}": value}
-    return facts
 
 
 class Source(NamedTuple):
@@ -89,7 +87,7 @@ def from_file(path: Path, config: TrainConfig, process: Process) -> Source:
     clips, cuda = FileClips(path, "train", window=config.span, keys=["frames"]), process.device.type == "cuda"
 
     def batches(first: int) -> Iterator[Tensor]:
-        sampler = WindowSampler(clips, config.seed, start=first * config.batch, rank=process.rank, ranks=process.count)
+        sampler = WindowSampler(clips, seed=config.seed, start=first * config.batch, rank=process.rank, ranks=process.count)
         workers = _WORKERS if cuda else 0
         for sample in DataLoader(clips, config.batch, sampler=sampler, collate_fn=collate, num_workers=workers, pin_memory=cuda):
             yield sample["frames"][:, :: config.skip].to(process.device, non_blocking=True)

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from glass_model.training.checkpoint import state_path
 from wsprites.errors import ArgumentError, UserError
+from wsprites.view.picture import encode_png, replace_file
 
 
 class RunFolder:
@@ -67,7 +67,7 @@ class RunFolder:
     def strip(self, step: int, picture: NDArray[np.uint8] | None) -> None:
         """Write a picture of the last batch, if there is one."""
         if self.leads and picture is not None:
-            Image.fromarray(picture).save(self.out / "strips" / f"{step:07d}.png")
+            replace_file(self.out / "strips" / f"{step:07d}.png", encode_png(picture))
 
     def close(self) -> None:
         """Finish what is written for TensorBoard."""

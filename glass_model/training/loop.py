@@ -88,8 +88,9 @@ def train(
     if process.count > 1:
         broadcast(system.network.state_dict().values())
     notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19"}
-    notes |= {"data": to_json(data)} if data else {}
     run = {"system": config.system, "config": asdict(config), **notes, "processes": process.count, "device": str(process.device)}
+    if data:
+        notes["data"], run["data"] = to_json(data), data.facts()
     folder.open(first, run, tensorboard=tensorboard)
 
     def keep(step: int) -> None:

@@ -1,4 +1,4 @@
-"""Playing: what action words mean, and what the commands write."""
+"""Playing: what action words mean, what the commands write, and any Playable."""
 
 from pathlib import Path
 
@@ -10,11 +10,16 @@ from PIL import Image, ImageSequence
 from glass_model import play
 from glass_model.glass.config import PRESETS
 from glass_model.glass.model import GLASS
+from glass_model.images import to_bytes
 from glass_model.play import Step, parse_actions
-from glass_model.training.checkpoint import save
+from glass_model.systems import Action, Reading
+from glass_model.training.checkpoint import load, save
+from glass_model.training.data import DataRecord
 from wsprites.cli import main
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError
+from wsprites.fields import to_json
 from wsprites.file import DataFile
+from wsprites.world.spec import BackgroundSpec, WalkSpec, WorldSpec
 
 CONFIG = PRESETS["tiny"].override(model={"mask_channels": 2, "local_channels": 2, "shift_channels": 2, "inpaint_channels": 2})
 
@@ -42,15 +47,17 @@ def shown(path: Path) -> tuple[tuple[int, int], int]:
 
 
 def test_actions() -> None:
+    still = (0.0, 0.0)
     assert parse_actions("right*2 code2 bg-left left+down+code1 stay", 6) == [
-        Step((7.0, 0.0), 0),
-        Step((7.0, 0.0), 0),
-        Step((0.0, 0.0), 2),
-        Step((0.0, 0.0), 2, (-2.0, 0.0)),  # a code holds until another is named
-        Step((-7.0, 7.0), 1),
-        Step((0.0, 0.0), 1),
+        Step((7.0, 0.0), 0, still),
+        Step((7.0, 0.0), 0, still),
+        Step(still, 2, still),
+        Step(still, 2, (-2.0, 0.0)),  # a code holds until another is named
+        Step((-7.0, 7.0), 1, still),
+        Step(still, 1, still),
     ]
     assert parse_actions("up+bg-down*2", 1, stride=1, scene_stride=3) == [Step((0.0, -1.0), 0, (0.0, 3.0))] * 2
+    assert parse_actions("up", 0) == [Step((0.0, -7.0), None, still)]  # a model without codes
 
 
 @pytest.mark.parametrize(
@@ -67,7 +74,7 @@ def test_actions() -> None:
     ],
 )
 def test_wrong_actions(text: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ArgumentError, match=f"actions: .*{message}"):
         parse_actions(text, 6)
 
 
@@ -100,8 +107,6 @@ def test_transfer(checkpoint: Path, picture: Path, data_file: Path, tmp_path: Pa
 
 def test_a_clip_transferred_to_its_own_first_frame_is_played(checkpoint: Path, data_file: Path) -> None:
     """transfer is infer, start and step."""
-    from glass_model.training.checkpoint import load
-
     model = load(checkpoint).model()
     with DataFile(data_file) as data:
         clip = data["train"]["frames"][0, :4]
@@ -109,9 +114,51 @@ def test_a_clip_transferred_to_its_own_first_frame_is_played(checkpoint: Path, d
     reading, state = model.infer(frames), model.start(frames[:, 0])
     expected = [clip[0]]
     for t in range(3):
-        shown, state = model.step(state, reading.shifts[:, t], reading.codes[:, t], reading.background_shifts[:, t])
-        expected.append(play.to_bytes(shown)[0].permute(1, 2, 0).numpy())
+        assert reading.codes is not None and reading.shift is not None and reading.background_shift is not None
+        shown, state = model.step(state, Action(reading.codes[:, t], None, reading.shift[:, t], reading.background_shift[:, t]))
+        expected.append(to_bytes(shown)[0].permute(1, 2, 0).numpy())
     assert np.array_equal(play.transfer(model, clip, clip[0]), np.stack(expected))
+
+
+class Painter:
+    """A model without codes and shifts, which adds the first number of its vectors to all pixels."""
+
+    codes = 0
+
+    def infer(self, frames: torch.Tensor) -> Reading:
+        return Reading(vectors=frames.float().mean((2, 3, 4)).diff(dim=1)[..., None])
+
+    def start(self, frame: torch.Tensor) -> torch.Tensor:
+        return frame.float() / 127.5 - 1
+
+    def step(self, state: torch.Tensor, action: Action) -> tuple[torch.Tensor, torch.Tensor]:
+        assert action.vectors is not None and action.codes is action.shift is action.background_shift is None
+        state = state + action.vectors[:, :, None, None] / 127.5
+        return state, state
+
+
+def test_transfer_of_vectors_alone() -> None:
+    """A clip that becomes brighter by 10 and darker by 30 makes a picture do the same."""
+    clip = np.stack([np.full((6, 8, 3), value, np.uint8) for value in (100, 110, 80)])
+    picture = np.random.default_rng(0).integers(50, 200, (12, 10, 3), dtype=np.uint8)
+    assert np.array_equal(play.transfer(Painter(), clip, picture), np.stack([picture, picture + 10, picture - 20]))
+
+
+def test_strides_are_those_of_the_world_that_was_learned(
+    checkpoint: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken from the checkpoint's record, where it has one."""
+    seen: list[list[Step]] = []
+    real = play.animate
+    monkeypatch.setattr(play, "animate", lambda model, pictures, steps: seen.append(list(steps)) or real(model, pictures, steps))
+    saved, other = load(checkpoint), tmp_path / "other.safetensors"
+    spec = WorldSpec(sprite=WalkSpec(step=3), background=BackgroundSpec(step=5))
+    notes = {"data": to_json(DataRecord("stream", spec.to_json()))}
+    save(other, saved.config, saved.network(), 3, notes=notes)
+    for path in (checkpoint, other):
+        arguments = ["--image", str(picture), "--actions", "right+bg-up", "--out", str(tmp_path / "x.png")]
+        main(["animate", "--model", str(path), *arguments])
+    assert seen == [[Step((7.0, 0.0), 0, (0.0, -2.0))], [Step((3.0, 0.0), 0, (0.0, -5.0))]]
 
 
 @pytest.mark.parametrize(
@@ -119,9 +166,9 @@ def test_a_clip_transferred_to_its_own_first_frame_is_played(checkpoint: Path, d
     [
         (["--image", "no.png", "--actions", "left"], "no.png: No such file"),
         (["--image", "{model}", "--actions", "left"], "not an image that can be read"),
-        (["--image", "{picture}"], "one of --actions and --grid is wanted"),
-        (["--image", "{picture}", "--actions", "fly"], "--actions: 'fly' is none of"),
-        (["--image", "{picture}", "--actions", "left", "--out", "play.mp4"], "--out: play.mp4 must end in .gif (animated) or .png"),
+        (["--image", "{picture}"], "give either --actions or --grid"),
+        (["--image", "{picture}", "--actions", "fly"], "actions: 'fly' is none of"),
+        (["--image", "{picture}", "--actions", "left", "--out", "play.mp4"], "play.mp4: the name must end in .gif (animated) or .png"),
     ],
 )
 def test_bad_input_is_one_line(

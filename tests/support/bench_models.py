@@ -1,4 +1,4 @@
-"""Models for the tests: what knows everything, from the pixels alone, and what knows nothing."""
+"""Models for the tests: one that knows everything, from the pixels alone, and one that knows nothing."""
 
 import hashlib
 
@@ -8,11 +8,12 @@ from wsprites.bench.data import Data, standard
 from wsprites.bench.metrics.motion import action_of
 from wsprites.bench.rollouts import start_of, world
 
-CLIPS = 6  # and 12 of val
+CLIPS = 6
+"""Clips that are scored in most tests; 12 of val are fitted on."""
 
 
 class Seer:
-    """Knows clips by their pixels: the truth as a Model, with the world itself as its rollout."""
+    """Recognises clips by their pixels and returns the truth; its rollout is the world itself."""
 
     codes = 9
 
@@ -48,8 +49,15 @@ class Seer:
         return np.stack([self._part.render(world(self._part, *way)).frames_thwc for way in ways]).transpose(0, 1, 4, 2, 3)
 
 
+class Quiet(Seer):
+    """Infers codes and shifts only, which spares the probes of vectors."""
+
+    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: array for name, array in super().infer(frames).items() if name in ("codes", "shift")}
+
+
 class Guesser:
-    """Answers at random, and shows the first frame for ever."""
+    """Predicts at random and repeats the first frame."""
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(0)
@@ -62,8 +70,21 @@ class Guesser:
         return np.repeat(first[:, None], actions.shape[1], 1)
 
 
+def predictions(few: Data, **changes: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of a predictions file that is right about codes and shifts, with some of them replaced."""
+    arrays = {"data": np.array(f"{few.name}@{few.sha256[:16]}")}
+    for part in (few.fit, few.scored):
+        arrays[f"{part.name}/codes"] = part.script.local_action[:, 1:].astype(int)
+        arrays[f"{part.name}/shift"] = part.script.shift[:, 1:].astype(np.float32)
+    return {**arrays, **changes}
+
+
 def seer() -> Seer:
-    return Seer(standard("wsprites-paper-v1", CLIPS))
+    return Seer(standard("wsprites-paper-v1", clips=CLIPS))
+
+
+def quiet() -> Quiet:
+    return Quiet(standard("wsprites-paper-v1", clips=CLIPS))
 
 
 def guesser() -> Guesser:

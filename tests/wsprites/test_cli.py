@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 from samples import ROOT
 
-import wsprites.generate.writer
 from wsprites import cli
 from wsprites.errors import ArgumentError, UserError
+from wsprites.generate import writer
 
 
 @pytest.fixture
@@ -69,11 +69,11 @@ def test_an_interrupted_run_is_not_thrown_away(run, make, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
 
         def mortal(*args):
-            yield next(make_chunks(*args))
+            yield next(encode_in_order(*args))
             raise OSError("a worker died")
 
-        make_chunks = wsprites.generate.writer.encode_in_order
-        patch.setattr("wsprites.generate.writer.encode_in_order", mortal)
+        encode_in_order = writer.encode_in_order
+        patch.setattr(writer, "encode_in_order", mortal)
         code, _, err = run(*make, "--n", 200)
     assert code == 1
     kept = r"wsprites: data.h5: writing failed \(a worker died\); \d+ of 200 clips are kept; .* --resume .*"
@@ -221,7 +221,7 @@ def test_a_full_disk_is_one_line_and_exit_code_1(run, make, monkeypatch: pytest.
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("wsprites.generate.writer.write_labels", full)
+    monkeypatch.setattr(writer, "write_labels", full)
     code, _, err = run(*make)
     assert code == 1
     assert err.splitlines()[-1] == "wsprites: data.h5: writing failed ([Errno 28] No space left on device); nothing was kept"

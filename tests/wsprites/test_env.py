@@ -1,4 +1,4 @@
-"""The Gymnasium environment: it is the world of the scripts, only that somebody else chooses."""
+"""The Gymnasium environment: the world of the scripts, with actions chosen by the caller."""
 
 import os
 import pickle
@@ -23,7 +23,7 @@ from wsprites.world.spec import PRESETS, SPLITS  # noqa: E402
 def art_is_read_once():
     """Every environment reads its art for itself, which takes longer than most of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(env_module, "load_art", lru_cache(load_art))
+        patch.setattr("wsprites.art.load_art", lru_cache(load_art))
         yield
 
 
@@ -229,23 +229,23 @@ def test_a_window_shows_the_frame(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"background": "sideways"}, "not one of moving, frozen, blank"),
-        ({"split": "all"}, "not one of train, val, test"),
-        ({"length": 0}, "1 step or more"),
+        ({"background": "sideways"}, "background: 'sideways' is not one of moving, frozen, blank"),
+        ({"split": "all"}, "split: 'all' is not one of train, val, test"),
+        ({"length": 0}, "length: 0 is less than 1 step"),
         ({"world": "nowhere"}, "nowhere"),
         ({"sheets": "nowhere"}, "no such folder"),
     ],
 )
 def test_impossible_worlds(options: dict, words: str):
     with pytest.raises(UserError, match=words):
-        env_module.Walk(**options)
+        env_module.WalkEnv(**options)
 
 
 def test_impossible_modes_actions_and_options(paper):
     with pytest.raises(UserError, match="not one of rgb_array, human"):
-        env_module.Walk(render_mode="ansi")
-    with pytest.raises(UserError, match="rgb_array or none"):
-        env_module.WalkVector(render_mode="human")
+        env_module.WalkEnv(render_mode="ansi")
+    with pytest.raises(UserError, match="rgb_array or None"):
+        env_module.WalkVectorEnv(1, render_mode="human")
     paper.reset(seed=0)
     for action in (
         np.array([5, 0]),
@@ -263,8 +263,10 @@ def test_impossible_modes_actions_and_options(paper):
         paper.step(np.array([4, 0]))
     with pytest.raises(UserError, match="options: speed unknown"):
         paper.reset(options={"speed": 3})
-    with pytest.raises(UserError, match="a number for each of 2"):
-        env_module.WalkVector(2).reset(options={"clip": [1, 2, 3]})
+    with pytest.raises(UserError, match="one number for each of 2"):
+        env_module.WalkVectorEnv(2).reset(options={"clip": [1, 2, 3]})
+    with pytest.raises(UserError, match="options: speed unknown"):
+        env_module.WalkVectorEnv(2).reset(options={"speed": 3})
 
 
 def test_nothing_of_it_is_imported_by_the_rest():

@@ -289,7 +289,7 @@ def test_cuda_gives_the_same_bytes(spec: WorldSpec, art: Art, compile_: bool):
 
 def test_bad_arguments_are_named(data_file: Path, spec: WorldSpec, art: Art):
     for words, make in (
-        ("window: 41 is outside the range 1 to 40", lambda: FileClips(data_file, "train", 41)),
+        ("window: 41 is outside the range 1 to 40", lambda: FileClips(data_file, "train", window=41)),
         ("window: 0 is outside the range 1 to 40", lambda: RenderedClips(World(spec, art), window=0)),
         ("split: 'all' is not one of train, val, test", lambda: FileClips(data_file, "all")),
         ("split: 'all' is not one of train, val, test", lambda: RenderedClips(World(spec, art), "all")),

@@ -1,12 +1,13 @@
-"""What fifty lines of OpenCV find out: the ceiling of no learning. `wsprites bench --model wsprites.bench.classical:classical`.
+"""A model of classical computer vision, without learned features: `wsprites bench --model wsprites.bench.classical:classical`.
 
 Corners are tracked from frame to frame (Lucas & Kanade 1981). The scene moves by the translation that most of them agree on (RANSAC,
-Fischler & Bolles 1981); the foreground is what differs from the frame before once that
-translation is undone, the character moves as the corners in it do, and codes are k-means clusters of what the foreground looks like.
+Fischler & Bolles 1981); the foreground is where a frame differs from the previous one after that translation is undone; the character moves
+as the corners in the foreground do, and codes are k-means clusters of the appearance of the foreground.
 """
 
 import itertools
 import multiprocessing
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
@@ -20,17 +21,23 @@ from wsprites.bench.data import STANDARD, Part, standard
 Floats = NDArray[np.floating[Any]]
 
 CODES, _FITTED, _PATCH = 9, 12, (12, 16)
-_CORNERS, _HYPOTHESES, _NEAR, _DIFFERS = 100, 32, 0.6, 18  # corners in a frame, px from the common translation, grey levels
+_CORNERS, _HYPOTHESES, _NEAR, _DIFFERS = 100, 32, 0.6, 18
+"""Corners per frame, translations that are tried, distance from the common translation in px, difference in grey levels."""
 
 
 class Classical:
-    """Codes, vectors, shifts and masks without a network. Fitted once, on clips of characters that are not scored."""
+    """Codes, vectors, shifts and masks without a network.
+
+    Args:
+        parts: the clips that codes and vectors are fitted on; their characters must not be scored.
+    """
 
     codes = CODES
 
     def __init__(self, parts: Sequence[Part]) -> None:
-        # Threads would wait for one another: a frame takes dozens of short calls.
+        # One thread each: a frame takes dozens of short calls, for which threads of OpenCV would wait.
         self._pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+        weakref.finalize(self, self._pool.shutdown)  # before the interpreter ends, where a pool that is left may fail
         clips = (part.clip(n).frames_thwc for part in parts for n in range(min(len(part), _FITTED)))
         features: Any = np.concatenate([analysed[3] for analysed in self._pool.map(_analyse, clips)])
         self._mean = features.mean(0)
@@ -54,12 +61,12 @@ class Classical:
 
 
 def classical() -> Classical:
-    """The model, fitted on clips of the standard worlds' characters of `val`."""
+    """The model, fitted on clips of `val` of the standard worlds."""
     return Classical([standard(name).fit for name in STANDARD])
 
 
 def _analyse(frames_thwc: NDArray[np.uint8]) -> tuple[Floats, Floats, NDArray[np.bool_], Floats]:
-    """Of a clip the (T-1, 2) shifts of character and scene, (T, H, W) masks, and (T-1, D) features of the foreground."""
+    """(T-1, 2) shifts of character and scene, (T, H, W) masks, and (T-1, D) features of the foreground of a clip."""
     grey = [cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in frames_thwc]
     shift, background = np.zeros((2, len(grey) - 1, 2), np.float32)
     masks, features = np.zeros(frames_thwc.shape[:3], bool), []
@@ -68,8 +75,8 @@ def _analyse(frames_thwc: NDArray[np.uint8]) -> tuple[Floats, Floats, NDArray[np
         corners = cv2.goodFeaturesToTrack(before, _CORNERS, 0.01, 4)
         moved = np.zeros((0, 2), np.float32)
         if corners is not None:
-            tracked, found, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, np.zeros_like(corners), winSize=(9, 9), maxLevel=2)
-            good = found[:, 0] == 1
+            tracked, status, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, np.zeros_like(corners), winSize=(9, 9), maxLevel=2)
+            good = status[:, 0] == 1
             corners, moved = corners[good, 0], (tracked - corners)[good, 0]
         background[t] = _common(moved)
         foreground = _differs(before, after, background[t])
@@ -81,13 +88,13 @@ def _analyse(frames_thwc: NDArray[np.uint8]) -> tuple[Floats, Floats, NDArray[np
             at = (corners + moved).round().astype(int).clip(0, np.array(before.shape[::-1]) - 1)
             own = foreground[at[:, 1], at[:, 0]] & (np.abs(moved - background[t]).max(1) > _NEAR)
             shift[t] = _common(moved[own]) if own.sum() >= 3 else 0
-        features.append(_look(frames_thwc[t + 1], foreground, place))
+        features.append(_appearance(frames_thwc[t + 1], foreground, place))
     masks[0] = masks[1]
     return shift, background, masks, np.stack(features)
 
 
 def _common(moved_n2: Floats) -> Floats:
-    """The translation that most agree on: some are hypotheses, the median of those near the best one the answer."""
+    """(2,) the translation that most of (n, 2) agree on: the median of those near the hypothesis with most support."""
     if not len(moved_n2):
         return np.zeros(2, np.float32)
     hypotheses = moved_n2[:: -(-len(moved_n2) // _HYPOTHESES)]
@@ -96,7 +103,7 @@ def _common(moved_n2: Floats) -> Floats:
 
 
 def _differs(before: NDArray[Any], after: NDArray[Any], by: Floats) -> NDArray[np.bool_]:
-    """Where a frame is not the one before, moved: opened, closed, and the largest part of it."""
+    """(H, W) where a frame differs from the previous one, translated: closed, opened, and the largest component of it."""
     matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]], np.float32)
     expected = cv2.warpAffine(before, matrix, before.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
     differs: Any = (cv2.absdiff(after, expected) > _DIFFERS).astype(np.uint8)
@@ -106,8 +113,8 @@ def _differs(before: NDArray[Any], after: NDArray[Any], by: Floats) -> NDArray[n
     return np.asarray(label == 1 + stats[1:, cv2.CC_STAT_AREA].argmax()) if parts > 1 else np.zeros(before.shape, bool)
 
 
-def _look(frame_hwc: NDArray[np.uint8], foreground: NDArray[np.bool_], place: Floats) -> Floats:
-    """A small picture of the foreground's form and greys around a place."""
+def _appearance(frame_hwc: NDArray[np.uint8], foreground: NDArray[np.bool_], place: Floats) -> Floats:
+    """(D,) a small image of the shape and grey levels of the foreground around a place."""
     grey = cv2.cvtColor(np.ascontiguousarray(frame_hwc), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255 - 0.5
     both = np.stack([grey * foreground, foreground.astype(np.float32)], -1)
     patch = (

@@ -88,7 +88,7 @@ class Data:
     """SHA-256 of world, labels and art of both parts, which determine the pixels; `wsprites verify` checks stored ones."""
 
 
-def open_data(name: str, split: str = "test", clips: int | None = None) -> Data:
+def open_data(name: str, *, split: str = "test", clips: int | None = None) -> Data:
     """The clips that a name stands for: one of STANDARD, or else the path of a data file.
 
     Args:
@@ -102,13 +102,13 @@ def open_data(name: str, split: str = "test", clips: int | None = None) -> Data:
     if name not in STANDARD:
         if not Path(name).exists():
             raise ArgumentError("data", f"{name!r} is neither a file nor a standard world ({', '.join(STANDARD)})")
-        return from_file(Path(name), split, clips)
+        return from_file(Path(name), split=split, clips=clips)
     if split != "test":
         raise ArgumentError("split", f"{split!r} is only for data files; a standard world is scored on 'test'")
-    return standard(name, clips)
+    return standard(name, clips=clips)
 
 
-def standard(name: str, clips: int | None = None) -> Data:
+def standard(name: str, *, clips: int | None = None) -> Data:
     """A standard test world: 500 test clips, and 200 of val, of 90 frames.
 
     Args:
@@ -129,7 +129,7 @@ def load_standard(preset: str) -> World:
     return load_world(preset)
 
 
-def from_file(path: Path, split: str = "test", clips: int | None = None) -> Data:
+def from_file(path: Path, *, split: str = "test", clips: int | None = None) -> Data:
     """The clips of a split of a data file. Maps are fitted on `val`, or on `train` where `val` is scored.
 
     Raises:

@@ -47,7 +47,7 @@ def clips(data: Data, networks: "Networks") -> int:
 
 
 def distances(
-    model: Controllable, data: Data, networks: "Networks", progress: Callable[[int], object] = lambda _: None
+    model: Controllable, data: Data, networks: "Networks", *, progress: Callable[[int], object] = lambda _: None
 ) -> dict[str, dict[str, Score]]:
     """`images.fid`, of all generated frames, and `images.fvd`, of the videos of 16 steps, for "model" and for baselines.
 
@@ -81,8 +81,8 @@ def distances(
         add("truth", np.stack([start.after(steps) for start in begin]))
         add("copy", np.repeat(first[:, None], steps, 1))
         progress(len(begin))
-    for place in _others(data):
-        add("other_clips", start_of(data.fit, *place).after(steps)[None])
+    for n, piece, pieces in _others(data):
+        add("other_clips", start_of(data.fit, n, piece=piece, pieces=pieces).after(steps)[None])
         progress(1)
     scores: dict[str, dict[str, Score]] = {"oracle": {f"images.{name}": Score(0.0, unit="distance") for name in wanted}}
     for (who, name), features in features_of.items():

@@ -54,13 +54,13 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model | Predictions, data: Data, name: str, progress: Progress = lambda _: None, networks: "Networks | None" = None
+    model: Model | Predictions, data: Data, name: str, *, progress: Progress = lambda _: None, networks: "Networks | None" = None
 ) -> Evaluation:
     """Compute every score that a model's arrays and methods allow.
 
     Args:
         name: the model's name in error messages.
-        progress: called with the number of clips done since the last call, `clips_to_do(model, data, networks)` in all.
+        progress: called with the number of clips done since the last call, `clips_to_do` in all.
         networks: adds LPIPS, FID and FVD of generated video.
 
     Raises:
@@ -76,19 +76,19 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
     if isinstance(model, Model) and isinstance(model, Controllable):
         try_out(model, data.scored)  # an error after an hour of scoring would be too late
     # Arrays of all clips; masks are too large to keep and are scored on the way.
-    fitted, _ = collect(model, data.fit, progress, with_masks=False)
-    scored, mask_values = collect(model, data.scored, progress)
+    fitted, _ = collect(model, data.fit, progress=progress, with_masks=False)
+    scored, mask_values = collect(model, data.scored, progress=progress)
     _check_same_arrays(fitted, scored)
     results, confusion = score(data, fitted, scored, getattr(model, "codes", None))
     _add(results, mask_scores(mask_values))
     # Scores that need the model itself, on clips that are made for them.
     videos: list[Video] = []
     if isinstance(model, Model):
-        _add(results, nuisance(model, data.scored, progress))
-        read_back, videos = control(model, data, fitted, progress, networks.lpips if networks else None)
+        _add(results, nuisance(model, data.scored, progress=progress))
+        read_back, videos = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
         _add(results, read_back)
         if networks and isinstance(model, Controllable):
-            _add(results, distances.distances(model, data, networks, progress))
+            _add(results, distances.distances(model, data, networks, progress=progress))
     return Evaluation(results.pop("model"), results, confusion, tuple(videos))
 
 
@@ -97,7 +97,7 @@ def _add(results: ByPredictor, more: ByPredictor) -> None:
         results.setdefault(who, {}).update(scores)
 
 
-def clips_to_do(model: Model | Predictions, data: Data, networks: "Networks | None" = None) -> int:
+def clips_to_do(model: Model | Predictions, data: Data, *, networks: "Networks | None" = None) -> int:
     """The number of clips that `evaluate` reports to its progress in all."""
     twins = min(len(data.scored), CLIPS) + 1 if isinstance(model, Model) else 0
     replays = 3 + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
@@ -111,7 +111,7 @@ MaskValues = dict[str, dict[str, NDArray[np.float64]]]
 
 
 def collect(
-    model: Model | Predictions, part: Part, progress: Progress = lambda _: None, *, with_masks: bool = True
+    model: Model | Predictions, part: Part, *, progress: Progress = lambda _: None, with_masks: bool = True
 ) -> tuple[Arrays, MaskValues]:
     """A model's arrays for all clips of a part but masks, and the scores of its masks. Raises ProtocolError for a wrong array."""
     rows: list[Arrays] = []

@@ -30,7 +30,8 @@ class Probing:
             name: tuple(getattr(part.script, name)[:, 1:].reshape(-1, 2)[at].astype(float) for part, at in parts)
             for name in ("shift", "background_shift")
         }
-        self.state: tuple[Floats, Floats] = tuple(part.state(at).astype(np.float32) for part, at in parts)  # type: ignore[assignment]
+        fit, scored = (part.state(at).astype(np.float32) for part, at in parts)
+        self.state: tuple[Floats, Floats] = fit, scored
         """State before the chosen transitions of both parts, (n, D) each."""
         predicted = probes.classify("linear", self.state[0], [labels[0] for labels in self._labels.values()], self.state[1])
         self._by_state = dict(zip(SOURCES, predicted, strict=True))

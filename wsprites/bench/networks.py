@@ -1,6 +1,6 @@
-"""The three networks that LPIPS, FID and FVD are defined by, with the user's weights. Nothing is downloaded.
+"""The three networks that define LPIPS, FID and FVD, with weights from files of the user. Nothing is downloaded.
 
-Layers have the names that they have in the usual files. Axis suffixes: n pictures or videos, t frames, h, w, c = RGB; frames are uint8.
+Layers are named as in the published files. Axis suffixes: n images or videos, t frames, h, w, c = RGB; frames are uint8.
 Inside, tensors are (N, C, H, W) and (N, C, T, H, W).
 """
 
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError
 from wsprites.weights import load_weights
 
 Frames = NDArray[np.uint8]
@@ -30,12 +30,12 @@ SHA256 = {
     "pt_inception-2015-12-05-6726825d.pth": "6726825d",
     "weights-inception-2015-12-05-6726825d.pth": "6726825d",
 }
-"""What the hashes of files begin with of which there is one only. The last two are one file under two names."""
-_PICTURES, _VIDEOS = 16, 4  # that a network is given at once
+"""First digits of the hash of each file that exists in one version only. The last two are one file under two names."""
+_IMAGES, _VIDEOS = 16, 4  # per batch of a network
 
 
 class Lpips(nn.Module):
-    """AlexNet's five convolutions, and how much each of their channels counts (Zhang et al. 2018, v0.1)."""
+    """The five convolutions of AlexNet, and a weight for each of their channels (Zhang et al. 2018, v0.1)."""
 
     _WIDTHS = (64, 192, 384, 256, 256)
     _TAPS = (1, 4, 7, 9, 11)  # after each ReLU
@@ -48,11 +48,11 @@ class Lpips(nn.Module):
             *(nn.Conv2d(a, b, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
             *(nn.Conv2d(b, c, 3, padding=1), nn.ReLU(), nn.Conv2d(c, d, 3, padding=1), nn.ReLU(), nn.Conv2d(d, e, 3, padding=1), nn.ReLU()),
         )
-        for n, width in enumerate(self._WIDTHS):  # in training, a dropout stood before each
+        for n, width in enumerate(self._WIDTHS):  # the identity stands for a dropout in training
             self.add_module(f"lin{n}", nn.ModuleDict({"model": nn.Sequential(nn.Identity(), nn.Conv2d(width, 1, 1, bias=False))}))
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """(N,) distances of pictures (N, 3, H, W) in [-1, 1]."""
+        """(N,) distances of images (N, 3, H, W) in [-1, 1]."""
         mean, std = (a.new_tensor(rgb).reshape(3, 1, 1) for rgb in ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)))
         x = (torch.cat([a, b]) - mean) / std
         total = a.new_zeros(len(a))
@@ -75,7 +75,7 @@ class _Conv2d(nn.Module):
         return F.relu(self.bn(self.conv(x)))
 
 
-# A branch of a block: channels and size of its convolutions in turn. A fork is one row and one column side by side.
+# A branch of a block: channels and kernel size of its convolutions in order. A fork is a row and a column kernel in parallel.
 _Branches = dict[str, Sequence[tuple[int, Any]]]
 _ROW, _COLUMN, _FORK = (1, 7), (7, 1), ((1, 3), (3, 1))
 _DOUBLE = ((64, 1), (96, 3), (96, 3))
@@ -103,7 +103,7 @@ def _6(n: int) -> _Branches:
 
 
 class _Mixed2d(nn.Module):
-    """Branches side by side. Without a `branch_pool` all end with a stride of 2, beside a pooling with the same."""
+    """Parallel branches. Without a `branch_pool` all end with a stride of 2, in parallel to a pooling with the same stride."""
 
     def __init__(self, width: int, branches: _Branches, *, largest: bool = False) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class _Mixed2d(nn.Module):
 def inception() -> nn.Sequential:
     """InceptionV3 of 2015-12-05, without its 1,008 classes: (N, 3, 299, 299) in [-1, 1] to (N, 2048, 8, 8).
 
-    Szegedy et al. 2015, as it was run in TensorFlow: averages do not count the padding, and the last block takes maxima instead.
+    Szegedy et al. 2015, as in TensorFlow: average pooling does not count the padding, and the last block takes maxima instead.
     """
     layers: dict[str, nn.Module] = {
         "Conv2d_1a_3x3": _Conv2d(3, 32, 3, 2),
@@ -155,12 +155,12 @@ def inception() -> nn.Sequential:
         "Mixed_7c": _Mixed2d(2048, _7B, largest=True),
     }
     net = nn.Sequential(OrderedDict(layers))
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # takes a third less time on a CPU
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
     return net
 
 
 def _same(x: Tensor, size: Sequence[int], stride: Sequence[int]) -> Tensor:
-    """Zeros around (N, C, T, H, W) so that a window of `size` gives 1 / stride of each axis, rounded up; the odd one comes last."""
+    """Zeros around (N, C, T, H, W) so that windows of `size` give 1 / stride of each axis, rounded up; an odd zero comes last."""
     missing = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(x.shape[2:], size, stride, strict=True)]
     return F.pad(x, [end for more in reversed(missing) for end in (more // 2, more - more // 2)])
 
@@ -182,7 +182,7 @@ class _MaxPool3d(nn.Module):
         self._size, self._stride = size, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool3d(_same(x, self._size, self._stride), self._size, self._stride)  # after a ReLU a 0 more is no new maximum
+        return F.max_pool3d(_same(x, self._size, self._stride), self._size, self._stride)  # after a ReLU, zeros do not change a maximum
 
 
 class _Mixed3d(nn.Module):
@@ -198,7 +198,7 @@ class _Mixed3d(nn.Module):
         return torch.cat([self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.pool(x))], 1)
 
 
-_MIXED = {  # channels of the four branches; the middle two have a narrower convolution first
+_MIXED = {  # channels of the four branches; the middle two begin with a narrower convolution
     "3b": (64, 96, 128, 16, 32, 32),
     "3c": (128, 128, 192, 32, 96, 64),
     "4b": (192, 96, 208, 16, 48, 64),
@@ -214,7 +214,10 @@ _MIXED = {  # channels of the four branches; the middle two have a narrower conv
 def i3d(epsilon: float = 1e-3) -> nn.Sequential:
     """I3D for RGB and Kinetics-400: (N, 3, T, 224, 224) in [-1, 1] to the logits (N, 400, T / 8 - 1, 1, 1), T of 16 or more.
 
-    Carreira and Zisserman 2017, with the padding of TensorFlow and its epsilon of the batch normalisation, unless told otherwise.
+    Carreira and Zisserman 2017, with the padding of TensorFlow.
+
+    Args:
+        epsilon: of the batch normalisation; the default is that of TensorFlow.
     """
     layers: dict[str, nn.Module] = {
         "Conv3d_1a_7x7": _Conv3d(3, 64, 7, 2),
@@ -237,7 +240,7 @@ def i3d(epsilon: float = 1e-3) -> nn.Sequential:
 
 
 def resize(x: Tensor, size: int) -> Tensor:
-    """(..., H, W) to (..., size, size), bilinear as in TensorFlow 1: entry i lies at i H / size, and nothing is averaged when shrinking."""
+    """(..., H, W) to (..., size, size), bilinear as in TensorFlow 1: entry i lies at i H / size, without antialiasing."""
     for axis in (-1, -2):
         n = x.shape[axis]
         at = torch.arange(size, dtype=torch.float64, device=x.device) * n / size
@@ -252,13 +255,13 @@ def resize(x: Tensor, size: int) -> Tensor:
 
 
 def lpips(net: Lpips, frames_nhwc: Frames, true_nhwc: Frames) -> Floats:
-    """(N,) distances, 0 for the same picture; no upper limit, seldom above 1 (Zhang et al. 2018, eq. 1)."""
-    return _by_parts(_PICTURES, lambda a, b: net(*(x / 127.5 - 1 for x in (a, b))), net, frames_nhwc, true_nhwc)
+    """(N,) distances, 0 for equal images; no upper limit, seldom above 1 (Zhang et al. 2018, eq. 1)."""
+    return _by_parts(_IMAGES, lambda a, b: net(*(x / 127.5 - 1 for x in (a, b))), net, frames_nhwc, true_nhwc)
 
 
 def inception_features(net: nn.Module, frames_nhwc: Frames) -> Floats:
-    """(N, 2048) features for the FID (Heusel et al. 2017): the last block of Inception, averaged over the picture."""
-    return _by_parts(_PICTURES, lambda x: net((resize(x, 299) - 128) / 128).mean((2, 3)), net, frames_nhwc)
+    """(N, 2048) features for the FID (Heusel et al. 2017): the last block of Inception, averaged over the image."""
+    return _by_parts(_IMAGES, lambda x: net((resize(x, 299) - 128) / 128).mean((2, 3)), net, frames_nhwc)
 
 
 def i3d_features(net: nn.Module, videos_nthwc: Frames) -> Floats:
@@ -267,7 +270,7 @@ def i3d_features(net: nn.Module, videos_nthwc: Frames) -> Floats:
 
 
 def _by_parts(size: int, compute: Callable[..., Tensor], net: nn.Module, *arrays: Frames) -> Floats:
-    """What a network makes of arrays whose last axis is the colours, a few entries at once, in full float32."""
+    """The output of a network for arrays whose last axis is the colours, in batches, in full float32."""
     device = next(net.parameters()).device
     parts = []
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
@@ -279,29 +282,30 @@ def _by_parts(size: int, compute: Callable[..., Tensor], net: nn.Module, *arrays
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks whose weights are there, as functions on arrays, by the score that they are for; None for the others."""
+    """The networks whose weights are available, as functions on arrays, by the score that they are for; None for the others."""
 
     lpips: Callable[[Frames, Frames], Floats] | None = None
     fid: Callable[[Frames], Floats] | None = None
     fvd: Callable[[Frames], Floats] | None = None
     sha256: dict[str, str] = field(default_factory=dict)
-    """Of every file that was read, by its name."""
+    """Hash of every file that was read, by its name."""
     missing: dict[str, str] = field(default_factory=dict)
-    """The names of the others, and the file that each lacks."""
+    """The file that each of the other networks lacks, by its name."""
 
 
 def load(folder: Path) -> Networks:
-    """The networks whose files are in a folder, on a GPU where there is one.
+    """The networks whose files are in a folder, on a GPU if there is one.
 
     Raises:
-        UserError: there is none of the files, or one is not what its name says.
+        ArgumentError: the folder has none of the files.
+        UserError: a file is damaged or not the one that its name stands for.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    found: dict[str, Any] = {}
+    networks: dict[str, Any] = {}
     sha256: dict[str, str] = {}
     absent: dict[str, list[str]] = {}
     for name, compute, make, files in _USUAL:
-        if name in found:
+        if name in networks:
             continue
         if lacking := [file for file in files if not (folder / file).is_file()]:
             absent.setdefault(name, []).append(lacking[0])
@@ -310,11 +314,11 @@ def load(folder: Path) -> Networks:
         for file, prefix in files.items():
             sha256[file] = load_weights(net, folder / file, f"the usual {file}", SHA256.get(file, ""), prefix)
         net.requires_grad_(False).eval().to(device)
-        found[name] = partial(compute, net)
-    missing = {name: f"no {' or '.join(files)}" for name, files in absent.items() if name not in found}
-    if not found:
-        raise UserError(f"--weights {folder}: {'; '.join(missing.values()) if folder.is_dir() else 'no such folder'}")
-    return Networks(**found, sha256=sha256, missing=missing)
+        networks[name] = partial(compute, net)
+    missing = {name: f"no {' or '.join(files)}" for name, files in absent.items() if name not in networks}
+    if not networks:
+        raise ArgumentError("weights", f"{folder}: {'; '.join(missing.values()) if folder.is_dir() else 'no such folder'}")
+    return Networks(**networks, sha256=sha256, missing=missing)
 
 
 _USUAL: tuple[tuple[str, Callable[..., Floats], Callable[[], nn.Module], dict[str, str]], ...] = (
@@ -322,6 +326,6 @@ _USUAL: tuple[tuple[str, Callable[..., Floats], Callable[[], nn.Module], dict[st
     ("fid", inception_features, inception, {"pt_inception-2015-12-05-6726825d.pth": ""}),
     ("fid", inception_features, inception, {"weights-inception-2015-12-05-6726825d.pth": ""}),
     ("fvd", i3d_features, i3d, {"rgb_imagenet.pt": ""}),
-    ("fvd", i3d_features, partial(i3d, 1e-5), {"i3d_pretrained_400.pt": ""}),  # what the code says that it came with
+    ("fvd", i3d_features, partial(i3d, 1e-5), {"i3d_pretrained_400.pt": ""}),  # the default of that code
 )
-"""Score, function, network, and its files with the beginning of the names of the weights in them; the first that is there is taken."""
+"""Score, function, network, and its files with the prefix of the names of their weights; the first entry with all files is used."""

@@ -138,24 +138,23 @@ def _model(file: ScoreFile, videos: Sequence[Video]) -> _Model:
 
 
 def _row(name: str, entry: Entry) -> _Row:
-    score, values = entry.score, entry.baselines
+    values = entry.baselines
     listed = ", ".join(f"{who} {_short(values[who])}" for who in _LISTED if not math.isnan(values.get(who, math.nan)))
-    interval = "" if math.isnan(score.low) else f"{_number(score.low)} to {_number(score.high)}"
-    return _Row(name, _number(score.value), score.unit, interval, _strip(entry), listed)
+    interval = "" if math.isnan(entry.low) else f"{_number(entry.low)} to {_number(entry.high)}"
+    return _Row(name, _number(entry.value), entry.unit, interval, _strip(entry), listed)
 
 
 def _strip(entry: Entry) -> _Strip | None:
-    score = entry.score
-    outside = any(not -0.2 <= value <= 1.05 for value in (score.value, *entry.baselines.values()) if not math.isnan(value))
-    if score.unit or outside or math.isnan(score.value):
+    outside = any(not -0.2 <= value <= 1.05 for value in (entry.value, *entry.baselines.values()) if not math.isnan(value))
+    if entry.unit or outside or math.isnan(entry.value):
         return None
     marks = [
         (f"{_x(entry.baselines[who]):.1f}", colour, who)
         for who, colour in _COLOURS.items()
         if not math.isnan(entry.baselines.get(who, math.nan))
     ]
-    low, high = (_x(score.value if math.isnan(end) else end) for end in (score.low, score.high))
-    return _Strip(marks, f"{low:.1f}", f"{max(high - low, 1):.1f}", f"{_x(score.value) - 1.5:.1f}")
+    low, high = (_x(entry.value if math.isnan(end) else end) for end in (entry.low, entry.high))
+    return _Strip(marks, f"{low:.1f}", f"{max(high - low, 1):.1f}", f"{_x(entry.value) - 1.5:.1f}")
 
 
 def _x(share: float) -> float:

@@ -62,7 +62,7 @@ def as_released(truth: Arrays, arrays: Arrays) -> dict[str, float]:
     return {f"{name} norm as released": float(motion.error(arrays[name], truth[name] / _NORMS[name]).mean()) for name in names}
 
 
-def generated(model: Model, part: Part, progress: Callable[[int], object] = lambda _: None) -> dict[str, dict[str, float]]:
+def generated(model: Model, part: Part, *, progress: Callable[[int], object] = lambda _: None) -> dict[str, dict[str, float]]:
     """The figures "RE" and "CO" of a model that generates, over all windows of 12 that lie side by side in the clips of a part.
 
     Raises:
@@ -108,7 +108,7 @@ def clips_to_do(model: Model | Predictions, data: Data) -> int:
     return len(data.scored) * (2 if isinstance(model, Controllable) else 1)
 
 
-def table(model: Model | Predictions, data: Data, name: str, progress: Callable[[int], object] = lambda _: None) -> str:
+def table(model: Model | Predictions, data: Data, name: str, *, progress: Callable[[int], object] = lambda _: None) -> str:
     """The released figures of a model as text, beside those of a perfect model, of one that predicts 0, and of random codes.
 
     Raises:
@@ -127,7 +127,7 @@ def table(model: Model | Predictions, data: Data, name: str, progress: Callable[
 
 def _columns(model: Model | Predictions, data: Data, name: str, progress: Callable[[int], object]) -> dict[str, dict[str, float]]:
     part, true = data.scored, truth(data.scored)
-    arrays, mask_values = collect(model, part, progress)
+    arrays, mask_values = collect(model, part, progress=progress)
     k = int(arrays["codes"].max()) + 1 if "codes" in arrays else 1
     predicted = {
         name: arrays,
@@ -141,5 +141,5 @@ def _columns(model: Model | Predictions, data: Data, name: str, progress: Callab
     if not columns[name]:
         raise ProtocolError("infers neither codes, shifts nor masks; the released protocol has no other scores")
     if isinstance(model, Controllable) and isinstance(model, Model):
-        columns |= generated(model, part, progress)
+        columns |= generated(model, part, progress=progress)
     return columns

@@ -107,7 +107,7 @@ def starts(part: Part) -> list[Start]:
     return [start_of(part, n) for n in range(min(STARTS, len(part)))]
 
 
-def start_of(part: Part, n: int, piece: int = 0, pieces: int = 1) -> Start:
+def start_of(part: Part, n: int, *, piece: int = 0, pieces: int = 1) -> Start:
     """The frame of a clip, or of one of several pieces of it, that is farthest from the edges and has STEPS frames after it."""
     script = part.script[n]
     last = part.spec.frames - min(STEPS, part.spec.frames - 1)
@@ -140,7 +140,7 @@ def world(part: Part, start: Start, local_t: NDArray[np.integer], direction_t: N
 
 
 def control(
-    model: Model, data: Data, fitted: Arrays, progress: Callable[[int], object] = lambda _: None, lpips: Lpips | None = None
+    model: Model, data: Data, fitted: Arrays, *, progress: Callable[[int], object] = lambda _: None, lpips: Lpips | None = None
 ) -> tuple[dict[str, Scores], list[Video]]:
     """Scores of "model", of "copy" (repeats the start) and of "oracle" (the world itself), and videos for the page.
 

@@ -21,7 +21,7 @@ from wsprites.bench.metrics import interval
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Controllable, Model
 from wsprites.bench.rollouts import Video
-from wsprites.bench.scores import DataDescription, Entry, ScoreFile, Settings
+from wsprites.bench.scores import INTERVAL, DataDescription, Entry, ScoreFile, Settings
 from wsprites.bench.table import reference_values
 from wsprites.file import versions
 from wsprites.terminal import extra
@@ -61,7 +61,7 @@ class Job:
     @cached_property
     def opened(self) -> Data:
         """The data. Raises UserError if the name is none that `open_data` knows, or the file cannot be scored."""
-        return open_data(self.data, self.split, self.clips)
+        return open_data(self.data, split=self.split, clips=self.clips)
 
     @cached_property
     def description(self) -> DataDescription:
@@ -92,7 +92,7 @@ class Job:
         """Names of the models that do not generate, to which scores by networks do not apply."""
         return [name for name, model in self.loaded if not isinstance(model, Controllable)]
 
-    def run(self, bar: Bar = _no_bar) -> Iterator[Result]:
+    def run(self, *, bar: Bar = _no_bar) -> Iterator[Result]:
         """Score the models one after the other; each result is there before the next model is scored.
 
         Args:
@@ -104,19 +104,19 @@ class Job:
         networks = self.networks
         for name, model in self.loaded:
             begin = time.perf_counter()
-            with bar(clips_to_do(model, self.opened, networks)) as progress:
-                evaluation = evaluate(model, self.opened, name, progress, networks)
+            with bar(clips_to_do(model, self.opened, networks=networks)) as progress:
+                evaluation = evaluate(model, self.opened, name, progress=progress, networks=networks)
             seconds = time.perf_counter() - begin
-            yield Result(score_file(evaluation, name, self.opened, seconds, networks.sha256 if networks else {}), evaluation.videos)
+            yield Result(score_file(evaluation, name, self.opened, seconds, weights=networks.sha256 if networks else {}), evaluation.videos)
 
-    def run_released(self, bar: Bar = _no_bar) -> Iterator[str]:
+    def run_released(self, *, bar: Bar = _no_bar) -> Iterator[str]:
         """The table of the evaluation released with GLASS for each model, see `wsprites.bench.released`. Raises UserError like `run`."""
         for name, model in self.loaded:
             with bar(released.clips_to_do(model, self.opened)) as progress:
-                yield released.table(model, self.opened, name, progress)
+                yield released.table(model, self.opened, name, progress=progress)
 
 
-def score_file(evaluation: Evaluation, model: str, data: Data, seconds: float, weights: dict[str, str] | None = None) -> ScoreFile:
+def score_file(evaluation: Evaluation, model: str, data: Data, seconds: float, *, weights: dict[str, str] | None = None) -> ScoreFile:
     """The scores of a model as a score file.
 
     Args:
@@ -130,9 +130,9 @@ def score_file(evaluation: Evaluation, model: str, data: Data, seconds: float, w
         baselines = {who: scores[name].value for who, scores in evaluation.baselines.items() if name in scores}
         if name in classical:
             baselines["classical"] = classical[name]
-        entries[name] = Entry(score, baselines)
+        entries[name] = Entry(**vars(score), baselines=baselines)
     printable = "".join(character if character.isprintable() else "?" for character in model)  # a path may be no text
-    settings = Settings(interval.DRAWS, data.fit.name, weights=weights or {}, torch=version("torch") if weights else "")
+    settings = Settings(INTERVAL, interval.DRAWS, data.fit.name, weights=weights or {}, torch=version("torch") if weights else "")
     return ScoreFile(printable, describe(data), settings, _versions(), _hardware(), round(seconds, 1), entries, evaluation.confusion)
 
 

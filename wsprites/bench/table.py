@@ -72,7 +72,7 @@ def markdown(files: Sequence[ScoreFile]) -> str:
         if first:
             floors = (number(first.baselines.get(who, math.nan)) for who in baselines)
             cells = [*floors, *(" ".join(_cells(entry)[:2]).strip() for entry in entries)]
-            lines.append(f"| `{name}`{', ' + first.score.unit if first.score.unit else ''} | " + " | ".join(cells) + " |")
+            lines.append(f"| `{name}`{', ' + first.unit if first.unit else ''} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -80,9 +80,8 @@ def _cells(entry: Entry | None) -> list[str]:
     """Value, interval and unit."""
     if entry is None:
         return [number(math.nan), "", ""]
-    score = entry.score
-    interval = "" if math.isnan(score.low) else f"[{number(score.low)}, {number(score.high)}]"
-    return [number(score.value), interval, score.unit]
+    interval = "" if math.isnan(entry.low) else f"[{number(entry.low)}, {number(entry.high)}]"
+    return [number(entry.value), interval, entry.unit]
 
 
 def number(value: float) -> str:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from wsprites.bench.metrics.interval import Score
 from wsprites.bench.run import Job
-from wsprites.bench.scores import ScoreFile, read
+from wsprites.bench.scores import Entry, ScoreFile, read
 from wsprites.errors import UserError
 
 _NEITHER_BETTER = ("leakage.", "codes.", "background.", "vectors.background.")
@@ -42,7 +41,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             scores = read(Path(baseline)).scores if baseline else {}
         except UserError as error:
             raise pytest.UsageError(str(error)) from None
-        metafunc.parametrize("wsprites_score", [name for name, entry in scores.items() if not math.isnan(entry.score.value)])
+        metafunc.parametrize("wsprites_score", [name for name, entry in scores.items() if not math.isnan(entry.value)])
 
 
 def test_score(wsprites_score: str, wsprites_scores: ScoreFile, wsprites_baseline: ScoreFile, request: pytest.FixtureRequest) -> None:
@@ -50,20 +49,20 @@ def test_score(wsprites_score: str, wsprites_scores: ScoreFile, wsprites_baselin
     assert wsprites_scores.data.sha256 == wsprites_baseline.data.sha256, "the baseline is of other data"
     if wsprites_score.startswith(_NEITHER_BETTER):
         pytest.skip("neither more nor less is better in itself; see the page of --report")
-    before, after = wsprites_baseline.scores[wsprites_score].score, wsprites_scores.value(wsprites_score)
+    before, after = wsprites_baseline.scores[wsprites_score], wsprites_scores.value(wsprites_score)
     assert not math.isnan(after), f"{wsprites_score}: the model no longer offers the predictions that this scores"
     worse = loss(wsprites_score, before, after)
     tolerance = request.config.getoption("--wsprites-tolerance") * tolerance_scale(before)
     assert worse <= tolerance, f"{wsprites_score}: {before.value:.4f} -> {after:.4f} {before.unit}"
 
 
-def loss(name: str, before: Score, after: float) -> float:
+def loss(name: str, before: Entry, after: float) -> float:
     """How much worse a score has become, in its unit; negative if it is better."""
     less = before.unit in ("px", "distance") or name.startswith(_LESS_IS_BETTER)
     return after - before.value if less else before.value - after
 
 
-def tolerance_scale(before: Score) -> float:
+def tolerance_scale(before: Entry) -> float:
     """The factor of the tolerance: 1 for shares, 25 for dB, and 5 times the value for other units (of px: at least 5)."""
     size = abs(before.value)
     return {"": 1.0, "dB": 25.0, "distance": 5 * size}.get(before.unit, 5 * max(size, 1))

@@ -31,7 +31,7 @@ Responses = dict[str, Arrays]
 """By video, (T-1[, D]) of each latent."""
 
 
-def nuisance(model: Model, part: Part, progress: Callable[[int], object] = lambda _: None) -> dict[str, dict[str, Score]]:
+def nuisance(model: Model, part: Part, *, progress: Callable[[int], object] = lambda _: None) -> dict[str, dict[str, Score]]:
     """Scores of "model", "random" and "oracle" on the first CLIPS clips.
 
     `null.LATENT`: in a clip that shows every frame twice, the response to two identical frames: for shifts its mean length over that of

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def bench(
         for option, value in (("--weights", weights), ("--out", out), ("--report", report), ("--compare", compare)):
             if value:
                 raise click.UsageError(f"{option} does not go with --protocol released, which only prints a table")
-        for table in job.run_released(partial(bar, unit="clips")):
+        for table in job.run_released(bar=partial(bar, unit="clips")):
             click.echo(table)
         return
     _score(job, outs, report, compare, fail_on)
@@ -88,7 +89,7 @@ def _check_files(outs: list[Path], report: Path | None, compare: Path | None, te
         raise click.UsageError(f"--report {report} is the file of --out as well; choose another name")
     if report:
         with extra("report"):
-            import jinja2  # noqa: F401  before an hour of scoring
+            import_module("jinja2")  # before an hour of scoring
 
 
 def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | None, fail_on: tuple[str, ...]) -> None:
@@ -107,7 +108,7 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
             click.echo(f"weights  for nothing: {name} has no rollout")
     # A result is written at once: it is not lost if the next model fails.
     results = []
-    for number, result in enumerate(job.run(partial(bar, unit="clips"))):
+    for number, result in enumerate(job.run(bar=partial(bar, unit="clips"))):
         results.append(result)
         if outs:
             scores.write(outs[number], result.scores)

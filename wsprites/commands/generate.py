@@ -60,7 +60,7 @@ def generate(
     from wsprites.art import ignored_folders, load_world, sheets_folder
     from wsprites.generate import Order, check_disk, check_output, estimate, is_complete, readable_size
     from wsprites.generate import generate as write
-    from wsprites.view import info as summary
+    from wsprites.view.info import order_summary
 
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
@@ -71,7 +71,7 @@ def generate(
         return
     expected = estimate(order)
     free = check_disk(out, expected * (2 if dask else 1))  # shards, and what they are merged to
-    click.echo(summary.order_summary(order))
+    click.echo(order_summary(order))
     for name in ignored_folders(sheets_folder(sheets), order.spec.cast.layers):
         click.echo(f"ignored  folder '{name}' of the sheets: this world has no such layer")
     click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")

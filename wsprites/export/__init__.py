@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 import wsprites
 from wsprites.errors import ArgumentError, UserError
 from wsprites.file import CHUNK_FRAMES, DESCRIPTIONS, DataFile
-from wsprites.generate import partial_path
-from wsprites.generate import readable_size as size
+from wsprites.generate import partial_path, readable_size
 from wsprites.view.info import cast_line, clips_line, world_line
 from wsprites.view.picture import encode_png
 from wsprites.world.actions import GlobalAction, local_actions
@@ -112,7 +111,7 @@ def check(out: Path, *, expected: int = 0) -> int:
         raise UserError(f"{out.parent}: no permission to write there; choose another folder")
     free = shutil.disk_usage(parent).free
     if expected > free:
-        raise UserError(f"{out}: about {size(expected)} needed and {size(free)} free; choose another disk or fewer clips")
+        raise UserError(f"{out}: about {readable_size(expected)} needed and {readable_size(free)} free; choose another disk or fewer clips")
     return free
 
 

@@ -76,7 +76,7 @@ def _in_order(shards: list[DataFile]) -> list[DataFile]:
         if number in by_number:
             raise UserError(f"{data.path}: shard {number}/{count} occurs twice, also as {by_number[number].path}")
         by_number[number] = data
-        for split, index_n in split_indices(data.spec, data.seed, data.clips, data.shard).items():
+        for split, index_n in split_indices(data.spec, data.seed, data.clips, shard=data.shard).items():
             if not np.array_equal(data[split]["index"][...], index_n):
                 raise UserError(f"{data.path}: damaged: its clips are not those of shard {number}/{count}; generate it again")
     if missing := sorted(set(range(1, count + 1)) - set(by_number)):
@@ -90,7 +90,7 @@ def _clips(shards: list[DataFile], clip_n: NDArray[np.int64]) -> Iterator[Encode
     first = shards[0]
     split_of = casting(first.spec, first.seed).split
     stops = [data.indices.stop for data in shards]
-    rows = [split_indices(data.spec, data.seed, data.clips, data.shard) for data in shards]
+    rows = [split_indices(data.spec, data.seed, data.clips, shard=data.shard) for data in shards]
     checksums = [{split: data.h5[split]["checksum"][()] for split in SPLITS} for data in shards]
     for clip in clip_n.tolist():
         number, split = bisect_right(stops, clip), SPLITS[split_of[clip % len(split_of)]]

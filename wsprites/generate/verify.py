@@ -41,7 +41,7 @@ def verify(data: DataFile, *, all_pixels: bool = False, progress: Callable[[int]
     report = Report()
     if data.art.sha256 != data.art_sha256:
         report.problems.append("art: its pixels are not those that the file was made with (art_sha256)")
-    expected = split_indices(data.spec, data.seed, data.clips, data.shard)
+    expected = split_indices(data.spec, data.seed, data.clips, shard=data.shard)
     for name, split in data.splits.items():
         if not np.array_equal(split["index"][...], expected[name]):
             report.problems.append(f"{name}/index: not the clips that seed {data.seed} assigns to this split among {data.clips}")

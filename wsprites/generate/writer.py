@@ -109,7 +109,7 @@ def assemble(
         resume, overwrite, hint: as in `unfinished_file`.
         progress: as in `generate`.
     """
-    splits = split_indices(order.spec, order.seed, order.n, order.shard)
+    splits = split_indices(order.spec, order.seed, order.n, shard=order.shard)
     with unfinished_file(out, order.facts, order.clips, resume=resume, overwrite=overwrite, hint=hint) as file:
         for _ in file.restore():
             progress(order.spec.frames)

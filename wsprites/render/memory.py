@@ -38,7 +38,7 @@ class Memory:
         self._free: dict[int, list[NDArray[np.uint8]]] = {}
 
     def lend(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """An array with arbitrary contents."""
+        """An array of any shape (...) and dtype with arbitrary contents."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         free = self._free.setdefault(size, [])
         try:  # not "if free": another thread may take back or lend memory in between

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsprites.file import DataFile, Split
-from wsprites.generate import readable_size
+from wsprites.generate import Order, readable_size
 from wsprites.world.actions import GlobalAction, LocalAction, local_actions
 from wsprites.world.script import split_sizes
 from wsprites.world.spec import WorldSpec
 
 if TYPE_CHECKING:
     from wsprites.file import VideoFile
-    from wsprites.generate import Order
 
 _BATCH = 4096
 _BAR = 30
@@ -42,7 +41,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def order_summary(order: "Order") -> str:
+def order_summary(order: Order) -> str:
     """Describe the data set that an order generates, in several lines."""
     spec, (number, shards) = order.spec, order.shard
     lines = [
@@ -63,7 +62,7 @@ def _videos_summary(data: "VideoFile") -> str:
     return "\n".join(
         [
             f"{data.path}: {readable_size(bytes_)}, {bytes_ / max(total * frames, 1):,.0f} bytes a frame",
-            f"videos       {len(data.names):,} imported, without a world; split {data.how_split}",
+            f"videos       {len(data.names):,} imported, without a world, split {data.how_split}",
             f"clips        {total:,} ({each}) of {frames} frames, {height} x {width}: {total * frames:,} frames",
             f"skipped      {data.skip} frames after each",
             f"arrays       {', '.join(data['train'].keys())}",

@@ -11,8 +11,7 @@ from xxhash import xxh3_64
 
 from wsprites.errors import UserError
 from wsprites.file import DataFile
-from wsprites.generate import check_output
-from wsprites.generate import readable_size as size
+from wsprites.generate import check_output, readable_size
 from wsprites.view.counts import PAIRS, Counts, LabelRuns, count, label_names
 from wsprites.view.info import cast_line, clips_line, world_line
 from wsprites.view.picture import data_uri, encode_webp, replace_file
@@ -69,7 +68,7 @@ def _contents(data: DataFile, counts: Counts) -> dict[str, Any]:
             (f"{frames:,}", f"frames of {spec.width} x {spec.height}"),
             (f"{spec.cast.characters:,}", "characters in the world"),
             (f"{spec.cast.backgrounds:,}", "backgrounds"),
-            (size(bytes_), f"{bytes_ / frames:,.0f} bytes a frame"),
+            (readable_size(bytes_), f"{bytes_ / frames:,.0f} bytes a frame"),
         ],
         "samples": _samples(data),
         "balance": [_balance(key, names, counts) for key, names in label_names(spec).items()],

@@ -52,6 +52,9 @@ def act(spec: WorldSpec, before: Pose, global_n: NDArray[np.integer], local_n: N
         global_n: (N,) GlobalAction: the sprite's steps.
         local_n: (N,) LocalAction: the animations to show; any pair of actions is possible in any world.
 
+    Returns:
+        The state at the next frame, its arrays with the dtypes that labels have.
+
     Example:
         >>> from wsprites.world.actions import GlobalAction
         >>> from wsprites.world.script import scripts

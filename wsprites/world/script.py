@@ -155,7 +155,7 @@ def shard_clips(n: int, shard: tuple[int, int]) -> range:
     return range(n * (number - 1) // shards, n * number // shards)
 
 
-def split_indices(spec: WorldSpec, seed: int, n: int, shard: tuple[int, int] = (1, 1)) -> dict[str, NDArray[np.int64]]:
+def split_indices(spec: WorldSpec, seed: int, n: int, *, shard: tuple[int, int] = (1, 1)) -> dict[str, NDArray[np.int64]]:
     """{split: (N,) int64 clip indices, ascending} of the first `n` clips, or of a shard (k, K) of them."""
     split_c, clips = casting(spec, seed).split, shard_clips(n, shard)
     index_n = np.arange(clips.start, clips.stop)

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from glass_model.glass.config import load_config
+from glass_model.glass.config import PRESETS
 from glass_model.training.checkpoint import load
-from glass_model.training.loop import Process, train
+from glass_model.training.config import load_config
+from glass_model.training.device import Process
+from glass_model.training.loop import train
 
 SETTINGS = (
     *("model.height=24", "model.width=32", "model.mask_channels=4", "model.mask_blocks=0", "model.shift_channels=4"),
@@ -44,7 +46,7 @@ def soft_iou(mask: torch.Tensor, true: torch.Tensor) -> float:
 
 
 def test_a_short_training_learns(tmp_path: Path) -> None:
-    config = load_config("tiny", SETTINGS)
+    config = load_config(PRESETS, "tiny", SETTINGS)
 
     def batches(first: int) -> Iterator[torch.Tensor]:
         while True:

@@ -73,11 +73,6 @@ def test_recu_and_recs_at_three_scales() -> None:
     assert losses.recs_loss(perfect, foreground, foreground).item() == 0
 
 
-def test_scales_are_averages() -> None:
-    image = torch.arange(16.0).reshape(1, 1, 1, 4, 4)
-    assert losses.resize(image, (2, 2)).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
-
-
 def test_msk_and_cyc() -> None:
     assert losses.msk_loss(full(0.9, 1), full(0.5, 1)).item() == pytest.approx(0.4)
     assert losses.cyc_loss(full(-1.0), full(0.5)).item() == pytest.approx(1.5)

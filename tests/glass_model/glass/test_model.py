@@ -5,8 +5,10 @@ import torch
 
 from glass_model.glass.config import PRESETS, ModelConfig
 from glass_model.glass.gma import move
-from glass_model.glass.model import GLASS, resize, to_normalised, to_pixels
-from wsprites.errors import UserError
+from glass_model.glass.model import GLASS
+from glass_model.images import to_pixels
+from glass_model.systems import Action
+from wsprites.errors import ArgumentError
 
 CONFIG = PRESETS["paper"].override(
     model={"height": 32, "width": 40, "mask_channels": 4, "mask_blocks": 1, "shift_channels": 4, "inpaint_channels": 4, "local_channels": 4}
@@ -41,9 +43,9 @@ def test_shapes(variant: str, size: tuple[int, int]) -> None:
     assert motion.parts.background.shape == (2, 4, 3, *size)
     assert motion.shift.shape == motion.background_shift.shape == (2, 3, 2)
     assert motion.frame.shape == (2, 3, 3, *size)
-    assert [image.shape[-2:] for image in local.made.images] == [(size[0] // k, size[1] // k) for k in (4, 2, 1)]
-    assert local.made.mask.shape == (2, 3, 1, *size)
-    assert local.made.mask.min() >= 0 and local.made.mask.max() <= 1
+    assert [image.shape[-2:] for image in local.decoded.images] == [(size[0] // k, size[1] // k) for k in (4, 2, 1)]
+    assert local.decoded.mask.shape == (2, 3, 1, *size)
+    assert local.decoded.mask.min() >= 0 and local.decoded.mask.max() <= 1
     assert local.action.code.shape == (2, 3) and local.action.vector.shape == local.codes.shape == (2, 3, 16)
     reading = model.eval().infer(x)
     assert reading.codes.shape == (2, 3) and reading.codes.max() < config.codes
@@ -59,9 +61,9 @@ def test_a_reading_is_of_two_frames_alone(model: GLASS, frames: torch.Tensor) ->
     for t in range(4):
         pair = model.infer(frames[:, t : t + 2])
         assert torch.equal(pair.codes[:, 0], whole.codes[:, t])
-        for name in ("vectors", "shifts", "background_shifts"):
+        for name in ("vectors", "shift", "background_shift"):
             torch.testing.assert_close(getattr(pair, name)[:, 0], getattr(whole, name)[:, t])
-    assert whole.shifts.std() > 0
+    assert whole.shift.std() > 0
 
 
 def test_what_is_decoded_depends_on_no_later_frame(model: GLASS, frames: torch.Tensor) -> None:
@@ -69,8 +71,8 @@ def test_what_is_decoded_depends_on_no_later_frame(model: GLASS, frames: torch.T
     other[:, 3:] = 0.0
     for given in (1, 5):
         ours, theirs = model(frames, given).local, model(other, given).local
-        torch.testing.assert_close(ours.made.images[-1][:, :2], theirs.made.images[-1][:, :2])  # frames 1 and 2
-        assert not torch.equal(ours.made.images[-1][:, 2], theirs.made.images[-1][:, 2])
+        torch.testing.assert_close(ours.decoded.images[-1][:, :2], theirs.decoded.images[-1][:, :2])  # frames 1 and 2
+        assert not torch.equal(ours.decoded.images[-1][:, 2], theirs.decoded.images[-1][:, 2])
 
 
 def test_steps_are_the_rollout(model: GLASS, frames: torch.Tensor) -> None:
@@ -80,12 +82,12 @@ def test_steps_are_the_rollout(model: GLASS, frames: torch.Tensor) -> None:
     state = model.start(frames[:, 0])
     for t in range(4):
         kept = state
-        shown, state = model.step(state, to_pixels(motion.shift[:, t], (32, 40)), local.action.code[:, t])
-        torch.testing.assert_close(state.parts.foreground, local.made.images[-1][:, t], rtol=1e-3, atol=1e-4)
-        torch.testing.assert_close(state.parts.mask, local.made.mask[:, t], rtol=1e-3, atol=1e-4)
+        shown, state = model.step(state, Action(local.action.code[:, t], shift=to_pixels(motion.shift[:, t], (32, 40))))
+        torch.testing.assert_close(state.parts.foreground, local.decoded.images[-1][:, t], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(state.parts.mask, local.decoded.mask[:, t], rtol=1e-3, atol=1e-4)
         mask, scene = state.parts.mask, motion.parts.background[:, 0]
         torch.testing.assert_close(shown, mask * state.parts.foreground + (1 - mask) * scene)
-        again, _ = model.step(kept, to_pixels(motion.shift[:, t], (32, 40)), local.action.code[:, t])
+        again, _ = model.step(kept, Action(local.action.code[:, t], shift=to_pixels(motion.shift[:, t], (32, 40))))
         assert torch.equal(again, shown)  # nothing is hidden in the module
 
 
@@ -93,7 +95,7 @@ def test_given_frames_are_fed(model: GLASS, frames: torch.Tensor) -> None:
     with torch.no_grad():
         motion, local = model(frames, 3)
     assert torch.equal(local.fed[:, :3], motion.parts.foreground[:, :3])
-    assert torch.equal(local.fed[:, 3], local.made.images[-1][:, 2])
+    assert torch.equal(local.fed[:, 3], local.decoded.images[-1][:, 2])
 
 
 def test_the_scene_moves_where_it_is_sent(model: GLASS, frames: torch.Tensor) -> None:
@@ -101,7 +103,7 @@ def test_the_scene_moves_where_it_is_sent(model: GLASS, frames: torch.Tensor) ->
     still, right = torch.zeros(2, 2), torch.tensor([[3.0, 0.0], [0.0, -2.0]])
     code = torch.zeros(2, dtype=torch.long)
     for _ in range(2):
-        shown, state = model.step(state, still, code, right)
+        shown, state = model.step(state, Action(code, None, still, right))
     torch.testing.assert_close(to_pixels(state.offset, (32, 40)), 2 * right)
     scene = move(state.parts.background, state.offset, border=True)
     torch.testing.assert_close(scene[0, :, :, 6:], state.parts.background[0, :, :, :-6], atol=1e-4, rtol=1e-3)
@@ -114,28 +116,34 @@ def test_frames_of_any_size_and_type(model: GLASS, frames: torch.Tensor) -> None
     large = ((frames + 1) * 127.5).round().byte().repeat_interleave(3, -1).repeat_interleave(2, -2)
     ours, theirs = model.infer(((large.float() / 127.5) - 1)[..., ::2, ::3]), model.infer(large)
     assert torch.equal(ours.codes, theirs.codes)
-    torch.testing.assert_close(theirs.shifts, ours.shifts * torch.tensor([3.0, 2.0]), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(theirs.shift, ours.shift * torch.tensor([3.0, 2.0]), rtol=1e-3, atol=1e-4)
     assert theirs.masks.shape == (2, 5, 64, 120)
-    shown, _ = model.step(model.start(large[:, 0]), torch.zeros(2, 2), torch.zeros(2, dtype=torch.long))
+    shown, _ = model.step(model.start(large[:, 0]), Action(torch.zeros(2, dtype=torch.long)))
     assert shown.shape == (2, 3, 64, 120)
 
 
 def test_frames_of_a_wrong_shape(model: GLASS) -> None:
-    with pytest.raises(UserError, match=r"frames are of shape \(2, 5, 32, 40, 3\), not \(..., 3, H, W\)"):
+    with pytest.raises(ArgumentError, match=r"frames: the shape is \(2, 5, 32, 40, 3\), not \(..., 3, H, W\)"):
         model.infer(torch.zeros(2, 5, 32, 40, 3))
 
 
-def test_units() -> None:
-    pixels = torch.tensor([[7.0, -2.0]])
-    normalised = to_normalised(pixels, (96, 128))
-    torch.testing.assert_close(normalised, torch.tensor([[7 / 64, -2 / 48]]))
-    torch.testing.assert_close(to_pixels(normalised, (96, 128)), pixels)
+def test_actions_that_cannot_be_played(model: GLASS, frames: torch.Tensor) -> None:
+    state = model.start(frames[:, 0])
+    for action in (Action(), Action(torch.zeros(2, dtype=torch.long), torch.zeros(2, 16))):
+        with pytest.raises(ArgumentError, match="GLASS takes codes, and no vectors"):
+            model.step(state, action)
 
 
-def test_resize() -> None:
-    image = torch.arange(16.0).reshape(1, 1, 4, 4)
-    assert resize(image, (2, 2)).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
-    assert resize(image[0], (8, 8)).shape == (1, 8, 8)
+def test_long_videos_are_read_in_windows(model: GLASS) -> None:
+    """The windows fit together: nothing is read twice or left out."""
+    frames = torch.rand(1, 25, 3, 32, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    whole = model.infer(frames)
+    assert whole.masks.shape == (1, 25, 32, 40)
+    for t in range(24):
+        pair = model.infer(frames[:, t : t + 2])
+        assert torch.equal(pair.codes[:, 0], whole.codes[:, t])
+        torch.testing.assert_close(pair.shift[:, 0], whole.shift[:, t])
+        torch.testing.assert_close(pair.masks, whole.masks[:, t : t + 2])
 
 
 def test_every_part_alone() -> None:

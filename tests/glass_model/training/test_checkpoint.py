@@ -1,4 +1,4 @@
-"""Checkpoints: round trips, and files that mean no good."""
+"""Checkpoints: round trips, older files, and files that are damaged or hostile."""
 
 import json
 import os
@@ -13,13 +13,17 @@ from safetensors.torch import save_file
 
 from glass_model.glass.config import PRESETS
 from glass_model.glass.model import GLASS
-from glass_model.perceptual import VGG19, load_vgg
 from glass_model.training.checkpoint import load, save, state_path
+from glass_model.training.data import DataRecord
 from wsprites.errors import UserError
+from wsprites.fields import to_json
+from wsprites.world.spec import PRESETS as WORLDS
 
 CONFIG = PRESETS["paper"].override(
     model={"height": 16, "width": 24, "mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2}
 )
+RECORD = DataRecord("stream", WORLDS["factorial"].to_json(), "0f" * 32, seed=5)
+NOTES = {"perceptual": "off", "data": to_json(RECORD)}
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +35,16 @@ def model() -> GLASS:
 @pytest.fixture
 def path(model: GLASS, tmp_path: Path) -> Path:
     path = tmp_path / "run" / "checkpoint.safetensors"
-    save(path, CONFIG, model, 7, notes={"perceptual": "off"}, state={"optimizer": {"state": {0: torch.ones(2)}}})
+    save(path, CONFIG, model, 7, notes=NOTES, optimizers=[torch.optim.Adam(model.parameters())])
     return path
 
 
 def test_round_trip(model: GLASS, path: Path) -> None:
-    found = load(path)
-    assert (found.config, found.step, found.notes) == (CONFIG, 7, {"perceptual": "off"})
+    saved = load(path)
+    assert (saved.config, saved.step, saved.notes, saved.data) == (CONFIG, 7, NOTES, RECORD)
     frames = torch.rand(1, 3, 3, 16, 24)
-    again = found.model()
-    assert not again.training
-    for ours, theirs in zip(again.infer(frames), model.infer(frames), strict=True):
+    assert not saved.network().training
+    for ours, theirs in zip(saved.model().infer(frames), model.infer(frames), strict=True):
         assert torch.equal(ours, theirs)
     assert sorted(p.name for p in path.parent.iterdir()) == ["checkpoint.safetensors", "checkpoint.state.pt"]  # no parts are left
 
@@ -50,7 +53,26 @@ def test_any_name(path: Path, tmp_path: Path) -> None:
     for source, name in ((path, "ckpt.pt"), (state_path(path), "model.safetensors")):
         there = tmp_path / name
         there.write_bytes(source.read_bytes())
-        assert load(there).step == 7
+        assert (load(there).step, load(there).data) == (7, RECORD)
+
+
+def test_files_of_older_versions(model: GLASS, path: Path) -> None:
+    """A file for resuming without notes, with one optimiser under another name; a configuration that lacks fields."""
+    values = torch.load(state_path(path), weights_only=True)
+    del values["notes"]
+    values["optimizer"] = values.pop("optimizers")[0]
+    torch.save(values, path)
+    assert (load(path).step, load(path).notes, load(path).data) == (7, {}, None)
+    config = json.loads(to_json(CONFIG))
+    del config["train"]["skip"], config["loss"]["recb_power"]
+    save_file(model.state_dict(), path, {"format": "glass", "config": json.dumps(config), "step": "3"})
+    assert (load(path).config, load(path).step, load(path).data) == (CONFIG, 3, None)
+
+
+def test_a_system_that_cannot_be_played(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(GLASS, "step")
+    with pytest.raises(UserError, match="the system glass reads no actions and generates no videos"):
+        load(path).model()
 
 
 def test_a_failed_save_leaves_the_old_file(model: GLASS, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +83,7 @@ def test_a_failed_save_leaves_the_old_file(model: GLASS, path: Path, monkeypatch
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="no space"):
-        save(path, CONFIG, model, 8, notes={}, state={"optimizer": {}})
+        save(path, CONFIG, model, 8, notes={}, optimizers=[])
     assert (path.read_bytes(), state_path(path).read_bytes()) == before
     assert len(list(path.parent.iterdir())) == 2
 
@@ -98,14 +120,16 @@ def header(values: dict[str, Any], data: bytes = b"") -> bytes:
         (b"hello world", "not a checkpoint"),
         (struct.pack("<Q", 2**60) + b"{", "not a checkpoint"),
         (struct.pack("<Q", 2**20) + b"{", "damaged"),
-        (header({"__metadata__": {"format": "pt"}}), "not one of GLASS"),
-        (header({}), "not one of GLASS"),
-        (header({"__metadata__": {"format": "glass"}}), "no configuration"),
+        (header({"__metadata__": {"format": "pt"}}), "no checkpoint of a known system; its format is .*, not one of glass"),
+        (header({}), "no checkpoint of a known system; its format is .*, not one of glass"),
+        (header({"__metadata__": {"format": "glass"}}), "it has no configuration"),
         (header({"__metadata__": {"format": "glass", "config": "[" * 100_000}}), "damaged"),
         (header({"__metadata__": {"format": "glass", "config": "{}", "step": "x"}}), "its step is not a number"),
         (header({"__metadata__": {"format": "glass", "config": '{"model": {"codes": 0}}', "step": "1"}}), "codes = 0 is outside"),
-        (header({"__metadata__": {"format": "glass", "config": '{"wings": 2}', "step": "1"}}), "there is no key wings"),
+        (header({"__metadata__": {"format": "glass", "config": '{"wings": 2}', "step": "1"}}), "there is no field wings"),
         (header({"__metadata__": {"format": "glass", "config": "{}", "step": "1"}}), "'gma.* is missing"),
+        (header({"__metadata__": {"format": "glass", "config": "{}", "step": "1", "data": "[]"}}), "the record of its data"),
+        (header({"__metadata__": {"format": "glass", "config": "{}", "step": "1", "data": '{"world": "x"}'}}), "the record of its data"),
         (header({"x": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}), "damaged"),
         (b"PK\x03\x04 and nothing", "damaged"),
     ],
@@ -120,7 +144,7 @@ def test_damaged_files(tmp_path: Path, content: bytes, message: str) -> None:
 
 def test_weights_of_another_model(model: GLASS, tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
-    metadata = {"format": "glass", "config": CONFIG.override(model={"codes": 4}).to_json(), "step": "1"}
+    metadata = {"format": "glass", "config": to_json(CONFIG.override(model={"codes": 4})), "step": "1"}
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path, metadata)
     with pytest.raises(UserError, match=r"'lma.quantizer.vectors' is torch.float32 \(6, 16\), not torch.float32 \(4, 16\)"):
         load(path)
@@ -129,14 +153,20 @@ def test_weights_of_another_model(model: GLASS, tmp_path: Path) -> None:
 def test_a_huge_model_takes_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "huge.safetensors"
     config = CONFIG.override(model={"mask_channels": 512, "local_channels": 512, "mask_blocks": 32})
-    path.write_bytes(header({"__metadata__": {"format": "glass", "config": config.to_json(), "step": "1"}}))
+    path.write_bytes(header({"__metadata__": {"format": "glass", "config": to_json(config), "step": "1"}}))
     with pytest.raises(UserError, match="damaged"):
         load(path)
 
 
 def test_other_contents_of_torch_save(tmp_path: Path) -> None:
     path = tmp_path / "ckpt.pt"
-    for values, message in (([1, 2], "it holds a list"), ({"a": 1}, "no format"), ({"format": "glass", "model": {"a": 1}}, "no format")):
+    whole = {"format": "glass", "config": to_json(CONFIG), "model": {}}
+    for values, message in (
+        ([1, 2], "it holds a list"),
+        ({"a": 1}, "its format is None"),
+        ({**whole, "model": {"a": 1}}, "no weights under 'model'"),
+        ({**whole, "notes": {"data": 3}}, "its notes are not text"),
+    ):
         torch.save(values, path)
         with pytest.raises(UserError, match=message):
             load(path)
@@ -147,25 +177,3 @@ def test_no_such_file(tmp_path: Path) -> None:
         load(tmp_path / "no.safetensors")
     with pytest.raises(UserError, match="a folder, not a checkpoint"):
         load(tmp_path)
-
-
-def test_vgg(tmp_path: Path) -> None:
-    """Layers as torchvision numbers them, from a file whose hash is checked before it is read."""
-    torch.manual_seed(0)
-    path = tmp_path / "vgg19.pth"
-    model = VGG19()
-    names = [name.removesuffix(".weight") for name in model.state_dict() if name.endswith("weight")]
-    assert names == [f"features.{n}" for n in (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28)]
-    weights = model.state_dict() | {"classifier.0.weight": torch.zeros(1)}
-    torch.save(weights, path, _use_new_zipfile_serialization=False)  # torchvision's file is older than the new format
-    with pytest.raises(UserError, match=r"its SHA-256 begins with \w{8}, not with dcbb9e9d; torchvision's"):
-        load_vgg(path)
-    again = load_vgg(path, sha256="")
-    image = torch.rand(1, 3, 32, 32) * 2 - 1
-    features = again(image)
-    assert [f.shape[1:] for f in features] == [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4), (512, 2, 2)]
-    for ours, theirs in zip(features, model(image), strict=True):
-        assert torch.equal(ours, theirs)
-    assert not any(p.requires_grad for p in again.parameters())
-    with pytest.raises(UserError, match="no such file"):
-        load_vgg(tmp_path / "no.pth")

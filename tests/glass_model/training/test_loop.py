@@ -1,6 +1,6 @@
-"""The loop: resume, several processes, what is logged, and that a short run learns."""
+"""The loop: resuming, several optimisers, several processes, logs, and checkpoints by steps and by time."""
 
-import itertools
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,10 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from glass_model.glass.config import PRESETS, load_config
+from glass_model.glass.config import PRESETS
+from glass_model.systems import SYSTEMS
 from glass_model.training.checkpoint import load, state_path
-from glass_model.training.loop import Process, batches_of, join, train
-from wsprites.cli import main
+from glass_model.training.data import DataRecord
+from glass_model.training.device import Process
+from glass_model.training.loop import train
 from wsprites.errors import UserError
 from wsprites.weights import read_state
 
@@ -56,8 +58,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, monkeypatch: pyt
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(config, noise, whole, ALONE)
     with pytest.raises(KeyboardInterrupt) as error:
-        train(config, noise, parts, ALONE, resume=True, progress=Stop(5))  # always safe to pass
-    assert "--resume goes on from there" in error.value.__notes__[0]
+        train(config, noise, parts, ALONE, resume=True, progress=Stop(5))  # safe to pass every time
+    assert error.value.__notes__ == [f"{parts / 'checkpoint.safetensors'} holds step 5; pass resume=True to continue"]
     torch.rand(100)  # whatever else happens in between
     train(config, noise, parts, ALONE, resume=True)
     ours, theirs = load(parts / "checkpoint.safetensors"), load(whole / "checkpoint.safetensors")
@@ -65,8 +67,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, monkeypatch: pyt
     for name, tensor in theirs.weights.items():
         assert torch.equal(ours.weights[name], tensor), name
     ours_state, theirs_state = (read_state(state_path(out / "checkpoint.safetensors")) for out in (parts, whole))
-    for key, moments in theirs_state["optimizer"]["state"].items():
-        assert torch.equal(ours_state["optimizer"]["state"][key]["exp_avg_sq"], moments["exp_avg_sq"])
+    for key, moments in theirs_state["optimizers"][0]["state"].items():
+        assert torch.equal(ours_state["optimizers"][0]["state"][key]["exp_avg_sq"], moments["exp_avg_sq"])
     logged = [[{**line, "steps_per_s": 0} for line in lines(out)] for out in (parts, whole)]
     # The line of step 6 is of one step where the run was interrupted after the fifth, else of two.
     assert [line for line in logged[0] if line.get("step") != 6] == [line for line in logged[1] if line.get("step") != 6]
@@ -89,6 +91,94 @@ def test_a_resumed_run_drops_what_was_logged_after_its_checkpoint(tmp_path: Path
     train(CONFIG, noise, whole, ALONE)
     ours, theirs = (load(out / "checkpoint.safetensors").weights for out in (tmp_path, whole))
     assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The system with two optimisers, in the list."""
+    import two_optimizers
+
+    monkeypatch.setitem(SYSTEMS, "two", "two_optimizers")
+    return two_optimizers
+
+
+def test_several_optimisers_take_turns(two: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second turn sees the weights that the first has changed, and both losses are logged."""
+    monkeypatch.setattr("glass_model.training.loop.LOG_EVERY", 1)
+    train(two.PRESETS["two"], noise, tmp_path, ALONE, strip_every=1)
+    seen = two.made[-1].weights_seen
+    assert len(seen) == 2 * 6
+    assert all(before != after for before, after in zip(seen[::2], seen[1::2], strict=True))  # between the turns of a step
+    assert seen[1:-1:2] == seen[2::2]  # and the discriminator's turn does not move the generator
+    logged = lines(tmp_path)
+    assert logged[0]["system"] == "two" and {"cheat", "real", "made", "loss", "loss_2", "rate"} <= logged[1].keys()
+    assert [line["stage"] for line in logged[1:]] == [1, 1, 1, 2, 2, 2]
+    assert not list((tmp_path / "strips").iterdir())  # it has none
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_several_optimisers_resume_exactly(two: Any, tmp_path: Path, stop: int) -> None:
+    config, whole, parts = two.PRESETS["two"], tmp_path / "whole", tmp_path / "parts"
+    train(config, noise, whole, ALONE)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, noise, parts, ALONE, progress=Stop(stop))
+    train(config, noise, parts, ALONE, resume=True)
+    ours, theirs = (read_state(state_path(out / "checkpoint.safetensors")) for out in (parts, whole))
+    assert set(ours["model"]) == set(two.Network().state_dict()) and "average" in ours["model"]
+    assert all(torch.equal(ours["model"][name], tensor) for name, tensor in theirs["model"].items())
+    assert len(theirs["optimizers"]) == 2
+    for ours_state, theirs_state in zip(ours["optimizers"], theirs["optimizers"], strict=True):
+        for key, moments in theirs_state["state"].items():
+            assert all(torch.equal(ours_state["state"][key][name], moment) for name, moment in moments.items())
+
+
+def test_another_system_is_refused(two: Any, tmp_path: Path) -> None:
+    train(CONFIG.override(train={"steps": 1}), noise, tmp_path, ALONE)
+    with pytest.raises(UserError, match=r"system: the run in .* is of glass, not two"):
+        train(two.PRESETS["two"], noise, tmp_path, ALONE, resume=True)
+
+
+def test_checkpoints_are_written_by_time(two: Any, tmp_path: Path) -> None:
+    """Every two minutes of a clock that advances by 50 seconds at each step."""
+    seconds, saved = 0.0, []
+
+    def progress(step: int, metrics: dict[str, Any]) -> None:
+        nonlocal seconds
+        seconds += 50
+        state = state_path(tmp_path / "checkpoint.safetensors")
+        saved.append(load(state).step if state.exists() else 0)
+
+    config = dataclasses.replace(two.PRESETS["two"], train=dataclasses.replace(two.PRESETS["two"].train, steps=9))
+    train(config, noise, tmp_path, ALONE, progress=progress, clock=lambda: seconds)
+    assert saved == [0, 0, 0, 4, 4, 4, 7, 7, 7]  # at the first step that ends 120 seconds or more after the last checkpoint
+    assert load(tmp_path / "checkpoint.safetensors").step == 9
+    assert lines(tmp_path)[-1]["steps_per_s"] == round(9 / 400, 3)
+
+
+def test_other_data_is_refused(two: Any, tmp_path: Path) -> None:
+    config, data = two.PRESETS["two"], DataRecord("file", seed=3, clips=24)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, noise, tmp_path, ALONE, data=data, progress=Stop(2))
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    for other, message in (
+        (DataRecord("stream"), "begun with other data: source is stream, not file"),
+        (DataRecord("file", seed=4, clips=24), "begun with other data: seed is 4, not 3"),
+    ):
+        with pytest.raises(UserError, match=message):
+            train(config, noise, tmp_path, ALONE, data=other, resume=True)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+    train(config, noise, tmp_path, ALONE, data=data, resume=True, notice=pytest.fail)
+    assert load(tmp_path / "checkpoint.safetensors").data == data
+    assert lines(tmp_path)[0]["data"] == {"source": "file", "seed": 3, "clips": 24}
+
+
+def test_a_run_without_a_record_of_its_data_resumes_with_a_notice(two: Any, tmp_path: Path) -> None:
+    notices: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        train(two.PRESETS["two"], noise, tmp_path, ALONE, progress=Stop(2))
+    train(two.PRESETS["two"], noise, tmp_path, ALONE, data=DataRecord("file"), resume=True, notice=notices.append)
+    assert notices == [f"{tmp_path} does not say what it learned from: whether these are the same data could not be checked"]
+    assert load(tmp_path / "checkpoint.safetensors").data == DataRecord("file")
 
 
 def test_what_a_run_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +212,7 @@ def test_tensorboard(tmp_path: Path) -> None:
 def test_another_run_is_not_overwritten(tmp_path: Path) -> None:
     config = CONFIG.override(train={"steps": 1})
     train(config, noise, tmp_path, ALONE)
-    with pytest.raises(UserError, match="there is a run already; --resume goes on with it"):
+    with pytest.raises(UserError, match=r"out: .* holds a run already; pass resume=True to continue it"):
         train(config, noise, tmp_path, ALONE)
     with pytest.raises(UserError, match="begun with another configuration"):
         train(config.override(model={"codes": 4}), noise, tmp_path, ALONE, resume=True)
@@ -135,7 +225,9 @@ def test_non_finite_terms_are_named_and_end_the_run(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("glass_model.training.loop._GIVE_UP", 4)
     real = torch.nn.functional.l1_loss
     monkeypatch.setattr("glass_model.glass.losses.cyc_loss", lambda made, true: real(made, true) * float("nan"))
-    with pytest.raises(UserError, match=r"the loss has not been finite for 4 steps \(of the last 2: \{'cyc': 2, 'loss': 2\}\)"):
+    with pytest.raises(
+        UserError, match=r"the loss has not been finite for 4 steps \(since the last line of the log: \{'cyc': 2, 'loss': 2\}\)"
+    ):
         train(CONFIG, noise, tmp_path, ALONE)
     assert [line.get("nonfinite") for line in lines(tmp_path)] == [None, None, {"cyc": 2, "loss": 2}]
 
@@ -147,75 +239,28 @@ def test_non_finite_gradients_are_replaced(tmp_path: Path, monkeypatch: pytest.M
     assert all(tensor.isfinite().all() for tensor in load(path).weights.values())
 
 
-@pytest.mark.parametrize("stored", [True, False])
-def test_data_goes_on_from_any_batch(data_file: Path, stored: bool) -> None:
-    """From a file or rendered: batch n is the same whenever it is asked for, and processes see different ones."""
-    config = load_config("tiny", ["train.batch=2", "train.window=3", "train.length_from=2", "train.length_to=3", "train.skip=2"]).train
-    path = data_file if stored else None
-    whole = list(itertools.islice(batches_of(config, ALONE, path)(0), 4))
-    assert all(frames.shape == (2, 3, 3, 96, 128) and frames.dtype == torch.uint8 for frames in whole)
-    assert torch.equal(next(batches_of(config, ALONE, path)(3)), whole[3])
-    ranks = [next(batches_of(config, Process(rank, 2, ALONE.device), path)(1)) for rank in (0, 1)]
-    seen = torch.cat(whole)
-    assert sum(any(torch.equal(clip, other) for other in seen) for clip in torch.cat(ranks)) == 4  # they share what one sees alone
-    assert not torch.equal(*ranks)
-
-
-def test_the_command(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "run"
-    settings = [f"--set=model.{name}={value}" for name, value in NARROW.items()]
-    command = ["train", "--preset", "tiny", *settings, "--set=train.alone=1", "--out", str(out), "--device", "cpu"]
-    main([*command, "--data", str(data_file), "--steps", "2", "--batch", "2"])
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "model    tiny, 32 x 40, 6 codes"
-    assert printed[1] == "terms    perceptual off: no weights of VGG19 (--vgg)"
-    assert printed[-1] == f"done     {out / 'checkpoint.safetensors'}: 2 steps"
-    main([*command, "--data", str(data_file), "--steps", "3", "--batch", "2", "--resume"])
-    assert load(out / "checkpoint.safetensors").step == 3
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--stream", "--preset", "tinny"], "--preset tinny: not one of paper, released, tiny"),
-        ([], "one of --data FILE and --stream is wanted"),
-        (["--stream", "--data", "x.h5"], "one of --data FILE and --stream is wanted"),
-        (["--data", "no.h5"], "no.h5: no such file"),
-        (["--stream", "--vgg", "no.pth"], "--vgg no.pth: no such file"),
-        (["--stream", "--set", "model.code=4"], "there is no key model.code; the nearest is model.codes"),
-        (["--stream", "--device", "abacus"], "--device abacus"),
-    ],
-)
-def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        main(["train", "--preset", "tiny", "--out", str(tmp_path / "run"), *arguments])
-    error = capsys.readouterr().err
-    assert exit_.value.code == 2 and message in error and error.count("\n") == 1
-    assert not (tmp_path / "run").exists()
-
-
-def test_no_such_device() -> None:
-    with pytest.raises(UserError, match="--device abacus"):
-        join("abacus")
-
-
 DDP = """
 import sys, torch
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_loop import CONFIG
-from glass_model.training import loop as module
-from glass_model.training.loop import join, train
+from glass_model.glass import system as module
+from glass_model.training.device import average, broadcast, join
+from glass_model.training.loop import train
 process, out, stop = join("cpu"), Path(sys.argv[2]), int(sys.argv[3])
 config = CONFIG.override(model={"quantizer": "gumbel"})  # which draws other random numbers in every process
-made, real = [], module.GLASS
-module.GLASS = lambda config: made.append(real(config)) or made[-1]
+made, real = [], module.system
+module.system = lambda config, setup: made.append(real(config, setup)) or made[-1]
 def batches(first):
     while True:
         # The halves of one batch of six.
         frames = torch.randint(0, 256, (6, 4, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(first))
         yield frames[3 * process.rank :][:3]
         first += 1
+numbers = [torch.tensor([[1.0, 5.0]]) + process.rank, torch.tensor([3]) + process.rank, torch.tensor(7.0) * process.rank]
+average(numbers[::2], 2)
+broadcast(numbers[1:2])
+assert [t.tolist() for t in numbers] == [[[1.5, 5.5]], [3], 3.5], numbers
 def progress(step, metrics):
     if step == stop:
         raise KeyboardInterrupt
@@ -223,7 +268,7 @@ try:
     train(config, batches, out, process, resume=True, progress=progress)
 except KeyboardInterrupt:
     pass
-torch.save(torch.cat([p.detach().flatten() for p in made[0].parameters()]), out / f"rank{process.rank}.pt")
+torch.save(torch.cat([p.detach().flatten() for p in made[0].network.parameters()]), out / f"rank{process.rank}.pt")
 torch.distributed.destroy_process_group()
 """
 
@@ -233,7 +278,7 @@ def test_two_processes(tmp_path: Path) -> None:
     """Under torchrun, two processes see different data, agree about the weights, and one of them writes; interrupted or not."""
     script = tmp_path / "ddp.py"
     script.write_text(DDP)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)]
 
     def run(out: Path, stop: int = 0) -> torch.Tensor:
         arguments = [*command, str(Path(__file__).parent), str(out), str(stop)]
@@ -244,11 +289,11 @@ def test_two_processes(tmp_path: Path) -> None:
 
     whole = run(tmp_path / "whole")
     assert lines(tmp_path / "whole")[0]["processes"] == 2
-    found = load(tmp_path / "whole" / "checkpoint.safetensors")
-    assert found.step == 8
+    saved = load(tmp_path / "whole" / "checkpoint.safetensors")
+    assert saved.step == 8
     assert not torch.equal(run(tmp_path / "parts", stop=5), whole)
     assert torch.equal(run(tmp_path / "parts"), whole)
     alone = tmp_path / "alone"
     train(CONFIG.override(model={"quantizer": "gumbel"}), noise, alone, ALONE)
     other = load(alone / "checkpoint.safetensors")
-    assert any(not torch.equal(found.weights[name], tensor) for name, tensor in other.weights.items())
+    assert any(not torch.equal(saved.weights[name], tensor) for name, tensor in other.weights.items())

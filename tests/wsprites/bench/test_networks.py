@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bench_models import CLIPS, Seer
+from bench_models import CLIPS, Quiet
 from scipy.linalg import sqrtm
 from torch import nn
 
-from wsprites.bench import data, distances, evaluate, networks, page
-from wsprites.bench import rollouts as control
-from wsprites.bench import scores as report
+from wsprites.bench import compare, data, distances, evaluate, networks, page, rollouts
+from wsprites.bench import scores as score_files
 from wsprites.bench.metrics import images, interval, probes
 from wsprites.bench.networks import Networks
+from wsprites.bench.run import score_file
 from wsprites.errors import UserError
 from wsprites.weights import load_weights, read_state
 
@@ -141,7 +141,7 @@ def test_features(monkeypatch: pytest.MonkeyPatch):
     frames = RNG.integers(0, 256, (3, 40, 50, 3), dtype=np.uint8)
     net = random(networks.inception())
     together = networks.inception_features(net, frames)
-    monkeypatch.setattr(networks, "_PICTURES", 2)
+    monkeypatch.setattr(networks, "_IMAGES", 2)
     assert together.shape == (3, 2048) and together.dtype == np.float64 and np.std(together, 0).mean() > 0
     assert networks.inception_features(net, frames[:, ::-1][:, ::-1]) == pytest.approx(together, abs=1e-4)
     videos = RNG.integers(0, 256, (1, 16, 24, 32, 3), dtype=np.uint8)
@@ -200,7 +200,7 @@ def test_what_is_there_is_used(folder: Path, net: networks.Lpips):
     distance = got.lpips(frames, frames[::-1])
     assert (distance == networks.lpips(net, frames, frames[::-1])).all() and distance.min() > 0.01
     (folder / "alex.pth").unlink()
-    with pytest.raises(UserError, match=r"--weights .*weights: no alex.pth; no pt_inception.* or weights-.*; no rgb_imagenet.pt or i3d"):
+    with pytest.raises(UserError, match=r"weights: .*weights: no alex.pth; no pt_inception.* or weights-.*; no rgb_imagenet.pt or i3d"):
         networks.load(folder)
     with pytest.raises(UserError, match="no such folder"):
         networks.load(folder / "nowhere")
@@ -303,25 +303,14 @@ FAKE = Networks(
 @pytest.fixture(scope="module")
 def few() -> Iterator[data.Data]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(control, "STARTS", 2)
+        patch.setattr(rollouts, "STARTS", 2)
         patch.setattr(interval, "DRAWS", 40)
         patch.setattr(probes, "FITTED", 400)
         patch.setattr(probes, "SCORED", 400)
         patch.setattr(distances, "FEATURES", {"fid": 3, "fvd": 3})
         interval.weights.cache_clear()
-        yield data.standard("wsprites-paper-v1", CLIPS)
+        yield data.standard("wsprites-paper-v1", clips=CLIPS)
     interval.weights.cache_clear()
-
-
-class Quiet(Seer):
-    """Tells no more than it needs to be asked, which spares the probes of vectors."""
-
-    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: array for name, array in super().infer(frames).items() if name in ("codes", "shift")}
-
-
-def quiet() -> Quiet:
-    return Quiet(data.standard("wsprites-paper-v1", CLIPS))
 
 
 class Deaf(Quiet):
@@ -334,16 +323,16 @@ class Deaf(Quiet):
 
 def test_the_world_is_at_no_distance_from_itself(few: data.Data):
     told: list[int] = []
-    got = distances.distances(Quiet(few), few, FAKE, "seer", told.append)
+    got = distances.distances(Quiet(few), few, FAKE, progress=told.append)
     assert sum(told) == distances.clips(few, FAKE) == 2 * CLIPS
     assert set(got) == {"model", "oracle", "copy", "other_clips"}
-    deaf = distances.distances(Deaf(few), few, FAKE, "deaf")
+    deaf = distances.distances(Deaf(few), few, FAKE)
     for name in ("images.fid", "images.fvd"):
         assert got["model"][name].value == pytest.approx(0, abs=1e-12) and got["oracle"][name].value == 0
         assert got["copy"][name].value > 1e-6 < deaf["model"][name].value and got["other_clips"][name].value > 1e-5
         assert got["model"][name].unit == "distance" and np.isnan(got["model"][name].low) and got["model"][name].clips == CLIPS
     # The videos are those of the clips: features of the true ones by hand.
-    begin = [control.start_of(few.scored, n) for n in range(CLIPS)]
+    begin = [rollouts.start_of(few.scored, n) for n in range(CLIPS)]
     true, still = (
         np.concatenate([means(frames) for frames in every])
         for every in zip(*((s.after(16), s.frames_thwc[[s.t] * 16]) for s in begin), strict=True)
@@ -354,15 +343,16 @@ def test_the_world_is_at_no_distance_from_itself(few: data.Data):
 def test_the_scores_and_their_page(few: data.Data, tmp_path: Path):
     told: list[int] = []
     seer = Quiet(few)
-    scores = evaluate.evaluate(seer, few, "seer", told.append, FAKE)
-    assert sum(told) == evaluate.clips_to_do(seer, few, FAKE) == evaluate.clips_to_do(seer, few) + 2 * CLIPS
-    for t in control.HORIZONS:
+    found = evaluate.evaluate(seer, few, "seer", progress=told.append, networks=FAKE)
+    assert sum(told) == evaluate.clips_to_do(seer, few, networks=FAKE) == evaluate.clips_to_do(seer, few) + 2 * CLIPS
+    for t in rollouts.HORIZONS:
         name = f"drift.lpips.{t}"
-        assert scores.controls["oracle"][name].value == scores.figures[name].value == 0 < scores.controls["copy"][name].value
-        assert scores.figures[name].unit == "distance"
-    written = report.to_json(scores, "seer", few, 1.0, FAKE.sha256)
-    assert {"copy", "other_clips", "oracle"} == set(written["figures"]["images.fid"]["controls"])
-    page.write(tmp_path / "page.html", [written], [scores.films])
+        assert found.baselines["oracle"][name].value == found.scores[name].value == 0 < found.baselines["copy"][name].value
+        assert found.scores[name].unit == "distance"
+    written = score_file(found, "seer", few, 1.0, weights=FAKE.sha256)
+    assert {"copy", "other_clips", "oracle"} == set(written.scores["images.fid"].baselines)
+    page.write(tmp_path / "page.html", [(written, found.videos)])
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     for shown in ("images.fvd", "<b>other_clips</b> as many true videos", "lpips, distance", "depend on the number of clips"):
         assert shown in text
@@ -370,11 +360,11 @@ def test_the_scores_and_their_page(few: data.Data, tmp_path: Path):
 
 def test_too_little_data_is_left_out(few: data.Data, monkeypatch: pytest.MonkeyPatch):
     assert distances.left_out(few, FAKE) == {}
-    short = replace(few, scored=replace(few.scored, spec=replace(few.scored.spec, frames=16)))
+    short = replace(few, scored=replace(few.scored, world=few.scored.world.replace(frames=16)))
     assert distances.left_out(short, FAKE) == {"fvd": "clips of 16 frames, 17 are needed"}
     monkeypatch.setattr(distances, "FEATURES", {"fid": 2048, "fvd": 400})
     assert distances.left_out(few, FAKE) == {"fid": "6 clips, 129 are needed", "fvd": "6 clips, 401 are needed"}
-    assert distances.distances(Quiet(few), few, FAKE, "seer") == {} and distances.clips(few, FAKE) == 0
+    assert distances.distances(Quiet(few), few, FAKE) == {} and distances.clips(few, FAKE) == 0
     assert distances.left_out(few, Networks(missing={"fvd": "no file"}))["fvd"] == "no file"
 
 
@@ -384,25 +374,26 @@ def test_other_clips_are_as_many(few: data.Data):
     fewer = replace(few, fit=few.scored, scored=few.fit)  # 12 scored, 6 others: two of each clip, that lie apart
     pairs = distances._others(fewer)
     assert pairs == [(n, piece, 2) for piece in range(2) for n in range(CLIPS)]
-    early, late = (control.start_of(few.scored, 0, piece, 2).t for piece in range(2))
+    early, late = (rollouts.start_of(few.scored, 0, piece=piece, pieces=2).t for piece in range(2))
     assert early < 37 <= late < 74
 
 
 def test_the_command(run: Callable[..., tuple[int, str, str]], few: data.Data, folder: Path, monkeypatch: pytest.MonkeyPatch):
-    code, out, err = run("bench", "--clips", CLIPS, "--model", "test_networks:quiet", "--weights", folder, "--out", "s.json")
+    code, out, err = run("bench", "--clips", CLIPS, "--model", "bench_models:quiet", "--weights", folder, "--out", "s.json")
     assert code == 0, err
     assert out.startswith("weights  for LPIPS, not FID (no pt_inception") and "drift.lpips.16" in out
     scores = json.loads(Path("s.json").read_text(encoding="utf-8"))
     assert scores["figures"]["drift.lpips.16"]["value"] == 0 < scores["figures"]["drift.lpips.16"]["controls"]["copy"]
     assert {*scores["config"]["weights"]} == {"alexnet-owt-7be5be79.pth", "alex.pth"} and scores["config"]["torch"] == torch.__version__
     assert all(len(digest) == 64 for digest in scores["config"]["weights"].values())
-    other = {**scores, "config": {}}
+    file = score_files.read(Path("s.json"))
+    other = replace(file, settings=replace(file.settings, weights={}))
     with pytest.raises(UserError, match="the baseline is by other weights"):
-        report.regressions(scores, other, ["drift.lpips.16>0.01"])
-    assert report.regressions(scores, other, ["drift.psnr.16<-1"]) == []
+        compare.regressions(file, other, [compare.Rule("drift.lpips.16", ">", 0.01)])
+    assert compare.regressions(file, other, [compare.Rule("drift.psnr.16", "<", -1)]) == []
     code, _, err = run("bench", "--clips", CLIPS, "--model", "x:y", "--weights", folder, "--protocol", "released")
     assert code == 2 and "--weights does not go with" in err
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "wsprites.bench.networks")
-    code, _, err = run("bench", "--clips", CLIPS, "--model", "test_networks:quiet", "--weights", folder)
+    code, _, err = run("bench", "--clips", CLIPS, "--model", "bench_models:quiet", "--weights", folder)
     assert code == 2 and "torch is not installed; pip install 'wsprites[torch]'" in err

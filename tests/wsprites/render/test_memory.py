@@ -25,7 +25,7 @@ def test_memory_comes_back_once_from_any_thread():
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert not wrong
-    assert all(len(free) <= 2 + 3 for free in memory._free.values())  # the other threads may be about to return theirs
+    assert all(len(free) <= 2 + 3 for free in memory._free.values())  # each of three other threads may return memory after the check
 
 
 def test_memory_of_another_size_is_other_memory():

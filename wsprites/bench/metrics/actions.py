@@ -76,7 +76,7 @@ def expected_information(count_kl: Ints) -> float:
     return float(expected_mutual_information(used, int(used.sum())))
 
 
-def ami(count_kl: Counts, expected: float | None = None) -> Floats:
+def ami(count_kl: Counts, *, expected: float | None = None) -> Floats:
     """(...) adjusted mutual information: at most 1, and 0 on average for random codes (Vinh, Epps & Bailey 2010; arithmetic mean).
 
     Args:
@@ -230,7 +230,7 @@ def _values(tables: _Tables, maps: tuple[Ints, Ints], by_chance: dict[str, float
             f"{prefix}matched_accuracy": accuracy(count, maps[0]),
             f"{prefix}many_to_one": accuracy(count, maps[1]),
             f"{prefix}nmi": nmi(count),
-            f"{prefix}ami": ami(count, by_chance[part]),
+            f"{prefix}ami": ami(count, expected=by_chance[part]),
             f"{prefix}homogeneity": homogeneity(count),
             f"{prefix}completeness": completeness(count),
         }

@@ -25,7 +25,7 @@ def hard_iou(mask_thw: Masks, true_thw: NDArray[np.bool_]) -> NDArray[np.float64
     return soft_iou(hard(mask_thw), true_thw)
 
 
-def boundary_f(mask_thw: Masks, true_thw: NDArray[np.bool_], tolerance: int = 1) -> NDArray[np.float64]:
+def boundary_f(mask_thw: Masks, true_thw: NDArray[np.bool_], *, tolerance: int = 1) -> NDArray[np.float64]:
     """(T,) F measure of contours: precision and recall of boundary pixels within `tolerance` px, a square (Perazzi et al., DAVIS 2016).
 
     A boundary pixel is one of the mask with a neighbour (of four) outside it. 1 where both masks are empty, 0 where one is.

@@ -1,0 +1,41 @@
+"""Moving images, and the networks of the global motion analysis."""
+
+import pytest
+import torch
+
+from glass_model.glass.config import PRESETS
+from glass_model.glass.gma import GMA, ShiftNet, move
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(3, 0), (-2, 0), (0, 4), (1, -5)])
+def test_move_by_whole_pixels(dx: int, dy: int) -> None:
+    """What was at (x, y) is at (x + dx, y + dy): the sign of the labels `shift` and `background_shift`."""
+    image = torch.rand(1, 3, 12, 16)
+    shift = torch.tensor([[2 * dx / 16, 2 * dy / 12]])
+    expected = torch.zeros_like(image)
+    for y in range(12):
+        for x in range(16):
+            if 0 <= x - dx < 16 and 0 <= y - dy < 12:
+                expected[..., y, x] = image[..., y - dy, x - dx]
+    torch.testing.assert_close(move(image, shift), expected, atol=1e-5, rtol=1e-5)
+    at_border = move(image, shift, border=True)
+    torch.testing.assert_close(at_border[expected != 0], expected[expected != 0], atol=1e-5, rtol=1e-5)
+    assert (at_border > 0).all()  # the edge is repeated
+
+
+def test_the_first_shifts_are_near_zero() -> None:
+    shift = ShiftNet(4)(torch.randn(3, 3, 16, 16), torch.randn(3, 3, 16, 16))
+    torch.testing.assert_close(shift, torch.full((3, 2), 1e-4))
+
+
+def test_the_inpainter_changes_nothing_outside_the_mask() -> None:
+    gma, frame = GMA(PRESETS["tiny"].model), torch.rand(2, 3, 48, 64) * 2 - 1
+    mask = torch.zeros(2, 1, 48, 64)
+    mask[..., 10:20, 30:40] = 1
+    painted = gma.inpainter(frame, mask)
+    outside = (mask == 0).expand_as(frame)
+    assert torch.equal(painted[outside], frame[outside])
+    assert not torch.equal(painted[~outside], frame[~outside])
+    hidden = frame.clone()
+    hidden[..., 10:20, 30:40] = 0.5
+    torch.testing.assert_close(gma.inpainter(hidden, mask), painted)  # nor does it see what is in the hole

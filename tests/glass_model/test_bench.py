@@ -1,0 +1,59 @@
+"""Checkpoints of any system under the benchmark's protocol."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from glass_model.bench import PlayableModel, load
+from glass_model.glass.config import PRESETS
+from glass_model.glass.model import GLASS
+from glass_model.images import to_bytes
+from glass_model.systems import SYSTEMS, Action
+from glass_model.training.checkpoint import save
+from wsprites.bench.protocol import ARRAYS, Controllable, Model
+
+CONFIG = PRESETS["tiny"].override(model={"mask_channels": 2, "local_channels": 2, "shift_channels": 2, "inpaint_channels": 2})
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (2, 14, 3, 48, 64), dtype=np.uint8)
+
+
+def test_glass(tmp_path: Path, frames: np.ndarray) -> None:
+    """All five arrays, and rollouts that are the model's own steps."""
+    torch.manual_seed(0)
+    network = GLASS(CONFIG.model).eval()
+    save(tmp_path / "checkpoint", CONFIG, network, 1, notes={})
+    model = load(tmp_path / "checkpoint")
+    assert isinstance(model, Model) and isinstance(model, Controllable)
+    frames.flags.writeable = False
+    arrays = model.infer(frames)
+    reading = network.infer(torch.from_numpy(frames.copy()))
+    assert list(arrays) == list(ARRAYS)
+    for name, array in arrays.items():
+        assert np.array_equal(array, getattr(reading, name).numpy())
+    codes, shifts = np.array([[1, 5], [0, 2]]), np.array([[[3, 0], [0, 1]], [[0, 0], [-4, 2]]], np.float64)
+    state = network.start(torch.from_numpy(frames[:, 0].copy()))
+    for step, generated in enumerate(model.rollout(frames[:, 0], codes, shifts).swapaxes(0, 1)):
+        frame, state = network.step(state, Action(torch.tensor(codes[:, step]), shift=torch.tensor(shifts[:, step], dtype=torch.float32)))
+        assert np.array_equal(generated, to_bytes(frame).numpy())
+
+
+def test_a_system_of_vectors(tmp_path: Path, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint's format decides which system it is; only what the model infers is offered."""
+    import two_optimizers
+
+    monkeypatch.setitem(SYSTEMS, "two", "two_optimizers")
+    save(tmp_path / "two.ckpt", two_optimizers.Config(), two_optimizers.Network(), 1, notes={})
+    model = load(tmp_path / "two.ckpt")
+    assert isinstance(model, PlayableModel)
+    brightness = frames.mean((2, 3, 4))
+    arrays = model.infer(frames)
+    assert list(arrays) == ["vectors"]
+    np.testing.assert_allclose(arrays["vectors"][..., 0], np.diff(brightness, axis=1), atol=1e-3)
+    first = np.full((2, 3, 4, 5), 100, np.uint8)
+    generated = model.rollout(first, np.array([[[10.0], [-30.0]], [[0.0], [1.0]]], np.float32), None)
+    assert generated[:, :, 0, 0, 0].tolist() == [[110, 80], [100, 101]]

@@ -1,0 +1,38 @@
+"""Layers against independent computations."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from glass_model.blocks import ConvLSTM, Modulated, Residual, Same, Up, modulated_conv
+
+
+@pytest.mark.parametrize("down", [1, 2])
+def test_shapes(down: int) -> None:
+    x = torch.randn(2, 6, 16, 24)
+    small = (16 // down, 24 // down)
+    assert Same(6, 5, down)(x).shape == (2, 5, *small)
+    assert Residual(6, 5, down)(x).shape == (2, 5, *small)
+    assert Modulated(6, 5, 3, down)(x, torch.randn(2, 3)).shape == (2, 5, *small)
+    assert Up(6, 5, late=down == 2)(x).shape == (2, 5, 32, 48)
+
+
+def test_modulated_convolution_against_weights_of_each_sample() -> None:
+    x, weight, scale = torch.randn(3, 4, 8, 9), torch.randn(5, 4, 3, 3), torch.randn(3, 4)
+    expected = []
+    for image, s in zip(x, scale, strict=True):
+        own = weight * s[None, :, None, None]
+        own = own / own.square().sum((1, 2, 3), keepdim=True).add(1e-8).sqrt()
+        expected.append(F.conv2d(image[None], own, padding=1)[0])
+    torch.testing.assert_close(modulated_conv(x, weight, scale), torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_convlstm_by_hand() -> None:
+    """With weights at 0 all gates are 1/2 and nothing new is written: the cell halves, the output is half its tanh."""
+    cell = ConvLSTM(2, 3, (4, 5))
+    nn.init.zeros_(cell.gates.weight)
+    nn.init.ones_(cell.cell)
+    hidden, after = cell(torch.randn(2, 2, 4, 5), cell.start(2))
+    torch.testing.assert_close(after, torch.full((2, 3, 4, 5), 0.5))
+    torch.testing.assert_close(hidden, torch.full((2, 3, 4, 5), 0.5).tanh() / 2)

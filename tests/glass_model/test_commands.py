@@ -1,0 +1,106 @@
+"""`wsprites train`: options, resuming, other worlds, signals. Playing is in test_play.py."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glass_model.training.checkpoint import load
+from wsprites.cli import main
+from wsprites.world.spec import PRESETS as WORLDS
+
+NARROW = {"mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2}
+TRAIN = [
+    *("train", "--preset", "tiny", "--device", "cpu", "--batch", "2", "--set=train.alone=1"),
+    *(f"--set=model.{name}={value}" for name, value in NARROW.items()),
+]
+
+
+def test_a_file(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    main([*TRAIN, "--out", str(out), "--data", str(data_file), "--steps", "2"])
+    assert capsys.readouterr().out.splitlines() == [
+        "system   glass, preset tiny",
+        f"data     {data_file}",
+        "terms    perceptual off: no weights of VGG19 (--vgg)",
+        "device   cpu, 1 process",
+        f"done     {out / 'checkpoint.safetensors'}: 2 steps",
+    ]
+    main([*TRAIN, "--out", str(out), "--data", str(data_file), "--steps", "3", "--resume"])
+    assert load(out / "checkpoint.safetensors").step == 3
+
+
+def test_resuming_with_other_data(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file, then a world: refused by name, and the run stays as it was."""
+    out = tmp_path / "run"
+    main([*TRAIN, "--out", str(out), "--data", str(data_file), "--steps", "1"])
+    with pytest.raises(SystemExit) as exit_:
+        main([*TRAIN, "--out", str(out), "--stream", "--steps", "2", "--resume"])
+    assert exit_.value.code == 2 and "begun with other data: source is stream, not file" in capsys.readouterr().err
+    assert load(out / "checkpoint.safetensors").step == 1
+
+
+def test_a_world_of_the_users(sheets: Path, backgrounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A TOML file with own sheets and backgrounds."""
+    world = tmp_path / "village.toml"
+    world.write_text('preset = "factorial"\nsprite.step = 5\n')
+    art = ["--sheets", str(sheets), "--backgrounds", str(backgrounds)]
+    main([*TRAIN, "--out", str(tmp_path / "run"), "--stream", "--world", str(world), *art, "--steps", "1"])
+    assert "data     world village, rendered" in capsys.readouterr().out
+    record = load(tmp_path / "run" / "checkpoint.safetensors").data
+    assert record is not None and record.spec is not None
+    assert (record.spec.local, record.spec.sprite.step, record.spec.cast.backgrounds) == (WORLDS["factorial"].local, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--stream", "--preset", "tinny"], "tinny is not one of paper, released, tiny"),
+        (["--stream", "--system", "brass"], "'brass' is not one of glass"),
+        ([], "give either --data FILE or --stream"),
+        (["--stream", "--data", "x.h5"], "give either --data FILE or --stream"),
+        (["--data", "x.h5", "--world", "paper"], "--world goes with --stream"),
+        (["--data", "x.h5", "--sheets", "own"], "--sheets goes with --stream"),
+        (["--data", "x.h5", "--backgrounds", "photos"], "--backgrounds goes with --stream"),
+        (["--data", "no.h5"], "no.h5: no such file"),
+        (["--stream", "--world", "no.toml"], "no.toml: neither a preset"),
+        (["--stream", "--vgg", "no.pth"], "no.pth: no such file"),
+        (["--stream", "--set", "model.code=4"], "there is no field model.code; the nearest is model.codes"),
+        (["--stream", "--device", "abacus"], "abacus"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", "--preset", "tiny", "--out", str(tmp_path / "run"), *arguments])
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2 and message in error and error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+KILLED = """
+import os, signal, sys
+from glass_model.training import loop
+from wsprites import cli
+take = loop.train_step
+def step(system, frames, number, *arguments):
+    take(system, frames, number, *arguments)
+    if number == 2:
+        os.kill(os.getpid(), int(sys.argv[1]))
+loop.train_step = step
+cli.main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_with_a_checkpoint(data_file: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """In its third step, a run of a million is told to end."""
+    out, script = tmp_path / "run", tmp_path / "killed.py"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script), str(int(number)), *TRAIN, "--out", str(out), "--data", str(data_file), "--steps", "1000000"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert ended.returncode == 1
+    assert f"wsprites: interrupted; {out / 'checkpoint.safetensors'} holds step 3;" in ended.stderr
+    assert load(out / "checkpoint.safetensors").step == 3

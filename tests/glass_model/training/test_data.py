@@ -1,0 +1,103 @@
+"""Batches from files and worlds, and the record of where they come from."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from glass_model.training.config import TrainConfig
+from glass_model.training.data import DataRecord, Source, from_file, from_world, record_of
+from glass_model.training.device import Process
+from wsprites.art import Art, World, load_world
+from wsprites.errors import UserError
+from wsprites.fields import SpecError, from_json, to_json
+from wsprites.generate import Order, generate
+from wsprites.videos import import_videos, plan
+from wsprites.world.spec import PRESETS, WorldSpec
+
+CONFIG = TrainConfig(batch=2, window=3, skip=2)
+ALONE = Process(0, 1, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_data_continues_from_any_batch(data_file: Path, spec: WorldSpec, art: Art, stored: bool) -> None:
+    """From a file or rendered: batch n is the same whenever it is asked for, and processes see different ones."""
+
+    def source(process: Process) -> Source:
+        return from_file(data_file, CONFIG, process) if stored else from_world(World(spec, art), CONFIG, process)
+
+    whole = list(itertools.islice(source(ALONE).batches(0), 4))
+    assert all(frames.shape == (2, 3, 3, 96, 128) and frames.dtype == torch.uint8 for frames in whole)
+    assert torch.equal(next(source(ALONE).batches(3)), whole[3])
+    ranks = [next(source(Process(rank, 2, ALONE.device)).batches(1)) for rank in (0, 1)]
+    seen = torch.cat(whole)
+    assert sum(any(torch.equal(clip, other) for other in seen) for clip in torch.cat(ranks)) == 4  # they share what one sees alone
+    assert not torch.equal(*ranks)
+
+
+def test_worlds_that_cannot_be_streamed_are_refused_at_once(spec: WorldSpec, art: Art) -> None:
+    with pytest.raises(UserError, match="window 41: clips have 40 frames"):
+        from_world(World(spec, art), TrainConfig(window=21, skip=2), ALONE)
+
+
+def test_the_record_of_a_world(spec: WorldSpec, art: Art) -> None:
+    record = from_world(World(spec, art), replace(CONFIG, seed=9), ALONE).record
+    assert (record.source, record.spec, record.art_sha256, record.seed) == ("stream", spec, art.sha256, 9)
+    assert from_json(DataRecord(), to_json(record)) == record
+
+
+def test_the_record_of_a_file(data_file: Path, labels_file: Path, spec: WorldSpec, art: Art, tmp_path: Path) -> None:
+    """What is stored, and how it is compressed, makes no difference; the shard does."""
+    record = record_of(data_file)
+    assert record == from_file(data_file, CONFIG, ALONE).record == record_of(labels_file)
+    assert (record.source, record.spec, record.art_sha256, record.seed, record.clips) == ("file", spec, art.sha256, 5, 24)
+    generate(Order(World(spec, art), seed=5, n=24, frames=False, shard=(1, 2)), tmp_path / "shard.h5")
+    assert record.differences(record_of(tmp_path / "shard.h5")) == "shard is '1/2', not '1/1'"
+
+
+def videos(folder: Path, count: int, changed: bool, level: int) -> Path:
+    """A folder of videos of noise, as PNGs of some level of compression; `changed` changes the pixels of the first one."""
+    for number in range(count):
+        (folder / f"{number:05d}").mkdir(parents=True)
+        for frame, pixels in enumerate(np.random.default_rng(number + 100 * (changed and number == 0)).integers(0, 256, (6, 8, 10, 3))):
+            path = folder / f"{number:05d}" / f"{frame:05d}.png"
+            Image.fromarray(pixels.astype(np.uint8)).save(path, compress_level=level)
+    return folder
+
+
+def test_the_record_of_imported_videos(tmp_path: Path) -> None:
+    """The same videos give the same record wherever they are; other ones, or other cuts, another."""
+
+    def record(name: str, frames: int = 3, count: int = 4, changed: bool = False) -> DataRecord:
+        import_videos(plan(videos(tmp_path / name, count, changed, level=len(name)), frames=frames), tmp_path / f"{name}.h5")
+        return record_of(tmp_path / f"{name}.h5")
+
+    first = record("a")
+    assert (first.source, first.spec, len(first.videos_sha256)) == ("videos", None, 64)
+    assert record("bbb") == first
+    for other in (record("c", frames=2), record("d", count=5), record("e", changed=True)):
+        assert first.differences(other).startswith("videos_sha256 is ")
+
+
+def test_differences_are_named() -> None:
+    paper, factorial = (DataRecord("stream", PRESETS[name].to_json(), "ab") for name in ("paper", "factorial"))
+    assert paper.differences(paper) == ""
+    assert paper.differences(factorial) == "world.name is 'factorial', not 'paper', world.local.coupled is False, not True"
+    assert paper.differences(replace(paper, art_sha256="cd", seed=1)) == "art_sha256 is 'cd', not 'ab', seed is 1, not 0"
+    assert paper.differences(DataRecord("videos", videos_sha256="ab")) == "source is videos, not stream"
+
+
+def test_worlds_with_other_art_differ() -> None:
+    painted, photos = (load_world("paper", backgrounds=backgrounds) for backgrounds in ("painted", "photos"))
+    records = [from_world(world, CONFIG, ALONE).record for world in (painted, photos)]
+    assert "art_sha256 is" in records[0].differences(records[1])
+
+
+def test_a_damaged_record() -> None:
+    for text in ('{"source": "tape"}', '{"world": "{"}', '{"clips": -1}', "3"):
+        with pytest.raises(SpecError):
+            from_json(DataRecord(), text)

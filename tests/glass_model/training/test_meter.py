@@ -1,0 +1,58 @@
+"""The meter: means over any terms, codes, and what is not finite."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from glass_model.systems import Turn
+from glass_model.training.meter import Meter
+
+OPTIMIZER = torch.optim.SGD(nn.Linear(1, 1).parameters())
+
+
+def turn(loss: float, usage: list[float] | None = None, schedule: dict[str, float] | None = None, **terms: float) -> Turn:
+    values = {name: torch.tensor(value) for name, value in terms.items()}
+    return Turn(OPTIMIZER, torch.tensor(loss), values, None if usage is None else torch.tensor(usage), schedule or {})
+
+
+def test_means_since_the_last_reading() -> None:
+    """Each term over the steps that had it, whatever their names."""
+    meter = Meter(torch.device("cpu"))
+    meter.add([turn(1.0, a=2.0)])
+    meter.add([turn(2.0, a=4.0, b=8.0)])
+    meter.add([turn(6.0, a=6.0, b=9.0)])
+    assert meter.read() == {"loss": 3.0, "a": 4.0, "b": 8.5}
+    meter.add([turn(5.0, c=1.0)])
+    assert meter.read() == {"loss": 5.0, "c": 1.0}
+    assert meter.read() == {}
+
+
+def test_several_turns() -> None:
+    meter = Meter(torch.device("cpu"))
+    meter.add([turn(1.0, a=1.0, schedule={"length": 2}), turn(3.0, b=2.0, schedule={"stage": 1})])
+    meter.add([turn(2.0, a=1.0, schedule={"length": 3}), turn(4.0, b=2.0, schedule={"stage": 1})])
+    assert meter.read() == {"a": 1.0, "b": 2.0, "loss": 1.5, "loss_2": 3.5, "length": 3, "stage": 1}
+
+
+def test_codes() -> None:
+    """Three codes of four are used, by 1/2, 1/4 and 1/4 of the transitions: 1.5 bits."""
+    meter = Meter(torch.device("cpu"))
+    meter.add([turn(0.0, usage=[1.0, 1.0, 0.0, 0.0])])
+    meter.add([turn(0.0, usage=[1.0, 0.0, 1.0, 0.0])])
+    metrics = meter.read()
+    assert metrics["codes_used"] == 3 and metrics["code_entropy"] == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_counted_and_left_out(bad: float) -> None:
+    meter = Meter(torch.device("cpu"))
+    meter.add([turn(1.0, a=bad, b=1.0)])
+    meter.add([turn(bad, a=2.0, b=3.0)])
+    assert meter.nonfinite_steps() == 1
+    assert meter.read() == {"a": 2.0, "b": 2.0, "loss": 1.0, "nonfinite": {"a": 1, "loss": 1}}
+    meter.add([turn(1.0), turn(bad)])  # any loss of a step
+    assert meter.nonfinite_steps() == 2
+    meter.add([turn(1.0), turn(1.0)])
+    assert meter.nonfinite_steps() == 0

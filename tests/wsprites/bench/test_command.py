@@ -1,0 +1,94 @@
+"""The command `wsprites bench`."""
+
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench_models import CLIPS, predictions
+from samples import ROOT
+
+from wsprites.bench import data, scores
+from wsprites.bench.table import markdown
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+@pytest.fixture
+def bench(run: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    return partial(run, "bench")
+
+
+def test_the_command(bench, few: data.Data, tmp_path: Path):
+    code, out, _ = bench("--clips", CLIPS, "--template", "t.npz")
+    assert code == 0 and "README" in out
+    with np.load("t.npz") as template:
+        assert "SPLIT/codes (clips, transitions)" in str(template["README"]) and template["test/shift"].shape == (6, 89, 2)
+    np.savez("good.npz", **predictions(few))
+    code, out, err = bench("--clips", CLIPS, "--model", "good.npz", "--out", "good.json", "--report", "good.html")
+    assert code == 0 and re.search(r"local.matched_accuracy +1.000 +\[1.000, 1.000\]", out), err
+    written = json.loads(Path("good.json").read_text())
+    figure = written["figures"]["local.matched_accuracy"]
+    assert figure["value"] == 1 and set(figure["controls"]) == {"random", "majority", "direction", "best_code", "oracle"}
+    assert written["data"]["sha256"] == few.sha256 and {"versions", "hardware", "config", "model"} <= set(written)
+    page = Path("good.html").read_text(encoding="utf-8")
+    assert (
+        "local.matched_accuracy" in page
+        and "Capacity of the probes" not in page
+        and "http" not in page.replace("http://www.w3.org", "")
+        and "<script" not in page
+    )
+    rule = "local.matched_accuracy<-0.02"
+    code, out, err = bench("--clips", CLIPS, "--model", "t.npz", "--compare", "good.json", "--fail-on", rule)
+    assert code == 1 and "FAILED   local.matched_accuracy: 1.0000 -> 0." in out
+    code, out, _ = bench("--clips", CLIPS, "--models", "good.npz,t.npz", "--compare", "good.json", "--fail-on", rule)
+    assert code == 1 and "no score of the table differs" in out and "t.npz against good.json" in out and out.count("FAILED") == 1
+    code, out, _ = bench("--clips", CLIPS, "--model", "good.npz", "--protocol", "released")
+    assert code == 0 and "shift norm as released" in out and "RE" not in out
+    code, out, err = bench("--clips", CLIPS, "--model", "bench_models:guesser", "--protocol", "released")
+    assert code == 0 and out.splitlines()[0].split()[-2:] == ["RE", "CO"], err
+    for arguments, line in (
+        (["--fail-on", "local.amy<1", "--compare", "good.json"], "the baseline has no score 'local.amy'"),
+        (["--fail-on", "what", "--compare", "good.json"], "expected NAME<NUMBER"),
+        (["--fail-on", rule], "--fail-on needs a baseline"),
+        (["--compare", "t.npz"], "not a score file"),
+        (["--data", "nowhere"], "'nowhere' is neither a file nor a standard world"),
+        (["--split", "val"], "is only for data files"),
+        (["--out", "x.json", "--report", "x.json"], "is the file of --out as well"),
+        (["--out", "good.json", "--compare", "good.json"], "is the baseline of --compare"),
+        (["--out", "x.json", "--protocol", "released"], "--out does not go with --protocol released"),
+    ):
+        code, _, err = bench("--clips", CLIPS, "--model", "good.npz", *arguments)
+        assert code == 2 and line in err and err.count("\n") == 1, err
+    code, _, err = bench("--clips", CLIPS, "--model", "not:there", "--compare", "good.json", "--fail-on", "what")
+    assert code == 2 and "expected NAME<NUMBER" in err  # before any model is loaded
+    code, _, err = bench("--clips", CLIPS, "--models", "good.npz,bench_models:fails", "--out", "two.json")
+    assert code == 2 and "values that are not finite" in err and Path("two-1.json").exists() and not Path("two-2.json").exists()
+    code, _, err = bench("--clips", 5, "--model", "good.npz")
+    assert code == 2 and "expected 'wsprites-paper-v1-first-5@" in err
+
+
+def test_a_data_file(bench, data_file: Path, tmp_path: Path):
+    parts = data.from_file(data_file)
+    stored, rendered = parts.scored.clip(0), parts.scored.render(parts.scored.script[0])
+    assert (stored.frames_thwc == rendered.frames_thwc).all() and parts.fit.name == "val"
+    code, out, err = bench("--data", data_file, "--model", "bench_models:guesser", "--split", "val", "--report", "page.html")
+    assert code == 0 and "data.h5:val" in out, err
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert "Capacity of the probes" in page and page.count("<polyline") == 3 * 3 + 4 * 3
+    code, _, err = bench("--data", data_file, "--split", "all", "--model", "x:y")
+    assert code == 2 and "'all' is not one of train, val, test" in err
+
+
+@pytest.mark.slow
+def test_the_example_in_the_docs_works(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = (ROOT / "docs" / "score-your-model.md").read_text(encoding="utf-8")
+    example, _ = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "my_model.py").write_text(example, encoding="utf-8")
+    code, out, err = bench("--clips", CLIPS, "--model", "my_model:make", "--out", "baseline.json")
+    assert code == 0 and re.search(r"shift.action_accuracy +0.\d", out) and "control.faithful" in out, err
+    assert markdown([scores.read(tmp_path / "baseline.json")]).startswith("| score | random |")

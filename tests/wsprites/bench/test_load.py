@@ -1,0 +1,143 @@
+"""What the name of a model can stand for: checkpoints by their format, through entry points, and factories in the current folder."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wsprites.bench import data, load, protocol
+from wsprites.errors import UserError
+from wsprites.weights import checkpoint_format, safetensors_metadata
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+Run = Callable[..., tuple[int, str, str]]
+
+PACKAGE = """
+import numpy as np
+from wsprites.weights import safetensors_metadata
+
+
+class Constant:
+    def __init__(self, code):
+        self.code = code
+
+    def infer(self, frames):
+        return {"codes": np.full((len(frames), frames.shape[1] - 1), self.code)}
+
+
+def load(path):
+    return Constant(int(safetensors_metadata(path)["code"]))
+"""
+
+
+def install(site: Path, name: str, format_name: str) -> None:
+    """A package with a checkpoint format of its own, as an installer lays it out."""
+    (site / name).mkdir(parents=True)
+    (site / name / "__init__.py").write_text(PACKAGE, encoding="utf-8")
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[wsprites.models]\n{format_name} = {name}:load\n", encoding="utf-8")
+
+
+def safetensors(path: Path, metadata: object) -> Path:
+    """A safetensors file without tensors."""
+    header = json.dumps({"__metadata__": metadata}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    return path
+
+
+def test_a_package_registers_its_checkpoint_format(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    install(tmp_path / "site", "stranger_of_scores", "constant-code")
+    safetensors(tmp_path / "its.ckpt", {"format": "constant-code", "code": "7"})
+    code, _, err = run("bench", "--clips", 2, "--model", "its.ckpt")
+    assert code == 2 and "has the format 'constant-code'; known formats are glass" in err and "'wsprites.models'" in err, err
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    code, out, err = run("bench", "--clips", 2, "--model", "its.ckpt", "--out", "scores.json")
+    assert code == 0 and "codes.perplexity" in out, err
+    counts = json.loads(Path("scores.json").read_text())["confusion"]["local"]["counts"]
+    assert len(counts) == 8 and sum(counts[7]) == 2 * 89
+    install(tmp_path / "other", "another_stranger", "constant-code")
+    monkeypatch.syspath_prepend(str(tmp_path / "other"))
+    code, _, err = run("bench", "--clips", 2, "--model", "its.ckpt")
+    assert code == 2 and "both load the format 'constant-code'" in err
+
+
+def test_a_registered_function_that_is_missing_is_named(few: data.Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    install(tmp_path / "site", "broken_stranger", "broken")
+    (tmp_path / "site" / "broken_stranger" / "__init__.py").write_text("import a_module_that_is_missing\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    with pytest.raises(UserError, match=r"broken_stranger:load loads the format 'broken', but failed: No module named 'a_module"):
+        load.load(str(safetensors(tmp_path / "its.ckpt", {"format": "broken"})), few)
+
+
+def test_glass_is_found_by_what_is_in_the_file(run: Run, data_file: Path, tmp_path: Path):
+    """GLASS with random weights, as safetensors and by torch.save, under any name."""
+    import torch
+
+    from glass_model.glass.config import PRESETS as MODELS
+    from glass_model.glass.model import GLASS
+    from glass_model.training.checkpoint import save, state_path
+
+    torch.manual_seed(0)
+    config = MODELS["tiny"].override(model={"mask_channels": 2, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2})
+    save(tmp_path / "a", config, GLASS(config.model), 1, notes={}, state={})
+    state_path(tmp_path / "a").rename(tmp_path / "ckpt.pt")
+    parts = data.from_file(data_file, clips=2)
+    frames = parts.scored.clip(0).frames_thwc[None].transpose(0, 1, 4, 2, 3)
+    ours, theirs = (protocol.infer(load.load(name, parts), frames, parts.scored) for name in ("a", "ckpt.pt"))
+    assert all((ours[name] == theirs[name]).all() for name in protocol.ARRAYS)
+    code, _, err = run("bench", "--data", data_file, "--clips", 2, "--model", "ckpt.pt", "--out", "scores.json")
+    assert code == 0, err
+    scores = json.loads(Path("scores.json").read_text())["figures"]
+    assert {"local.ami", "shift.mean", "masks.soft_iou", "control.faithful", "null.codes"} <= set(scores)
+    torch.save({"format": "glasses"}, tmp_path / "b.pt")
+    code, _, err = run("bench", "--clips", 2, "--model", "b.pt")
+    assert code == 2 and "b.pt has the format 'glasses'; known formats are glass" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"nothing",
+        (2**60).to_bytes(8, "little") + b"{}",
+        (40).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"{}",
+        (22).to_bytes(8, "little") + b'{"__metadata__": [1]}  ',
+        (100_000).to_bytes(8, "little") + b'{"a":' * 20_000,
+        b"PK\3\4 and nothing",
+    ],
+)
+def test_other_files_have_no_format(content: bytes, few: data.Data, tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert checkpoint_format(path) is None
+    with pytest.raises(UserError, match="names no format; known formats are glass"):
+        load.load(str(path), few)
+
+
+def test_metadata_is_what_safetensors_writes(tmp_path: Path):
+    from safetensors.numpy import save_file
+
+    save_file({}, tmp_path / "a", {"format": "x", "step": "3"})
+    assert safetensors_metadata(tmp_path / "a") == {"format": "x", "step": "3"}
+    save_file({}, tmp_path / "b")
+    assert not safetensors_metadata(tmp_path / "b")
+
+
+def test_modules_of_the_current_folder_come_first(run: Run, few: data.Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Names that the project itself has used for its own modules are free for a user's."""
+    package = tmp_path / "benchmarks"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "mine.py").write_text(PACKAGE + "\n\ndef make():\n    return Constant(3)\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    modules = set(sys.modules)
+    assert load.load("benchmarks.mine:make", few).code == 3  # type: ignore[union-attr]
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]

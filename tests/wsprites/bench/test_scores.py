@@ -1,0 +1,188 @@
+"""Score files: what is written is read, and nothing else; comparison; and what the pytest suite counts as worse."""
+
+import copy
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wsprites.bench import compare, data, scores
+from wsprites.bench.evaluate import Evaluation
+from wsprites.bench.run import score_file
+from wsprites.bench.scores import Confusion, DataDescription, Entry, ScoreFile, Settings
+from wsprites.bench.test_scores import test_score as compare_score
+from wsprites.errors import UserError
+
+SMALL = ScoreFile(
+    "a:b",
+    DataDescription("d", "0" * 64, "paper", 90, {"val": 12, "test": 6}, {"val": 12, "test": 6}),
+    Settings(scores.INTERVAL, 40, "val"),
+    {"python": "3"},
+    "a processor",
+    1.5,
+    {
+        "local.ami": Entry(0.5, 0.4, 0.6, "", 6, {"random": 0.0}),
+        "shift.mean": Entry(math.nan, math.nan, math.nan, "px", 0, {"oracle": math.nan}),
+    },
+    {"local": Confusion(((1, 2), (3, 4)), (1, -1))},
+)
+JSON = {
+    "format": "wsprites-scores",
+    "format_version": 1,
+    "model": "a:b",
+    "data": {
+        "name": "d",
+        "sha256": "0" * 64,
+        "world": "paper",
+        "frames": 90,
+        "clips": {"val": 12, "test": 6},
+        "characters": {"val": 12, "test": 6},
+    },
+    "config": {"interval": "95 %, percentiles of the bootstrap over clips", "draws": 40, "maps_fitted_on": "val"},
+    "versions": {"python": "3"},
+    "hardware": "a processor",
+    "seconds": 1.5,
+    "figures": {
+        "local.ami": {"value": 0.5, "low": 0.4, "high": 0.6, "unit": "", "clips": 6, "controls": {"random": 0.0}},
+        "shift.mean": {"value": None, "low": None, "high": None, "unit": "px", "clips": 0, "controls": {"oracle": None}},
+    },
+    "confusion": {"local": {"counts": [[1, 2], [3, 4]], "matched": [1, -1]}},
+}
+
+
+def test_the_format_of_score_files_never_changes():
+    """Files in this form exist; another form is another version."""
+    assert json.loads(SMALL.to_json()) == JSON
+    assert ScoreFile.from_json(json.dumps(JSON)).to_json() == SMALL.to_json()
+    with_weights = replace(SMALL, settings=Settings(scores.INTERVAL, 40, "val", weights={"alex.pth": "1" * 64}, torch="2"))
+    assert json.loads(with_weights.to_json())["config"] == {**JSON["config"], "weights": {"alex.pth": "1" * 64}, "torch": "2"}  # type: ignore[dict-item]
+    assert ScoreFile.from_json(with_weights.to_json()).settings == with_weights.settings
+
+
+def test_an_evaluation_is_written_and_read(few: data.Data, seen: Evaluation, tmp_path: Path):
+    file = score_file(seen, "models/\udcff\n.npz", few, 12.34)
+    scores.write(tmp_path / "a.json", file)
+    read = scores.read(tmp_path / "a.json")
+    assert read.to_json() == file.to_json() and read.model == "models/??.npz" and read.seconds == 12.3
+    assert set(read.scores) == set(seen.scores) and read.value("local.ami") == 1 and math.isnan(read.value("no.such"))
+    assert np.array(read.confusion["local"].counts).sum() == 6 * 89 and [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert set(read.scores["vectors.local.knn"].baselines) == {"random", "state_only", "shuffled", "oracle"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("format",), "wsprites"),
+        (("format_version",), True),
+        (("format_version",), 2),
+        (("model",), "a\nb"),
+        (("model",), "x" * 5000),
+        (("seconds",), "1"),
+        (("surplus",), 1),
+        (("data", "frames"), -1),
+        (("data", "clips"), {"val": 1.5}),
+        (("data", "clips"), {"train": 1, "test": 1}),
+        (("data", "name"), None),
+        (("config", "draws"), 10**30),
+        (("config", "weights"), {"a": 1}),
+        (("versions", "numpy"), ["2"]),
+        (("figures",), []),
+        (("figures", "local.ami"), 0.5),
+        (("figures", "local.ami", "value"), "0.5"),
+        (("figures", "local.ami", "value"), float("nan")),
+        (("figures", "local.ami", "value"), float("inf")),
+        (("figures", "local.ami", "low"), True),
+        (("figures", "local.ami", "controls"), {"random": {}}),
+        (("confusion", "local", "counts"), [[1, 2], [3]]),
+        (("confusion", "local", "counts"), []),
+        (("confusion", "local", "matched"), [1]),
+        (("confusion", "local", "matched"), [2, 0]),
+        (("confusion", "local", "matched"), [-2, 0]),
+    ],
+)
+def test_another_form_is_refused(place: tuple[str, ...], value: object):
+    values: Any = copy.deepcopy(JSON)
+    at = values
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = value
+    with pytest.raises(UserError, match="score file") as caught:
+        ScoreFile.from_json(json.dumps(values))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("key", [*JSON, "data.sha256", "figures.local.ami"])
+def test_nothing_may_be_missing(key: str):
+    values: Any = copy.deepcopy(JSON)
+    if key == "figures.local.ami":
+        del values["figures"]["local.ami"]["unit"]
+    elif key == "data.sha256":
+        del values["data"]["sha256"]
+    else:
+        del values[key]
+    with pytest.raises(UserError, match="score file"):
+        ScoreFile.from_json(json.dumps(values))
+
+
+@pytest.mark.parametrize("content", [b"", b"[1", b"[" * 100_000, b"3", b"9" * 10_000, b"\xff\xfe", b'{"a": 1}'])
+def test_other_files_are_named_in_one_line(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a.json: not a score file") as caught:
+        scores.read(path)
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(scores, "_MAX_BYTES", 2)
+    path.write_bytes(b" " * 3)
+    with pytest.raises(UserError, match="too large"):
+        scores.read(path)
+    with pytest.raises(UserError, match="No such file"):
+        scores.read(tmp_path / "b.json")
+
+
+def changed(file: ScoreFile, name: str, value: float) -> ScoreFile:
+    return replace(file, scores={**file.scores, name: replace(file.scores[name], value=value)})
+
+
+def test_scores_of_other_data_are_not_compared(few: data.Data, seen: Evaluation):
+    file = score_file(seen, "x", few, 1.0)
+    other = replace(file, data=replace(file.data, sha256="0"))
+    with pytest.raises(UserError, match="of other data"):
+        compare.regressions(file, other, [])
+    with pytest.raises(UserError, match="of other data"):
+        compare.parse_rules([], file.data, other)
+    worse = changed(file, "shift.mean", 0.5)
+    rules = compare.parse_rules(["shift.mean>0.2", "local.ami<-0.1"], file.data, file)
+    assert rules == [("shift.mean", ">", 0.2), ("local.ami", "<", -0.1)]
+    assert compare.regressions(worse, file, rules) == ["shift.mean: 0.0000 -> 0.5000, +0.5000 > 0.2"]
+    assert compare.changes(worse, file) == f"{'shift.mean':<36}    0.000 ->    0.500  +0.500"
+    with pytest.raises(UserError, match=r"the new scores have no score 'shift\.mean'"):
+        compare.regressions(changed(file, "shift.mean", math.nan), file, rules)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "before", "fine", "worse"),
+    [
+        ("local.ami", "", 0.5, 0.485, 0.475),
+        ("null.codes", "", 0.2, 0.215, 0.225),
+        ("nuisance.character.vectors", "", 0.2, 0.0, 0.3),
+        ("shift.mean", "px", 4.0, 4.3, 4.5),
+        ("drift.psnr.16", "dB", 30.0, 29.6, 29.4),
+        ("images.fid", "distance", 50.0, 54.0, 56.0),
+    ],
+)
+def test_what_counts_as_worse(name: str, unit: str, before: float, fine: float, worse: float):
+    request = SimpleNamespace(config=SimpleNamespace(getoption=lambda _: 0.02))
+
+    def run(value: float) -> None:
+        baseline, new = (replace(SMALL, scores={name: Entry(one, one, one, unit, 6, {})}) for one in (before, value))
+        compare_score(name, new, baseline, request)  # type: ignore[arg-type]
+
+    run(fine)
+    for value in (worse, math.nan):
+        with pytest.raises(AssertionError, match=name):
+            run(value)

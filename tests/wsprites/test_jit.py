@@ -1,0 +1,94 @@
+"""Compiled functions: kept on disk where that is possible, compiled again where it is not, and what the command line says of it.
+
+Commands run in processes of their own, without pixels, so that only scripts are compiled.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import ROOT
+
+from wsprites import jit
+
+COMMAND = ["generate", "--n", "3", "--no-frames"]
+
+
+def run(*args: str, env: dict[str, str], package: Path = ROOT) -> str:
+    """Run the command line of a checkout; gives what it wrote to standard error."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_") and name != "XDG_CACHE_HOME"}
+    command = [sys.executable, "-c", "from wsprites.cli import main; main()", *args]
+    done = subprocess.run(command, env={**kept, "PYTHONPATH": str(package), **env}, cwd=package, capture_output=True, text=True, check=True)
+    assert "compiling" not in done.stdout
+    return done.stderr
+
+
+def test_the_first_run_says_that_it_compiles_and_later_ones_do_not(tmp_path: Path):
+    env = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    first = run(*COMMAND, "--out", str(tmp_path / "a.h5"), env=env)
+    assert first.startswith("wsprites: compiling (once; kept in ") and first.count("compiling") == 1
+    assert str(tmp_path / "kept") in first and list((tmp_path / "kept").rglob("*.nbc"))
+    assert run(*COMMAND, "--out", str(tmp_path / "b.h5"), env=env) == ""
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_without_a_folder_to_write_to_it_compiles_every_time(tmp_path: Path):
+    """A package whose folders for compiled code are files, as is the home: nobody, not even root, can write there."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "assets").symlink_to(ROOT / "assets")
+    for source in (ROOT / "wsprites").rglob("*.py"):
+        copy = package / source.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(source.read_bytes())
+        (copy.parent / "__pycache__").touch()
+    (tmp_path / "file").touch()
+    env = {"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": str(tmp_path / "file" / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    said = run(*COMMAND, "--out", str(tmp_path / "a.h5"), env=env, package=package)
+    assert said.count("compiling") == 1 and "in every run" in said and "NUMBA_CACHE_DIR" in said
+    run(*COMMAND, "--out", str(tmp_path / "b.h5"), env={})
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_commands_that_compile_nothing_import_no_numba(tmp_path: Path):
+    env = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    run(*COMMAND, "--out", str(tmp_path / "a.h5"), env=env)
+    code = "import sys; from wsprites.cli import main; main(sys.argv[1:]); assert 'numba' not in sys.modules"
+    for args in (["--help"], ["generate", "--help"], ["info", str(tmp_path / "a.h5")]):
+        subprocess.run([sys.executable, "-c", code, *args], env={**os.environ, **env}, check=True, capture_output=True)
+
+
+@pytest.fixture
+def compiled_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    """A function in a module of its own, which is kept in `tmp_path`."""
+    import importlib.util
+
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "kept"))
+    caplog.set_level(logging.INFO, "wsprites")
+    (tmp_path / "source.py").write_text("def double(x):\n    return 2 * x\n", encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("wsprites.made_by_a_test", tmp_path / "source.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.double
+
+
+def test_a_full_disk_is_no_error(compiled_here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    from numba.core.caching import IndexDataCacheFile
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(IndexDataCacheFile, "_save_data", full)
+    double = jit.jit(compiled_here)
+    assert double(np.int64(21)) == 42 and not list((tmp_path / "kept").rglob("*.nbc"))
+
+
+def test_nothing_is_printed_unless_logging_is_told_to(compiled_here, capfd: pytest.CaptureFixture[str]):
+    assert jit.jit(compiled_here)(np.float64(21)) == 42
+    assert capfd.readouterr() == ("", "")
