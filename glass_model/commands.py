@@ -10,7 +10,7 @@ from wsprites.terminal import extra, interruptible
 
 if TYPE_CHECKING:
     from glass_model.training.checkpoint import Checkpoint
-    from glass_model.training.config import TrainConfig
+    from glass_model.training.config import Config, TrainConfig
     from glass_model.training.data import Source
     from glass_model.training.device import Process
 
@@ -61,22 +61,16 @@ def train(
     # What is trained, where, and on what.
     if (data is None) != stream:
         raise click.UsageError("give either --data FILE or --stream")
-    for option, value in (("--world", world), ("--sheets", sheets), ("--backgrounds", backgrounds)):
-        if data is not None and value is not None:
-            raise click.UsageError(f"{option} goes with --stream; a data file has its own world and art")
     presets = find(system).PRESETS
     short = {"train.steps": steps, "train.batch": batch}
     settings = (*settings, *(f"{key}={value}" for key, value in short.items() if value is not None))
     config = load_config(presets, preset or next(iter(presets)), settings)
     process = join(device)
-    source = _source(config.train, process, data, world or "paper", sheets or "own", backgrounds or "painted")
+    source = _source(config.train, process, data, world, sheets, backgrounds)
 
     # The run.
     if process.leads:
-        click.echo(f"system   {config.system}, preset {config.name}")
-        click.echo(f"data     {data or f'world {source.record.spec.name if source.record.spec else world}, rendered'}")
-        click.echo(f"terms    perceptual {'on' if vgg else 'off: no weights of VGG19 (--vgg)'}")
-        click.echo(f"device   {process.device}, {process.count} process{'es' if process.count > 1 else ''}")
+        click.echo(_summary(config, process, source, data, vgg))
     with tqdm(total=config.train.steps, unit=" steps", delay=0.5, disable=not process.leads) as bar, interruptible() as interrupted:
 
         def progress(step: int, metrics: dict[str, Any]) -> None:
@@ -103,14 +97,32 @@ def train(
         click.echo(f"done     {path}: {config.train.steps:,} steps")
 
 
-def _source(config: "TrainConfig", process: "Process", data: Path | None, world: str, sheets: str, backgrounds: str) -> "Source":
-    """The data file, or the world with its art."""
+def _summary(config: "Config", process: "Process", source: "Source", data: Path | None, vgg: Path | None) -> str:
+    """What is trained, on which data, with which terms, and where."""
+    spec = source.record.spec
+    return "\n".join(
+        (
+            f"system   {config.system}, preset {config.name}",
+            f"data     {f'world {spec.name}, rendered' if spec and data is None else data}",
+            f"terms    perceptual {'on' if vgg else 'off: no weights of VGG19 (--vgg)'}",
+            f"device   {process.device}, {process.count} process{'es' if process.count > 1 else ''}",
+        )
+    )
+
+
+def _source(
+    config: "TrainConfig", process: "Process", data: Path | None, world: str | None, sheets: str | None, backgrounds: str | None
+) -> "Source":
+    """The data file, or the world with its art. An option of the one that is given with the other is refused."""
     from glass_model.training.data import from_file, from_world
     from wsprites.art import load_world
 
-    if data is not None:
-        return from_file(data, config, process)
-    return from_world(load_world(world, sheets, backgrounds), config, process)
+    if data is None:
+        return from_world(load_world(world or "paper", sheets or "own", backgrounds or "painted"), config, process)
+    for option, value in (("--world", world), ("--sheets", sheets), ("--backgrounds", backgrounds)):
+        if value is not None:
+            raise click.UsageError(f"{option} goes with --stream; a data file has its own world and art")
+    return from_file(data, config, process)
 
 
 @click.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 from samples import LAYERS, REAL, draw_sheet, serve
 
@@ -17,6 +18,10 @@ from wsprites import cli
 from wsprites.art import Art, World, load_art
 from wsprites.generate import Order, generate
 from wsprites.world.spec import PRESETS, WorldSpec
+
+# Examples are the same in every run, and may take any time.
+settings.register_profile("wsprites", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wsprites")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Files of weights: which format a checkpoint has, and tensors read without running code and compared by hash, name and shape.
 
-Nothing is downloaded. torch is imported by what reads tensors; the format of a safetensors file is read without it.
+Nothing is downloaded. torch is imported only to read tensors; the format of a safetensors file is read without it.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
-"""GMA, Global Motion Analysis: who moves, where to, and what is behind. Frames are (B, 3, H, W) in [-1, 1], shifts (B, 2) = (x, y).
+"""GMA, Global Motion Analysis: foreground, background and their motion. Frames are (B, 3, H, W) in [-1, 1], shifts (B, 2) = (x, y).
 
-Shifts are in normalised coordinates: the full width and the full height are 2, so a shift of s pixels to the right is 2 s / width. A
-shift is a motion on the screen: moving a frame by it gives the next one.
+Shifts are normalised: the full width and the full height are 2, so a shift of s pixels to the right is 2 s / width. A shift is motion on
+the screen: moving a frame by it gives the next one.
 """
 
 from typing import NamedTuple
@@ -14,16 +14,16 @@ from glass_model.blocks import Mlp, Residual, Same, Up, by_sequence, conv
 from glass_model.glass.config import ModelConfig
 
 HOLE = -1.1
-"""What the inpainter sees where the foreground was: out of the range of colours."""
+"""Value of the inpainter's input where the foreground was, outside the range of colours."""
 
 
 def move(image: Tensor, shift: Tensor, border: bool = False) -> Tensor:
-    """An image moved on the screen: what was at p is at p + shift. Differentiable in both.
+    """Move images on the screen: what was at p is at p + shift. Differentiable in both arguments.
 
     Args:
-        image: (B, C, H, W).
-        shift: (B, 2), normalised.
-        border: True repeats the edge where nothing is known, False puts zeros there.
+        image: images, (B, C, H, W).
+        shift: motions, (B, 2), normalised.
+        border: what is uncovered at the edge: True repeats the edge, False leaves zeros.
     """
     theta = torch.eye(2, 3, device=image.device).repeat(len(image), 1, 1)
     theta = torch.cat([theta[:, :, :2], -shift.float()[:, :, None]], 2)
@@ -32,7 +32,7 @@ def move(image: Tensor, shift: Tensor, border: bool = False) -> Tensor:
 
 
 class MaskNet(nn.Module):
-    """The share of the foreground in every pixel: (B, 3, H, W) -> (B, 1, H, W) in 0 to 1."""
+    """Predict the foreground's share of every pixel: (B, 3, H, W) -> (B, 1, H, W) in 0 to 1."""
 
     def __init__(self, channels: int, blocks: int, bias: float = 0.0) -> None:
         super().__init__()
@@ -50,13 +50,13 @@ class MaskNet(nn.Module):
         )
 
     def forward(self, frame: Tensor) -> Tensor:
-        """The mask, float32."""
+        """Compute the mask, float32."""
         logits: Tensor = self.layers(frame)
         return (logits.float() + self.bias).sigmoid()
 
 
 class ShiftNet(nn.Module):
-    """How far something moved between two frames: (B, 3, H, W) twice -> (B, 2), normalised."""
+    """Predict how far something moved between two frames: (B, 3, H, W) twice -> (B, 2), normalised."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -71,13 +71,13 @@ class ShiftNet(nn.Module):
         nn.init.constant_(last.bias, 1e-4)
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
-        """The shift, float32."""
+        """Compute the shift, float32."""
         shift: Tensor = self.head(self.layers(torch.cat([before, after], 1)).mean((2, 3)))
         return shift.float()
 
 
 class Inpainter(nn.Module):
-    """The scene behind the foreground: (B, 3, H, W) with a hole -> (B, 3, H, W)."""
+    """Paint the scene behind the foreground: (B, 3, H, W) with a hole -> (B, 3, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -96,17 +96,17 @@ class Inpainter(nn.Module):
         )
 
     def forward(self, frame: Tensor, mask: Tensor) -> Tensor:
-        """The frame, with the inpainter's output in the mask's place and nowhere else; float32."""
+        """Replace the masked part of the frame by the inpainter's output, and nothing else; float32."""
         hole = (1 - mask) * frame + mask * HOLE
         painted: Tensor = self.layers(hole)
         return (1 - mask) * frame + mask * painted.float()
 
 
 class Parts(NamedTuple):
-    """What frames are made of."""
+    """The parts that frames are composed of."""
 
     mask: Tensor
-    """(..., 1, H, W) in 0 to 1."""
+    """(..., 1, H, W): the foreground's share of each pixel, 0 to 1."""
     foreground: Tensor
     """(..., 3, H, W): mask * frame."""
     background: Tensor
@@ -114,22 +114,22 @@ class Parts(NamedTuple):
 
 
 class Motion(NamedTuple):
-    """What GMA makes of sequences of T frames."""
+    """Output of GMA for sequences of T frames."""
 
     parts: Parts
-    """Of every frame, (B, T, ...)."""
+    """(B, T, ...): the parts of every frame."""
     shift: Tensor
-    """(B, T - 1, 2): of the foreground, normalised."""
+    """(B, T - 1, 2): motion of the foreground, normalised."""
     background_shift: Tensor
-    """(B, T - 1, 2)."""
+    """(B, T - 1, 2): motion of the background, normalised."""
     moved: Parts
-    """(B, T - 1, ...): the parts of frames 0 to T - 2, moved on to where they should be in the next frame."""
+    """(B, T - 1, ...): the parts of frames 0 to T - 2, moved to where they should be in the next frame."""
     frame: Tensor
-    """(B, T - 1, 3, H, W): frames 1 to T - 1 as the moved parts make them."""
+    """(B, T - 1, 3, H, W): frames 1 to T - 1, predicted by composing the moved parts."""
 
 
 class GMA(nn.Module):
-    """Mask net, inpainter, and a shift net each for foreground and background."""
+    """A mask net, an inpainter, and two shift nets, one for the foreground and one for the background."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -139,12 +139,12 @@ class GMA(nn.Module):
         self.background_shift = ShiftNet(config.shift_channels)
 
     def parts(self, frame: Tensor) -> Parts:
-        """Take frames apart: (B, 3, H, W)."""
+        """Take frames (B, 3, H, W) apart."""
         mask = self.mask(frame)
         return Parts(mask, mask * frame, self.inpainter(frame, mask))
 
     def forward(self, frames: Tensor) -> Motion:
-        """Parts and motion of sequences: (B, T, 3, H, W)."""
+        """Compute parts and motion of sequences (B, T, 3, H, W)."""
         batch = len(frames)
         flat = self.parts(frames.flatten(0, 1))
         parts = Parts(*(by_sequence(x, batch) for x in flat))
@@ -164,5 +164,5 @@ class GMA(nn.Module):
 
 
 def compose(parts: Parts) -> Tensor:
-    """A frame from its parts: mask * foreground + (1 - mask) * background."""
+    """Compose frames from their parts: mask * foreground + (1 - mask) * background."""
     return parts.mask * parts.foreground + (1 - parts.mask) * parts.background

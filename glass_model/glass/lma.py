@@ -1,6 +1,6 @@
-"""LMA, Local Motion Analysis: which of K local actions led from one foreground to the next, and what the next one looks like.
+"""LMA, Local Motion Analysis: which of K local actions led from one foreground to the next, and how the next one looks.
 
-Foregrounds are (B, 3, H, W) in [-1, 1] with zeros around the figure, shifts (B, 2) normalised as in gma.py. h, w = H / 8, W / 8, and
+Foregrounds are (B, 3, H, W) in [-1, 1] with zeros around the character, shifts (B, 2) normalised as in gma.py. h, w = H / 8, W / 8, and
 c = config.local_channels.
 """
 
@@ -17,23 +17,23 @@ from glass_model.glass.gma import move
 from glass_model.quantize import Quantized, Quantizer
 
 ACTION_SIZE = 8
-"""Numbers by which the dynamics are told an action, global or local."""
+"""Size of the vector that tells the dynamics an action, global or local."""
 
 Memory = tuple[tuple[Tensor, Tensor], ...]
 """Hidden and cell maps of the three ConvLSTMs."""
 
 
 class Encoded(NamedTuple):
-    """What the encoder makes of a foreground."""
+    """Output of the encoder."""
 
     state: Tensor
-    """(B, 4c, h, w)."""
+    """(B, 4c, h, w): features of the foreground."""
     attention: Tensor
-    """(B, 1, h, w) in 0 to 1."""
+    """(B, 1, h, w) in 0 to 1: weights of the features for the action network."""
 
 
 class Encoder(nn.Module):
-    """E: (B, 3, H, W) -> a state and where to look at it."""
+    """E: (B, 3, H, W) -> state and attention."""
 
     def __init__(self, c: int) -> None:
         super().__init__()
@@ -54,19 +54,19 @@ class Encoder(nn.Module):
 
 
 class Bilinear(nn.Module):
-    """(B, a), (B, b) -> (B, out): every product of two inputs has a weight."""
+    """A bilinear form, (B, a), (B, b) -> (B, out): every product of two inputs has a weight."""
 
     def __init__(self, a: int, b: int, out: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out, a * b) * (a * b) ** -0.5)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """The sums of weighted products."""
+        """Compute the sums of the weighted products."""
         return F.linear((x[:, :, None] * y[:, None]).flatten(1), self.weight)
 
 
 class ActionNet(nn.Module):
-    """A: two encodings, the first moved to where the second is -> the direction (B, D) from the one to the other."""
+    """A: two encodings, the first of a foreground moved to where the second is -> the direction (B, D) from the first to the second."""
 
     def __init__(self, c: int, code_size: int, bilinear: bool) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class ActionNet(nn.Module):
         self.head = Mlp(4 * c, 8 * c, 4 * c, code_size)
 
     def forward(self, first: Encoded, second: Encoded) -> Tensor:
-        """The direction. Delayed bilinear blocks let the first encoding decide anew, block by block, what becomes of the second."""
+        """Compute the direction. In delayed bilinear blocks the first encoding transforms the second, block by block."""
         pooled = self.layers(torch.cat([x.state * x.attention for x in (first, second)])).mean((2, 3))
         before, h = pooled.chunk(2)
         for number, (affine, block) in enumerate(zip(self.affine, self.blocks, strict=True)):
@@ -99,7 +99,7 @@ class Dynamics(nn.Module):
         half = (size[0] // 2, size[1] // 2)
         code = 2 * ACTION_SIZE if config.joint else ACTION_SIZE
         self.modulated, self.joint, self.size = config.modulated, config.joint, size
-        aside = 0 if config.modulated else code  # what rounds 1 and 3 get to see of the action where it modulates nothing
+        aside = 0 if config.modulated else code  # channels of the action in rounds 1 and 3 without modulation
         self.shift, self.local = nn.Linear(2, ACTION_SIZE), nn.Linear(config.code_size, ACTION_SIZE)
         self.cells = nn.ModuleList(
             [ConvLSTM(c // 2 + aside, 2 * c, size), ConvLSTM(2 * c + code, 4 * c, half), ConvLSTM(4 * c + aside, 2 * c, size)]
@@ -113,11 +113,11 @@ class Dynamics(nn.Module):
         self.second = Same(4 * c, 4 * c)
 
     def start(self, batch: int) -> Memory:
-        """The memory before the first frame."""
+        """The memory before the first frame, for a batch of this size."""
         return tuple(cell.start(batch) for cell in self.cells)  # type: ignore[operator]
 
     def forward(self, x: Tensor, shift: Tensor, vector: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """One step: what the decoder is given, and the next memory."""
+        """Compute one step: the decoder's input and the next memory."""
         shift_code, local_code = self.shift(shift), self.local(vector)
         if self.joint:
             shift_code = local_code = torch.cat([shift_code, local_code], 1)
@@ -136,21 +136,21 @@ class Dynamics(nn.Module):
 
 
 def _beside(x: Tensor, code: Tensor) -> Tensor:
-    """The numbers of a code as constant channels: (B, a, h, w), (B, n) -> (B, a + n, h, w)."""
+    """Append a vector as constant channels: (B, a, h, w), (B, n) -> (B, a + n, h, w)."""
     return torch.cat([x, code[..., None, None].to(x.dtype).expand(-1, -1, *x.shape[2:])], 1)
 
 
 class Decoded(NamedTuple):
-    """The next foreground."""
+    """A predicted foreground."""
 
     images: tuple[Tensor, Tensor, Tensor]
-    """(B, 3, 2h, 2w), (B, 3, 4h, 4w), (B, 3, H, W) in -1 to 1."""
+    """(B, 3, 2h, 2w), (B, 3, 4h, 4w), (B, 3, H, W) in [-1, 1]: the foreground at three scales."""
     mask: Tensor
-    """(B, 1, H, W) in 0 to 1."""
+    """(B, 1, H, W) in 0 to 1: its mask."""
 
 
 class Decoder(nn.Module):
-    """(B, 2c, h, w) -> the foreground at three scales, and its mask; float32."""
+    """Decode (B, 2c, h, w) to the foreground at three scales and its mask, float32."""
 
     def __init__(self, c: int) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class Decoder(nn.Module):
         self.heads = nn.ModuleList([conv(8 * c, 3), conv(4 * c, 3), conv(2 * c, 4)])
 
     def forward(self, x: Tensor) -> Decoded:
-        """Decode what the dynamics say."""
+        """Decode the output of the dynamics."""
         maps = []
         for layer in (self.first, self.second, self.third):
             x = layer(x)
@@ -170,19 +170,20 @@ class Decoder(nn.Module):
 
 
 class Local(NamedTuple):
-    """What LMA makes of sequences of T foregrounds: of every transition, (B, T - 1, ...)."""
+    """Output of LMA for sequences of T foregrounds, with leading axes (B, T - 1) for the transitions."""
 
     action: Quantized
+    """Local action of every transition."""
     codes: Tensor
-    """(B, T - 1, D): the code vectors themselves, for VQ."""
+    """(B, T - 1, D): code vectors of the actions, with gradient, for VQ."""
     fed: Tensor
-    """(B, T - 1, 3, H, W): the foregrounds that the dynamics were given, true or decoded."""
+    """(B, T - 1, 3, H, W): foregrounds that were the input of the dynamics, true or decoded."""
     decoded: Decoded
-    """The next ones."""
+    """Predictions of the next foregrounds."""
     state_decoded: Tensor
-    """(B, T - 1, 4c, h, w): what the encoder says to the decoded next foreground ..."""
+    """(B, T - 1, 4c, h, w): encoder states of the predicted next foregrounds."""
     state_true: Tensor
-    """... and to the true one, without gradient."""
+    """(B, T - 1, 4c, h, w): encoder states of the true next foregrounds, without gradient."""
 
 
 class LMA(nn.Module):
@@ -199,31 +200,31 @@ class LMA(nn.Module):
         self.decoder = Decoder(c)
 
     def act(self, before: Tensor, shift: Tensor, after: Encoded, temperature: float | Tensor = 1.0) -> Quantized:
-        """The local action that led from a foreground, once it is moved by the shift, to an encoded one."""
+        """Infer the local action that led from a foreground, moved by the shift, to an encoded one."""
         action: Quantized = self.quantizer(self.action_net(self.encoder(move(before, shift)), after), temperature)
         return action
 
     def predict(self, state: Tensor, shift: Tensor, vector: Tensor, memory: Memory) -> tuple[Decoded, Memory]:
-        """The next foreground from the state of one, (B, 4c, h, w), a shift and a code vector."""
+        """Predict the next foreground from an encoder state, (B, 4c, h, w), a shift and a code vector."""
         y, memory = self.dynamics(self.compress(state), shift, vector, memory)
         return self.decoder(y), memory
 
     def transition(
         self, fed: Tensor, state: Tensor, shift: Tensor, after: Encoded, memory: Memory, temperature: float | Tensor
     ) -> tuple[Quantized, Decoded, Encoded, Memory]:
-        """One step of training: find the action, take it, and encode what comes of it."""
+        """One transition in training: infer the action, predict the next foreground, and encode it."""
         action = self.act(fed, shift, after, temperature)
         made, memory = self.predict(state, shift, action.vector, memory)
         return action, made, self.encoder(made.images[-1]), memory
 
     def forward(self, foregrounds: Tensor, shifts: Tensor, given: int, temperature: float | Tensor = 1.0) -> Local:
-        """Learn from sequences.
+        """Infer the action of every transition, and predict every foreground but the first.
 
         Args:
-            foregrounds: (B, T, 3, H, W).
-            shifts: (B, T - 1, 2), normalised.
-            given: T_f: the first `given` steps are fed true foregrounds, the later ones what was decoded before.
-            temperature: of the Gumbel softmax.
+            foregrounds: true foregrounds, (B, T, 3, H, W).
+            shifts: motions of the foreground, (B, T - 1, 2), normalised.
+            given: T_f, the number of first steps that get true foregrounds; later ones get the previous prediction.
+            temperature: temperature of the Gumbel softmax.
         """
         batch, length = foregrounds.shape[:2]
         flat = self.encoder(foregrounds.flatten(0, 1))

@@ -1,4 +1,4 @@
-"""The twelve terms of the loss: pure functions from tensors to a number. Images are (..., C, H, W), their batch axes are averaged over.
+"""The twelve terms of the loss: pure functions from tensors to a scalar, a mean over all batch axes. Images are (..., C, H, W).
 
 Names are those of the paper (section 3 and its supplement). Weights of pixels carry no gradient.
 """
@@ -15,72 +15,75 @@ from glass_model.glass.lma import Local
 from glass_model.images import downscale
 
 MOTION_FLOOR = 0.001
-"""Weight of a pixel that does not change."""
+"""Weight of a pixel that does not change, in RECJ and RECU."""
 
 Features = Callable[[Tensor], list[Tensor]]
-"""(B, 3, H, W) in [-1, 1] -> maps of features, as perceptual.VGG19."""
+"""(B, 3, H, W) in [-1, 1] -> maps of features, such as perceptual.VGG19."""
 
 
 def bin_loss(mask: Tensor) -> Tensor:
-    """BIN: how far a mask is from 0 and 1, mean min(m, 1 - m)."""
+    """BIN: distance of a mask from 0 and 1, mean min(m, 1 - m)."""
     return torch.minimum(mask, 1 - mask).mean()
 
 
 def size_loss(mask: Tensor, size: float) -> Tensor:
-    """SIZE: |share of the frame that a mask covers - size|, of each frame for itself."""
+    """SIZE: mean over the frames of |share of the frame that the mask covers - size|."""
     return (mask.mean((-3, -2, -1)) - size).abs().mean()
 
 
 def recf_loss(foreground: Tensor, moved: Tensor) -> Tensor:
-    """RECF: mean square of the foreground of t + 1 minus that of t, moved."""
+    """RECF: mean squared difference between the foreground of t + 1 and the moved one of t."""
     return F.mse_loss(moved, foreground)
 
 
 def recb_loss(background: Tensor, moved: Tensor, power: int = 1) -> Tensor:
-    """RECB: L1 of the background of t + 1 and that of t, moved; or the mean square."""
+    """RECB: L1 distance between the background of t + 1 and the moved one of t; with power 2 the mean squared difference."""
     return F.mse_loss(moved, background) if power == 2 else F.l1_loss(moved, background)
 
 
 def recj_loss(frame: Tensor, before: Tensor, made: Tensor, made_before: Tensor) -> Tensor:
-    """RECJ: L1 of a frame and what GMA makes of it, weighted by how much either changed.
+    """RECJ: L1 distance between a frame and GMA's prediction, weighted by how much either changed.
 
     Args:
-        frame: t + 1, before: t.
-        made: GMA's frame t + 1, made_before: GMA's frame t.
+        frame: true frame t + 1.
+        before: true frame t.
+        made: GMA's frame t + 1.
+        made_before: GMA's frame t.
     """
     return (motion_weight(frame - before, made - made_before, floor=MOTION_FLOOR) * (made - frame).abs()).mean()
 
 
 def motion_weight(*changes: Tensor, floor: float) -> Tensor:
-    """(..., 1, H, W): the sum over channels of absolute changes, plus a floor, without gradient."""
+    """Weights of pixels, (..., 1, H, W): the sum over changes and channels of absolute values, plus a floor, without gradient."""
     return torch.stack([change.detach().abs().sum(-3, keepdim=True) for change in changes]).sum(0) + floor
 
 
 def vq_loss(direction: Tensor, code: Tensor, commitment: float) -> Tensor:
-    """VQ: mean squares that draw the code to the direction, and by `commitment` the direction to its code."""
+    """VQ: mean squares that draw the code vector to the direction and, weighted by `commitment`, the direction to its code vector."""
     return F.mse_loss(code, direction.detach()) + commitment * F.mse_loss(direction, code.detach())
 
 
 def recu_loss(made: Sequence[Tensor], foreground: Tensor, before: Tensor, fed: Tensor) -> Tensor:
-    """RECU: L1 of the next foreground at every scale, weighted by how much the true or the made one changed.
+    """RECU: L1 distance of the next foreground at every scale, weighted by how much the true or the predicted one changed.
 
     Args:
-        made: the decoded foreground t + 1, from small to full size, (..., 3, h, w).
-        foreground: t + 1, before: t, both (..., 3, H, W).
-        fed: t as the dynamics were given it, true or decoded.
+        made: predicted foreground t + 1, from small to full size, (..., 3, h, w).
+        foreground: true foreground t + 1, (..., 3, H, W).
+        before: true foreground t.
+        fed: input of the dynamics at t, true or predicted.
     """
     weight = motion_weight(foreground - before, made[-1] - fed, floor=MOTION_FLOOR)
     return multiscale(made, foreground, weight)
 
 
 def recs_loss(made: Sequence[Tensor], foreground: Tensor, moved: Tensor) -> Tensor:
-    """RECS: the same, weighted by what a shift alone does not explain: `moved` is the foreground of t, moved by GMA's shift."""
+    """RECS: as RECU, weighted by what a shift does not explain; `moved` is the foreground of t moved by GMA's shift."""
     weight = motion_weight(foreground - moved, foreground - made[-1], floor=0.0)
     return multiscale(made, foreground, weight)
 
 
 def multiscale(made: Sequence[Tensor], target: Tensor, weight: Tensor) -> Tensor:
-    """Mean over the scales of the weighted L1; the target and the weight are averaged down to each."""
+    """Mean over the scales of the weighted L1 distance, with target and weight averaged down to each scale."""
     terms = []
     for image in made:
         target_here, weight_here = (downscale(x, image.shape[-2:]) for x in (target, weight))
@@ -89,17 +92,17 @@ def multiscale(made: Sequence[Tensor], target: Tensor, weight: Tensor) -> Tensor
 
 
 def msk_loss(mask: Tensor, target: Tensor) -> Tensor:
-    """MSK: L1 of the decoded mask and GMA's."""
+    """MSK: L1 distance between LMA's mask and GMA's."""
     return F.l1_loss(mask, target)
 
 
 def cyc_loss(made: Tensor, true: Tensor) -> Tensor:
-    """CYC: L1 of the encoder's states of the decoded and of the true next foreground."""
+    """CYC: L1 distance between encoder states of the predicted and of the true next foreground."""
     return F.l1_loss(made, true)
 
 
 def perceptual_loss(features: Features, made: Sequence[Tensor], target: Tensor) -> Tensor:
-    """VGG and LMA-VGG: the sum over layers of the L1 of their features, mean over the scales of `made`."""
+    """VGG and LMA-VGG: the sum over layers of the L1 distance of features, averaged over the scales of `made`."""
     terms = []
     for image in made:
         with torch.no_grad():
@@ -109,15 +112,17 @@ def perceptual_loss(features: Features, made: Sequence[Tensor], target: Tensor) 
 
 
 def terms(frames: Tensor, motion: Motion, local: Local | None, config: LossConfig, features: Features | None = None) -> dict[str, Tensor]:
-    """All terms that count, without their weights, by their names in LossConfig.
+    """All terms with a weight above 0, unweighted, by their names in LossConfig.
 
     Args:
-        frames: (B, T, 3, H, W) in [-1, 1].
-        local: None while GMA is trained alone.
-        features: None leaves out VGG and LMA-VGG.
+        frames: true frames, (B, T, 3, H, W) in [-1, 1].
+        motion: output of GMA.
+        local: output of LMA; None while GMA is trained alone.
+        config: weights, and the numbers that define terms.
+        features: network of the perceptual terms; None leaves out VGG and LMA-VGG.
     """
     parts, moved = motion.parts, motion.moved
-    made_before = torch.cat([frames[:, :1], motion.frame[:, :-1]], 1)  # of the first frame GMA makes nothing
+    made_before = torch.cat([frames[:, :1], motion.frame[:, :-1]], 1)  # GMA predicts no first frame
     all_terms: dict[str, Callable[[], Tensor]] = {
         "bin": lambda: bin_loss(parts.mask),
         "size": lambda: size_loss(parts.mask, config.mask_size),
@@ -143,5 +148,5 @@ def terms(frames: Tensor, motion: Motion, local: Local | None, config: LossConfi
 
 
 def total(terms: dict[str, Tensor], config: LossConfig) -> Tensor:
-    """The weighted sum."""
+    """The weighted sum of the terms."""
     return torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()

@@ -23,11 +23,9 @@ from glass_model.training.config import Config
 from glass_model.training.data import DataRecord
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import SpecError, from_json, to_json
-from wsprites.weights import read_state
+from wsprites.weights import is_torch_file, read_state, safetensors_metadata
 
-_MOST_HEADER = 2**24  # bytes of the JSON that a safetensors file begins with
 _MOST_PARAMETERS = 2**31  # of a model whose configuration is a stranger's
-_ZIP = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
@@ -128,13 +126,11 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: {'a folder, not a checkpoint' if path.is_dir() else 'no such file'}")
-    with path.open("rb") as file:
-        head = file.read(9)
-    if head.startswith(_ZIP):
+    if is_torch_file(path):
         return _load_pt(path, read_state(path))
-    if len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_HEADER:
+    if safetensors_metadata(path) is not None:
         return _load_safetensors(path)
-    raise UserError(f"{path}: not a checkpoint; it is neither a safetensors file nor one of torch.save")
+    raise UserError(f"{path}: not a checkpoint, or a damaged one; it is neither a safetensors file nor one of torch.save")
 
 
 def _load_safetensors(path: Path) -> Checkpoint:

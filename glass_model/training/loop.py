@@ -79,12 +79,7 @@ def train(
     # The system, its folder, and where the run begins.
     folder = RunFolder(out, leads=process.leads, resume=resume)
     system = build(config, Setup(process.device, Speed.of(process.device, precise), vgg))
-    first = 0
-    if folder.resumes:
-        saved = restore(folder.state, config, data, system.network, system.optimizers)
-        first = saved.step
-        if data and saved.data is None:
-            notice(f"{out} does not say what it learned from: whether these are the same data could not be checked")
+    first = _restored(folder, config, data, system, notice)
     if process.count > 1:
         broadcast(system.network.state_dict().values())
     notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19"}
@@ -125,6 +120,16 @@ def train(
     keep(config.train.steps)
     folder.close()
     return folder.checkpoint
+
+
+def _restored(folder: RunFolder, config: Config, data: DataRecord | None, system: System, notice: Callable[[str], None]) -> int:
+    """Put the system back to the folder's checkpoint; returns the number of steps done, 0 where there is no run."""
+    if not folder.resumes:
+        return 0
+    saved = restore(folder.state, config, data, system.network, system.optimizers)
+    if data and saved.data is None:
+        notice(f"{folder.out} does not say what it learned from: whether these are the same data could not be checked")
+    return saved.step
 
 
 def build(config: Config, setup: Setup) -> System:

@@ -33,19 +33,19 @@ class Seer:
         return hashlib.sha256(np.ascontiguousarray(pixels).data).digest()
 
     def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
-        found = [self._known.get(self._key(clip.transpose(0, 2, 3, 1)), (self._part, 0)) for clip in frames]
+        clips = [self._known.get(self._key(clip.transpose(0, 2, 3, 1)), (self._part, 0)) for clip in frames]
         return {
-            "codes": np.stack([part.script.local_action[n, 1:] for part, n in found]).astype(np.int32),
-            "vectors": np.stack([np.eye(9)[part.script.local_action[n, 1:]] for part, n in found]),
-            "shift": np.stack([part.script.shift[n, 1:] for part, n in found]),
-            "background_shift": np.stack([part.script.background_shift[n, 1:] for part, n in found]),
-            "masks": np.stack([part.clip(n).masks_thw for part, n in found]),
+            "codes": np.stack([part.script.local_action[n, 1:] for part, n in clips]).astype(np.int32),
+            "vectors": np.stack([np.eye(9)[part.script.local_action[n, 1:]] for part, n in clips]),
+            "shift": np.stack([part.script.shift[n, 1:] for part, n in clips]),
+            "background_shift": np.stack([part.script.background_shift[n, 1:] for part, n in clips]),
+            "masks": np.stack([part.clip(n).masks_thw for part, n in clips]),
         }
 
     def rollout(self, first: np.ndarray, actions: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
         assert shifts is not None
-        found = [self._starts[self._key(frame.transpose(1, 2, 0))] for frame in first]
-        ways = zip(found, actions, action_of(shifts, 1.0), strict=True)
+        starts = [self._starts[self._key(frame.transpose(1, 2, 0))] for frame in first]
+        ways = zip(starts, actions, action_of(shifts, 1.0), strict=True)
         return np.stack([self._part.render(world(self._part, *way)).frames_thwc for way in ways]).transpose(0, 1, 4, 2, 3)
 
 

@@ -1,1 +1,1 @@
-"""The benchmark: scores of what a model has learned about actions, with floors and ceilings."""
+"""The benchmark: scores of how well a model has discovered actions, with intervals and baselines."""

@@ -37,7 +37,7 @@ class Classical:
     def __init__(self, parts: Sequence[Part]) -> None:
         # One thread each: a frame takes dozens of short calls, for which threads of OpenCV would wait.
         self._pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
-        weakref.finalize(self, self._pool.shutdown)  # before the interpreter ends, where a pool that is left may fail
+        weakref.finalize(self, self._pool.shutdown)  # before the interpreter ends, where an open pool may fail
         clips = (part.clip(n).frames_thwc for part in parts for n in range(min(len(part), _FITTED)))
         features: Any = np.concatenate([analysed[3] for analysed in self._pool.map(_analyse, clips)])
         self._mean = features.mean(0)

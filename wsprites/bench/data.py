@@ -22,7 +22,7 @@ STANDARD = {"wsprites-paper-v1": "paper", "wsprites-factorial-v1": "factorial"}
 STANDARD_WORLD = "wsprites-paper-v1"
 """The standard world that is used by default."""
 _SEED, _FIT, _SCORED = 20_220_822, 200, 500
-"""Of the standard worlds: the seed, and the numbers of val clips and of test clips."""
+"""Seed of the standard worlds, and their numbers of val clips and of test clips."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,30 +42,10 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("page.html")
-    models = [_model(scores, videos) for scores, videos in results]
-    first = results[0][0]
-    write_text(path, template.render(models=models, first=first, data=first.data, colours=_COLOURS, br=Markup("<br>")))
-
-
-class _Strip(NamedTuple):
-    """A share as a mark on a line from 0 to 1, with its interval and the baselines; x in px."""
-
-    marks: list[tuple[str, str, str]]
-    """x, colour and name of each baseline."""
-    low: str
-    width: str
-    value: str
-
-
-class _Row(NamedTuple):
-    """A line of the table of scores."""
-
-    name: str
-    value: str
-    unit: str
-    interval: str
-    strip: _Strip | None
-    baselines: str
+    models = [(scores, _sections(scores, videos)) for scores, videos in results]
+    functions = {"number": _number, "short": _short, "x": _x, "defined": _defined, "is_share": _is_share}
+    facts = {"table": TABLE, "colours": _COLOURS, "listed": _LISTED, "baselines": DESCRIPTIONS, "br": Markup("<br>")}
+    write_text(path, template.render(models=models, first=results[0][0], **facts, **functions))
 
 
 class _Cell(NamedTuple):
@@ -105,14 +85,11 @@ class _Animation(NamedTuple):
     """Data URI of the GIF."""
 
 
-class _Model(NamedTuple):
-    """The sections of one model; empty ones are left out."""
+class _Sections(NamedTuple):
+    """The plots and videos of one model; empty sections are left out."""
 
-    name: str
-    baselines: dict[str, str]
-    """Descriptions of those that occur."""
-    has_distances: bool
-    rows: list[_Row]
+    occurring: set[str]
+    """Names of the baselines."""
     confusion: list[_Matrix]
     leakage: _Matrix | None
     capacity: list[_Plot]
@@ -121,13 +98,9 @@ class _Model(NamedTuple):
     codes: list[_Animation]
 
 
-def _model(file: ScoreFile, videos: Sequence[Video]) -> _Model:
-    occurring = {who for entry in file.scores.values() for who in entry.baselines}
-    return _Model(
-        file.model,
-        {who: text for who, text in DESCRIPTIONS.items() if who in occurring},
-        any(name.startswith("images.") for name in file.scores),
-        [_row(name, file.scores[name]) for name in TABLE if name in file.scores],
+def _sections(file: ScoreFile, videos: Sequence[Video]) -> _Sections:
+    return _Sections(
+        {who for entry in file.scores.values() for who in entry.baselines},
         [_confusion(file, source) for source in SOURCES if source in file.confusion],
         _leakage(file),
         _capacity(file),
@@ -137,28 +110,18 @@ def _model(file: ScoreFile, videos: Sequence[Video]) -> _Model:
     )
 
 
-def _row(name: str, entry: Entry) -> _Row:
-    values = entry.baselines
-    listed = ", ".join(f"{who} {_short(values[who])}" for who in _LISTED if not math.isnan(values.get(who, math.nan)))
-    interval = "" if math.isnan(entry.low) else f"{_number(entry.low)} to {_number(entry.high)}"
-    return _Row(name, _number(entry.value), entry.unit, interval, _strip(entry), listed)
+def _defined(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)
 
 
-def _strip(entry: Entry) -> _Strip | None:
-    outside = any(not -0.2 <= value <= 1.05 for value in (entry.value, *entry.baselines.values()) if not math.isnan(value))
-    if entry.unit or outside or math.isnan(entry.value):
-        return None
-    marks = [
-        (f"{_x(entry.baselines[who]):.1f}", colour, who)
-        for who, colour in _COLOURS.items()
-        if not math.isnan(entry.baselines.get(who, math.nan))
-    ]
-    low, high = (_x(entry.value if math.isnan(end) else end) for end in (entry.low, entry.high))
-    return _Strip(marks, f"{low:.1f}", f"{max(high - low, 1):.1f}", f"{_x(entry.value) - 1.5:.1f}")
+def _is_share(entry: Entry) -> bool:
+    """True if a score and its baselines lie between 0 and 1, or nearly so."""
+    values = [entry.value, *filter(_defined, entry.baselines.values())]
+    return not entry.unit and all(-0.2 <= value <= 1.05 for value in values)  # false for NaN
 
 
 def _x(share: float) -> float:
-    """Place of a share on a strip, px."""
+    """Place of a share on a line from 0 to 1, px."""
     return 10 + 220 * min(max(share, 0), 1)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from wsprites.art import Art, World
 from wsprites.art.credits import Credits
@@ -62,11 +63,14 @@ class Split:
         return self._arrays[name]
 
     def _pixels(self, name: str) -> Pixels:
-        field = "frames_thwc" if name == "frames" else "masks_thw"
-        source = (
-            self._group[name] if name in self._group else lambda row, first, stop: getattr(self.render(row, first=first, stop=stop), field)
-        )
-        return Pixels(*layout(self.spec, len(self))[name], source)
+        if name in self._group:
+            return Pixels(*layout(self.spec, len(self))[name], self._group[name])
+
+        def rendered(row: int, first: int, stop: int) -> NDArray[Any]:
+            clip = self.render(row, first=first, stop=stop)
+            return clip.frames_thwc if name == "frames" else clip.masks_thw
+
+        return Pixels(*layout(self.spec, len(self))[name], rendered)
 
     @cached_property
     def stored(self) -> tuple[str, ...]:

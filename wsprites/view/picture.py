@@ -165,7 +165,7 @@ def picture_format(out: Path) -> str:
     """Return "gif" or "png" according to the name of a file. Raises ArgumentError for any other name."""
     suffix = out.suffix.lower()
     if suffix not in (".gif", ".png"):
-        raise ArgumentError("out", f"{out} must end in .gif (animated) or .png (frames side by side)")
+        raise ArgumentError("out", f"{out}: the name must end in .gif (animated) or .png (frames side by side)")
     return suffix[1:]
 
 

@@ -51,7 +51,7 @@ def test_layers_come_back_as_they_were_read(art: Art, sheets: Path):
 pixels = hnp.arrays(np.uint8, (5, 4))
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(pixels, pixels)
 def test_over_is_exact_and_within_one_of_pillow(source, below):
     ours = over(source, below)
@@ -66,7 +66,7 @@ def test_over_is_exact_and_within_one_of_pillow(source, below):
 
 
 @given(hnp.arrays(np.uint8, (20, 4)), hnp.arrays(np.uint8, (20, 3)))
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 def test_over_an_opaque_pixel_is_pillows(source, colour):
     below = np.dstack([colour[None], np.full((1, 20, 1), 255, np.uint8)])
     pillow = Image.alpha_composite(Image.fromarray(below), Image.fromarray(source[None]))
@@ -259,7 +259,7 @@ def test_the_hash_of_art_sees_every_pixel_and_every_name(art: Art, sheets: Path,
 
 
 @given(st.lists(st.sampled_from(["1", "2", "10", "a2", "a10", "b"]), unique=True, min_size=1))
-@settings(deadline=None, derandomize=True, max_examples=30)
+@settings(max_examples=30)
 def test_sheets_are_in_the_order_of_their_numbers(names):
     from wsprites.art.characters import _natural
 

@@ -8,7 +8,7 @@ from wsprites.bench.rollouts import starts, world
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-def test_the_world_goes_on_as_the_script_did(few: data.Data):
+def test_the_world_continues_as_the_script_did(few: data.Data):
     part = few.scored
     for start in starts(part):
         after = start.script.window(start.t + 1, start.t + 11)

@@ -118,7 +118,7 @@ def twins(data_file: Path, labels_file: Path) -> Iterator[tuple[DataFile, DataFi
         yield stored, rendered, {name: h5["val"][name][()] for name in names}
 
 
-@settings(deadline=None, derandomize=True, max_examples=80)
+@settings(max_examples=80)
 @given(keys)
 def test_reading_has_numpys_semantics_for_stored_and_for_rendered_pixels(twins, key):
     *both, arrays = twins

@@ -293,7 +293,7 @@ def test_the_command_says_what_it_did(imported: Path, tmp_path: Path, capsys: py
     cli.main(command)
     out = capsys.readouterr().out
     assert "videos   9, split by video, 80/10/10" in out and "18 (14 train, 2 val, 2 test) of 4 frames, 20 x 24: 72 frames" in out
-    assert "left out 1 that are shorter than a clip: 00000\n" in out and "labels   none" in out
+    assert "skipped  1 that are shorter than a clip: 00000\n" in out and "labels   none" in out
     with pytest.raises(SystemExit):
         cli.main(command)
     assert "exists already" in capsys.readouterr().err

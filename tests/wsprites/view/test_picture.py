@@ -119,7 +119,7 @@ def test_the_name_decides_about_the_format(frames: np.ndarray, tmp_path: Path):
     pixels, _ = decoded((tmp_path / "a.GIF").read_bytes())
     assert np.array_equal(pixels, np.kron(frames, np.ones((1, 2, 2, 1), np.uint8)))
     assert np.array_equal(read_picture(tmp_path / "a.png"), np.concatenate(frames, 1))
-    with pytest.raises(ArgumentError, match=r"^out: .*a.mp4 must end in"):
+    with pytest.raises(ArgumentError, match=r"^out: .*a.mp4: the name must end in"):
         write_frames(tmp_path / "a.mp4", frames)
     assert picture_format(Path("x.PNG")) == "png"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.GIF", "a.png"]

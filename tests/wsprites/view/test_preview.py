@@ -48,7 +48,7 @@ def test_labels_alone_can_be_previewed(labels_file: Path, data_file: Path, tmp_p
 
 def test_bad_previews_are_refused(data_file: Path, tmp_path: Path):
     with wsprites.open(data_file) as data:
-        with pytest.raises(UserError, match=r"out: .*clip.mp4 must end in .gif \(animated\) or .png"):
+        with pytest.raises(UserError, match=r"out: .*clip.mp4: the name must end in .gif \(animated\) or .png"):
             preview(data, 0, tmp_path / "clip.mp4")
         with pytest.raises(UserError, match="there is no clip 24; the file has clips 0 to 23"):
             preview(data, 24, tmp_path / "clip.gif")

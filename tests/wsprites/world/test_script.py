@@ -560,7 +560,7 @@ def worlds(draw):
     )
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(worlds(), st.integers(0, 2**63 - 1), st.lists(st.integers(0, 2**63 - 1), max_size=3))
 def test_clips_of_any_world_follow_the_sheet(world, seed, indices):
     clips = scripts(world, seed, indices)
@@ -595,13 +595,13 @@ def test_scripts_of_a_held_out_layer_equal_the_slow_writer():
     check_against_slow(replace(PAPER, frames=2, split=SplitSpec(0.6, 0.3, 0.1, "hair", 5)), 2**63 - 1, list(range(0, 1296, 27)))
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(worlds(), st.integers(0, 2**63 - 1), st.lists(st.integers(0, 2**63 - 1), max_size=5))
 def test_scripts_of_any_world_equal_the_slow_writer(world, seed, indices):
     check_against_slow(world, seed, indices)
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(worlds(), st.integers(0, 2**63 - 1))
 def test_casting_of_any_world_deals_out_every_character_once(world, seed):
     dealt = casting(world, seed)

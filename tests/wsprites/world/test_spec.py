@@ -260,7 +260,7 @@ def worlds(draw):
     )
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(worlds())
 def test_json_gives_back_the_world(world):
     again = WorldSpec.from_json(world.to_json())
@@ -329,7 +329,7 @@ tables = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(tables)
 def test_json_is_a_world_or_a_spec_error_and_nothing_else(table):
     try:

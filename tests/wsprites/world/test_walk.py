@@ -353,7 +353,7 @@ def test_a_step_longer_than_the_box_crosses_it():
 boxes = st.tuples(st.integers(0, 40), st.integers(0, 40))
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(
     box=boxes,
     step=st.integers(1, 50),
@@ -386,7 +386,7 @@ def test_walks_stay_in_the_box_and_shifts_are_steps(box, step, p, rule, clips, s
             previous = action
 
 
-@settings(deadline=None, derandomize=True, max_examples=50)
+@settings(max_examples=50)
 @given(box=boxes, cut=st.integers(1, 29), rule=st.sampled_from(RULES), seed=st.integers(0, 2**32))
 def test_walks_do_not_depend_on_later_steps_or_other_clips(box, cut, rule, seed):
     rng = np.random.default_rng(seed)
@@ -416,7 +416,7 @@ def test_start_gives_every_coordinate_the_same_stretch_of_uniforms(largest):
     assert np.bincount(x).tolist() == np.bincount(y).tolist() == [1000] * (largest + 1)
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(box=st.tuples(st.integers(0, 1024), st.integers(0, 1024)))
 def test_start_reaches_both_ends_and_nothing_beyond(box):
     ends = start(np.array([[0.0, 0.0], [1 - 2**-53, 1 - 2**-53]]), box)

@@ -35,7 +35,7 @@ def classify(kind: str, fit_nd: Floats, labels_fit: Sequence[NDArray[np.integer]
 
     Args:
         kind: "linear", multinomial logistic regression; "knn", majority of the 15 nearest; "mlp_W", one hidden layer of W ("mlp": 64).
-        fit_nd, labels_fit: what the probes are fitted on.
+        fit_nd, labels_fit: features and labels to fit on.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import NearestNeighbors

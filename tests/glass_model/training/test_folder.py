@@ -1,0 +1,40 @@
+"""The folder of a run: what is kept, dropped and refused, and who writes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glass_model.training.folder import RunFolder
+from wsprites.errors import ArgumentError
+
+
+def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
+    """Those of later steps, and a last line that was cut off; the first line stays."""
+    log = tmp_path / "metrics.jsonl"
+    log.write_text('{"run": 1}\n{"step": 2}\n{"step": 4}\n{"ste')
+    folder = RunFolder(tmp_path, leads=True, resume=True)
+    folder.open(2, {"run": 2}, tensorboard=False)
+    folder.log(3, {"step": 3})
+    assert [json.loads(line) for line in log.read_text().splitlines()] == [{"run": 1}, {"step": 2}, {"step": 3}]
+    folder.open(0, {"run": 3}, tensorboard=False)
+    assert log.read_text() == '{"run": 3}\n'
+
+
+def test_a_folder_with_a_run(tmp_path: Path) -> None:
+    assert not RunFolder(tmp_path, leads=True, resume=True).resumes
+    (tmp_path / "checkpoint.state.pt").touch()
+    assert RunFolder(tmp_path, leads=True, resume=True).resumes
+    with pytest.raises(ArgumentError, match=r"out: .* holds a run already; pass resume=True"):
+        RunFolder(tmp_path, leads=True, resume=False)
+
+
+def test_only_the_leading_process_writes(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    folder = RunFolder(out, leads=False, resume=False)
+    folder.open(0, {"run": 1}, tensorboard=True)
+    folder.log(1, {"step": 1})
+    folder.strip(1, np.zeros((4, 4, 3), np.uint8))
+    folder.close()
+    assert not out.exists()
