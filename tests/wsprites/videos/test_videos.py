@@ -321,7 +321,7 @@ def test_what_needs_a_world_says_so(imported: Path, command: list[str], tmp_path
 def test_info_works(imported: Path, capsys: pytest.CaptureFixture[str]):
     cli.main(["info", str(imported)])
     out = capsys.readouterr().out
-    assert "9 imported, without a world; split by video" in out and re.search(r"18 \(14 train, 2 val, 2 test\) of 4 frames, 20 x 24", out)
+    assert "9 imported, without a world, split by video" in out and re.search(r"18 \(14 train, 2 val, 2 test\) of 4 frames, 20 x 24", out)
 
 
 def virtual(h5: h5py.File) -> None:
