@@ -66,7 +66,7 @@ def test_a_world_of_the_users(sheets: Path, backgrounds: Path, tmp_path: Path, c
         (["--data", "x.h5", "--sheets", "own"], "--sheets goes with --stream"),
         (["--data", "x.h5", "--backgrounds", "photos"], "--backgrounds goes with --stream"),
         (["--data", "no.h5"], "no.h5: no such file"),
-        (["--stream", "--world", "no.toml"], "no.toml: neither a preset"),
+        (["--stream", "--world", "no.toml"], "'no.toml' is neither a preset"),
         (["--stream", "--vgg", "no.pth"], "no.pth: no such file"),
         (["--stream", "--set", "model.code=4"], "there is no field model.code; the nearest is model.codes"),
         (["--stream", "--device", "abacus"], "abacus"),
