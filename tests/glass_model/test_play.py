@@ -168,7 +168,7 @@ def test_strides_are_those_of_the_world_that_was_learned(
         (["--image", "{model}", "--actions", "left"], "not an image that can be read"),
         (["--image", "{picture}"], "give either --actions or --grid"),
         (["--image", "{picture}", "--actions", "fly"], "actions: 'fly' is none of"),
-        (["--image", "{picture}", "--actions", "left", "--out", "play.mp4"], "play.mp4 must end in .gif (animated) or .png"),
+        (["--image", "{picture}", "--actions", "left", "--out", "play.mp4"], "play.mp4: the name must end in .gif (animated) or .png"),
     ],
 )
 def test_bad_input_is_one_line(

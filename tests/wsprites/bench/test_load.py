@@ -84,7 +84,7 @@ def test_glass_is_found_by_what_is_in_the_file(run: Run, data_file: Path, tmp_pa
 
     torch.manual_seed(0)
     config = MODELS["tiny"].override(model={"mask_channels": 2, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2})
-    save(tmp_path / "a", config, GLASS(config.model), 1, notes={}, state={})
+    save(tmp_path / "a", config, GLASS(config.model), 1, notes={}, optimizers=[])
     state_path(tmp_path / "a").rename(tmp_path / "ckpt.pt")
     parts = data.from_file(data_file, clips=2)
     frames = parts.scored.clip(0).frames_thwc[None].transpose(0, 1, 4, 2, 3)
