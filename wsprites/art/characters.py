@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,7 +58,10 @@ class Characters:
     @staticmethod
     def from_cells(layers: Sequence[str], names: Sequence[Sequence[str]], cells: Iterable[Iterable[NDArray[np.uint8]]]) -> "Characters":
         """Characters from the (84, 64, 64, 4) uint8 RGBA cells of every sheet of every layer, the lowest layer first."""
-        sheets = tuple(tuple(_not_clear(sheet) for sheet in layer) for layer in cells)
+        return Characters._from_sheets(layers, names, tuple(tuple(map(_not_clear, layer)) for layer in cells))
+
+    @staticmethod
+    def _from_sheets(layers: Sequence[str], names: Sequence[Sequence[str]], sheets: tuple[tuple[_Sheet, ...], ...]) -> "Characters":
         covered = np.zeros(math.prod(_CELLS_SHAPE), bool)
         for layer in sheets:
             for place, _ in layer:
@@ -73,8 +77,9 @@ class Characters:
             UserError: the folder, or a layer's folder, is missing or without sheets, or a sheet cannot be used.
         """
         paths = sheet_paths(folder, layers)
-        cells = ((read_sheet(path) for path in layer) for layer in paths.values())
-        return Characters.from_cells(tuple(paths), [[path.stem for path in layer] for layer in paths.values()], cells)
+        with ThreadPoolExecutor() as pool:  # decoding runs outside the interpreter's lock
+            sheets = tuple(tuple(pool.map(lambda path: _not_clear(read_sheet(path)), layer)) for layer in paths.values())
+        return Characters._from_sheets(tuple(paths), [[path.stem for path in layer] for layer in paths.values()], sheets)
 
     @property
     def counts(self) -> tuple[int, ...]:
