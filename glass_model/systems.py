@@ -46,7 +46,8 @@ class System(Protocol):
     """A model in training. Seeds, devices, checkpoints and logs belong to the loop; losses, schedules and learning rates to the system."""
 
     network: nn.Module
-    """On its device, in train mode. Its state_dict is the checkpoint, buffers such as moving averages included."""
+    """On its device, in train mode. Its state_dict is the checkpoint, buffers such as moving averages included. With several processes, those
+    of the first are sent to the others before every step, so that buffers learn from the batches of the first alone."""
     optimizers: Sequence[Optimizer]
     """All optimisers; their states are saved for resuming."""
 
@@ -142,7 +143,11 @@ class SystemModule(Protocol):
     """Configurations by name; the first is the default, and fills in what a checkpoint's configuration does not say."""
 
     def network(self, config: Any) -> nn.Module:
-        """The network of a configuration, with random weights; `Playable`."""
+        """The network of a configuration, with random weights; `Playable`.
+
+        Its state_dict holds everything that it needs: a checkpoint is loaded into a network without memory, so tensors outside of the
+        state_dict, buffers that are not persistent among them, would stay empty.
+        """
         ...
 
     def system(self, config: Any, setup: Setup) -> System:

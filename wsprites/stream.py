@@ -227,6 +227,13 @@ class RenderedClips(IterableDataset[Sample]):
     ) -> None:
         if split not in SPLITS:
             raise ArgumentError("split", f"{split!r} is not one of {', '.join(SPLITS)}")
+        for name, value, low, high in (
+            ("seed", seed, 0, 2**63),
+            ("batch", 1 if batch is None else batch, 1, 2**31),
+            ("rank", rank, 0, ranks),
+        ):
+            if not low <= value < high:
+                raise ArgumentError(name, f"{value} is outside the range {low} to {high - 1}")
         self.world = load_world(world)
         self.spec = spec = self.world.spec
         self.window, self.seed, self.batch = window, seed, batch

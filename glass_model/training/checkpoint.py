@@ -194,7 +194,13 @@ def _checked(path: Path, config: Config, weights: dict[str, Tensor], step: objec
 # Resuming.
 
 
-def restore(path: Path, config: Config, data: DataRecord | None, network: nn.Module, optimizers: Sequence[Optimizer]) -> Checkpoint:
+def restore(
+    path: Path,
+    config: Config,
+    data: DataRecord | None,
+    network: nn.Module,
+    optimizers: Sequence[Optimizer],
+) -> Checkpoint:
     """Put a network and its optimisers back to where they were saved.
 
     Args:

@@ -1,7 +1,7 @@
 """What a run learns from: batches of a data file or of a world rendered on the fly, and a record of it that a checkpoint keeps."""
 
 import hashlib
-import json
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ Batches = Callable[[int], Iterator[Tensor]]
 
 @dataclass(frozen=True)
 class DataRecord:
-    """What defines the data of a run. Two equal records give the same batches to the same training configuration."""
+    """What defines the data of a run. Equal records give the same batches to the same training configuration and number of processes."""
 
     source: str = choice("stream", "stream", "file", "videos")
     """"stream": a world rendered on the fly; "file": a generated data file; "videos": a file of imported videos."""
@@ -58,8 +58,11 @@ class DataRecord:
 
     def facts(self) -> dict[str, Any]:
         """All facts by name, those of the world as "world.sprite.step"; without empty text."""
-        facts = {name: value for name, value in asdict(self).items() if value != ""}
-        for name, value in json.loads(facts.pop("world", "{}")).items():
+        facts = {name: value for name, value in asdict(self).items() if value != "" or name == "world"}
+        del facts["world"]
+        for name, value in asdict(self.spec).items() if self.spec else ():
+            if name == "name":
+                continue  # decides about nothing
             facts |= {f"world.{name}.{key}": of for key, of in value.items()} if isinstance(value, dict) else {f"world.{name}": value}
         return facts
 
@@ -88,11 +91,25 @@ def from_file(path: Path, config: TrainConfig, process: Process) -> Source:
 
     def batches(first: int) -> Iterator[Tensor]:
         sampler = WindowSampler(clips, seed=config.seed, start=first * config.batch, rank=process.rank, ranks=process.count)
-        workers = _WORKERS if cuda else 0
-        for sample in DataLoader(clips, config.batch, sampler=sampler, collate_fn=collate, num_workers=workers, pin_memory=cuda):
+        loader = DataLoader(
+            clips,
+            config.batch,
+            sampler=sampler,
+            collate_fn=collate,
+            num_workers=_WORKERS if cuda else 0,
+            pin_memory=cuda,
+            worker_init_fn=_ignore_signals,
+        )
+        for sample in loader:
             yield sample["frames"][:, :: config.skip].to(process.device, non_blocking=True)
 
     return Source(batches, record_of(path))
+
+
+def _ignore_signals(_worker: int) -> None:
+    """Let a worker outlive a signal to all processes of a job, so that the main process can still write a checkpoint and end it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def from_world(world: World, config: TrainConfig, process: Process) -> Source:

@@ -17,7 +17,7 @@ from glass_model.training.data import Batches, DataRecord
 from glass_model.training.device import Process, Setup, Speed, average, broadcast
 from glass_model.training.folder import RunFolder
 from glass_model.training.meter import Meter
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import to_json
 
 LOG_EVERY = 50
@@ -58,7 +58,7 @@ def train(
         out: the folder of the run; see `glass_model.training.folder`.
         process: this process, from `join`.
         data: record of what `batches` gives, kept in checkpoints; a run is not resumed with other data.
-        resume: continue the run in the folder if there is one, to the same numbers as without the interruption.
+        resume: continue the run in the folder if there is one, with as many processes to the same numbers as without the interruption.
         vgg: torchvision's weights of VGG19 for perceptual terms; None leaves these terms out.
         precise: float32 throughout, nothing compiled, no special memory layout: slower, but equal on all devices up to rounding.
         save_every: steps between two checkpoints.
@@ -79,10 +79,10 @@ def train(
     # The system, its folder, and where the run begins.
     folder = RunFolder(out, leads=process.leads, resume=resume)
     system = build(config, Setup(process.device, Speed.of(process.device, precise), vgg))
-    first = _restored(folder, config, data, system, notice)
+    notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19", "processes": str(process.count)}
+    first, data = _restored(folder, config, data, system, notes, notice)
     if process.count > 1:
         broadcast(system.network.state_dict().values())
-    notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19"}
     run = {"system": config.system, "config": asdict(config), **notes, "processes": process.count, "device": str(process.device)}
     if data:
         notes["data"], run["data"] = to_json(data), data.facts()
@@ -122,14 +122,29 @@ def train(
     return folder.checkpoint
 
 
-def _restored(folder: RunFolder, config: Config, data: DataRecord | None, system: System, notice: Callable[[str], None]) -> int:
-    """Put the system back to the folder's checkpoint; returns the number of steps done, 0 where there is no run."""
+def _restored(
+    folder: RunFolder, config: Config, data: DataRecord | None, system: System, notes: dict[str, str], notice: Callable[[str], None]
+) -> tuple[int, DataRecord | None]:
+    """Put a run that is resumed back to its last checkpoint.
+
+    Returns:
+        The number of steps done, and the record of the data: that of the checkpoint where `data` is None.
+
+    Raises:
+        UserError: the run has another configuration, other data or other terms, or is longer than it is to become.
+    """
     if not folder.resumes:
-        return 0
+        return 0, data
     saved = restore(folder.state, config, data, system.network, system.optimizers)
+    if saved.step > config.train.steps:
+        raise ArgumentError("steps", f"{config.train.steps}: the run has done {saved.step} steps already")
+    if saved.notes.get("perceptual", notes["perceptual"]) != notes["perceptual"]:
+        raise ArgumentError("vgg", f"the run has perceptual terms {saved.notes['perceptual']}; resume it in the same way")
+    if saved.notes.get("processes", notes["processes"]) != notes["processes"]:
+        notice(f"begun by {saved.notes['processes']} processes: with {notes['processes']} it learns from other batches")
     if data and saved.data is None:
         notice(f"{folder.out} does not say what it learned from: whether these are the same data could not be checked")
-    return saved.step
+    return saved.step, data or saved.data
 
 
 def build(config: Config, setup: Setup) -> System:

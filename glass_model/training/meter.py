@@ -42,7 +42,11 @@ class Meter:
         self._schedule: dict[str, float] = {}
 
     def add(self, turns: list[Turn]) -> None:
-        """Add the turns of one step. Reads nothing back from the device."""
+        """Add the turns of one step. Reads nothing back from the device. Raises ValueError for a term that is named like a loss."""
+        if not turns:
+            return
+        if clash := {name for turn in turns for name in turn.terms if name.partition("_")[0] == "loss"}:
+            raise ValueError(f"terms: {', '.join(sorted(clash))}: these names are those of the losses of the turns")
         values = {name: term.detach() for turn in turns for name, term in turn.terms.items()}
         losses = {"loss" if n == 1 else f"loss_{n}": turn.loss.detach() for n, turn in enumerate(turns, start=1)}
         names, each = (*values, *losses), torch.stack([*values.values(), *losses.values()]).float()

@@ -92,3 +92,28 @@ def test_a_full_disk_is_no_error(compiled_here, monkeypatch: pytest.MonkeyPatch,
 def test_nothing_is_printed_unless_logging_is_told_to(compiled_here, capfd: pytest.CaptureFixture[str]):
     assert jit.jit(compiled_here)(np.float64(21)) == 42
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_damaged_files_are_compiled_again(kind: str, tmp_path: Path):
+    """As a crash or a power failure leaves them."""
+    env = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    run(*COMMAND, "--out", str(tmp_path / "a.h5"), env=env)
+    for path in (tmp_path / "kept").rglob(f"*.{kind}"):
+        path.write_bytes(b"")
+    assert run(*COMMAND, "--out", str(tmp_path / "b.h5"), env=env).count("compiling") == 1
+    assert run(*COMMAND, "--out", str(tmp_path / "c.h5"), env=env) == ""
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes() == (tmp_path / "c.h5").read_bytes()
+
+
+def test_a_constant_of_another_file_is_noticed(tmp_path: Path):
+    (tmp_path / "stepping.py").write_text(
+        "from constant import STEP\nfrom wsprites.jit import jit\n\n@jit\ndef step(x):\n    return x + STEP\n"
+    )
+    for constant in (1, 2, 1):
+        (tmp_path / "constant.py").write_text(f"STEP = {constant}\n")
+        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from stepping import step; print(step(10))"
+        env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kept"), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        assert (
+            subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout == f"{10 + constant}\n"
+        )

@@ -290,6 +290,9 @@ def test_cuda_gives_the_same_bytes(spec: WorldSpec, art: Art, compile_: bool):
 def test_bad_arguments_are_named(data_file: Path, spec: WorldSpec, art: Art):
     for words, make in (
         ("window: 41 is outside the range 1 to 40", lambda: FileClips(data_file, "train", window=41)),
+        ("seed: -1 is outside", lambda: RenderedClips(World(spec, art), seed=-1)),
+        ("batch: 0 is outside", lambda: RenderedClips(World(spec, art), batch=0)),
+        ("rank: 2 is outside the range 0 to 1", lambda: RenderedClips(World(spec, art), rank=2, ranks=2)),
         ("window: 0 is outside the range 1 to 40", lambda: RenderedClips(World(spec, art), window=0)),
         ("split: 'all' is not one of train, val, test", lambda: FileClips(data_file, "all")),
         ("split: 'all' is not one of train, val, test", lambda: RenderedClips(World(spec, art), "all")),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,7 +132,9 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
     return Art(characters, load_backgrounds(images, spec.background_size), Credits(credits.licence, text))
 
 
-def load_world(world: "str | WorldSpec | World" = "paper", sheets: str | Path = "own", backgrounds: str | Path = "painted") -> World:
+def load_world(
+    world: "str | os.PathLike[str] | WorldSpec | World" = "paper", sheets: str | Path = "own", backgrounds: str | Path = "painted"
+) -> World:
     """A world with its art, ready to be generated, rendered or streamed.
 
     Args:
@@ -148,5 +151,7 @@ def load_world(world: "str | WorldSpec | World" = "paper", sheets: str | Path = 
     """
     if isinstance(world, World):
         return world
-    spec = load_spec(world) if isinstance(world, str) else world
+    spec = load_spec(os.fspath(world)) if isinstance(world, str | os.PathLike) else world
+    if not isinstance(spec, WorldSpec):
+        raise ArgumentError("world", f"a {type(spec).__name__}, not the name of a preset, a TOML file, a WorldSpec or a World")
     return load_art(spec, sheets, backgrounds).world(spec)

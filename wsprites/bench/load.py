@@ -52,18 +52,23 @@ def _checkpoint_loader(path: Path) -> Callable[[Path], object]:
     matches = [entry for entry in entries if entry.name == format_name]
     if not matches:
         named = "names no format" if format_name is None else f"has the format {format_name!r:.60}"
+        known = ", ".join(sorted(entries.names)) or "none (is wsprites installed?)"
         raise ArgumentError(
             "model",
-            f"{path} {named}; known formats are {', '.join(sorted(entries.names)) or 'none'}. A package registers its own by the "
+            f"{path} {named}; known formats are {known}. A package registers its own by the "
             f"entry-point group {GROUP!r}; the file names it in the metadata of safetensors, or in a dict by torch.save",
         )
+    matches = [entry for entry in matches if entry.dist and entry.dist.name == "wsprites"] or matches  # nobody else replaces ours
     if len({entry.value for entry in matches}) > 1:
         raise ArgumentError("model", f"{path}: {' and '.join(entry.value for entry in matches)} both load the format {format_name!r}")
     try:
-        loader: Callable[[Path], object] = matches[0].load()
-    except (ImportError, AttributeError) as error:
+        loader = matches[0].load()
+        if not callable(loader):
+            raise TypeError(f"it is a {type(loader).__name__}, not a function of a path")
+    except Exception as error:  # of a package that is not ours
         raise ArgumentError("model", f"{path}: {matches[0].value} loads the format {format_name!r}, but failed: {error}") from None
-    return loader
+    loads: Callable[[Path], object] = loader
+    return loads
 
 
 def _factory(name: str) -> Callable[[], object]:

@@ -82,7 +82,7 @@ def _check_files(outs: list[Path], report: Path | None, compare: Path | None, te
 
     for path in (*outs, report, template):
         if path:
-            check_output(path, overwrite=path != template)
+            check_output(path, overwrite=True)  # an existing template is refused when it is written
     if compare in outs:
         raise click.UsageError(f"--out {compare} is the baseline of --compare, which would be lost; choose another name")
     if report in outs:

@@ -110,7 +110,7 @@ def _prepare(folder: Path, facts: Facts, count: int, out: Path, *, overwrite: bo
             raise UserError(f"{out}: the unfinished run used other settings: {different}; rerun with those, or pass overwrite=True")
     elif folder.exists():
         if not overwrite and not resume:
-            raise UserError(f"{out}: an unfinished run left shards; {RESUME}, or overwrite=True to start again")
+            raise UserError(f"{out}: an unfinished run left shards; {RESUME}, or pass overwrite=True to start again")
         shutil.rmtree(folder)
     folder.mkdir(exist_ok=True)
     settings.write_text(json.dumps({"facts": facts.attributes(), "shards": count}), encoding="utf-8")

@@ -80,13 +80,13 @@ class UnfinishedFile:
         out: path of the final file.
         facts: the facts of the file.
         clips: indices of its clips.
-        resume, overwrite: as in `unfinished_file`.
+        resume, overwrite, hint: as in `unfinished_file`.
 
     Raises:
         UserError: as in `unfinished_file`.
     """
 
-    def __init__(self, out: Path, facts: Facts | VideoFacts, clips: range, resume: bool, overwrite: bool) -> None:
+    def __init__(self, out: Path, facts: Facts | VideoFacts, clips: range, resume: bool, overwrite: bool, hint: str) -> None:
         self.path, self.journal_path = partial_path(out), partial_path(out, kind="journal")
         self._clips, self._line_n = clips, np.full(len(clips), -1)  # byte offset of each clip's line in the journal
         self._seed = _seed(facts.attributes())
@@ -95,21 +95,19 @@ class UnfinishedFile:
             _lock(self.raw, self.path)
             self._journal = files.enter_context(io.FileIO(self.journal_path, "a"))
             self._reader = files.enter_context(self.journal_path.open("rb"))
-            self._begin(out, facts, resume, overwrite)
+            self._begin(out, facts, resume, overwrite, hint)
             self.h5 = empty_file(self.raw)
             self.close = files.pop_all().close
 
-    def _begin(self, out: Path, facts: Facts | VideoFacts, resume: bool, overwrite: bool) -> None:
+    def _begin(self, out: Path, facts: Facts | VideoFacts, resume: bool, overwrite: bool, hint: str) -> None:
         """Refuse to lose the clips of an earlier run unasked; start a journal unless one is resumed."""
         before = next((content for _, content in self._lines(0)), None)
         if before is not None and resume and before != facts.attributes():
-            raise UserError(
-                f"{out}: the unfinished run used other settings: {_different(before, facts)}; rerun with those, or pass overwrite=True"
-            )
+            raise UserError(f"{out}: {_different(before, facts)}, or pass overwrite=True")
         seed = self._seed if before is None else _seed(before)
         unfinished = os.fstat(self.raw.fileno()).st_size > 0 and any(True for _ in self._lines(seed))
         if unfinished and not resume and not overwrite:
-            raise UserError(f"{out}: an unfinished run left a partial file; {RESUME}, or overwrite=True to start again")
+            raise UserError(f"{out}: an unfinished run left a partial file; {hint}, or pass overwrite=True to start again")
         self._restored = not (unfinished and resume)
         if self._restored:  # there is nothing to restore
             self._journal.truncate(0)
@@ -214,7 +212,7 @@ def unfinished_file(
         OSError: writing failed; the message says what is kept. Other errors get that as a note.
     """
     target = Path(os.path.realpath(out)) if out.is_symlink() else out  # a link stays a link
-    file = UnfinishedFile(target, facts, clips, resume, overwrite)
+    file = UnfinishedFile(target, facts, clips, resume, overwrite, hint)
     try:
         yield file
         file.h5.close()
@@ -240,11 +238,14 @@ def _seed(attributes: object) -> int:
 
 
 def _different(before: dict[str, object], facts: Facts | VideoFacts) -> str:
-    """The differences of a run's facts, stored in its journal, from others."""
+    """How the facts of a run, stored in its journal, differ from others, and what to do."""
     try:
-        return differences(type(facts).from_attributes(before), facts)
-    except ValueError:  # written by another version
-        return "they are those of another version of wsprites"
+        different = differences(type(facts).from_attributes(before), facts)
+    except ValueError:
+        different = ""
+    if not different:
+        return "the unfinished run was begun by another version of wsprites; finish it with that version"
+    return f"the unfinished run used other settings: {different}; rerun with those"
 
 
 def _lock(file: io.FileIO, path: Path) -> None:

@@ -38,6 +38,17 @@ class Order:
     """(k, K): the k-th of K files that together hold the data set."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.world, World):
+            raise ArgumentError("world", f"a {type(self.world).__name__}, not a World; wsprites.art.load_world makes one")
+        size = self.world.art.backgrounds.images.shape[1:3]
+        if size != self.spec.background_size:
+            raise ArgumentError(
+                "world",
+                f"its backgrounds have (height, width) {size}, not {self.spec.background_size}; load_world(spec) loads them in this size",
+            )
+        for name in ("n", "seed"):
+            if not isinstance(getattr(self, name), int | np.integer):
+                raise ArgumentError(name, f"{getattr(self, name)!r} is not a whole number")
         if not 1 <= self.n <= _MOST_CLIPS:
             raise ArgumentError("n", f"{self.n} is outside the range 1 to {_MOST_CLIPS:,}")
         if not 0 <= self.seed < 2**63:

@@ -30,10 +30,12 @@ def check_output(out: Path, overwrite: bool) -> None:
         raise UserError(f"{out.name[:40]}...: the name is too long; choose a shorter one")
     if out.exists() and not overwrite:
         raise UserError(f"{out}: exists already; choose another name or pass overwrite=True")
-    if not out.absolute().parent.is_dir():
-        raise UserError(f"{out.parent}: no such folder; create it first")
-    if not os.access(out.absolute().parent, os.W_OK):
-        raise UserError(f"{out.parent}: no permission to write there; choose another folder")
+    folder = Path(os.path.realpath(out)).parent  # where a link leads to
+    shown = folder if out.is_symlink() else out.parent
+    if not folder.is_dir():
+        raise UserError(f"{shown}: no such folder; create it first")
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{shown}: no permission to write there; choose another folder")
 
 
 def check_disk(out: Path, size: int) -> int:

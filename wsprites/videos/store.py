@@ -47,7 +47,7 @@ def import_videos(
     videos = [video for of_split in plan.videos.values() for video in of_split]
     labels = _common_labels(videos, plan.skip)
     facts = VideoFacts(plan.splits, plan.skip, compression)
-    with unfinished_file(out, facts, range(1), overwrite=overwrite, hint="import it again") as file:
+    with unfinished_file(out, facts, range(1), overwrite=overwrite, hint="choose another name") as file:
         create_groups(file.h5, facts.attributes(), SPLITS)
         file.h5.create_dataset("videos", data=np.array([video.name for video in videos], h5py.string_dtype()))
         first_clip = 0

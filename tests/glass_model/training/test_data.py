@@ -1,6 +1,7 @@
 """Batches from files and worlds, and the record of where they come from."""
 
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,7 +87,11 @@ def test_the_record_of_imported_videos(tmp_path: Path) -> None:
 def test_differences_are_named() -> None:
     paper, factorial = (DataRecord("stream", PRESETS[name].to_json(), "ab") for name in ("paper", "factorial"))
     assert paper.differences(paper) == ""
-    assert paper.differences(factorial) == "world.name is 'factorial', not 'paper', world.local.coupled is False, not True"
+    assert paper.differences(factorial) == "world.local.coupled is False, not True"
+    assert paper.differences(replace(paper, world=replace(PRESETS["paper"], name="mine").to_json())) == ""  # a name decides about nothing
+    older = json.loads(paper.world)
+    del older["rule"]  # as of a version that did not have this field
+    assert replace(paper, world=json.dumps(older)).differences(paper) == ""
     assert paper.differences(replace(paper, art_sha256="cd", seed=1)) == "art_sha256 is 'cd', not 'ab', seed is 1, not 0"
     assert paper.differences(DataRecord("videos", videos_sha256="ab")) == "source is videos, not stream"
 

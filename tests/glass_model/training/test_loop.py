@@ -172,6 +172,19 @@ def test_other_data_is_refused(two: Any, tmp_path: Path) -> None:
     assert lines(tmp_path)[0]["data"] == {"source": "file", "seed": 3, "clips": 24}
 
 
+def test_a_run_is_not_made_shorter_and_keeps_its_record(two: Any, tmp_path: Path) -> None:
+    config, data, said = two.PRESETS["two"], DataRecord("file", seed=3, clips=24), list[str]()
+    train(config, noise, tmp_path, ALONE, data=data)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    shorter = dataclasses.replace(config, train=dataclasses.replace(config.train, steps=config.train.steps - 1))
+    with pytest.raises(UserError, match=f"steps: {config.train.steps - 1}: the run has done {config.train.steps} steps already"):
+        train(shorter, noise, tmp_path, ALONE, resume=True)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    longer = dataclasses.replace(config, train=dataclasses.replace(config.train, steps=config.train.steps + 1))
+    train(longer, noise, tmp_path, dataclasses.replace(ALONE, count=1), resume=True, notice=said.append)
+    assert load(tmp_path / "checkpoint.safetensors").data == data and not said
+
+
 def test_a_run_without_a_record_of_its_data_resumes_with_a_notice(two: Any, tmp_path: Path) -> None:
     notices: list[str] = []
     with pytest.raises(KeyboardInterrupt):

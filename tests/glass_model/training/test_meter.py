@@ -36,6 +36,14 @@ def test_several_turns() -> None:
     assert meter.read() == {"a": 1.0, "b": 2.0, "loss": 1.5, "loss_2": 3.5, "length": 3, "stage": 1}
 
 
+def test_no_turns_and_ambiguous_names() -> None:
+    meter = Meter(torch.device("cpu"))
+    meter.add([])
+    assert meter.read() == {}
+    with pytest.raises(ValueError, match="loss_2: these names are those of the losses"):
+        meter.add([turn(1.0, loss_2=2.0)])
+
+
 def test_codes() -> None:
     """Three codes of four are used, by 1/2, 1/4 and 1/4 of the transitions: 1.5 bits."""
     meter = Meter(torch.device("cpu"))

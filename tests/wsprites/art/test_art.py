@@ -1,5 +1,6 @@
 """Sheets, characters, backgrounds and credits."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from PIL import Image
 from samples import LAYERS, draw_sheet
 from slow_compositor import character_cell
 
-from wsprites.art import Art, ignored_folders, load_art
+from wsprites.art import Art, ignored_folders, load_art, load_world
 from wsprites.art.characters import Characters, over
 from wsprites.art.sheets import CELL_OF, CELL_PLACES, read_sheet
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError, UserError
 from wsprites.world.actions import LocalAction
 from wsprites.world.spec import PRESETS
 
@@ -264,3 +265,12 @@ def test_sheets_are_in_the_order_of_their_numbers(names):
     from wsprites.art.characters import _natural
 
     assert sorted(names, key=_natural) == [name for name in ["1", "2", "10", "a2", "a10", "b"] if name in names]
+
+
+def test_worlds_of_many_kinds_of_names(tmp_path: Path):
+    (tmp_path / "my.toml").write_text("frames = 7\n", encoding="utf-8")
+    for world in (tmp_path / "my.toml", str(tmp_path / "my.toml"), replace(PAPER, frames=7)):
+        assert load_world(world).spec.frames == 7
+    assert load_world(load_world("factorial")).spec.name == "factorial"
+    with pytest.raises(ArgumentError, match="world: a int, not the name of a preset"):
+        load_world(7)  # type: ignore[arg-type]

@@ -109,7 +109,7 @@ def test_glass_is_found_by_what_is_in_the_file(run: Run, data_file: Path, tmp_pa
         (2).to_bytes(8, "little") + b"{}",
         (22).to_bytes(8, "little") + b'{"__metadata__": [1]}  ',
         (100_000).to_bytes(8, "little") + b'{"a":' * 20_000,
-        b"PK\3\4 and nothing",
+        (0).to_bytes(8, "little") + b"{" + b" " * 100,
     ],
 )
 def test_other_files_have_no_format(content: bytes, few: data.Data, tmp_path: Path):
@@ -118,6 +118,20 @@ def test_other_files_have_no_format(content: bytes, few: data.Data, tmp_path: Pa
     assert checkpoint_format(path) is None
     with pytest.raises(UserError, match="names no format; known formats are glass"):
         load.load(str(path), few)
+
+
+def test_damaged_files_of_torch_say_so(few: data.Data, tmp_path: Path):
+    import torch
+
+    (tmp_path / "zip").write_bytes(b"PK\3\4 and nothing")
+    torch.save({"format": "glass"}, tmp_path / "whole", _use_new_zipfile_serialization=False)
+    whole = (tmp_path / "whole").read_bytes()
+    for length in range(20, len(whole), 3):  # wherever the copying of an old file stopped
+        (tmp_path / "old").write_bytes(whole[:length])
+        with pytest.raises(UserError, match=r"damaged|wants to run code"):
+            checkpoint_format(tmp_path / "old")
+    with pytest.raises(UserError, match="zip: damaged"):
+        load.load(str(tmp_path / "zip"), few)
 
 
 def test_metadata_is_what_safetensors_writes(tmp_path: Path):

@@ -110,7 +110,7 @@ def test_an_interrupted_run_is_resumed(client: Client, order: Order, undisturbed
 
     with pytest.raises(KeyboardInterrupt):
         generate_on(client, many, out, shards=5, progress=progress)
-    with pytest.raises(UserError, match="pass resume=True to continue, or overwrite=True to start again"):
+    with pytest.raises(UserError, match="pass resume=True to continue, or pass overwrite=True to start again"):
         generate_on(client, many, out, shards=5)
     with pytest.raises(UserError, match="shards is 5, not 4"):
         generate_on(client, many, out, shards=4, resume=True)

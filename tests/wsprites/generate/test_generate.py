@@ -183,6 +183,8 @@ def test_a_link_stays_a_link(order: Order, tmp_path: Path):
     [
         ({"n": -3}, "n: -3 is outside the range 1 to 1,000,000,000"),
         ({"n": 0}, "n: 0 is outside"),
+        ({"n": 3.5}, "n: 3.5 is not a whole number"),
+        ({"world": "paper"}, "world: a str, not a World; wsprites.art.load_world makes one"),
         ({"seed": -1}, "seed: -1 is outside"),
         ({"seed": 2**63}, "seed: 9223372036854775808 is outside"),
         ({"compression": "zip"}, "compression: 'zip' is not one of zstd, gzip, lz4, none"),
@@ -193,6 +195,12 @@ def test_a_link_stays_a_link(order: Order, tmp_path: Path):
 def test_orders_that_cannot_be_are_refused(order: Order, changes, words: str):
     with pytest.raises(ArgumentError, match=words):
         replace(order, **changes)
+
+
+def test_backgrounds_of_another_size_are_refused(order: Order):
+    """They can be rendered, but a file with them could not be read."""
+    with pytest.raises(ArgumentError, match=r"world: its backgrounds have \(height, width\) \(121, 153\), not \(105, 153\)"):
+        replace(order, world=order.world.replace(height=80))
 
 
 # Golden hashes of frames, masks and all labels. They may change only together with the format version.

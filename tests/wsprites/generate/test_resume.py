@@ -318,7 +318,7 @@ def test_work_is_not_thrown_away_unasked(many: Order, undisturbed: str, tmp_path
     out = tmp_path / "data.h5"
     interrupt(many, out, 40 * 50)
     for order in (many, replace(many, seed=6)):
-        with pytest.raises(UserError, match="pass resume=True to continue, or overwrite=True to start again"):
+        with pytest.raises(UserError, match="pass resume=True to continue, or pass overwrite=True to start again"):
             generate(order, out)
     assert interrupt(many, out, 40 * 20, overwrite=True).startswith("20 of 150")
     generate(many, out, overwrite=True)
