@@ -46,8 +46,9 @@ class System(Protocol):
     """A model in training. Seeds, devices, checkpoints and logs belong to the loop; losses, schedules and learning rates to the system."""
 
     network: nn.Module
-    """On its device, in train mode. Its state_dict is the checkpoint, buffers such as moving averages included. With several processes, those
-    of the first are sent to the others before every step, so that buffers learn from the batches of the first alone."""
+    """On its device, in train mode. Its state_dict is the checkpoint, buffers such as moving averages included.
+
+    With several processes, the buffers of the first are sent to the others before every step: they learn from its batches alone."""
     optimizers: Sequence[Optimizer]
     """All optimisers; their states are saved for resuming."""
 
