@@ -49,7 +49,8 @@ def test_glass_compares_losses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     script = runpy.run_path(str(SPEED / "glass.py"))
     ways = {name: speed for name, speed in script["ways"](False).items() if not speed.bfloat16}
     monkeypatch.setitem(script["main"].__globals__, "ways", lambda _: ways)
-    for name in ("seconds", "matrix_rate"):
+    monkeypatch.setitem(script["main"].__globals__, "LENGTH", 3)
+    for name in ("seconds", "matrix_rate", "count"):  # which take half a minute
         monkeypatch.setitem(script["main"].__globals__, name, lambda *_: 1.0)
     config, alone = PRESETS["tiny"].override(model=NARROW), Process(0, 1, torch.device("cpu"))
     assert script["compare"](config, 2, alone, 1) == []
