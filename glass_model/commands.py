@@ -148,9 +148,9 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
     if as_grid:
         if len({picture.shape for picture in pictures}) > 1:
             raise click.UsageError("the images of a grid must be of one size")
-        frames = play.grid(model, pictures, play.every_action(model.codes, stride=stride, scene_stride=scene_stride))[None]
+        frames = play.grid(model, pictures, play.every_action(model.controls, stride=stride, scene_stride=scene_stride))[None]
     else:
-        steps = play.parse_actions(actions, model.codes, stride=stride, scene_stride=scene_stride)
+        steps = play.parse_actions(actions, model.controls, stride=stride, scene_stride=scene_stride)
         frames = play.animate(model, pictures, steps)[0]
     write_frames(out, frames, scale=2)
     click.echo(f"{out}: {len(frames)} frame{'s' if len(frames) > 1 else ''}")
