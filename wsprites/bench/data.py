@@ -113,14 +113,24 @@ def standard(name: str, *, clips: int | None = None) -> Data:
 
     Args:
         name: one of STANDARD.
-        clips: score only the first clips, and fit on half as many, at least 12. The data then have another name and hash.
+        clips: score only the first clips, 2 to 500, and fit on half as many, at least 12. The data then have another name and hash.
+
+    Raises:
+        ArgumentError: fewer than 2 or more than 500 clips.
     """
+    _check_clips(clips, _SCORED, "test")
     world = load_standard(STANDARD[name])
     spec = world.spec
-    scored, fit = min(clips or _SCORED, _SCORED), min(max((clips or _SCORED) // 2, 12), _FIT)
+    scored, fit = clips or _SCORED, min(max((clips or _SCORED) // 2, 12), _FIT)
     indices = split_indices(spec, _SEED, 10_000)
     parts = [Part(split, world, scripts(spec, _SEED, indices[split][:n])) for split, n in (("val", fit), ("test", scored))]
     return _data(name if scored == _SCORED else f"{name}-first-{scored}", *parts)
+
+
+def _check_clips(clips: int | None, available: int, split: str) -> None:
+    """Raise ArgumentError if more clips are to be scored than there are."""
+    if clips is not None and (clips < 2 or clips > available >= 2):
+        raise ArgumentError("clips", f"{clips} is outside the range 2 to {available}, the number of clips of '{split}'")
 
 
 @lru_cache(maxsize=2)
@@ -133,12 +143,13 @@ def from_file(path: Path, *, split: str = "test", clips: int | None = None) -> D
     """The clips of a split of a data file. Maps are fitted on `val`, or on `train` where `val` is scored.
 
     Raises:
-        ArgumentError: no such split.
+        ArgumentError: no such split, or more clips than it has.
         UserError: too few clips in a split, clips of one frame, or a file that cannot be read.
     """
     if split not in SPLITS:
         raise ArgumentError("split", f"{split!r} is not one of {', '.join(SPLITS)}")
     data = DataFile(path)
+    _check_clips(clips, len(data[split]), split)
     fit = "train" if split == "val" else "val"
     parts = []
     for name in (fit, split):

@@ -17,11 +17,10 @@ from wsprites.bench.metrics import actions, masks, motion, probes
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Score, ratio
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer
+from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, named
 from wsprites.bench.rollouts import Video, control, try_out
 from wsprites.bench.scores import Confusion
 from wsprites.bench.twins import CLIPS, nuisance
-from wsprites.errors import UserError
 
 if TYPE_CHECKING:
     from wsprites.bench.networks import Networks
@@ -65,11 +64,10 @@ def evaluate(
 
     Raises:
         UserError: the model does not follow the protocol.
+        ForeignError: the model raised an exception.
     """
-    try:
+    with named(name):
         return _evaluate(model, data, progress, networks)
-    except ProtocolError as error:
-        raise UserError(f"{name}: {error}") from None
 
 
 def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networks: "Networks | None") -> Evaluation:

@@ -57,7 +57,10 @@ def test_the_command(bench, few: data.Data, tmp_path: Path):
         (["--compare", "t.npz"], "not a score file"),
         (["--data", "nowhere"], "'nowhere' is neither a file nor a standard world"),
         (["--split", "val"], "is only for data files"),
-        (["--out", "x.json", "--report", "x.json"], "is the file of --out as well"),
+        (["--out", "x.json", "--report", "x.json"], "--report: x.json: the name must end in .html or .htm"),
+        (["--report", "page.pdf"], "--report: page.pdf: the name must end in .html or .htm"),
+        (["--out", "scores.html"], "--out: scores.html: the name must end in .json"),
+        (["--out", "scores"], "--out: scores: the name must end in .json"),
         (["--out", "good.json", "--compare", "good.json"], "is the baseline of --compare"),
         (["--out", "x.json", "--protocol", "released"], "--out does not go with --protocol released"),
     ):
