@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wsprites.bench.scores import DataDescription, ScoreFile
-from wsprites.bench.table import TABLE
+from wsprites.bench.table import names_in_table
 from wsprites.errors import ArgumentError, UserError
 
 _BY_NETWORKS = ("drift.lpips.", "images.")
@@ -101,7 +101,7 @@ def regressions(new: ScoreFile, baseline: ScoreFile, rules: Sequence[Rule]) -> l
 def changes(new: ScoreFile, baseline: ScoreFile) -> str:
     """The scores of the table that differ, one a line, and the number of scores that only one of the two has."""
     lines = []
-    for name in TABLE:
+    for name in names_in_table([baseline, new]):
         before, after = baseline.value(name), new.value(name)
         if not math.isnan(after - before) and not math.isclose(before, after, abs_tol=5e-4):
             lines.append(f"{name:<36} {before:8.3f} -> {after:8.3f}  {after - before:+.3f}")

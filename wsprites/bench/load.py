@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from wsprites.bench.data import Data
+from wsprites.bench.data import Data, VideoData
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Model, ProtocolError, check_number_of_codes
 from wsprites.errors import ArgumentError
@@ -24,7 +24,7 @@ GROUP = "wsprites.models"
 _PREDICTIONS = (".npz", ".h5", ".hdf5")
 
 
-def load(name: str, data: Data) -> Model | Predictions:
+def load(name: str, data: Data | VideoData) -> Model | Predictions:
     """Load a model by name.
 
     Args:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.data import Data, Part
+from wsprites.bench.data import Clips, Data, VideoData
 from wsprites.bench.protocol import ARRAYS, Arrays, ProtocolError, check, check_number_of_codes, checked
 from wsprites.errors import ArgumentError, UserError
 from wsprites.generate import check_ending
@@ -31,9 +31,9 @@ class Predictions:
     codes: int | None = None
     """Number of codes, if the file says it."""
 
-    def __init__(self, path: Path, data: Data) -> None:
+    def __init__(self, path: Path, data: Data | VideoData) -> None:
         self.path = path
-        self._parts = {part.name: part for part in (data.fit, data.scored)}  # by split
+        self._parts = {part.name: part for part in data.parts}  # by split
         if not path.is_file():
             raise UserError(f"{path}: no such file")
         self._arrays: dict[str, NDArray[Any]] = {}
@@ -45,7 +45,7 @@ class Predictions:
         except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             raise UserError(f"{path}: not a predictions file, or a damaged one: {error}") from None
 
-    def _load(self, data: Data, headers: "Headers", read: Callable[[str], Any]) -> None:
+    def _load(self, data: Data | VideoData, headers: "Headers", read: Callable[[str], Any]) -> None:
         path = self.path
         # The file was made for these data, and has no other arrays than those of the protocol.
         wanted = f"{data.name}@{data.sha256[:16]}"
@@ -76,7 +76,7 @@ class Predictions:
                 except ProtocolError as error:
                     raise UserError(f"{path}: {split}: {error}") from None
 
-    def rows(self, part: Part, rows: NDArray[np.integer]) -> Arrays:
+    def rows(self, part: Clips, rows: NDArray[np.integer]) -> Arrays:
         """The arrays of some clips of a part; `rows` are the numbers of the clips, (n,)."""
         return {key.partition("/")[2]: array[rows] for key, array in self._arrays.items() if key.startswith(f"{part.name}/")}
 
@@ -131,7 +131,7 @@ def _hdf5(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
         yield headers, lambda key: np.asarray(attributes[key]) if key in attributes else h5[key][()]
 
 
-def write_template(path: Path, data: Data) -> None:
+def write_template(path: Path, data: Data | VideoData) -> None:
     """Write a predictions file for `data` filled with zeros, without masks, and `README`, a text that describes the arrays.
 
     Raises:
@@ -146,9 +146,10 @@ def write_template(path: Path, data: Data) -> None:
         "Entry t belongs to the transition from frame t to t + 1.",
     ]
     lines += [f"SPLIT/{name} (clips, {', '.join(layout.axes)}) {layout.description}" for name, layout in ARRAYS.items()]
-    lines += ["Leave out arrays that your model does not infer; an array has to be there for both splits. Keep 'data' as it is."]
+    splits = " and ".join(part.name for part in data.parts)
+    lines += [f"Leave out arrays that your model does not infer; the others have to be there for {splits}. Keep 'data' as it is."]
     arrays: Arrays = {"data": np.array(f"{data.name}@{data.sha256[:16]}"), "README": np.array("\n".join(lines))}
-    for part in (data.fit, data.scored):
+    for part in data.parts:
         steps = (len(part), spec.frames - 1)
         arrays |= {f"{part.name}/codes": np.zeros(steps, np.int32), f"{part.name}/vectors": np.zeros((*steps, 16), np.float32)}
         arrays |= {f"{part.name}/{name}": np.zeros((*steps, 2), np.float32) for name in ("shift", "background_shift")}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.data import Part
+from wsprites.bench.data import Clips
 from wsprites.errors import UserError
 from wsprites.foreign import ForeignError, foreign_code
 
@@ -89,7 +89,7 @@ ARRAYS = {
 """The arrays that a model may return. The first axis, that of the clips, is not listed here."""
 
 
-def check(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], clips: int, part: Part) -> None:
+def check(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], clips: int, part: Clips) -> None:
     """Raise ProtocolError unless shape and dtype of an array are those in ARRAYS."""
     layout, spec = ARRAYS[name], part.spec
     sizes: dict[str, int] = {"transitions": spec.frames - 1, "frames": spec.frames, "height": spec.height, "width": spec.width, "2": 2}
@@ -111,7 +111,7 @@ def check(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], clips: int, p
         raise ProtocolError(f"{name} has the shape {shape} of {dtype}; at most {_MAX_BYTES / 2**30:.0f} GiB are read")
 
 
-def checked(name: str, array: NDArray[Any], clips: int, part: Part, *, codes: int | None = None) -> NDArray[Any]:
+def checked(name: str, array: NDArray[Any], clips: int, part: Clips, *, codes: int | None = None) -> NDArray[Any]:
     """The array in the type that scores are computed in.
 
     Args:
@@ -135,7 +135,7 @@ def checked(name: str, array: NDArray[Any], clips: int, part: Part, *, codes: in
     return array.astype(kinds.get(name, np.float64), copy=False)
 
 
-def infer(model: Model, frames_btchw: NDArray[np.uint8], part: Part) -> Arrays:
+def infer(model: Model, frames_btchw: NDArray[np.uint8], part: Clips) -> Arrays:
     """The arrays that a model infers from clips, checked. Raises ProtocolError or ForeignError where that fails."""
     with foreign_code("infer"):
         result = model.infer(frames_btchw)

@@ -132,7 +132,7 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
     """Score, write and print. Exits with 1 if a rule is broken."""
     from wsprites.bench import compare as comparison
     from wsprites.bench import page, scores
-    from wsprites.bench.table import table
+    from wsprites.bench.table import missing_table, table
 
     # Everything that can be refused is refused before scoring.
     baseline = scores.read(compare) if compare else None
@@ -152,7 +152,10 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
             scores.write(outs[number], result.scores)
     scored = job.opened.scored
     click.echo(f"data     {job.opened.name} ({len(scored)} clips of {scored.name}), sha256 {job.opened.sha256[:16]}")
-    click.echo(table([result.scores for result in results]))
+    files = [result.scores for result in results]
+    click.echo(table(files))
+    if missing := missing_table(files):
+        click.echo(missing)
     if report:
         page.write(report, results)
     if baseline:
