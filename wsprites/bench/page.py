@@ -50,6 +50,8 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
         "listed": _LISTED,
         "baselines": DESCRIPTIONS,
         "br": Markup("<br>"),
+        "dot": Markup(".<wbr>"),
+        "underscore": Markup("_<wbr>"),
     }
     write_text(path, template.render(models=models, first=results[0][0], **facts, **functions))
 
