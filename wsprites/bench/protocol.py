@@ -26,7 +26,7 @@ class ProtocolError(UserError):
 
 @contextmanager
 def named(name: str) -> Iterator[None]:
-    """Put a model's name before what is wrong with what it returns, or what it raises."""
+    """Put a model's name before the message of a ProtocolError, which becomes a UserError, or of a ForeignError."""
     try:
         yield
     except ProtocolError as error:

@@ -103,7 +103,7 @@ class ScoreFile:
     confusion: dict[str, Confusion]
     """By source: `global`, `local`, `background`; empty for a model without codes."""
     not_scored: dict[str, str] = field(default_factory=dict)
-    """Of data without labels: why scores are missing, by the beginning of their names."""
+    """Why scores of data without labels are missing, by the beginning of their names."""
 
     def value(self, name: str) -> float:
         """The value of a score; NaN if the file has no such score or the data does not define it."""

@@ -19,6 +19,7 @@ from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, named, rollout
 from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of
 from wsprites.bench.twins import between, distance
+from wsprites.file.videos import VIDEO_LABELS
 
 if TYPE_CHECKING:
     from wsprites.bench.networks import Networks
@@ -108,7 +109,10 @@ def _evaluate(model: Model | Predictions, data: VideoData, progress: Progress, n
 
 def _missing(offered: Any, part: VideoPart, without: dict[str, str], *, generates: bool) -> dict[str, str]:
     """Why scores are missing that need no labels, by the beginning of their names."""
-    reasons = {} if "codes" in offered else {"codes": "the model infers no codes"}
+    reasons = {
+        f"recorded {name}": "labels that came with the videos are not used" for name in VIDEO_LABELS if name in set(part.stored.keys())
+    }
+    reasons |= {} if "codes" in offered else {"codes": "the model infers no codes"}
     if not generates:
         return reasons | dict.fromkeys(("consistency", "drift", "images"), "the model has no rollout")
     reasons |= {f"consistency.{name}": f"the model infers no {name}" for name in _CONSISTENCY if name not in offered}

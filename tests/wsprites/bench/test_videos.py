@@ -1,6 +1,7 @@
 """Videos without labels: the scores that need predictions and pixels only, and a reason for each of the others."""
 
 import json
+import pickle
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -178,14 +179,16 @@ def test_every_score_of_a_data_file_is_one_of_videos_or_has_a_reason():
         assert len(has_reason) + possible == 1, name
 
 
-def test_small_frames_have_no_ssim(tmp_path: Path):
+def test_small_frames_have_no_ssim_and_recorded_actions_are_named(tmp_path: Path):
     for video in range(2):
         folder = tmp_path / "in" / "test" / str(video)
         folder.mkdir(parents=True)
         for t in range(3):
             Image.fromarray(np.full((8, 10, 3), 50 * t, np.uint8)).save(folder / f"{t:05d}.png")
+        (folder / "actions.pkl").write_bytes(pickle.dumps([0, 1, 2]))
     cli.main(["import", str(tmp_path / "in"), "--frames", "3", "--out", str(tmp_path / "small.h5")])
     found = evaluate(Still("codes"), tmp_path / "small.h5")
     assert {name for name in found.scores if name.startswith("drift")} == {"drift.psnr.1"}
+    assert found.not_scored["recorded actions"] == "labels that came with the videos are not used"
     assert found.not_scored["drift.ssim"] == "frames of 8 x 10; 11 pixels of a side are needed"
     assert "lpips" in left_out(data.from_videos(tmp_path / "small.h5"), Networks())
