@@ -14,7 +14,7 @@ from wsprites.art import Art, World, load_world
 from wsprites.bench.metrics.actions import Sources
 from wsprites.errors import ArgumentError, UserError
 from wsprites.file import DataFile, Split, VideoFile
-from wsprites.file.videos import VideoSplit
+from wsprites.file.videos import VIDEO_LABELS, VideoSplit
 from wsprites.render import Background, Clip, render
 from wsprites.world.actions import CYCLE, GlobalAction, local_actions
 from wsprites.world.script import LABELS, Script, casting, scripts, split_indices
@@ -156,6 +156,12 @@ class VideoPart:
     def videos(self) -> int:
         """Number of videos that the clips were cut from."""
         return len(np.unique(self.stored["video"][: self.clips]))
+
+    @property
+    def recorded(self) -> list[str]:
+        """Names of the labels that came with the videos, which are not used."""
+        names = self.stored.keys()
+        return [name for name in names if name in VIDEO_LABELS]
 
     def frames(self, n: int) -> NDArray[np.uint8]:
         """(T, H, W, 3) uint8 frames of a clip."""

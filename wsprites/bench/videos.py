@@ -4,6 +4,7 @@ A model that generates replays the beginning of every clip: from its first frame
 Axis suffixes: n clips, t frames or steps, h, w, c = RGB; d features of a latent.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, named, rollout
 from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of
 from wsprites.bench.twins import between, distance
-from wsprites.file.videos import VIDEO_LABELS
 
 if TYPE_CHECKING:
     from wsprites.bench.networks import Networks
@@ -37,6 +37,7 @@ NEEDS_LABELS = {
     **dict.fromkeys(("reader", "control", "drift.position", "drift.local"), _READER),
 }
 """Why videos do not have scores that data files have, by the beginning of their names."""
+_OF_REPLAYS = ("consistency", *(f"drift.{name}" for name in images.UNITS), "images")
 _CONSISTENCY = ("codes", "vectors", "shift", "masks")
 """Arrays that a model infers again from its own video. It is not told how the scene moves, so its shift is left out."""
 
@@ -107,14 +108,12 @@ def _evaluate(model: Model | Predictions, data: VideoData, progress: Progress, n
     return Evaluation(results.pop("model"), results, {}, tuple(videos), NEEDS_LABELS | missing)
 
 
-def _missing(offered: Any, part: VideoPart, without: dict[str, str], *, generates: bool) -> dict[str, str]:
+def _missing(offered: Collection[str], part: VideoPart, without: dict[str, str], *, generates: bool) -> dict[str, str]:
     """Why scores are missing that need no labels, by the beginning of their names."""
-    reasons = {
-        f"recorded {name}": "labels that came with the videos are not used" for name in VIDEO_LABELS if name in set(part.stored.keys())
-    }
+    reasons = {f"recorded {name}": "labels that came with the videos are not used" for name in part.recorded}
     reasons |= {} if "codes" in offered else {"codes": "the model infers no codes"}
     if not generates:
-        return reasons | dict.fromkeys(("consistency", "drift", "images"), "the model has no rollout")
+        return reasons | dict.fromkeys(_OF_REPLAYS, "the model has no rollout")
     reasons |= {f"consistency.{name}": f"the model infers no {name}" for name in _CONSISTENCY if name not in offered}
     smallest = min(part.spec.height, part.spec.width)
     if smallest < images.SSIM_WINDOW:

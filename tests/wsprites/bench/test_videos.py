@@ -105,7 +105,7 @@ def test_networks_compare_the_replays(file: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("model", "missing"),
     [
-        (Coder("codes"), {"consistency": "the model has no rollout", "drift": "the model has no rollout"}),
+        (Coder("codes"), {"consistency": "the model has no rollout", "drift.psnr": "the model has no rollout"}),
         (Still("vectors"), {"codes": "the model infers no codes", "consistency.shift": "the model infers no shift"}),
         (Still("codes", "shift"), {"consistency.masks": "the model infers no masks", "images.fvd": "no weights of networks are given"}),
     ],
