@@ -11,7 +11,7 @@ from xxhash import xxh3_64
 
 from wsprites.errors import UserError
 from wsprites.file import DataFile
-from wsprites.generate import check_output, readable_size
+from wsprites.generate import check_ending, check_output, readable_size
 from wsprites.view.counts import PAIRS, Counts, LabelRuns, count, label_names
 from wsprites.view.info import cast_line, clips_line, world_line
 from wsprites.view.picture import data_uri, encode_webp, replace_file
@@ -31,18 +31,19 @@ def report(data: DataFile, out: Path, *, overwrite: bool = False, progress: Call
 
     Args:
         data: the open file.
-        out: the page.
+        out: the page; its name ends in .html.
         overwrite: replace the page if it exists.
         progress: called with the number of clips whose labels were read since the last call.
 
     Raises:
-        UserError: matplotlib or Jinja are missing, `out` cannot be written or exists, or the file is damaged.
+        UserError: matplotlib or Jinja are missing, `out` cannot be written, exists or has another ending, or the file is damaged.
     """
     try:
         import jinja2
         import matplotlib
     except ImportError:
         raise UserError("a report needs matplotlib and Jinja: pip install 'wsprites[report]'") from None
+    check_ending("out", out, ".html", ".htm")
     check_output(out, overwrite)
     counts = count(data, progress=progress)
     loader = jinja2.FileSystemLoader(Path(__file__).parent)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from wsprites.errors import ArgumentError, UserError
+from wsprites.errors import UserError
+from wsprites.generate import check_ending
 
 Colour = tuple[int, int, int]
 Frames = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
@@ -163,10 +164,7 @@ def data_uri(kind: str, content: bytes) -> str:
 
 def picture_format(out: Path) -> str:
     """Return "gif" or "png" according to the name of a file. Raises ArgumentError for any other name."""
-    suffix = out.suffix.lower()
-    if suffix not in (".gif", ".png"):
-        raise ArgumentError("out", f"{out}: the name must end in .gif (animated) or .png (frames side by side)")
-    return suffix[1:]
+    return check_ending("out", out, ".gif (animated)", ".png (frames side by side)")[1:]
 
 
 def write_frames(out: Path, frames_thwc: NDArray[np.uint8], *, scale: int = 1) -> None:
