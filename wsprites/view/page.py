@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64
 
-from wsprites.errors import UserError
 from wsprites.file import DataFile
-from wsprites.generate import check_output, readable_size
+from wsprites.generate import check_output, readable_size, replace_file
+from wsprites.terminal import extra
 from wsprites.view.counts import PAIRS, Counts, LabelRuns, count, label_names
 from wsprites.view.info import cast_line, clips_line, world_line
-from wsprites.view.picture import data_uri, encode_webp, replace_file
+from wsprites.view.picture import data_uri, encode_webp
 from wsprites.view.plots import STYLE, draw_places, draw_runs
 from wsprites.view.preview import annotate
 from wsprites.view.theory import coupled_joint, mutual_information
@@ -38,11 +38,9 @@ def report(data: DataFile, out: Path, *, overwrite: bool = False, progress: Call
     Raises:
         UserError: matplotlib or Jinja are missing, `out` cannot be written or exists, or the file is damaged.
     """
-    try:
+    with extra("report"):
         import jinja2
         import matplotlib
-    except ImportError:
-        raise UserError("a report needs matplotlib and Jinja: pip install 'wsprites[report]'") from None
     check_output(out, overwrite)
     counts = count(data, progress=progress)
     loader = jinja2.FileSystemLoader(Path(__file__).parent)

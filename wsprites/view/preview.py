@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from wsprites.file import DataFile
-from wsprites.generate import check_output
-from wsprites.view.picture import Colour, encode_gif, encode_png, enlarge, outline, picture_format, replace_file, tile
+from wsprites.generate import check_output, replace_file
+from wsprites.view.picture import Colour, encode_gif, encode_png, enlarge, outline, picture_format, tile
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import Script
 from wsprites.world.spec import CELL, WorldSpec
