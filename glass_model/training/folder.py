@@ -40,6 +40,8 @@ class RunFolder:
         self._board: Any = None
         self.resumes = self.state.exists()
         """Whether there is a run to be continued."""
+        if out.exists() and not out.is_dir():
+            raise ArgumentError("out", f"{out} is no folder; name another one")
         if self.resumes and not resume:
             raise ArgumentError("out", f"{out} holds a run already; pass resume=True to continue it, or name another folder")
 

@@ -4,11 +4,13 @@ import errno
 import io
 import operator
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from wsprites.errors import UserError
 from wsprites.file.facts import FORMAT, FORMAT_VERSION, Attributes
@@ -106,3 +108,22 @@ def local_item(group: h5py.Group, name: str, kind: type) -> Any:
     if not isinstance(item, kind) or (isinstance(item, h5py.Dataset) and item.external):
         raise ValueError(f"{item.name} is not a {kind.__name__.lower()} of this file")
     return item
+
+
+def find_clip(path: Path, index_n_of: Mapping[str, NDArray[np.integer]], index: int) -> tuple[str, int]:
+    """The split and row of the clip with an index in the whole data set.
+
+    Args:
+        path: the file, for the message.
+        index_n_of: (N,) indices of the clips of each split, by its name.
+        index: the index that is looked for.
+
+    Raises:
+        UserError: there is no such clip.
+    """
+    for name, index_n in index_n_of.items():
+        if len(row := np.flatnonzero(index_n == index)):
+            return name, int(row[0])
+    every = np.concatenate(list(index_n_of.values()))
+    what = f"the file has clips {every.min()} to {every.max()}" if len(every) else "the file is empty"
+    raise UserError(f"{path}: there is no clip {index}; {what}")

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,13 +84,16 @@ def naming(out: Path) -> Iterator[None]:
         raise OSError(f"{out}: writing failed ({error.strerror or error})") from error
 
 
-def check_output(out: Path, overwrite: bool) -> None:
+def check_output(out: Path, overwrite: bool, *, inputs: Iterable[Path] = ()) -> None:
     """Raise UserError unless a file can be written at `out`.
 
     Args:
         out: path of the file.
         overwrite: whether it may exist.
+        inputs: files that are read, which are never replaced.
     """
+    if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
+        raise UserError(f"{out}: is read as well, and would be lost; choose another name for the output")
     if out.exists() and not out.is_file():
         raise UserError(f"{out}: {'a folder' if out.is_dir() else 'a device or a pipe'}, not a file; choose another name")
     if len(os.fsencode(partial_path(out).name)) > 255:

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from wsprites.errors import ArgumentError, UserError
-from wsprites.generate import replace_file
+from wsprites.generate import check_output, replace_file
 
 Colour = tuple[int, int, int]
 Frames = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
@@ -167,6 +167,17 @@ def picture_format(out: Path) -> str:
     if suffix not in (".gif", ".png"):
         raise ArgumentError("out", f"{out}: the name must end in .gif (animated) or .png (frames side by side)")
     return suffix[1:]
+
+
+def check_picture(out: Path, *, inputs: Iterable[Path] = ()) -> None:
+    """Raise UserError unless `write_frames` can write to `out`, before anything is computed.
+
+    Args:
+        out: the file; it may exist.
+        inputs: files that are read, which are never replaced.
+    """
+    picture_format(out)
+    check_output(out, overwrite=True, inputs=inputs)
 
 
 def write_frames(out: Path, frames_thwc: NDArray[np.uint8], *, scale: int = 1) -> None:

@@ -184,7 +184,7 @@ def test_what_does_not_belong_together_is_refused(
 
 def test_a_shard_is_not_overwritten_by_what_is_merged(copies: list[Path]):
     before = sha256(copies[0])
-    with pytest.raises(UserError, match="is one of the shards"):
+    with pytest.raises(UserError, match="is read as well, and would be lost"):
         merge(copies, copies[0], overwrite=True)
     with pytest.raises(UserError, match="exists already"):
         merge(copies[1:], copies[0])
