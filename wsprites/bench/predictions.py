@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from wsprites.bench.data import Data, Part
 from wsprites.bench.protocol import ARRAYS, Arrays, ProtocolError, check, checked
 from wsprites.errors import ArgumentError, UserError
+from wsprites.file.h5 import open_read_only
+from wsprites.generate import written_aside
 
 
 class Predictions:
@@ -94,7 +96,7 @@ def _npz(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
 
 @contextmanager
 def _hdf5(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
-    with h5py.File(path, "r") as h5:
+    with open_read_only(path) as h5:
         headers: Headers = {"data": ((), np.dtype("S"))} if "data" in h5.attrs else {}
 
         def visit(name: str, item: Any) -> None:
@@ -131,4 +133,5 @@ def write_template(path: Path, data: Data) -> None:
         steps = (len(part), spec.frames - 1)
         arrays |= {f"{part.name}/codes": np.zeros(steps, np.int32), f"{part.name}/vectors": np.zeros((*steps, 16), np.float32)}
         arrays |= {f"{part.name}/{name}": np.zeros((*steps, 2), np.float32) for name in ("shift", "background_shift")}
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

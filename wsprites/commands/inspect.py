@@ -53,11 +53,11 @@ def verify(file: Path, all_pixels: bool) -> None:
 )
 @click.option("--out", type=PATH, required=True, help="A .gif (animated) or a .png (contact sheet).")
 def preview(file: Path, index: int, out: Path) -> None:
-    """Draw a clip of FILE with the names of its actions, the outline of the mask, and arrows for motion."""
-    from wsprites.file import DataFile
+    """Draw a clip of FILE with its labels: names of actions, and in generated data the outline of the mask and arrows for motion."""
+    import wsprites as package
     from wsprites.view.preview import preview as draw
 
-    with DataFile(file) as data:
+    with package.open(file) as data:
         draw(data, index, out)
     click.echo(f"{out}: clip {index} of {file}")
 
@@ -70,11 +70,11 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
     """Write one self-contained HTML page about FILE: clips, label statistics compared with theory, and credits."""
     from tqdm import tqdm
 
-    from wsprites.file import DataFile
+    import wsprites as package
     from wsprites.generate import readable_size
     from wsprites.view.page import report as write
 
-    with DataFile(file) as data, tqdm(total=len(data.indices), unit=" clips", delay=0.5) as bar:
+    with package.open(file) as data, tqdm(total=sum(map(len, data.splits.values())), unit=" clips", delay=0.5) as bar:
         write(data, out, overwrite=overwrite, progress=bar.update)
     click.echo(f"done     {out}: {readable_size(out.stat().st_size)}")
 

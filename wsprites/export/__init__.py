@@ -24,6 +24,7 @@ import wsprites
 from wsprites.errors import ArgumentError, UserError
 from wsprites.file import CHUNK_FRAMES, DESCRIPTIONS, DataFile
 from wsprites.generate import partial_path, readable_size
+from wsprites.terminal import extra
 from wsprites.view.info import cast_line, clips_line, world_line
 from wsprites.view.picture import encode_png
 from wsprites.world.actions import GlobalAction, local_actions
@@ -164,10 +165,8 @@ def _new_folder(out: Path) -> Iterator[Path]:
 def _module(to: str) -> ModuleType:
     if to not in FORMATS:
         raise ArgumentError("to", f"{to} is not one of {', '.join(FORMATS)}")
-    try:
+    with extra("export"):
         return import_module(f"wsprites.export.{to}")
-    except ModuleNotFoundError as error:
-        raise UserError(f"the format {to} needs {error.name}, which is not installed; pip install 'wsprites[export]'") from None
 
 
 def _card(job: Job, usage: str, head: str) -> str:
