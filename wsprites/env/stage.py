@@ -107,7 +107,11 @@ class Stage:
         )
 
     def asked_for(self, options: Mapping[str, Any]) -> Script | None:
-        """The scripts of the clips that the options of `reset` name, one for all worlds or one for each; None without such clips."""
+        """The scripts of the clips that the options of `reset` name, one for all worlds or one for each; None without such clips.
+
+        Raises:
+            UserError: an option is unknown or has an impossible value.
+        """
         if unknown := set(options) - {"clip", "data_seed"}:
             raise ArgumentError("options", f"{', '.join(map(str, unknown))} unknown; use clip and data_seed")
         if "clip" not in options:

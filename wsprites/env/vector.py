@@ -93,6 +93,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
 
     @np_random.setter
     def np_random(self, value: object) -> None:
+        """Raise AttributeError: there is no generator of all environments."""
         raise AttributeError("np_random: each environment has a generator of its own; pass seeds to reset")
 
     @property
