@@ -149,15 +149,16 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
             RuntimeError: an episode is over, and the mode is Disabled.
         """
         over = self._stage.running("step").t >= self._limit
-        if over.any() and self._mode == AutoresetMode.DISABLED:
+        begins = bool(over.any())
+        if begins and self._mode == AutoresetMode.DISABLED:
             raise RuntimeError(f'the episodes of environments {np.flatnonzero(over)} are over; call reset with the option "reset_mask"')
-        self._stage.step(actions, (self.num_envs, 2), over if over.any() else None)
-        if over.any():
+        self._stage.step(actions, (self.num_envs, 2), over if begins else None)
+        if begins:
             self._stage.begin(self._next(over), over)
         observations, info = self._stage.look()
         info = _masked(info, np.ones(self.num_envs, bool))
         ended = self._stage.running("step").t >= self._limit
-        if ended.any() and self._mode == AutoresetMode.SAME_STEP:
+        if self._mode == AutoresetMode.SAME_STEP and ended.any():
             final = np.full(self.num_envs, None, object)
             for env in np.flatnonzero(ended):
                 final[env] = observations[env]
@@ -202,8 +203,9 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
 def _masked(info: Info, rows: NDArray[np.bool_]) -> Info:
     """Labels as vector environments return them: each with a mask of where it has a value, and zeros elsewhere."""
     masked: Info = {}
+    whole = bool(rows.all())
     for name, values in info.items():
-        masked[name] = values if rows.all() else np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), values, np.zeros_like(values))
+        masked[name] = values if whole else np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), values, np.zeros_like(values))
         masked[f"_{name}"] = rows.copy()
     return masked
 

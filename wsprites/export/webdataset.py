@@ -22,7 +22,7 @@ _ENTRY_NAMES = {"frames": "frame", "masks": "mask"}
 
 def card(job: Job) -> str:
     """How the folder is read."""
-    mask = '\n    sample["mask.00000.png"][..., 0] > 0      # (height, width) bool' if "masks" in job.pixels else ""
+    mask = '\n        sample["mask.00000.png"][..., 0] > 0      # (height, width) bool' if "masks" in job.pixels else ""
     return f"""
 Shards, train-00000.tar and so on. A sample is a clip; its key is the index of the clip in the whole data set.
 
@@ -32,7 +32,7 @@ Shards, train-00000.tar and so on. A sample is a clip; its key is the index of t
 
     shards = sorted(glob.glob("train-*.tar"))
     data = webdataset.WebDataset(shards, shardshuffle=False).decode("rgb8")
-    for sample in DataLoader(data, batch_size=None, num_workers=min(4, len(shards))):
+    for sample in DataLoader(data, batch_size=None, num_workers=min(4, len(shards)), collate_fn=dict):  # numpy arrays, no tensors
         sample["frame.00000.png"]                 # (height, width, 3) uint8, one for each frame{mask}
         sample["labels.npz"]["{_example(job)}"]   # all labels by their names
 
@@ -79,7 +79,7 @@ def write(job: Job, folder: Path, *, shard_bytes: int = _SHARD_BYTES) -> Written
                 clips += 1
         numbers[split] = number
     each = ", ".join(f"{split} {number:,}" for split, number in numbers.items())
-    return Written(notes=(f"shards   {each}: a loader of a split takes as many workers as it has shards, or fewer",))
+    return Written(notes=(f"shards   {each}: as many workers of a loader at most; more need empty_check=False (README.md)",))
 
 
 def _sample(job: Job, split: str, row: int) -> Iterator[tuple[str, bytes]]:

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
@@ -372,6 +373,25 @@ def test_the_card_and_the_credits(exported: Path, data_file: Path, tmp_path: Pat
     run(tmp_path / "lpc.h5", "released", tmp_path / "released", 1)
     head = yaml.safe_load((tmp_path / "released" / "README.md").read_text(encoding="utf-8").split("---\n")[1])
     assert head["license"] == "other" and head["license_name"] == 'CC-BY-SA 3.0 or "GPL": 3.0 ---' and head["license_link"] == "CREDITS.txt"
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # of the library's readers
+def test_the_code_of_the_readmes_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    generate(Order(load_world("paper").replace(frames=12), seed=1, n=12), tmp_path / "data.h5")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "")  # the code sets it
+    results = {}
+    for to in ("minari", "webdataset", "parquet"):
+        monkeypatch.chdir(run(tmp_path / "data.h5", to, tmp_path / to))
+        blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", Path("README.md").read_text(encoding="utf-8"), re.MULTILINE)
+        code = textwrap.dedent("".join(blocks)).replace("this folder", str(tmp_path / to))
+        cached = code.replace("datasets.load_dataset(", f"datasets.load_dataset(cache_dir={str(tmp_path)!r}, path=")
+        variables: dict[str, object] = {}
+        exec(cached if to == "parquet" else code, variables)
+        results[to] = variables
+    np.testing.assert_array_equal(results["minari"]["frame"], results["minari"]["episode"].observations[1])
+    assert results["webdataset"]["sample"]["mask.00000.png"].shape == (96, 128, 3)
+    assert len(results["parquet"]["clip"]["frames"]) == 12
 
 
 def test_the_estimate_is_about_right(data_file: Path, exported: Path):
