@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw
 
 from wsprites.art import Art, World, load_world
 from wsprites.art.sheets import CELL_OF
+from wsprites.generate import replace_file
 from wsprites.render import render
-from wsprites.view.picture import encode_gif, encode_png, enlarge, outline, replace_file, tile
+from wsprites.view.picture import encode_gif, encode_png, enlarge, outline, tile
 from wsprites.view.preview import font
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import Script, scripts

@@ -136,12 +136,13 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
-    from wsprites.view.picture import read_picture, write_frames
+    from wsprites.view.picture import check_picture, read_picture, write_frames
 
     if bool(actions) == as_grid:
         raise click.UsageError("give either --actions or --grid")
     if len(images) > 1 and not as_grid:
         raise click.UsageError("--actions takes one --image")
+    check_picture(out, inputs=[checkpoint, *images])
     saved = load(checkpoint)
     model, (stride, scene_stride) = saved.model(), _strides(saved)
     pictures = [read_picture(path) for path in images]
@@ -171,15 +172,16 @@ def _strides(saved: "Checkpoint") -> tuple[float, float]:
 @click.option("--to", "image", type=PATH, required=True, help="The picture that is to move in the same way.")
 @click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
 def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) -> None:
-    """Read the actions of a clip and play them from another picture."""
+    """Read the actions of a clip, generated or imported, and play them from another picture."""
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
-    from wsprites.file import DataFile
-    from wsprites.view.picture import read_picture, write_frames
+    import wsprites
+    from wsprites.view.picture import check_picture, read_picture, write_frames
 
+    check_picture(out, inputs=[checkpoint, file, image])
     model, picture = load(checkpoint).model(), read_picture(image)
-    with DataFile(file) as data:
+    with wsprites.open(file) as data:
         split, row = data.find(clip)
         frames = play.transfer(model, data[split]["frames"][row], picture)
     write_frames(out, frames, scale=2)

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -74,11 +75,17 @@ def message(error: BaseException, params: Sequence[click.Parameter]) -> str:
     if isinstance(error, KeyboardInterrupt):
         text = "; ".join(["interrupted", *getattr(error, "__notes__", ["nothing was written"])])
     else:
-        kind = f"{type(error).__name__}: " if isinstance(error, OSError) and error.errno is None else ""  # the text may be a name only
-        text = "; ".join([f"{kind}{error}", *getattr(error, "__notes__", [])])
+        text = "; ".join([_kind(error) + str(error), *getattr(error, "__notes__", [])])
     if isinstance(error, ArgumentError) and error.argument in option_of:
         text = option_of[error.argument] + text.removeprefix(error.argument)
     return re.sub(r"\b([a-z_]+)=True\b", lambda hint: option_of.get(hint[1], hint[0]), text)
+
+
+def _kind(error: BaseException) -> str:
+    """The class of an error that was raised outside of this project, whose message may be no more than the name of a file; else nothing."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    ours = not frames or frames[-1][0].f_globals.get("__name__", "").partition(".")[0] in ("wsprites", "glass_model")
+    return "" if ours or isinstance(error, UserError) else f"{type(error).__name__}: "
 
 
 def _option(param: click.Parameter) -> str:

@@ -13,11 +13,20 @@ from wsprites.errors import UserError
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Turn the import error of a missing optional dependency into a UserError that says how to install the extra `name`."""
+    """Turn the import error of a missing optional dependency into a UserError that says how to install the extra `name`.
+
+    The hint names a checkout, because wsprites is on no package index.
+
+    Example:
+        >>> with extra("torch"):
+        ...     raise ModuleNotFoundError(name="torch")
+        Traceback (most recent call last):
+        wsprites.errors.UserError: torch is not installed; run pip install ".[torch]" in a checkout of wsprites
+    """
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed; pip install 'wsprites[{name}]'") from None
+        raise UserError(f'{error.name} is not installed; run pip install ".[{name}]" in a checkout of wsprites') from None
 
 
 def show_help(context: click.Context) -> None:

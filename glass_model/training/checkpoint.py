@@ -7,8 +7,7 @@ kind, not its name.
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from glass_model.training.config import Config
 from glass_model.training.data import DataRecord
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import SpecError, from_json, to_json
+from wsprites.generate import replace_file, written_aside
 from wsprites.weights import is_torch_file, read_state, safetensors_metadata
 
 _MOST_PARAMETERS = 2**31  # of a model whose configuration is a stranger's
@@ -76,6 +76,9 @@ def save(
         step: number of training steps done.
         notes: text by name, for the metadata.
         optimizers: their states are saved in this order.
+
+    Raises:
+        OSError: writing failed. The message names the file.
     """
     from safetensors.torch import save as pack
 
@@ -84,28 +87,18 @@ def save(
     path.parent.mkdir(parents=True, exist_ok=True)
     if optimizers is not None:
         states = [optimizer.state_dict() for optimizer in optimizers]
-        with _atomic(state_path(path)) as part:
-            torch.save({**head, "step": step, "notes": notes, "model": weights, "optimizers": states}, part)
-    with _atomic(path) as part:
-        part.write_bytes(pack(weights, {**head, "step": str(step), **notes}))  # save_file would let nobody else read it
+        values = {**head, "step": step, "notes": notes, "model": weights, "optimizers": states}
+        with written_aside(state_path(path)) as part, part.open("wb") as file:
+            try:
+                torch.save(values, file)
+            except RuntimeError as error:  # what torch makes of a write that failed
+                raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
+    replace_file(path, pack(weights, {**head, "step": str(step), **notes}))  # save_file would let nobody else read it
 
 
 def state_path(path: Path) -> Path:
     """The file beside a checkpoint that training is resumed from."""
     return path.with_name(f"{path.stem}.state.pt")
-
-
-@contextmanager
-def _atomic(path: Path) -> Iterator[Path]:
-    """A path to write to that becomes `path` once all of it is on the disk."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def versions() -> str:

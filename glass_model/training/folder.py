@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glass_model.training.checkpoint import state_path
-from wsprites.errors import ArgumentError, UserError
-from wsprites.view.picture import encode_png, replace_file
+from wsprites.errors import ArgumentError
+from wsprites.generate import append_line, naming, replace_file
+from wsprites.terminal import extra
+from wsprites.view.picture import encode_png
 
 
 class RunFolder:
@@ -38,6 +40,8 @@ class RunFolder:
         self._board: Any = None
         self.resumes = self.state.exists()
         """Whether there is a run to be continued."""
+        if out.exists() and not out.is_dir():
+            raise ArgumentError("out", f"{out} is no folder; name another one")
         if self.resumes and not resume:
             raise ArgumentError("out", f"{out} holds a run already; pass resume=True to continue it, or name another folder")
 
@@ -45,13 +49,14 @@ class RunFolder:
         """Begin to write: create folders, drop what was logged after `step`, and log the first line of a new run."""
         if not self.leads:
             return
-        (self.out / "strips").mkdir(parents=True, exist_ok=True)
+        with naming(self.out):
+            (self.out / "strips").mkdir(parents=True, exist_ok=True)
         if self._log.exists():
             lines = self._log.read_text(encoding="utf-8").splitlines() if step else []
             kept = [line for line in lines if line.endswith("}") and json.loads(line).get("step", 0) <= step]
-            self._log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            replace_file(self._log, "".join(f"{line}\n" for line in kept).encode())
         if not step:
-            self._append(first_line)
+            append_line(self._log, json.dumps(first_line))
         if tensorboard:
             self._board = _tensorboard(self.out)
 
@@ -59,10 +64,11 @@ class RunFolder:
         """Append a line of metrics, and write its floats for TensorBoard."""
         if not self.leads:
             return
-        self._append(metrics)
-        for name, value in metrics.items() if self._board else ():
-            if isinstance(value, float):
-                self._board.add_scalar(name, value, step)
+        append_line(self._log, json.dumps(metrics))
+        with naming(self.out):
+            for name, value in metrics.items() if self._board else ():
+                if isinstance(value, float):
+                    self._board.add_scalar(name, value, step)
 
     def strip(self, step: int, picture: NDArray[np.uint8] | None) -> None:
         """Write a picture of the last batch, if there is one."""
@@ -74,14 +80,8 @@ class RunFolder:
         if self._board:
             self._board.close()
 
-    def _append(self, line: dict[str, Any]) -> None:
-        with self._log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
 
 def _tensorboard(out: Path) -> Any:
-    try:
+    with extra("tensorboard"):
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise UserError("tensorboard is not installed; pip install 'wsprites[tensorboard]'") from None
     return SummaryWriter(str(out))

@@ -105,7 +105,7 @@ def test_shards_are_merged(run, make):
     assert code == 2 and "missing" in err and err.count("\n") == 1
     Path("shard-1.h5").unlink()
     code, _, err = run("info", "virtual.h5")
-    assert code == 2 and "its shard shard-1.h5 is missing or damaged" in err and err.count("\n") == 1
+    assert code == 2 and "virtual.h5: its shard shard-1.h5: no such file" in err and err.count("\n") == 1
 
 
 def test_worlds_from_toml_and_presets(run, make):
@@ -286,14 +286,23 @@ def test_errors_name_options_in_place_of_arguments(error: BaseException, words: 
     assert cli.message(error, command.params) == words
 
 
-@pytest.mark.parametrize(("error", "code"), [(UserError("bad"), 2), (OSError("bad"), 1), (KeyboardInterrupt(), 1)])
-def test_exit_codes(run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int):
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UserError("bad"), 2, "bad"),
+        (OSError("bad"), 1, "OSError: bad"),
+        (FileNotFoundError("weights.pt"), 1, "FileNotFoundError: weights.pt"),
+        (KeyboardInterrupt(), 1, "interrupted; nothing was written"),
+    ],
+)
+def test_exit_codes_and_the_class_of_errors_raised_elsewhere(
+    run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, line: str
+):
     def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("wsprites.open", fail)
-    expected = "bad" if str(error) else "interrupted; nothing was written"
-    assert run("info", "data.h5") == (code, "", f"wsprites: {expected}\n")
+    assert run("info", "data.h5") == (code, "", f"wsprites: {line}\n")
 
 
 def test_reports_of_the_libraries_are_printed(run, monkeypatch: pytest.MonkeyPatch):

@@ -11,8 +11,9 @@ from wsprites.bench.baselines import DESCRIPTIONS
 from wsprites.bench.metrics import probes
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.rollouts import Video
-from wsprites.bench.scores import Entry, ScoreFile, write_text
+from wsprites.bench.scores import Entry, ScoreFile
 from wsprites.bench.table import names_in_table, not_scored, number
+from wsprites.generate import replace_file
 from wsprites.view.picture import data_uri, encode_gif
 from wsprites.world.actions import GlobalAction, LocalAction
 
@@ -34,7 +35,7 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
     """Write the page of one or several models: the score file and the videos of each.
 
     Raises:
-        UserError: the file cannot be written.
+        OSError: the file cannot be written; an old one is unchanged.
         ModuleNotFoundError: Jinja is not installed.
     """
     import jinja2
@@ -53,7 +54,8 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
         "dot": Markup(".<wbr>"),
         "underscore": Markup("_<wbr>"),
     }
-    write_text(path, template.render(models=models, first=results[0][0], **facts, **functions))
+    page = template.render(models=models, first=results[0][0], **facts, **functions)
+    replace_file(path, page.encode("utf-8", errors="replace"))
 
 
 class _Cell(NamedTuple):

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from wsprites.bench.data import Clips, Data, VideoData
 from wsprites.bench.protocol import ARRAYS, Arrays, ProtocolError, check, check_number_of_codes, checked
 from wsprites.errors import ArgumentError, UserError
-from wsprites.generate import check_ending
+from wsprites.file.h5 import open_read_only
+from wsprites.generate import check_ending, written_aside
 
 
 class Predictions:
@@ -113,7 +114,7 @@ def _npz(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
 
 @contextmanager
 def _hdf5(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
-    with h5py.File(path, "r") as h5:
+    with open_read_only(path) as h5:
         attributes = {name: h5.attrs[name] for name in ("data", "codes") if name in h5.attrs}
         if isinstance(attributes.get("data"), bytes):  # C, MATLAB and others write strings as bytes
             attributes["data"] = attributes["data"].decode(errors="replace")
@@ -153,4 +154,5 @@ def write_template(path: Path, data: Data | VideoData) -> None:
         steps = (len(part), spec.frames - 1)
         arrays |= {f"{part.name}/codes": np.zeros(steps, np.int32), f"{part.name}/vectors": np.zeros((*steps, 16), np.float32)}
         arrays |= {f"{part.name}/{name}": np.zeros((*steps, 2), np.float32) for name in ("shift", "background_shift")}
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

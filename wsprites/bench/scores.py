@@ -5,12 +5,12 @@ The JSON has the fields of the classes here by their names, but for those in _KE
 
 import json
 import math
-import os
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from wsprites.errors import UserError
+from wsprites.generate import replace_file
 
 FORMAT, FORMAT_VERSION = "wsprites-scores", 1
 INTERVAL = "95 %, percentiles of the bootstrap over clips"
@@ -139,8 +139,8 @@ class ScoreFile:
 
 
 def write(path: Path, scores: ScoreFile) -> None:
-    """Write a score file. Raises UserError if that is not possible."""
-    write_text(path, scores.to_json())
+    """Write a score file, wholly or not at all. Raises OSError if that is not possible."""
+    replace_file(path, scores.to_json().encode("utf-8", errors="replace"))
 
 
 def read(path: Path) -> ScoreFile:
@@ -155,19 +155,6 @@ def read(path: Path) -> ScoreFile:
         raise UserError(f"{path}: {error.strerror}") from None
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and rename it, so that it is complete or not there. Raises UserError on failure."""
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".{target.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8", errors="replace")
-        part.replace(target)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _encoded(value: Any) -> Any:

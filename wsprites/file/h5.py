@@ -1,12 +1,16 @@
 """HDF5 files: created without times, so that equal content gives equal bytes; opened and read without trusting them."""
 
+import errno
 import io
 import operator
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from wsprites.errors import UserError
 from wsprites.file.facts import FORMAT, FORMAT_VERSION, Attributes
@@ -40,15 +44,9 @@ def open_h5(path: Path) -> h5py.File:
     """Open a file of wsprites for reading.
 
     Raises:
-        UserError: the file does not exist, is not a wsprites file, or comes from a newer version.
+        UserError: the file cannot be opened, is not a wsprites file, or comes from a newer version.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}")
-    try:
-        h5 = h5py.File(path, "r")
-    except OSError as error:
-        problem = "truncated: " if "truncated" in str(error) else ""
-        raise UserError(f"{path}: {problem}not a complete HDF5 file; generate or copy it again") from None
+    h5 = open_read_only(path)
     try:
         if not np.array_equal(h5.attrs.get("format"), FORMAT):
             raise UserError(f"{path}: an HDF5 file, but not one of wsprites; its attribute 'format' is not '{FORMAT}'")
@@ -57,11 +55,35 @@ def open_h5(path: Path) -> h5py.File:
         except (AttributeError, KeyError, TypeError, ValueError):
             raise damaged(path, "the attribute 'format_version' is missing or its value is not possible") from None
         if version > FORMAT_VERSION:
-            raise UserError(f"{path}: format {version}, newer than this wsprites reads ({FORMAT_VERSION}); pip install -U wsprites")
+            raise UserError(f"{path}: format {version}, newer than this wsprites reads ({FORMAT_VERSION}); update wsprites")
     except UserError:
         h5.close()
         raise
     return h5
+
+
+def open_read_only(path: Path) -> h5py.File:
+    """Open any HDF5 file for reading. The one place that says why a file cannot be opened.
+
+    Raises:
+        UserError: there is no such file, it is no complete HDF5 file, or the system does not let it be read or locked.
+    """
+    try:
+        if not path.is_file():
+            kinds = {"a folder": path.is_dir(), "a device or a pipe": path.exists(), "a link that leads nowhere": path.is_symlink()}
+            raise UserError(f"{path}: {next((f'{kind}, not a file' for kind, so in kinds.items() if so), 'no such file')}")
+        return h5py.File(path, "r")
+    except OSError as error:
+        text, anyway = str(error), "set the environment variable HDF5_USE_FILE_LOCKING=FALSE to read it all the same"
+        if "unable to lock file" in text and error.errno in (errno.EAGAIN, errno.EACCES):
+            problem = f"another program has it open for writing; close it there, or {anyway}, perhaps with parts that are half-written"
+        elif "unable to lock file" in text:
+            problem = f"cannot be locked: {os.strerror(error.errno or 0)}; if its file system has no locks, {anyway}"
+        elif error.errno:
+            problem = f"{os.strerror(error.errno)}; check the path and its permissions"
+        else:
+            problem = f"{'truncated: ' * ('truncated' in text)}not a complete HDF5 file; generate or copy it again"
+        raise UserError(f"{path}: {problem}") from None
 
 
 def damaged(path: Path, problem: object) -> UserError:
@@ -86,3 +108,22 @@ def local_item(group: h5py.Group, name: str, kind: type) -> Any:
     if not isinstance(item, kind) or (isinstance(item, h5py.Dataset) and item.external):
         raise ValueError(f"{item.name} is not a {kind.__name__.lower()} of this file")
     return item
+
+
+def find_clip(path: Path, index_n_of: Mapping[str, NDArray[np.integer]], index: int) -> tuple[str, int]:
+    """The split and row of the clip with an index in the whole data set.
+
+    Args:
+        path: the file, for the message.
+        index_n_of: (N,) indices of the clips of each split, by its name.
+        index: the index that is looked for.
+
+    Raises:
+        UserError: there is no such clip.
+    """
+    for name, index_n in index_n_of.items():
+        if len(row := np.flatnonzero(index_n == index)):
+            return name, int(row[0])
+    every = np.concatenate(list(index_n_of.values()))
+    what = f"the file has clips {every.min()} to {every.max()}" if len(every) else "the file is empty"
+    raise UserError(f"{path}: there is no clip {index}; {what}")

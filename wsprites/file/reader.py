@@ -20,7 +20,7 @@ from wsprites.errors import UserError
 from wsprites.fields import SpecError
 from wsprites.file.art import read_art
 from wsprites.file.facts import PIXELS, Facts
-from wsprites.file.h5 import attributes_of, damaged, local_item, open_h5
+from wsprites.file.h5 import attributes_of, damaged, find_clip, local_item, open_h5, open_read_only
 from wsprites.file.layout import DESCRIPTIONS, LABEL_ROWS, layout
 from wsprites.file.pixels import Array, Pixels
 from wsprites.render import Clip, render
@@ -231,11 +231,13 @@ class DataFile:
         shards = set()
         for path in paths:
             try:
-                with h5py.File(path, "r") as h5:
+                with open_read_only(path) as h5:
                     facts = Facts.from_attributes(attributes_of(h5))
                     plain = not any(h5[split]["index"].is_virtual for split in SPLITS)
+            except UserError as error:
+                raise UserError(f"{self.path}: its shard {error}; a virtual data set needs all its shards") from None
             except (OSError, KeyError, TypeError, ValueError):
-                raise UserError(f"{self.path}: its shard {path} is missing or damaged; restore the original shard") from None
+                raise UserError(f"{self.path}: its shard {path} is damaged; restore the original shard") from None
             if not plain or replace(facts, shard=self.shard) != self.facts:
                 raise UserError(f"{self.path}: {path} has changed since it was merged; restore the original shard")
             shards.add(facts.shard)
@@ -267,11 +269,7 @@ class DataFile:
 
     def find(self, index: int) -> tuple[str, int]:
         """The split and row of the clip with an index in the whole data set. Raises UserError if there is none."""
-        for name, split in self.splits.items():
-            row = np.flatnonzero(split["index"][...] == index)
-            if len(row):
-                return name, int(row[0])
-        raise UserError(f"{self.path}: there is no clip {index}; the file has clips {self.indices[0]} to {self.indices[-1]}")
+        return find_clip(self.path, {name: split["index"][...] for name, split in self.splits.items()}, index)
 
     def __reduce__(self) -> tuple[type["DataFile"], tuple[Path]]:
         return DataFile, (self.path.absolute(),)  # a copy in another process opens the file itself

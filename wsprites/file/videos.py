@@ -19,7 +19,7 @@ import numpy as np
 
 from wsprites.errors import UserError
 from wsprites.file.facts import VideoFacts
-from wsprites.file.h5 import attributes_of, local_item, open_h5
+from wsprites.file.h5 import attributes_of, find_clip, local_item, open_h5
 from wsprites.file.pixels import Array, Pixels
 from wsprites.world.spec import SPLITS
 
@@ -131,6 +131,10 @@ class VideoFile(AbstractContextManager["VideoFile"]):
             return self.splits[split]
         except KeyError:
             raise KeyError(f"there is no split {split!r}; there are {', '.join(SPLITS)}") from None
+
+    def find(self, index: int) -> tuple[str, int]:
+        """The split and row of the clip with an index in the file. Raises UserError if there is none."""
+        return find_clip(self.path, {name: split["index"][...] for name, split in self.splits.items()}, index)
 
     def __reduce__(self) -> tuple[type["VideoFile"], tuple[Path]]:
         return VideoFile, (self.path.absolute(),)

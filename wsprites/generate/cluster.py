@@ -19,8 +19,9 @@ from wsprites.file.facts import version_differences
 from wsprites.generate.journal import RESUME
 from wsprites.generate.merge import merge
 from wsprites.generate.order import Order, order_of
-from wsprites.generate.output import check_output
+from wsprites.generate.output import check_output, replace_file
 from wsprites.generate.writer import generate, is_complete
+from wsprites.terminal import extra
 from wsprites.version import __version__
 
 if TYPE_CHECKING:
@@ -41,10 +42,8 @@ def connect(address: str) -> Iterator["Client"]:
     Raises:
         UserError: Dask is not installed, or no scheduler answers.
     """
-    try:
+    with extra("dask"):
         import distributed
-    except ImportError:
-        raise UserError("Dask is not installed; pip install 'wsprites[dask]'") from None
     if address == "local":
         local = distributed.LocalCluster(
             threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL, preload=_IGNORE_CTRL_C
@@ -113,7 +112,7 @@ def _prepare(folder: Path, facts: Facts, count: int, out: Path, *, overwrite: bo
             raise UserError(f"{out}: an unfinished run left shards; {RESUME}, or pass overwrite=True to start again")
         shutil.rmtree(folder)
     folder.mkdir(exist_ok=True)
-    settings.write_text(json.dumps({"facts": facts.attributes(), "shards": count}), encoding="utf-8")
+    replace_file(settings, json.dumps({"facts": facts.attributes(), "shards": count}).encode())
 
 
 def _differences(stored: Mapping[str, Any], facts: Facts, count: int) -> str:

@@ -43,12 +43,10 @@ def merge(
         UserError: shards are missing, occur twice, come from different runs, are damaged, or were made with other versions than these.
         OSError: writing failed; merging again continues.
     """
-    check_output(out, overwrite)
+    check_output(out, overwrite, inputs=paths)
     _allow_files(len(paths))
     with ExitStack() as stack:
         shards = _in_order([stack.enter_context(DataFile(path)) for path in paths])
-        if any(out.exists() and out.samefile(data.path) for data in shards):
-            raise UserError(f"{out}: is one of the shards; choose another name")
         order = replace(order_of(shards[0]), shard=(1, 1))
         if different := differences(replace(shards[0].facts, shard=(1, 1)), order.facts):
             raise UserError(f"{shards[0].path}: cannot be merged here: {different}; use the versions that made it")

@@ -1,7 +1,10 @@
-"""Checks before anything is written: may a file be written there, and is there room for it?"""
+"""Files that are written: checks before (may it be written there, is there room?), and writing aside, so that none is half-written."""
 
+import errno
 import os
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from wsprites.errors import ArgumentError, UserError
@@ -35,13 +38,80 @@ def check_ending(argument: str, path: Path, *endings: str) -> str:
     return ending
 
 
-def check_output(out: Path, overwrite: bool) -> None:
+@contextmanager
+def written_aside(out: Path) -> Iterator[Path]:
+    """Write a whole file: to a temporary path in the same folder, which becomes `out` once all of it is on the disk.
+
+    After an error, or a crash of the machine, `out` is what it was before; the temporary file of an error is deleted. If `out` is a link,
+    the file that it leads to is replaced. Data files, which are too large to be written twice, have `unfinished_file` instead.
+
+    Args:
+        out: path of the file.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        OSError: writing failed. The message names `out`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with written_aside(Path(folder) / "a.txt") as part:
+        ...         _ = part.write_text("text")
+        ...     print(sorted(path.name for path in Path(folder).iterdir()))
+        ['a.txt']
+    """
+    target = Path(os.path.realpath(out))
+    part = partial_path(target, kind="part")
+    with naming(out):
+        try:
+            yield part
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def replace_file(out: Path, content: bytes) -> None:
+    """Write bytes to a file as `written_aside` does."""
+    with written_aside(out) as part:
+        part.write_bytes(content)
+
+
+def append_line(out: Path, line: str) -> None:
+    """Append a line to a text file, wholly or not at all. Raises OSError, which names the file, if that fails."""
+    content = f"{line}\n".encode()
+    with naming(out), out.open("ab", buffering=0) as file:
+        end = file.tell()
+        try:
+            if file.write(content) < len(content):  # the disk is full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            file.truncate(end)
+            raise
+
+
+@contextmanager
+def naming(out: Path) -> Iterator[None]:
+    """Put the name of the file that is written in front of the message of an OSError, in place of a temporary name."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{out}: writing failed ({error.strerror or error})") from error
+
+
+def check_output(out: Path, overwrite: bool, *, inputs: Iterable[Path] = ()) -> None:
     """Raise UserError unless a file can be written at `out`.
 
     Args:
         out: path of the file.
         overwrite: whether it may exist.
+        inputs: files that are read, which are never replaced.
     """
+    if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
+        raise UserError(f"{out}: is read as well, and would be lost; choose another name for the output")
     if out.exists() and not out.is_file():
         raise UserError(f"{out}: {'a folder' if out.is_dir() else 'a device or a pipe'}, not a file; choose another name")
     if len(os.fsencode(partial_path(out).name)) > 255:

@@ -1,4 +1,4 @@
-"""A data set as one HTML page: clips, statistics of the labels next to theory, credits, and how it was generated."""
+"""A file as one HTML page: clips, statistics of the labels next to theory, credits, and how it was made."""
 
 import json
 from collections.abc import Callable
@@ -9,47 +9,51 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64
 
-from wsprites.errors import UserError
-from wsprites.file import DataFile
-from wsprites.generate import check_ending, check_output, readable_size
+from wsprites.file import DataFile, VideoFile
+from wsprites.generate import check_ending, check_output, readable_size, replace_file
+from wsprites.terminal import extra
 from wsprites.view.counts import PAIRS, Counts, LabelRuns, count, label_names
 from wsprites.view.info import cast_line, clips_line, world_line
-from wsprites.view.picture import data_uri, encode_webp, replace_file
+from wsprites.view.picture import data_uri, encode_webp
 from wsprites.view.plots import STYLE, draw_places, draw_runs
-from wsprites.view.preview import annotate
+from wsprites.view.preview import draw, frame_labels, video_name
 from wsprites.view.theory import coupled_joint, mutual_information
 from wsprites.world.actions import LocalAction
 from wsprites.world.script import parts_of
 from wsprites.world.spec import SPLITS, WorldSpec
 
 _CLIPS, _CLIP_FRAMES = 6, 40  # animations of half a megabyte each
+_MAX_VIDEOS = 50  # whose clips are counted in the page
 _MAX_SHEETS, _MAX_NAME = 24, 60  # of a layer; characters of a sheet's name
 
 
-def report(data: DataFile, out: Path, *, overwrite: bool = False, progress: Callable[[int], object] = lambda clips: None) -> None:
-    """Write a self-contained HTML page about a data file. The same file gives the same bytes.
+def report(
+    data: DataFile | VideoFile, out: Path, *, overwrite: bool = False, progress: Callable[[int], object] = lambda clips: None
+) -> None:
+    """Write a self-contained HTML page about a file. The same file gives the same bytes.
 
     Args:
-        data: the open file.
+        data: the open file, generated or imported.
         out: the page; its name ends in .html.
         overwrite: replace the page if it exists.
         progress: called with the number of clips whose labels were read since the last call.
 
     Raises:
         UserError: matplotlib or Jinja are missing, `out` cannot be written, exists or has another ending, or the file is damaged.
+        OSError: writing failed; a page that existed is unchanged.
     """
-    try:
+    with extra("report"):
         import jinja2
         import matplotlib
-    except ImportError:
-        raise UserError("a report needs matplotlib and Jinja: pip install 'wsprites[report]'") from None
     check_ending("out", out, ".html", ".htm")
-    check_output(out, overwrite)
-    counts = count(data, progress=progress)
+    check_output(out, overwrite, inputs=[data.path])
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("page.html")
-    with matplotlib.rc_context(STYLE):
-        page = template.render(_contents(data, counts))
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    if isinstance(data, VideoFile):
+        page = environment.get_template("videos.html").render(_videos_contents(data, progress))
+    else:
+        with matplotlib.rc_context(STYLE):
+            page = environment.get_template("page.html").render(_contents(data, count(data, progress=progress)))
     replace_file(out, page.encode("utf-8", errors="replace"))
 
 
@@ -61,7 +65,7 @@ def _contents(data: DataFile, counts: Counts) -> dict[str, Any]:
     return {
         "name": data.path.name,
         "spec": spec,
-        "world": world_line(spec),
+        "about": f"W-Sprites data set of the world {world_line(spec)}.",
         "clips": clips_line(spec, sizes),
         "cast": cast_line(spec),
         "tiles": [
@@ -105,26 +109,70 @@ def _pixels_hash(data: DataFile) -> str:
     return f"{pixels_hash.hexdigest()} (of the clips' checksums)"
 
 
-def _samples(data: DataFile) -> list[dict[str, Any]]:
+def _videos_contents(data: VideoFile, progress: Callable[[int], object]) -> dict[str, Any]:
+    """Collect the values of the template for imported videos."""
+    frames, height, width, _ = data.clip_shape
+    sizes, bytes_ = {name: len(split) for name, split in data.splits.items()}, data.path.stat().st_size
+    clips_of = np.zeros(len(data.names), np.int64)
+    videos_of = {}
+    for name, split in data.splits.items():
+        names = [video_name(data, name, row) for row in range(len(split))]
+        videos_of[name] = len(set(names))
+        np.add.at(clips_of, split["video"][...], 1)
+        progress(len(split))
+    labels = []
+    for key in frame_labels(data["train"]):
+        values = np.concatenate([split[key][...].ravel() for split in data.splits.values()]).astype(np.float64)
+        labels.append((key, len(np.unique(values)), values.min(), values.mean(), values.max()))
+    return {
+        "name": data.path.name,
+        "about": "Imported videos, without a world.",
+        "tiles": [
+            (f"{sum(sizes.values()):,}", "clips"),
+            (f"{sum(sizes.values()) * frames:,}", f"frames of {width} x {height}"),
+            (f"{len(data.names):,}", "videos"),
+            (readable_size(bytes_), f"{bytes_ / (sum(sizes.values()) * frames):,.0f} bytes a frame"),
+        ],
+        "samples": _samples(data),
+        "how_split": data.how_split,
+        "splits": [(name, clips, videos_of[name]) for name, clips in sizes.items()],
+        "videos": list(zip(data.names, clips_of.tolist(), strict=True))[:_MAX_VIDEOS],
+        "more": max(len(data.names) - _MAX_VIDEOS, 0),
+        "labels": labels,
+        "made": [
+            ("source", "imported videos"),
+            ("frames skipped after each", f"{data.skip}"),
+            ("pixels", f"frames stored, {data.facts.compression}"),
+            ("versions", ", ".join(f"{name} {version}" for name, version in data.facts.versions.items())),
+        ],
+    }
+
+
+def _samples(data: DataFile | VideoFile) -> list[dict[str, Any]]:
     """Draw some clips of every split as animations, and their first frames for readers who prefer reduced motion."""
     used = [name for name, split in data.splits.items() if len(split)]
     samples = []
     for name in used:
         split = data[name]
         for row in np.unique(np.linspace(0, len(split) - 1, max(_CLIPS // len(used), 1)).astype(int)).tolist():
-            script, stop = split.script(row), min(_CLIP_FRAMES, data.spec.frames)
-            frames, masks = split["frames"][row, :stop], split["masks"][row, :stop]
-            pictures = [annotate(frames[t], masks[t], script, t, name, data.spec) for t in range(stop)]
-            acts = [LocalAction(action).name.replace("_", " ") for action in dict.fromkeys(script.local_action[:stop].tolist())]
+            stop = min(_CLIP_FRAMES, split["frames"].shape[1])
+            pictures = draw(data, name, row, range(stop))
+            shows = f"of the video {video_name(data, name, row)}" if isinstance(data, VideoFile) else _acts(data, name, row, stop)
             samples.append(
                 {
                     "moving": data_uri("image/webp", encode_webp(pictures)),
                     "still": data_uri("image/webp", encode_webp(pictures[:1])),
                     "size": pictures[0].shape[1::-1],
-                    "alt": f"Clip {int(script.index)} of {name}, the first {stop} frames: a character shows {', '.join(acts)}.",
+                    "alt": f"Clip {int(split['index'][row])} of {name}, the first {stop} frames: {shows}.",
                 }
             )
     return samples
+
+
+def _acts(data: DataFile, name: str, row: int, stop: int) -> str:
+    """What the character of a clip shows in its first frames, in words."""
+    acts = dict.fromkeys(data[name].script(row).local_action[:stop].tolist())
+    return f"a character shows {', '.join(LocalAction(action).name.replace('_', ' ') for action in acts)}"
 
 
 def _title(key: str) -> str:

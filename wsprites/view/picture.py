@@ -2,8 +2,7 @@
 
 import base64
 import io
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from wsprites.errors import UserError
-from wsprites.generate import check_ending
+from wsprites.generate import check_ending, check_output, replace_file
 
 Colour = tuple[int, int, int]
 Frames = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
@@ -167,6 +166,17 @@ def picture_format(out: Path) -> str:
     return check_ending("out", out, ".gif (animated)", ".png (frames side by side)")[1:]
 
 
+def check_picture(out: Path, *, inputs: Iterable[Path] = ()) -> None:
+    """Raise UserError unless `write_frames` can write to `out`, before anything is computed.
+
+    Args:
+        out: the file; it may exist.
+        inputs: files that are read, which are never replaced.
+    """
+    picture_format(out)
+    check_output(out, overwrite=True, inputs=inputs)
+
+
 def write_frames(out: Path, frames_thwc: NDArray[np.uint8], *, scale: int = 1) -> None:
     """Write a video as an animated GIF, enlarged, or as a PNG with the frames side by side, according to the name of the file.
 
@@ -183,21 +193,6 @@ def write_frames(out: Path, frames_thwc: NDArray[np.uint8], *, scale: int = 1) -
         replace_file(out, encode_gif([enlarge(frame, scale) for frame in frames_thwc]))
     else:
         replace_file(out, encode_png(tile(frames_thwc, len(frames_thwc))))
-
-
-def replace_file(out: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that `out` is the old file or the complete new one, never a part.
-
-    Raises:
-        OSError: writing failed; the old file, if any, is unchanged.
-    """
-    target = Path(os.path.realpath(out))
-    hidden = target.with_name(f".{target.name}.wsprites-partial")
-    try:
-        hidden.write_bytes(content)
-        os.replace(hidden, target)
-    finally:
-        hidden.unlink(missing_ok=True)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

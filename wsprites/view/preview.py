@@ -1,5 +1,6 @@
 """Previews of clips: enlarged frames with the outline of the mask, arrows for motion, and the names of actions."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,23 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from wsprites.file import DataFile
-from wsprites.generate import check_output
-from wsprites.view.picture import Colour, encode_gif, encode_png, enlarge, outline, picture_format, replace_file, tile
+from wsprites.file import DataFile, VideoFile
+from wsprites.file.h5 import damaged
+from wsprites.file.videos import VideoSplit
+from wsprites.generate import replace_file
+from wsprites.view.picture import Colour, check_picture, encode_gif, encode_png, enlarge, outline, picture_format, tile
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import Script
 from wsprites.world.spec import CELL, WorldSpec
 
 _WIDTH = 384  # approximate width of an enlarged frame in pixels, which the labels below it need
+_MOST_WIDTH, _MOST_HEIGHT = 960, 720  # of a frame of a video; larger ones are reduced
 _SHEET_COLUMNS, _SHEET_FRAMES = 5, 20
 _INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
 _SPRITE, _LOCAL, _SCENE = (178, 245, 80), (255, 150, 170), (102, 204, 255)  # global, local, background
 _CHEST = (CELL // 2, 42)  # of a character in its cell, (x, y) in pixels
 _ARROW, _SCENE_ARROW = 50, 24  # lengths of the arrows for a whole step, in pixels of the picture
+_MOST_NAME = 30  # characters of a video's name, its last ones
+
+Cell = tuple[str, str, Colour, float]
+"""A label below a frame: its name, its value, its colour, and where it begins as a share of the width."""
 
 
-def preview(data: DataFile, index: int, out: Path) -> None:
+def preview(data: DataFile | VideoFile, index: int, out: Path) -> None:
     """Write a clip as an animated GIF, or as a PNG contact sheet of up to 20 frames, according to the name of `out`.
+
+    Clips of imported videos have no mask, no arrows, and the labels that came with them.
 
     Args:
         data: the open file.
@@ -33,20 +43,35 @@ def preview(data: DataFile, index: int, out: Path) -> None:
 
     Raises:
         UserError: there is no such clip, `out` has another ending, or it cannot be written.
+        OSError: writing failed; a file that existed is unchanged.
     """
+    check_picture(out, inputs=[data.path])
     animated = picture_format(out) == "gif"
-    check_output(out, overwrite=True)
     name, row = data.find(index)
-    split = data[name]
-    script, frames_thwc, masks_thw = split.script(row), split["frames"][row], split["masks"][row]
-    last = len(frames_thwc) - 1
-    shown = range(last + 1) if animated else np.unique(np.linspace(0, last, _SHEET_FRAMES).round().astype(int)).tolist()
-    pictures = [annotate(frames_thwc[t], masks_thw[t], script, t, name, data.spec) for t in shown]
+    frames = data[name]["frames"].shape[1]
+    shown = range(frames) if animated else np.unique(np.linspace(0, frames - 1, _SHEET_FRAMES).round().astype(int)).tolist()
+    pictures = draw(data, name, row, shown)
     if animated:
         content = encode_gif(pictures, exact=[_INK, _PAPER, _MUTED, _SPRITE, _LOCAL, _SCENE])
     else:
         content = encode_png(tile(pictures, min(_SHEET_COLUMNS, len(pictures)), gap=8, background=60))
     replace_file(out, content)
+
+
+def draw(data: DataFile | VideoFile, name: str, row: int, shown: Iterable[int]) -> list[NDArray[np.uint8]]:
+    """Draw frames of a clip with what is known about them: (h, w, 3) uint8 RGB each.
+
+    Args:
+        data: the open file.
+        name: name of the split.
+        row: row of the clip in the split.
+        shown: indices of the frames.
+    """
+    if isinstance(data, VideoFile):
+        return [annotate_video(data, name, row, t) for t in shown]
+    split = data[name]
+    script, frames_thwc, masks_thw = split.script(row), split["frames"][row], split["masks"][row]
+    return [annotate(frames_thwc[t], masks_thw[t], script, t, name, data.spec) for t in shown]
 
 
 def annotate(
@@ -68,25 +93,69 @@ def annotate(
     scale = max(round(_WIDTH / spec.width), 1)
     large = enlarge(frame_hwc, scale)
     large[outline(mask_hw, scale=scale)] = _SPRITE
-    height, width = large.shape[:2]
+    width = large.shape[1]
     _arrow(large, (script.position[t] + _CHEST) * scale, script.shift[t] / spec.sprite.step * _ARROW, _SPRITE)
     _arrow(large, np.array([width - 36, 36]), script.background_shift[t] / spec.background.step * _SCENE_ARROW, _SCENE)
-
-    bar, line = 17 * 2 + 8, 17
-    canvas = Image.new("RGB", (width, 22 + height + bar), _PAPER)
-    canvas.paste(Image.fromarray(large), (0, 22))
-    draw, letters = ImageDraw.Draw(canvas), font()
-    draw.text((8, 4), f"clip {int(script.index)}   {split}   character {int(script.character)}", _INK, letters)
-    count = f"frame {t}"
-    draw.text((width - 8 - draw.textlength(count, letters), 4), count, _MUTED, letters)
-    cells = [
-        ("global", GlobalAction(script.global_action[t]).name, _SPRITE),
-        ("local", f"{LocalAction(script.local_action[t]).name}  {script.animation_frame[t]}", _LOCAL),
-        ("background crop", GlobalAction(script.background_action[t]).name, _SCENE),
+    cells: list[Cell] = [
+        ("global", GlobalAction(script.global_action[t]).name, _SPRITE, 0),
+        ("local", f"{LocalAction(script.local_action[t]).name}  {script.animation_frame[t]}", _LOCAL, 0.26),
+        ("background crop", GlobalAction(script.background_action[t]).name, _SCENE, 0.7),
     ]
-    for (label, value, colour), x in zip(cells, (8, width * 0.26, width * 0.7), strict=True):
-        draw.text((x, height + 26), label, _MUTED, letters)
-        draw.text((x, height + 26 + line), value, colour, letters)
+    return _captioned(large, f"clip {int(script.index)}   {split}   character {int(script.character)}", f"frame {t}", cells)
+
+
+def annotate_video(data: VideoFile, name: str, row: int, t: int) -> NDArray[np.uint8]:
+    """Draw a frame of an imported video with a header and the labels that came with it: (h, w, 3) uint8 RGB.
+
+    Args:
+        data: the open file.
+        name: name of the split.
+        row: row of the clip in the split.
+        t: index of the frame in the clip.
+    """
+    split = data[name]
+    frame_hwc = split["frames"][row, t]
+    height, width = frame_hwc.shape[:2]
+    shrunk = min(_MOST_WIDTH / width, _MOST_HEIGHT / height)
+    if shrunk < 1:
+        size = (max(round(width * shrunk), 1), max(round(height * shrunk), 1))
+        large = np.asarray(cv2.resize(frame_hwc, size, interpolation=cv2.INTER_AREA), np.uint8)
+    else:
+        large = enlarge(frame_hwc, max(min(round(_WIDTH / width), int(shrunk)), 1))
+    if large.shape[1] < _WIDTH:  # room for the header
+        paper = np.full((large.shape[0], _WIDTH - large.shape[1], 3), _PAPER, np.uint8)
+        large = np.concatenate([large, paper], 1)
+    keys = frame_labels(split)
+    cells = [(key, f"{split[key][row, t]:g}", _LOCAL, number / len(keys)) for number, key in enumerate(keys)]
+    return _captioned(large, f"clip {int(split['index'][row])}   {name}   {video_name(data, name, row)[-_MOST_NAME:]}", f"frame {t}", cells)
+
+
+def frame_labels(split: VideoSplit) -> list[str]:
+    """Names of the arrays of imported videos that have one number per frame."""
+    return [key for key in split.keys() if len(split[key].shape) == 2]  # noqa: SIM118 it is no dict
+
+
+def video_name(data: VideoFile, name: str, row: int) -> str:
+    """Name of the video that a clip was cut from. Raises UserError if there is no such video."""
+    number = int(data[name]["video"][row])
+    if not 0 <= number < len(data.names):
+        raise damaged(data.path, f"/{name}/video of row {row} is {number}, and there are {len(data.names)} videos")
+    return data.names[number]
+
+
+def _captioned(large_hwc: NDArray[np.uint8], head: str, count: str, cells: list[Cell]) -> NDArray[np.uint8]:
+    """A picture with a line above it, a count at its right end, and labels below."""
+    height, width = large_hwc.shape[:2]
+    line = 17
+    canvas = Image.new("RGB", (width, 22 + height + (2 * line + 8 if cells else 0)), _PAPER)
+    canvas.paste(Image.fromarray(large_hwc), (0, 22))
+    drawing, letters = ImageDraw.Draw(canvas), font()
+    drawing.text((8, 4), head, _INK, letters)
+    drawing.text((width - 8 - drawing.textlength(count, letters), 4), count, _MUTED, letters)
+    for label, value, colour, share in cells:
+        x = max(width * share, 8)
+        drawing.text((x, height + 26), label, _MUTED, letters)
+        drawing.text((x, height + 26 + line), value, colour, letters)
     return np.asarray(canvas)
 
 

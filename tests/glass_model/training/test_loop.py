@@ -233,7 +233,7 @@ def test_tensorboard(tmp_path: Path) -> None:
     try:
         import tensorboard  # noqa: F401
     except ImportError:
-        with pytest.raises(UserError, match=r"pip install 'wsprites\[tensorboard\]'"):
+        with pytest.raises(UserError, match=r"pip install \"\.\[tensorboard\]\" in a checkout"):
             train(config, noise, tmp_path, ALONE, tensorboard=True)
     else:
         train(config, noise, tmp_path, ALONE, tensorboard=True)

@@ -184,7 +184,7 @@ def test_what_does_not_belong_together_is_refused(
 
 def test_a_shard_is_not_overwritten_by_what_is_merged(copies: list[Path]):
     before = sha256(copies[0])
-    with pytest.raises(UserError, match="is one of the shards"):
+    with pytest.raises(UserError, match="is read as well, and would be lost"):
         merge(copies, copies[0], overwrite=True)
     with pytest.raises(UserError, match="exists already"):
         merge(copies[1:], copies[0])
@@ -231,7 +231,7 @@ def test_a_virtual_data_set_without_a_shard_is_an_error(virtual: Path, order: Or
     shutil.copy(shard, decoy / "100%b")  # where HDF5 would look as well
     monkeypatch.chdir(decoy)
     shard.rename(shard.with_name("moved.h5"))
-    with pytest.raises(UserError, match=r"data.h5: its shard .*shard-2.h5 is missing or damaged"):
+    with pytest.raises(UserError, match=r"data.h5: its shard .*shard-2.h5: no such file"):
         wsprites.open(virtual)
     generate(replace(order, seed=6, shard=(2, 3)), shard)
     with pytest.raises(UserError, match=r"shard-2.h5 has changed since it was merged; restore the original shard"):
@@ -241,7 +241,7 @@ def test_a_virtual_data_set_without_a_shard_is_an_error(virtual: Path, order: Or
         wsprites.open(virtual)
     shutil.copy(shard.with_name("moved.h5"), shard)
     os.truncate(shard, shard.stat().st_size // 2)
-    with pytest.raises(UserError, match="missing or damaged"):
+    with pytest.raises(UserError, match=r"shard-2.h5: truncated: not a complete HDF5 file"):
         wsprites.open(virtual)
 
 

@@ -1,7 +1,6 @@
 """Pictures: what is written is read back by Pillow, and nothing but a complete file gets its name."""
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from wsprites.view.picture import (
     outline,
     picture_format,
     read_picture,
-    replace_file,
     tile,
     write_frames,
 )
@@ -123,23 +121,6 @@ def test_the_name_decides_about_the_format(frames: np.ndarray, tmp_path: Path):
         write_frames(tmp_path / "a.mp4", frames)
     assert picture_format(Path("x.PNG")) == "png"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.GIF", "a.png"]
-
-
-def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "a").write_bytes(b"old")
-    (tmp_path / "link").symlink_to("a")
-    with monkeypatch.context() as patch:
-
-        def fail(*_: object) -> None:
-            raise OSError("no")
-
-        patch.setattr(os, "replace", fail)
-        with pytest.raises(OSError, match="no"):
-            replace_file(tmp_path / "a", b"new")
-    assert (tmp_path / "a").read_bytes() == b"old"
-    replace_file(tmp_path / "link", b"new")
-    assert (tmp_path / "a").read_bytes() == b"new" and (tmp_path / "link").is_symlink()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "link"]
 
 
 def test_pictures_that_cannot_be_read(tmp_path: Path, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch):

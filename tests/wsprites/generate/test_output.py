@@ -1,0 +1,60 @@
+"""Files that are written aside: complete or as they were, whatever fails, and named by the error."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from wsprites.generate import append_line, replace_file, written_aside
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """Writes of this process fail beyond `size` bytes of a file, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_failure_leaves_the_old_file(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("a")
+    with full_disk(1000), pytest.raises(OSError, match=r"/link: writing failed \(File too large\)$"):
+        replace_file(tmp_path / "link", bytes(2000))
+    assert (tmp_path / "a").read_bytes() == b"old"
+    replace_file(tmp_path / "link", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new" and (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "link"]
+
+
+def test_an_error_of_the_writer_leaves_nothing(tmp_path: Path):
+    with pytest.raises(ZeroDivisionError), written_aside(tmp_path / "a") as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_named_by_the_file(tmp_path: Path):
+    with pytest.raises(OSError, match=r"/no/a: writing failed \(No such file or directory\)$"):
+        replace_file(tmp_path / "no" / "a", b"new")
+
+
+def test_an_unfinished_data_set_of_the_same_name_is_not_touched(tmp_path: Path):
+    (tmp_path / ".a.wsprites-partial").write_bytes(b"clips")
+    replace_file(tmp_path / "a", b"new")
+    assert (tmp_path / ".a.wsprites-partial").read_bytes() == b"clips"
+
+
+def test_a_line_is_appended_wholly_or_not_at_all(tmp_path: Path):
+    log = tmp_path / "log"
+    append_line(log, "one")
+    with full_disk(6), pytest.raises(OSError, match=r"/log: writing failed"):
+        append_line(log, "twelve letters")
+    assert log.read_text() == "one\n"
+    append_line(log, "two")
+    assert log.read_text() == "one\ntwo\n"
