@@ -143,12 +143,12 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
     if len(images) > 1 and not as_grid:
         raise click.UsageError("--actions takes one --image")
     check_picture(out, inputs=[checkpoint, *images])
+    pictures = [read_picture(path) for path in images]
+    if as_grid and len({picture.shape for picture in pictures}) > 1:
+        raise click.UsageError("the images of a grid must be of one size")
     saved = load(checkpoint)
     model, (stride, scene_stride) = saved.model(), _strides(saved)
-    pictures = [read_picture(path) for path in images]
     if as_grid:
-        if len({picture.shape for picture in pictures}) > 1:
-            raise click.UsageError("the images of a grid must be of one size")
         frames = play.grid(model, pictures, play.every_action(model.controls, stride=stride, scene_stride=scene_stride))[None]
     else:
         steps = play.parse_actions(actions, model.controls, stride=stride, scene_stride=scene_stride)
@@ -180,9 +180,10 @@ def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) ->
     from wsprites.view.picture import check_picture, read_picture, write_frames
 
     check_picture(out, inputs=[checkpoint, file, image])
-    model, picture = load(checkpoint).model(), read_picture(image)
+    picture = read_picture(image)
     with wsprites.open(file) as data:
         split, row = data.find(clip)
+        model = load(checkpoint).model()
         frames = play.transfer(model, data[split]["frames"][row], picture)
     write_frames(out, frames, scale=2)
     click.echo(f"{out}: {len(frames)} frames")

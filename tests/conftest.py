@@ -123,3 +123,10 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def mirror(real_sheets: Path) -> Iterator[str]:
     """An HTTP server with the real sheets."""
     yield from serve(real_sheets)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many bad inputs were answered as they should be."""
+    passed = [report for report in terminalreporter.stats.get("passed", []) if "bad_input" in getattr(report, "keywords", {})]
+    if passed:
+        terminalreporter.write_line(f"bad inputs answered by one line: {len(passed)}")

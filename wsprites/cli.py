@@ -71,7 +71,7 @@ def message(error: BaseException, params: Sequence[click.Parameter]) -> str:
         >>> message(ArgumentError("n", "0 is outside the range 1 to 10"), [click.Option(["--n"])])
         '--n: 0 is outside the range 1 to 10'
     """
-    option_of = {param.name: _option(param) for param in params}
+    option_of = {name.strip("-").replace("-", "_"): _option(param) for param in params for name in (*param.opts, param.name or "")}
     if isinstance(error, KeyboardInterrupt):
         text = "; ".join(["interrupted", *getattr(error, "__notes__", ["nothing was written"])])
     else:

@@ -6,11 +6,12 @@ Every configuration of the project is one: worlds, models, training. Nested data
 import dataclasses
 import difflib
 import json
+import operator
 import reprlib
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError, UserError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -68,6 +69,28 @@ def show(value: Any) -> str:
         return short.repr(list(value) if isinstance(value, tuple) else value)
     except ValueError:
         return "a number of thousands of digits"
+
+
+def whole(argument: str, value: object, low: int, high: int) -> int:
+    """An argument of a function that is a whole number from `low` to `high`, of Python or numpy, as an int of Python.
+
+    Raises:
+        ArgumentError: it is none; True and False are no numbers.
+
+    Example:
+        >>> whole("seed", -1, 0, 9)
+        Traceback (most recent call last):
+        wsprites.errors.ArgumentError: seed: -1 is outside the range 0 to 9
+    """
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise ArgumentError(argument, f"{show(value)} is not a whole number")
+    if not low <= number <= high:
+        raise ArgumentError(argument, f"{show(number)} is outside the range {low} to {high}")
+    return number
 
 
 def build(base: "_Spec", values: Any, *, prefix: str = "") -> "_Spec":

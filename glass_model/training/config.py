@@ -78,7 +78,7 @@ def load_config(presets: Mapping[str, _Config], preset: str, settings: Iterable[
         settings: "group.field=value" each, such as "train.batch=8" or "model.direction=plain".
 
     Raises:
-        ArgumentError: no such preset or field, or a value that is not possible.
+        ArgumentError: no such preset or field, a field that is given twice, or a value that is not possible.
 
     Example:
         >>> from glass_model.glass.config import PRESETS
@@ -93,7 +93,9 @@ def load_config(presets: Mapping[str, _Config], preset: str, settings: Iterable[
         group, dot, name = key.partition(".")
         if not (equals and dot):
             raise ArgumentError("settings", f"{setting} is not of the form group.field=value, such as train.batch=8")
-        groups.setdefault(group, {})[name] = _value(text)
+        if name in groups.setdefault(group, {}):
+            raise ArgumentError("settings", f"{key} is given twice; give it once")
+        groups[group][name] = _value(text)
     try:
         return build(presets[preset], groups)  # all at once: some values are possible only together
     except SpecError as error:

@@ -80,7 +80,7 @@ def join(device: str = "") -> Process:
         place = torch.device(name)
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:
-        raise ArgumentError("device", f"{name}: {str(error).splitlines()[0]}") from None
+        raise ArgumentError("device", f"{name}: {str(error).splitlines()[0]}; choose cpu or another device") from None
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return Process(0, 1, place)

@@ -151,6 +151,7 @@ def occupied() -> list[object]:
     return ["--out", "there.h5"]
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("more", "words"),
     [

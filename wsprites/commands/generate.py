@@ -64,7 +64,7 @@ def generate(
 
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
-    check_output(out, overwrite or resume)
+    check_output(out, overwrite or resume, inputs=[Path(world), Path(sheets), Path(backgrounds)])
     order = Order(load_world(world, sheets, backgrounds), seed, n, compression, not no_frames, not no_masks, shard)
     if resume and is_complete(order, out, overwrite):
         click.echo(f"complete already: {out}")
@@ -127,7 +127,7 @@ def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, 
     from wsprites.generate import check_output, readable_size
     from wsprites.videos import import_videos, plan
 
-    check_output(out, overwrite)
+    check_output(out, overwrite, inputs=[folder])
     videos = plan(folder, frames=frames, size=size, skip=skip)
     clips = {name: sum(map(videos.clips, split)) for name, split in videos.videos.items()}
     total = sum(clips.values()) * frames

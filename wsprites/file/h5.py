@@ -71,7 +71,8 @@ def open_read_only(path: Path) -> h5py.File:
     try:
         if not path.is_file():
             kinds = {"a folder": path.is_dir(), "a device or a pipe": path.exists(), "a link that leads nowhere": path.is_symlink()}
-            raise UserError(f"{path}: {next((f'{kind}, not a file' for kind, so in kinds.items() if so), 'no such file')}")
+            kind = next((kind for kind, true in kinds.items() if true), "")
+            raise UserError(f"{path}: {f'{kind}, not a file; name an HDF5 file' if kind else 'no such file'}")
         return h5py.File(path, "r")
     except OSError as error:
         text, anyway = str(error), "set the environment variable HDF5_USE_FILE_LOCKING=FALSE to read it all the same"

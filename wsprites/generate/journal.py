@@ -24,7 +24,7 @@ from xxhash import xxh3_64_hexdigest, xxh3_64_intdigest
 from wsprites.errors import UserError
 from wsprites.file import Facts, differences, empty_file
 from wsprites.file.facts import VideoFacts
-from wsprites.generate.output import partial_path
+from wsprites.generate.output import naming, partial_path
 from wsprites.generate.workers import Chunk, EncodedClip, encoded_clip
 
 RESUME = "pass resume=True to continue"
@@ -40,6 +40,20 @@ class RawFile(io.FileIO):
     """If True, nothing more is written. HDF5 insists on writing when it closes a file, even to a file that another run uses by now."""
     _empty = True
     _error: OSError | None = None
+    _unwritten: tuple[tuple[int, bytes], ...] = ()  # places and bytes of the writes since the one that failed
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as any file, and what could not be written: HDF5 reads back what it wrote, and crashes if it finds something else."""
+        view, first = memoryview(buffer).cast("B"), self.place
+        done = super().readinto(view) or 0
+        if not self._unwritten:
+            return done
+        view[done:] = bytes(len(view) - done)
+        for place, data in self._unwritten:
+            begin, end = max(first, place), min(first + len(view), place + len(data))
+            if begin < end:
+                view[begin - first : end - first] = data[begin - place : end - place]
+        return len(view)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Seek as any file. HDF5 asks for the end to learn whether the file has content: before the first write it has none."""
@@ -57,6 +71,8 @@ class RawFile(io.FileIO):
                 written += os.write(self.fileno(), memoryview(data)[written:] if written else data)
         except OSError as error:
             self.closed_for_writing, self._error = True, error
+        if written < len(data):
+            self._unwritten += ((self.place + written, bytes(memoryview(data)[written:])),)
         return len(data)
 
     def truncate(self, size: int | None = None) -> int:
@@ -112,7 +128,11 @@ class UnfinishedFile:
         if self._restored:  # there is nothing to restore
             self._journal.truncate(0)
             self.raw.truncate(0)
-            self._append(0, facts.attributes())
+            try:
+                self._append(0, facts.attributes())
+            except OSError:
+                self.discard()
+                raise
 
     def _lines(self, seed: int) -> Iterator[tuple[int, Any]]:
         """(byte offset, content) of the intact lines of the journal: with seed 0 the facts, with the seed of the facts all others."""
@@ -212,7 +232,8 @@ def unfinished_file(
         OSError: writing failed; the message says what is kept. Other errors get that as a note.
     """
     target = Path(os.path.realpath(out)) if out.is_symlink() else out  # a link stays a link
-    file = UnfinishedFile(target, facts, clips, resume, overwrite, hint)
+    with naming(out):
+        file = UnfinishedFile(target, facts, clips, resume, overwrite, hint)
     try:
         yield file
         file.h5.close()

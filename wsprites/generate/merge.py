@@ -72,7 +72,7 @@ def _in_order(shards: list[DataFile]) -> list[DataFile]:
         if different := differences(data.facts, replace(first.facts, shard=(number, count)) if number <= count else first.facts):
             raise UserError(f"{data.path}: comes from another run than {first.path}: {different}")
         if number in by_number:
-            raise UserError(f"{data.path}: shard {number}/{count} occurs twice, also as {by_number[number].path}")
+            raise UserError(f"{data.path}: shard {number}/{count} occurs twice, also as {by_number[number].path}; name it once")
         by_number[number] = data
         for split, index_n in split_indices(data.spec, data.seed, data.clips, shard=data.shard).items():
             if not np.array_equal(data[split]["index"][...], index_n):

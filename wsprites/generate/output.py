@@ -108,9 +108,10 @@ def check_output(out: Path, overwrite: bool, *, inputs: Iterable[Path] = ()) -> 
     Args:
         out: path of the file.
         overwrite: whether it may exist.
-        inputs: files that are read, which are never replaced.
+        inputs: files and folders that are read: no file of them is replaced.
     """
-    if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
+    target = out.resolve()
+    if out.exists() and any(path.resolve() in (target, *target.parents) for path in inputs):
         raise UserError(f"{out}: is read as well, and would be lost; choose another name for the output")
     if out.exists() and not out.is_file():
         raise UserError(f"{out}: {'a folder' if out.is_dir() else 'a device or a pipe'}, not a file; choose another name")

@@ -41,10 +41,10 @@ def import_videos(
         UserError: `out` cannot be written or exists, or a frame or a list of a video cannot be used.
         OSError: writing failed; nothing is kept.
     """
-    check_output(out, overwrite)
+    videos = [video for of_split in plan.videos.values() for video in of_split]
+    check_output(out, overwrite, inputs=[video.path for video in videos])
     if compression not in CODECS:
         raise ArgumentError("compression", f"{compression!r} is not one of {', '.join(CODECS)}")
-    videos = [video for of_split in plan.videos.values() for video in of_split]
     labels = _common_labels(videos, plan.skip)
     facts = VideoFacts(plan.splits, plan.skip, compression)
     with unfinished_file(out, facts, range(1), overwrite=overwrite, hint="choose another name") as file:

@@ -15,12 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wsprites.errors import ArgumentError
+from wsprites.fields import show, whole
 from wsprites.world.actions import GlobalAction, is_walk, local_actions, walk_of
 from wsprites.world.spec import SPLITS, WorldSpec
 from wsprites.world.walk import WalkRule, choices, start
 
 _WORDS = 8
 _START_SPRITE, _START_OFFSET, _BACKGROUND = slice(0, 2), slice(2, 4), 4  # columns of row 0; those of the others are in `kernel.py`
+_MOST_SEED = 2**63 - 1
 # Clip numbers end below 2**63; the keys above it belong to permutations.
 _SPLIT_KEY, _ORDER_KEY = 2**64 - 1, 2**64 - 2
 
@@ -94,10 +97,16 @@ def scripts(spec: WorldSpec, seed: int, indices: ArrayLike) -> Script:
         spec: the world.
         seed: seed of the data set, 0 to 2**63 - 1.
         indices: (N,) int, clip indices >= 0, in any order.
+
+    Raises:
+        ArgumentError: `seed` or one of `indices` is no whole number in its range.
     """
     from wsprites.world.kernel import write  # not above: numba takes long to import, and splits and casting do without
 
-    index_n = np.asarray(indices, np.int64)
+    given, seed = np.asarray(indices), whole("seed", seed, 0, _MOST_SEED)
+    if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() > _MOST_SEED):
+        raise ArgumentError("indices", f"{show(given.ravel().tolist())} must be whole numbers from 0 to {_MOST_SEED}")
+    index_n = given.astype(np.int64)
     # What clips start with, from row 0 of their words; then all frames.
     word_nrw = _words(seed, index_n, spec.frames)
     cast = _uniform(word_nrw[:, 0])
@@ -133,7 +142,8 @@ class Casting(NamedTuple):
 
 @lru_cache(maxsize=8)
 def casting(spec: WorldSpec, seed: int) -> Casting:
-    """Assign the characters to splits (by `spec.split.seed`), and order them (by `seed`)."""
+    """Assign the characters to splits (by `spec.split.seed`), and order them (by `seed`). Raises ArgumentError for an impossible seed."""
+    whole("seed", seed, 0, _MOST_SEED)
     characters = np.arange(spec.cast.characters)
     split_c = _splits(spec)
     shuffled = characters[permutation(seed, _ORDER_KEY, len(characters))]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from samples import full_disk
 
 from glass_model.glass.config import PRESETS
 from glass_model.glass.model import GLASS
@@ -47,6 +48,18 @@ def test_round_trip(model: GLASS, path: Path) -> None:
     for ours, theirs in zip(saved.model().infer(frames), model.infer(frames), strict=True):
         assert torch.equal(ours, theirs)
     assert sorted(p.name for p in path.parent.iterdir()) == ["checkpoint.safetensors", "checkpoint.state.pt"]  # no parts are left
+
+
+@pytest.mark.parametrize("size", [100, 5000])
+def test_a_full_disk_leaves_the_old_files(model: GLASS, path: Path, size: int) -> None:
+    """torch raises RuntimeError where a write fails; what is raised here names the file."""
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    optimizers = [torch.optim.Adam(model.parameters())]
+    with full_disk(size), pytest.raises(OSError, match=r"checkpoint.state.pt: writing failed \(File too large\)$"):
+        save(path, CONFIG, model, 8, notes=NOTES, optimizers=optimizers)
+    with full_disk(size), pytest.raises(OSError, match=r"checkpoint.safetensors: writing failed \(File too large\)$"):
+        save(path, CONFIG, model, 8, notes=NOTES)
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
 def test_any_name(path: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samples import full_disk
 
 from glass_model.training.folder import RunFolder
 from wsprites.errors import ArgumentError
@@ -28,6 +29,21 @@ def test_a_folder_with_a_run(tmp_path: Path) -> None:
     assert RunFolder(tmp_path, leads=True, resume=True).resumes
     with pytest.raises(ArgumentError, match=r"out: .* holds a run already; pass resume=True"):
         RunFolder(tmp_path, leads=True, resume=False)
+
+
+def test_a_full_disk_names_the_log_and_leaves_whole_lines(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, leads=True, resume=False)
+    folder.open(0, {"run": {"nested": 1}}, tensorboard=False)
+    before = folder._log.read_bytes()
+    with full_disk(len(before) + 5), pytest.raises(OSError, match=r"metrics.jsonl: writing failed \(File too large|No space"):
+        folder.log(1, {"step": 1, "loss": 0.5})
+    assert folder._log.read_bytes() == before
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(ArgumentError, match=r"out: .*run is no folder; name another one"):
+        RunFolder(tmp_path / "run", leads=True, resume=True)
 
 
 def test_only_the_leading_process_writes(tmp_path: Path) -> None:

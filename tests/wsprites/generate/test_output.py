@@ -1,24 +1,11 @@
 """Files that are written aside: complete or as they were, whatever fails, and named by the error."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from samples import full_disk
 
 from wsprites.generate import append_line, replace_file, written_aside
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """Writes of this process fail beyond `size` bytes of a file, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_failure_leaves_the_old_file(tmp_path: Path):
