@@ -14,7 +14,8 @@ from samples import LAYERS, draw_sheet
 from slow_compositor import character_cell
 
 from wsprites.art import Art, ignored_folders, load_art, load_world
-from wsprites.art.characters import Characters, over
+from wsprites.art.alpha import over
+from wsprites.art.characters import Characters
 from wsprites.art.sheets import CELL_OF, CELL_PLACES, read_sheet
 from wsprites.errors import ArgumentError, UserError
 from wsprites.world.actions import LocalAction
