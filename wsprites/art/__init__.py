@@ -70,7 +70,8 @@ class World:
         art: the art; `spec.cast` has to describe it.
 
     Raises:
-        ValueError: `spec.cast` is not the cast of `art`, or the backgrounds are too small for the frame and the scene's motion.
+        ValueError: `spec.cast` is not the cast of `art`, the sheets were loaded for another `spec.scale`, or the backgrounds are too small
+            for the frame and the scene's motion.
     """
 
     spec: WorldSpec
@@ -85,6 +86,11 @@ class World:
             raise ValueError(
                 f"spec.cast has layers {cast.layers}, counts {cast.counts} and {cast.backgrounds} backgrounds, but the art has "
                 f"{expected[0]}, {expected[1]} and {expected[2]}; use art.world(spec), which fills in the cast"
+            )
+        if characters.cell != self.spec.cell:
+            raise ValueError(
+                f"spec.scale = {self.spec.scale:g} needs cells of {self.spec.cell} pixels, but the art was loaded with {characters.cell}; "
+                "use load_world, which scales the sheets"
             )
         size, needed = backgrounds.images.shape[1:3], self.spec.background_size
         if size[0] < needed[0] or size[1] < needed[1]:

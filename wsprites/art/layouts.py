@@ -46,14 +46,14 @@ class LeftOut:
         self._names: dict[str, list[str]] = {}
 
     def add(self, reason: str, name: str) -> None:
-        """Note a file or folder; `reason` completes "3 ..."."""
+        """Note a file or folder; `reason` is a noun in the plural."""
         self._names.setdefault(reason, []).append(name)
 
     def report(self) -> None:
         """Log one line for each reason, with the number of files and the first names."""
         for reason, names in sorted(self._names.items()):
             first = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
-            _LOG.warning("sheets left out: %s %s (%s)", f"{len(names):,}", reason, first)
+            _LOG.warning("left out of the sheets: %s: %s (%s)", reason, f"{len(names):,}", first)
 
 
 def find_sheets(folder: Path, layers: Sequence[str], left_out: LeftOut) -> dict[str, list[SheetFiles]]:

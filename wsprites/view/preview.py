@@ -13,13 +13,13 @@ from wsprites.generate import check_output
 from wsprites.view.picture import Colour, encode_gif, encode_png, enlarge, outline, picture_format, replace_file, tile
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import Script
-from wsprites.world.spec import CELL, WorldSpec
+from wsprites.world.spec import WorldSpec
 
 _WIDTH = 384  # approximate width of an enlarged frame in pixels, which the labels below it need
 _SHEET_COLUMNS, _SHEET_FRAMES = 5, 20
 _INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
 _SPRITE, _LOCAL, _SCENE = (178, 245, 80), (255, 150, 170), (102, 204, 255)  # global, local, background
-_CHEST = (CELL // 2, 42)  # of a character in its cell, (x, y) in pixels
+_CHEST = (32, 42)  # of a character in an unscaled cell, (x, y) in pixels
 _ARROW, _SCENE_ARROW = 50, 24  # lengths of the arrows for a whole step, in pixels of the picture
 
 
@@ -69,7 +69,7 @@ def annotate(
     large = enlarge(frame_hwc, scale)
     large[outline(mask_hw, scale=scale)] = _SPRITE
     height, width = large.shape[:2]
-    _arrow(large, (script.position[t] + _CHEST) * scale, script.shift[t] / spec.sprite.step * _ARROW, _SPRITE)
+    _arrow(large, (script.position[t] + np.multiply(_CHEST, spec.scale)) * scale, script.shift[t] / spec.sprite.step * _ARROW, _SPRITE)
     _arrow(large, np.array([width - 36, 36]), script.background_shift[t] / spec.background.step * _SCENE_ARROW, _SCENE)
 
     bar, line = 17 * 2 + 8, 17

@@ -168,8 +168,8 @@ class WorldSpec:
             raise SpecError(f"scale = {self.scale:g} gives cells of {CELL * self.scale:g} pixels; it must be a multiple of 1/{CELL}")
         for name in ("height", "width"):
             if getattr(self, name) < self.cell:
-                cell = f"a cell of {self.cell} x {self.cell} pixels ({CELL} x scale)"
-                raise SpecError(f"{name} = {getattr(self, name)} is outside the range {self.cell} to 1024, because {cell} has to fit in")
+                size = f"{self.cell} x {self.cell} pixels (scale = {self.scale:g})"
+                raise SpecError(f"{name} = {getattr(self, name)} is below {self.cell}: a character's cell has {size} and must fit in")
         if self.split.holdout:
             if self.split.holdout not in self.cast.layers:
                 raise SpecError(f"split.holdout = {self.split.holdout!r} is not a layer ({', '.join(self.cast.layers)})")

@@ -24,7 +24,7 @@ def unseen_actions(spec: WorldSpec) -> dict[str, tuple[GlobalAction, ...] | tupl
     Example:
         >>> import dataclasses
         >>> from wsprites.world.spec import PRESETS
-        >>> unseen_actions(dataclasses.replace(PRESETS["paper"], height=64))["local_action"]
+        >>> unseen_actions(PRESETS["paper"])["global_action"]
         ()
         >>> [action.name for action in unseen_actions(dataclasses.replace(PRESETS["paper"], width=64))["local_action"]]
         ['walk_left', 'walk_right']
