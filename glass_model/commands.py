@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 @click.option("--set", "settings", multiple=True, metavar="GROUP.FIELD=VALUE", help="Change a value of the preset, such as train.batch=8.")
 @click.option("--data", type=PATH, help="Learn from this data file.")
 @click.option("--stream", is_flag=True, help="Learn from clips that are rendered on the device, without end and without a file.")
-@click.option("--world", help="With --stream: paper, released, factorial, or a TOML file that overrides one of them.  [default: paper]")
+@click.option("--world", help="With --stream: name of a world (paper, released, factorial, small-world), or a TOML file.  [default: paper]")
 @click.option("--sheets", help="With --stream: 'own', 'lpc' or a folder of LPC sheets.  [default: own]")
+@click.option("--skip-incomplete", is_flag=True, default=None, help="With --stream: leave out sheets that lack an animation.")
 @click.option("--backgrounds", help="With --stream: 'painted', 'photos' or a folder of images.  [default: painted]")
 @click.option("--out", type=PATH, required=True, help="Folder for checkpoints, metrics and pictures.")
 @click.option("--steps", type=int, help="Number of training steps; short for --set train.steps=N.")
@@ -40,6 +41,7 @@ def train(
     stream: bool,
     world: str | None,
     sheets: str | None,
+    skip_incomplete: bool | None,
     backgrounds: str | None,
     out: Path,
     steps: int | None,
@@ -66,7 +68,7 @@ def train(
     settings = (*settings, *(f"{key}={value}" for key, value in short.items() if value is not None))
     config = load_config(presets, preset or next(iter(presets)), settings)
     process = join(device)
-    source = _source(config.train, process, data, world, sheets, backgrounds)
+    source = _source(config.train, process, data, world, sheets, backgrounds, skip_incomplete)
 
     # The run.
     if process.leads:
@@ -111,15 +113,23 @@ def _summary(config: "Config", process: "Process", source: "Source", data: Path 
 
 
 def _source(
-    config: "TrainConfig", process: "Process", data: Path | None, world: str | None, sheets: str | None, backgrounds: str | None
+    config: "TrainConfig",
+    process: "Process",
+    data: Path | None,
+    world: str | None,
+    sheets: str | None,
+    backgrounds: str | None,
+    skip_incomplete: bool | None,
 ) -> "Source":
     """The data file, or the world with its art. An option of the one that is given with the other is refused."""
     from glass_model.training.data import from_file, from_world
     from wsprites.art import load_world
 
     if data is None:
-        return from_world(load_world(world or "paper", sheets or "own", backgrounds or "painted"), config, process)
-    for option, value in (("--world", world), ("--sheets", sheets), ("--backgrounds", backgrounds)):
+        art = load_world(world or "paper", sheets or "own", backgrounds or "painted", skip_incomplete=bool(skip_incomplete))
+        return from_world(art, config, process)
+    given = {"--world": world, "--sheets": sheets, "--backgrounds": backgrounds, "--skip-incomplete": skip_incomplete}
+    for option, value in given.items():
         if value is not None:
             raise click.UsageError(f"{option} goes with --stream; a data file has its own world and art")
     return from_file(data, config, process)

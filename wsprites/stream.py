@@ -185,8 +185,8 @@ class RenderedClips(IterableDataset[Sample]):
     any number of workers and threads, and on any device. With several workers of a DataLoader, each renders every so many batches.
 
     Args:
-        world: the name of a preset ("paper", "released", "factorial"), the path of a TOML file, or a specification, all with the project's
-            own art; or a World of `load_world` or `Art.world`, with any art.
+        world: the name of a preset ("paper", "released", "factorial", "small-world"), the path of a TOML file, or a specification, all
+            with the project's own art; or a World of `load_world` or `Art.world`, with any art.
         split: "train", "val" or "test": which characters are seen.
         window: frames per window, T.
         seed: seed of the data set, 0 to 2**63 - 1. `index` and `start` of a sample are its clip in that data set and its first frame.

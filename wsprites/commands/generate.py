@@ -21,8 +21,11 @@ def _shard(_context: click.Context, _option: click.Parameter, value: str | None)
 @click.option("--n", type=int, required=True, help="Number of clips in all splits together.")
 @click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for all random draws.")
-@click.option("--world", default="paper", show_default=True, help="paper, released, factorial, or a TOML file that changes one of them.")
+@click.option(
+    "--world", default="paper", show_default=True, help="Name of a world (paper, released, factorial, small-world), or a TOML file."
+)
 @click.option("--sheets", default="own", show_default=True, help="'own', 'lpc' (after 'wsprites assets fetch'), or a folder of LPC sheets.")
+@click.option("--skip-incomplete", is_flag=True, help="Leave out sheets that lack an animation, and say how many.")
 @click.option("--backgrounds", default="painted", show_default=True, help="'painted', 'photos' (from scikit-image), or a folder of images.")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Number of worker threads.  [default: available processor cores]")
 @click.option(
@@ -45,6 +48,7 @@ def generate(
     seed: int,
     world: str,
     sheets: str,
+    skip_incomplete: bool,
     backgrounds: str,
     workers: int | None,
     compression: str,
@@ -57,7 +61,7 @@ def generate(
     dry_run: bool,
 ) -> None:
     """Generate a data set as one HDF5 file."""
-    from wsprites.art import ignored_folders, load_world, sheets_folder
+    from wsprites.art import load_world
     from wsprites.generate import Order, check_disk, check_output, estimate, is_complete, readable_size
     from wsprites.generate import generate as write
     from wsprites.view.info import order_summary
@@ -65,15 +69,14 @@ def generate(
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
     check_output(out, overwrite or resume, inputs=[Path(world), Path(sheets), Path(backgrounds)])
-    order = Order(load_world(world, sheets, backgrounds), seed, n, compression, not no_frames, not no_masks, shard)
+    loaded = load_world(world, sheets, backgrounds, skip_incomplete=skip_incomplete)
+    order = Order(loaded, seed, n, compression, not no_frames, not no_masks, shard)
     if resume and is_complete(order, out, overwrite):
         click.echo(f"complete already: {out}")
         return
     expected = estimate(order)
     free = check_disk(out, expected * (2 if dask else 1))  # shards, and what they are merged to
     click.echo(order_summary(order))
-    for name in ignored_folders(sheets_folder(sheets), order.spec.cast.layers):
-        click.echo(f"ignored  folder '{name}' of the sheets: this world has no such layer")
     click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")
     if dry_run:
         return

@@ -190,7 +190,7 @@ def _paste(
 
 @jit
 def _over(source: Any, below: Any) -> Any:
-    """`characters.over` of two words, red in the lowest byte."""
+    """`alpha.over` of two words, red in the lowest byte."""
     alpha = source >> _ALPHA
     weight_s, weight_b = _255 * alpha, (below >> _ALPHA) * (_255 - alpha)
     total = weight_s + weight_b
