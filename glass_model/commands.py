@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from glass_model.training.data import Source
     from glass_model.training.device import Process
 
+_MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
+
+_MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
+
 
 @click.command()
 @click.option("--system", default="glass", show_default=True, help="The system to train.")
@@ -136,7 +140,8 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
-    from wsprites.view.picture import read_picture, write_frames
+    from wsprites.pictures import read_picture
+    from wsprites.view.picture import write_frames
 
     if bool(actions) == as_grid:
         raise click.UsageError("give either --actions or --grid")
@@ -144,7 +149,7 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
         raise click.UsageError("--actions takes one --image")
     saved = load(checkpoint)
     model, (stride, scene_stride) = saved.model(), _strides(saved)
-    pictures = [read_picture(path) for path in images]
+    pictures = [read_picture(path, max_pixels=_MOST_PIXELS) for path in images]
     if as_grid:
         if len({picture.shape for picture in pictures}) > 1:
             raise click.UsageError("the images of a grid must be of one size")
@@ -176,9 +181,10 @@ def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) ->
         from glass_model import play
         from glass_model.training.checkpoint import load
     from wsprites.file import DataFile
-    from wsprites.view.picture import read_picture, write_frames
+    from wsprites.pictures import read_picture
+    from wsprites.view.picture import write_frames
 
-    model, picture = load(checkpoint).model(), read_picture(image)
+    model, picture = load(checkpoint).model(), read_picture(image, max_pixels=_MOST_PIXELS)
     with DataFile(file) as data:
         split, row = data.find(clip)
         frames = play.transfer(model, data[split]["frames"][row], picture)
