@@ -15,7 +15,8 @@ def numbered_frame(number: int) -> np.ndarray:
     """(16, 64, 3) uint8: bit b of the number as a block of 8 x 8 pixels in the upper half, its inverse below."""
     bits = (number >> np.arange(BITS) & 1).astype(bool)
     blocks = np.kron(np.stack([bits, ~bits]), np.ones((BLOCK, BLOCK), bool))
-    return np.repeat(blocks[..., None] * np.uint8(220) + np.uint8(20), 3, -1)
+    noise = np.random.default_rng(number).integers(0, 40, (HEIGHT, WIDTH, 3), np.uint8)  # so that frames have some bytes to damage
+    return np.where(blocks[..., None], np.uint8(255) - noise, noise)
 
 
 def numbers_of(frames_thwc: np.ndarray) -> list[int]:
@@ -51,7 +52,9 @@ def write_video(
         container: name of the format; None to take that of the file's ending.
     """
     frames = [numbered_frame(number) for number in range(frames)] if isinstance(frames, int) else frames
-    with path.open("wb") as file, av.open(file, "w", format=container or path.suffix[1:], options={"movflags": "faststart"}) as output:
+    container = container or path.suffix[1:]
+    muxing = {"movflags": "faststart"} if container in ("mp4", "mov") else {}
+    with path.open("wb") as file, av.open(file, "w", format=container, options=muxing) as output:
         stream = output.add_stream(codec, rate=rate, options=options or ({"g": "10", "crf": "10"} if codec == "libx264" else {}))
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixels

@@ -70,7 +70,9 @@ def test_a_transparent_colour_is_alpha(tmp_path: Path, mode: str):
         png(path, (2, 2, 16, 0, 0, 0, 0), rows, b"tRNS" + struct.pack(">H", 5000))
         assert read_picture(path)[..., 0].tolist() == [[255, 5001 >> 8], [255, 255]]
         return
-    image = Image.fromarray(np.array([[0, 1]], np.uint8), "L" if mode == "L" else "P") if mode != "RGB" else Image.new("RGB", (2, 1), (1, 2, 3))
+    image = Image.new("RGB", (2, 1), (1, 2, 3))
+    if mode != "RGB":
+        image = Image.frombytes(mode[0], (2, 1), bytes([0, 1]))
     if mode.startswith("P"):
         image.putpalette([9, 8, 7, 6, 5, 4])
     key = {"P": 0, "L": 0, "RGB": (1, 2, 3), "P-bytes": bytes([0, 255])}[mode]

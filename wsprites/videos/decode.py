@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +55,7 @@ class Decoder(AbstractContextManager["Decoder"]):
             if not streams or streams[0].codec_context is None:
                 raise UserError(f"{path}: holds no video that can be decoded")
             self._stream, self.streams = streams[0], len(streams)
+            self._listed, self.rate = self._stream.frames, self._stream.average_rate  # read now: once closed, PyAV returns anything
             # Without "explode", frames in which errors are concealed look like all others.
             self._stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
             self._stream.codec_context.thread_count = threads
@@ -71,14 +71,9 @@ class Decoder(AbstractContextManager["Decoder"]):
         return self._errors == 0 and self._packets == self._decoded
 
     @property
-    def rate(self) -> Fraction | None:
-        """Average frames per second according to the file."""
-        return self._stream.average_rate
-
-    @property
     def lost(self) -> int:
         """Number of frames that the file lists and lacks, or that cannot be decoded or build on such a frame."""
-        return max(self._stream.frames - self._decoded - self._hidden, self._bad)
+        return max(self._listed - self._decoded - self._hidden, self._bad)
 
     def __iter__(self) -> Iterator[tuple[av.VideoFrame, bool]]:
         """Yield each frame that is right, and whether frames are missing before it."""
@@ -91,7 +86,8 @@ class Decoder(AbstractContextManager["Decoder"]):
                 continue
             self._packets += packet.size > 0
             self._hidden += packet.is_discard
-            damaged = damaged and not packet.is_keyframe
+            self._errors += packet.is_corrupt
+            damaged = packet.is_corrupt or (damaged and not packet.is_keyframe)
             try:
                 frames = packet.decode()
             except av.FFmpegError:
