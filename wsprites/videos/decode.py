@@ -1,4 +1,4 @@
-"""Decoding video files with FFmpeg (PyAV). After a frame that cannot be decoded, decoding goes on with the next one that can."""
+"""Decoding video files with FFmpeg (PyAV). After a frame that cannot be decoded, the next one that can be is read."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack

@@ -100,7 +100,7 @@ def plan(
 def _scanned(folder: Path, paths: list[Path], left_out: list[LeftOut], progress: Callable[[int], object]) -> list[Video]:
     videos = []
     for path in paths:
-        name = name_of(path, folder) if path != folder else folder.resolve().name
+        name = name_of(path, folder)
         try:
             videos.append((scan_folder if path.is_dir() else scan_file)(path, name, progress))
         except UserError as error:
@@ -114,8 +114,9 @@ def _scanned(folder: Path, paths: list[Path], left_out: list[LeftOut], progress:
 def _no_videos(left_out: list[LeftOut]) -> str:
     """Why there are no videos: the first file that should have been one, or what is expected."""
     expected = "expected are video files, or a folder of numbered frames (00000.png, ...) for each, in train, val and test or side by side"
-    entries = [entry for entry in left_out if entry.detail] or left_out
-    first = f"; {entries[0].name}: {entries[0].detail or entries[0].reason}" if entries else ""
+    failed = [f"; {entry.name}: {entry.detail}" for entry in left_out if entry.detail]
+    unused = [f"; {entry.reason}: {entry.name}" for entry in left_out]
+    first = next(iter(failed + unused), "")
     more = f" (and {len(left_out) - 1:,} more that are not used)" if len(left_out) > 1 else ""
     return f"no videos{first}{more}; {expected}"
 

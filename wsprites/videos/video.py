@@ -44,13 +44,13 @@ class Video:
 
 
 def name_of(path: Path, root: Path) -> str:
-    """The path below a folder as printable text, in which bytes that are not UTF-8 and control characters are escaped.
+    """The path below a folder, or its own name, as printable text: bytes that are not UTF-8 and control characters are escaped.
 
     Example:
         >>> name_of(Path("videos/caf\\udce9.mp4"), Path("videos"))
         'caf\\\\xe9.mp4'
     """
-    text = os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
+    text = os.fsencode(path.resolve().name if path == root else path.relative_to(root)).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
