@@ -99,6 +99,7 @@ def show_log() -> None:
     if not logger.handlers:
         logger.addHandler(Handler(logging.INFO))
         logger.setLevel(logging.INFO)
+        logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs about a damaged image, the error says
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)

@@ -1,5 +1,6 @@
 """Decoding video files with FFmpeg (PyAV). After a frame that cannot be decoded, the next one that can be is read."""
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -26,6 +27,16 @@ _MOST_DEMUXING_ERRORS = 1000
 _ALL_THREADS, _ONE_THREAD = 0, 1
 
 
+class _File(io.FileIO):
+    """A file that answers an impossible position, which damaged files ask for, as FFmpeg expects: PyAV would print an exception."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, OverflowError):
+            return -1
+
+
 class Decoder(AbstractContextManager["Decoder"]):
     """The frames of a video file that can be decoded, in the order in which they are shown. To be iterated once.
 
@@ -43,7 +54,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         with ExitStack() as files:
             try:
                 # A file instead of its name, in which FFmpeg would take "a:" for a protocol, and which may not be UTF-8.
-                file = files.enter_context(path.open("rb"))
+                file = files.enter_context(_File(path))
             except OSError as error:
                 raise UserError(f"{path}: {error.strerror}") from None
             try:
