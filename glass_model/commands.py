@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from glass_model.training.data import Source
     from glass_model.training.device import Process
 
+_MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
+
 
 @click.command()
 @click.option("--system", default="glass", show_default=True, help="The system to train.")
@@ -146,14 +148,15 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
-    from wsprites.view.picture import check_picture, read_picture, write_frames
+    from wsprites.pictures import read_picture
+    from wsprites.view.picture import check_picture, write_frames
 
     if bool(actions) == as_grid:
         raise click.UsageError("give either --actions or --grid")
     if len(images) > 1 and not as_grid:
         raise click.UsageError("--actions takes one --image")
     check_picture(out, inputs=[checkpoint, *images])
-    pictures = [read_picture(path) for path in images]
+    pictures = [read_picture(path, max_pixels=_MOST_PIXELS) for path in images]
     if as_grid and len({picture.shape for picture in pictures}) > 1:
         raise click.UsageError("the images of a grid must be of one size")
     saved = load(checkpoint)
@@ -187,10 +190,11 @@ def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) ->
         from glass_model import play
         from glass_model.training.checkpoint import load
     import wsprites
-    from wsprites.view.picture import check_picture, read_picture, write_frames
+    from wsprites.pictures import read_picture
+    from wsprites.view.picture import check_picture, write_frames
 
     check_picture(out, inputs=[checkpoint, file, image])
-    picture = read_picture(image)
+    picture = read_picture(image, max_pixels=_MOST_PIXELS)
     with wsprites.open(file) as data:
         split, row = data.find(clip)
         model = load(checkpoint).model()

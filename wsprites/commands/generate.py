@@ -121,28 +121,41 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
     help="Frames per clip; longer videos are cut into several clips.",
 )
 @click.option("--skip", type=click.IntRange(0, 1000), default=0, show_default=True, help="Frames to skip after each frame.")
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, 1000, min_open=True),
+    help="Resample to this many frames per second, each the one nearest in time.  [default: all frames as they are]",
+)
 @OVERWRITE
-def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, skip: int, overwrite: bool) -> None:
+def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, skip: int, fps: float | None, overwrite: bool) -> None:
     """Write the videos in FOLDER to one HDF5 file.
 
-    A video is a video file or a folder of frames (00000.png, ...). Folders train, val and test become the splits.
+    A video is a video file or a folder of numbered pictures (00000.png, frame_00000.jpg, ...), in folders of any depth. Folders train, val
+    (or validation) and test become the splits. What is left out is listed at the end, by reason, and recorded in the file.
     """
     from wsprites.generate import check_output, readable_size
-    from wsprites.videos import import_videos, plan
+    from wsprites.videos import VideoFile, import_videos, plan
+    from wsprites.view.info import left_out_lines, rate_line
 
     check_output(out, overwrite, inputs=[folder])
-    videos = plan(folder, frames=frames, size=size, skip=skip)
+    with frames_bar() as progress:
+        videos = plan(folder, frames=frames, size=size, skip=skip, fps=fps, progress=progress)
     clips = {name: sum(map(videos.clips, split)) for name, split in videos.videos.items()}
     total = sum(clips.values()) * frames
     each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
-    click.echo(f"videos   {sum(map(len, videos.videos.values())):,}, split {videos.splits}")
+    click.echo(f"videos   {len(videos.cuts):,}, split {videos.splits}")
     click.echo(f"clips    {sum(clips.values()):,} ({each}) of {frames} frames, {videos.size[0]} x {videos.size[1]}: {total:,} frames")
-    if videos.short:
-        names = ", ".join([video.name for video in videos.short[:5]] + ["..."] * (len(videos.short) > 5))
-        click.echo(f"skipped  {len(videos.short):,} that are shorter than a clip: {names}")
+    stretched = sum(video.size[0] * videos.size[1] != video.size[1] * videos.size[0] for video in videos.cuts)
+    if stretched:
+        click.echo(f"scaled   {stretched:,} videos to another ratio of height to width")
+    if fps:
+        repeated, dropped = videos.resampling()
+        click.echo(f"sampled  to {fps:g} frames/s: {repeated:,} frames repeat the one before, {dropped:,} are dropped")
     with frames_bar(total) as progress:
         labels = import_videos(videos, out, overwrite=overwrite, progress=progress)
     click.echo(f"labels   {', '.join(labels) or 'none'}")
+    with VideoFile(out) as data:
+        click.echo("\n".join([f"rate     {rate_line(data)}", *left_out_lines(data)]))
     click.echo(f"done     {out}: {readable_size(out.stat().st_size)}")
 
 
