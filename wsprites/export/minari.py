@@ -15,7 +15,7 @@ from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 
-from wsprites.art import load_world
+from wsprites.art import load_art
 from wsprites.errors import UserError
 from wsprites.export.job import Job, Written
 from wsprites.file import DataFile
@@ -108,7 +108,7 @@ def _own_sheets(data: DataFile) -> str | None:
     """The name of the sheets that a file was made with on painted backgrounds; None if they are others."""
     for sheets in ("own", "lpc"):
         try:
-            if load_world(data.spec, sheets).art.sha256 == data.art_sha256:
+            if load_art(data.spec, sheets).sha256 == data.art_sha256:
                 return sheets
         except UserError:  # not fetched, or without the layers of this world
             continue
