@@ -105,7 +105,7 @@ def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int |
 
     check(out)
     with package.open(file) as data:
-        job = Job(data, "released" if to == "glass" else to, clips, shard_clips)
+        job = Job(data, "released" if to == "glass" else to, clips, shard_clips=shard_clips)
         expected = estimate(job)
         free = check(out, expected=expected)
         click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")

@@ -58,6 +58,7 @@ every frame, by the index of the observations. The last step is a truncation, un
 """
 
 _ROOM = 16  # clips that must fit on the disk before each write, because HDF5 crashes if a write fails, and also writes when it is closed
+_MOST_ACTIONS = 2**31
 
 
 def card(job: Job) -> str:
@@ -136,6 +137,8 @@ def _action_space(job: Job) -> Space[Any]:
         return MultiDiscrete([len(GlobalAction), len(local_actions(job.world.spec.facings))])
     actions = [np.asarray(job.data[split]["actions"][...]) for split in SPLITS]
     low, high = (int(limit(np.concatenate([values.ravel() for values in actions]))) for limit in (np.min, np.max))
+    if high - low >= _MOST_ACTIONS:
+        raise UserError(f"{job.data.path}: actions from {low} to {high} are no numbers of choices; choose another format")
     return Discrete(high - low + 1, start=low)
 
 
