@@ -354,3 +354,19 @@ def test_nothing_of_it_is_imported_by_the_rest():
 
     code = "import sys, wsprites.cli, wsprites.generate; assert not any(m.split('.')[0] in ('gymnasium', 'pygame') for m in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
+
+
+def test_gymnasium_imports_it_by_the_name_of_the_module():
+    """And Minari by the entry point of a recovered environment."""
+    import subprocess
+
+    code = """if True:
+        import sys, gymnasium
+        from gymnasium.envs.registration import EnvSpec
+        spec = EnvSpec("wsprites/Walk-v0", entry_point="wsprites.env:WalkEnv", kwargs={"length": 3})
+        env = gymnasium.make(EnvSpec.from_json(spec.to_json()))
+        del gymnasium.registry["wsprites/Walk-v0"], sys.modules["wsprites.env"]
+        other = gymnasium.make("wsprites.env:wsprites/Walk-v0", length=3)
+        assert (env.reset(seed=0)[0] == other.reset(seed=0)[0]).all()
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})

@@ -96,7 +96,10 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
     "[default: webdataset at least 16 shards of each split, parquet up to 500 MB a file]",
 )
 def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int | None) -> None:
-    """Write FILE, generated or imported, in another format, with licence, credits and a README. All formats but mp4 are lossless."""
+    """Write FILE, generated or imported, in another format, with licence, credits and a README.
+
+    All formats but mp4 keep every pixel. Labels that a format has no place for are named.
+    """
     import wsprites as package
     from wsprites.export import Job, check, estimate
     from wsprites.export import export as write
@@ -105,7 +108,7 @@ def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int |
 
     check(out)
     with package.open(file) as data:
-        job = Job(data, "released" if to == "glass" else to, clips, shard_clips)
+        job = Job(data, "released" if to == "glass" else to, clips, shard_clips=shard_clips)
         expected = estimate(job)
         free = check(out, expected=expected)
         click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")

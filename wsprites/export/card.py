@@ -89,7 +89,7 @@ def _of_videos(job: Job, data: VideoFile) -> str:
 
 | | |
 | --- | --- |
-| videos | {len(data.names):,}, split {data.how_split} |
+| videos | {len(data.names):,}, split {" ".join(data.how_split.split())} |
 | clips | {sum(len(job.rows(split)) for split in SPLITS):,} ({each}) of {job.clip_frames} frames, {height} x {width} |
 | skipped | {data.skip} frames after each |
 | frame rate | {rate} |

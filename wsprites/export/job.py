@@ -35,10 +35,10 @@ class Job:
     """Name of the format, one of FORMATS."""
     clips: int | None = None
     """Number of clips of each split, the first ones; None: all clips, or 4 for mp4."""
-    shard_clips: int | None = None
-    """Clips per shard of webdataset or per file of parquet; None: what the format chooses."""
     progress: Callable[[int], object] = lambda frames: None
     """Called with the number of frames read since the last call."""
+    shard_clips: int | None = None
+    """Clips per shard of webdataset or per file of parquet; None: what the format chooses."""
 
     def __post_init__(self) -> None:
         for name, value in (("clips", self.clips), ("shard_clips", self.shard_clips)):

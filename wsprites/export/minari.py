@@ -15,7 +15,7 @@ from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 
-from wsprites.art import load_world
+from wsprites.art import load_art
 from wsprites.errors import UserError
 from wsprites.export.job import Job, Written
 from wsprites.file import DataFile
@@ -58,6 +58,7 @@ every frame, by the index of the observations. The last step is a truncation, un
 """
 
 _ROOM = 16  # clips that must fit on the disk before each write, because HDF5 crashes if a write fails, and also writes when it is closed
+_MOST_ACTIONS = 2**31
 
 
 def card(job: Job) -> str:
@@ -108,7 +109,7 @@ def _own_sheets(data: DataFile) -> str | None:
     """The name of the sheets that a file was made with on painted backgrounds; None if they are others."""
     for sheets in ("own", "lpc"):
         try:
-            if load_world(data.spec, sheets).art.sha256 == data.art_sha256:
+            if load_art(data.spec, sheets).sha256 == data.art_sha256:
                 return sheets
         except UserError:  # not fetched, or without the layers of this world
             continue
@@ -136,6 +137,8 @@ def _action_space(job: Job) -> Space[Any]:
         return MultiDiscrete([len(GlobalAction), len(local_actions(job.world.spec.facings))])
     actions = [np.asarray(job.data[split]["actions"][...]) for split in SPLITS]
     low, high = (int(limit(np.concatenate([values.ravel() for values in actions]))) for limit in (np.min, np.max))
+    if high - low >= _MOST_ACTIONS:
+        raise UserError(f"{job.data.path}: actions from {low} to {high} are no numbers of choices; choose another format")
     return Discrete(high - low + 1, start=low)
 
 

@@ -95,7 +95,8 @@ def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes:
         "",
     ])  # fmt: skip
     files_of = {split["name"]: len(list((folder / "data").glob(f"{split['name']}-*"))) for split in splits}
-    return Written(head, (f"files    {', '.join(f'{split} {number:,}' for split, number in files_of.items())}",))
+    each = ", ".join(f"{split} {number:,}" for split, number in files_of.items())
+    return Written(head, (f"files    {each}: as many workers of a streaming loader at most (README.md)",))
 
 
 def _groups(job: Job, split: str, most: int) -> Iterator[tuple[list[dict[str, Any]], int]]:

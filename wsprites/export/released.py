@@ -25,7 +25,7 @@ All lists have one entry a frame. **Shifts are pixels.** The released files hold
 pixels: with these files it compares pixels to pixels. Of the labels below, `global` is `global_action`, `local` is `local_action` and
 `shifts` is `shift`. `bg_shifts` is the change of the crop's offset, as in the release: **`background_shift` with the opposite sign**.
 The release's evaluation inverts the sign of a prediction before it compares. Labels that the release does not have are left out:
-`background_action`, `animation_frame`, `position`, `background_offset`, `parts` and `background`.
+`index`, `parts`, `background`, `background_action`, `animation_frame`, `position` and `background_offset`.
 
 Unlike in the release, masks have no holes, scenes move by whole pixels, and test characters are drawn at random. The numbers of the
 actions are the same; the release has no `back` actions.
@@ -49,7 +49,8 @@ The pickles hold lists, numbers and None, nothing else. `wsprites import` reads 
 _BLOCK = 4096  # bytes; most file systems round the size of a file up to it
 _PICKLE = 2  # the protocol that every version of Python reads
 _LISTS = ("actions", "rewards", "dones", "metadata")  # of CADDY's layout
-_STORED = {"global_action", "local_action", "shift", "background_shift", "index", "character", *_LISTS}
+_STORED = ("character", "global_action", "local_action", "shift", "background_shift")
+_STORED_OF_VIDEOS = ("index", "video", "first_frame", *_LISTS)  # the first three in names of folders and in wsprites.json
 
 
 def card(job: Job) -> str:
@@ -73,7 +74,7 @@ def write(job: Job, folder: Path) -> Written:
                     (clip / "masks" / f"{t:05}.png").write_bytes(image)
             for name, content in _lists(job, labels).items():
                 (clip / f"{name}.pkl").write_bytes(pickle.dumps(content, _PICKLE))
-    left_out = [name for name in job.label_names if name not in _STORED]
+    left_out = [name for name in job.label_names if name not in (_STORED if job.world else _STORED_OF_VIDEOS)]
     return Written(notes=(f"left out {', '.join(left_out)}: the format has no place for them",) if left_out else ())
 
 

@@ -488,7 +488,7 @@ def test_the_command(data_file: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("output   released: about ") and said[0].endswith(" free")
     assert said[1] == "clips    1 of 19 train, 1 of 3 val, 1 of 2 test"
-    left_out = "parts, background, background_action, animation_frame, position, background_offset"
+    left_out = "index, parts, background, background_action, animation_frame, position, background_offset"
     assert said[2] == f"left out {left_out}: the format has no place for them"
     assert said[3].startswith("done     released: 120 frames in ") and len(said) == 4
     assert f"- {said[2]}\n" in (tmp_path / "released" / "README.md").read_text(encoding="utf-8")

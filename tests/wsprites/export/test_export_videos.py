@@ -2,10 +2,12 @@
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import av
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -82,6 +84,7 @@ def test_webdataset(imported: Imported, tmp_path: Path, kind: str):
 def test_parquet(imported: Imported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     import datasets
+    from torch.utils.data import DataLoader
 
     out = run(imported(kind), "parquet", tmp_path / "out", shard_clips=1)
     assert [len(list((out / "data").glob(f"{split}-*"))) for split in SPLITS] == list(CLIPS.values())
@@ -92,6 +95,10 @@ def test_parquet(imported: Imported, tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert row.keys() == clip.keys()
             for name, values in clip.items():
                 np.testing.assert_array_equal(row[name], values)
+    streamed = datasets.load_dataset(str(out), split="train", streaming=True).select_columns("index")
+    for workers in (0, 2, 3):
+        rows = DataLoader(streamed, batch_size=None, num_workers=workers, collate_fn=dict)
+        assert sorted(row["index"] for row in rows) == list(range(CLIPS["train"]))
 
 
 @pytest.mark.parametrize("kind", ["plain", "labelled"])
@@ -155,6 +162,22 @@ def test_episodes_need_actions(imported: Imported, tmp_path: Path, capsys: pytes
     assert stop.value.code == 2 and said.count("\n") == 1
     assert "videos.h5: the videos came without actions, which episodes of Minari need; choose another format; nothing was kept" in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.bad_input
+def test_files_of_strangers(imported: Imported, tmp_path: Path):
+    for name in ("actions", "video"):
+        shutil.copy(imported("labelled"), tmp_path / f"{name}.h5")
+    with h5py.File(tmp_path / "actions.h5", "r+") as h5:
+        h5["train/actions"][0, 1] = -(2**63)
+    with h5py.File(tmp_path / "video.h5", "r+") as h5:
+        h5["train/video"][0] = 99
+        h5.attrs["splits"] = "by folder |\n---\n# Another"
+    with pytest.raises(UserError, match=r"actions.h5: actions from -9223372036854775808 to 4 are no numbers of choices"):
+        run(tmp_path / "actions.h5", "minari", tmp_path / "out")
+    with pytest.raises(UserError, match=r"video.h5: damaged: .* there are 3 videos"):
+        run(tmp_path / "video.h5", "mp4", tmp_path / "out")
+    assert "\n# Another" not in (run(tmp_path / "video.h5", "released", tmp_path / "out") / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("to", [to for to in FORMATS if to != "minari"])
