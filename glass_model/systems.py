@@ -153,7 +153,7 @@ class Controls:
             raise ArgumentError("controls", f"a model takes at least one of {', '.join(Action._fields)}")
 
     def __str__(self) -> str:
-        sizes = {"codes": f"codes 0 to {self.codes - 1}", "vectors": f"vectors of {self.vectors} numbers"}
+        sizes = {"codes": f"codes 0 to {self.codes - 1}", "vectors": f"vectors of size {self.vectors}"}
         return ", ".join(sizes.get(name, name) for name in Action._fields if getattr(self, name))
 
     def check(self, action: Action, size: tuple[int, int, int]) -> None:
@@ -189,14 +189,14 @@ def _check_part(name: str, part: Tensor, shape: tuple[int, ...], codes: int) -> 
     if integers and not (low >= 0 and high < codes):
         raise ArgumentError("action", f"codes has values from {low} to {high}; expected 0 to {codes - 1}")
     least, most = (0.0, 1.0) if name == "masks" else (-_LARGEST, _LARGEST)
-    if not integers and not (least <= low and high <= most):
+    if not integers and not (least - _ROUNDING <= low and high <= most + _ROUNDING):
         problem = f"values from {low:g} to {high:g}; expected {least:g} to {most:g}" if low <= high else "NaN"
         raise ArgumentError("action", f"{name} has {problem}")
 
 
 _INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64)
 _LARGEST = 1e6  # of vectors and pixels: no model means more, and infinity is refused
-_ROUNDING = 1e-3  # by which floats may be outside of [-1, 1]
+_ROUNDING = 1e-3  # by which floats may be outside of their range
 
 
 def check_frames(frames: Tensor, *, video: bool) -> None:

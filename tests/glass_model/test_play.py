@@ -196,7 +196,7 @@ def test_the_command_for_a_model_whose_actions_have_no_words(
         main(["animate", "--model", str(tmp_path / "two.ckpt"), "--image", str(picture), *arguments, "--out", str(tmp_path / "x.gif")])
     error = capsys.readouterr().err
     assert exit_.value.code == 2 and error == (
-        "wsprites: this model takes vectors of 1 numbers, which no word of an action stands for; it can be played by transfer\n"
+        "wsprites: this model takes vectors of size 1, which no word of an action stands for; it can be played by transfer\n"
     )
 
 

@@ -134,7 +134,7 @@ def test_words_grids_and_animations(player: Any) -> None:
     controls, pictures = player.controls, list(clip(2))
     if not (controls.codes or controls.shift or controls.background_shift):
         for call in (lambda: play.every_action(controls), lambda: play.parse_actions("right", controls)):
-            with pytest.raises(UserError, match=r"this model takes (vectors of 1 numbers|masks), .* by transfer$"):
+            with pytest.raises(UserError, match=r"this model takes (vectors of size 1|masks), .* by transfer$"):
                 call()
         return
     columns = play.every_action(controls, times=2)
@@ -252,9 +252,9 @@ def test_frames_that_can_be_read() -> None:
 
 ALL = Controls(codes=3, vectors=2, shift=True, background_shift=True, masks=True)
 ACTIONS: dict[str, tuple[Controls, dict[str, Any], str]] = {
-    "nothing": (ALL, {}, r"takes codes 0 to 2, vectors of 2 numbers, shift, background_shift, masks; given: nothing$"),
+    "nothing": (ALL, {}, r"takes codes 0 to 2, vectors of size 2, shift, background_shift, masks; given: nothing$"),
     "no code": (Controls(codes=3, shift=True), {"shift": torch.zeros(1, 2)}, r"takes codes 0 to 2, shift; given: shift$"),
-    "no vector": (Controls(vectors=2), {}, r"takes vectors of 2 numbers; given: nothing$"),
+    "no vector": (Controls(vectors=2), {}, r"takes vectors of size 2; given: nothing$"),
     "a vector too many": (
         Controls(codes=3),
         {"codes": torch.tensor([1]), "vectors": torch.zeros(1, 2)},
