@@ -62,18 +62,6 @@ def test_commands_that_compile_nothing_import_no_numba(tmp_path: Path):
         subprocess.run([sys.executable, "-c", code, *args], env={**os.environ, **env}, check=True, capture_output=True)
 
 
-def test_generating_imports_no_linear_algebra_and_hides_it_no_longer_than_it_runs(tmp_path: Path):
-    """numba imports it if it can; the command does not need it."""
-    code = """import sys
-from wsprites.cli import main
-main(sys.argv[1:])
-assert "numba.np.arraymath" in sys.modules and "scipy.linalg" not in sys.modules
-import scipy.linalg.cython_blas
-"""
-    args = [*COMMAND, "--out", str(tmp_path / "a.h5")]
-    subprocess.run([sys.executable, "-c", code, *args], check=True, capture_output=True)
-
-
 @pytest.fixture
 def compiled_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     """A function in a module of its own, which is kept in `tmp_path`."""

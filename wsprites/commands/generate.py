@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from wsprites.commands import OVERWRITE, PATH, without_scipy
+from wsprites.commands import OVERWRITE, PATH
 from wsprites.terminal import cores, frames_bar, show_help
 
 
@@ -42,7 +42,6 @@ def _shard(_context: click.Context, _option: click.Parameter, value: str | None)
 @click.option("--shard", callback=_shard, metavar="k/K", help="Generate part k of K only, into a file of its own; see 'wsprites merge'.")
 @click.option("--dask", metavar="ADDRESS", help="Generate shards on the Dask cluster of this scheduler, or 'local', and merge them.")
 @click.option("--dry-run", is_flag=True, help="Print what would be generated, and the size of the file, and stop.")
-@without_scipy()
 def generate(
     n: int,
     out: Path,
