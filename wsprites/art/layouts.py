@@ -143,25 +143,28 @@ def _sheets_in(folder: Path, left_out: LeftOut, no_sheets: str) -> list[SheetFil
 
 def _split(folder: Path, left_out: LeftOut) -> SheetFiles | None:
     """The sheet that a folder holds in several pictures; None if it does not."""
+    standard = folder / "standard" if (folder / "standard").is_dir() else folder
     pictures: list[Picture] = []
-    if (folder / "standard").is_dir() or any(_is_animation(folder, animation) for animation in FIRST_ROW):
-        standard = folder / "standard" if (folder / "standard").is_dir() else folder
+    used = {"credits", "custom", "character.json"}
+    if standard != folder or any(_is_animation(folder, animation) for animation in FIRST_ROW):
         for animation in FIRST_ROW:
             pictures += _animation(standard, animation, folder, left_out)
-        used = {name for animation in FIRST_ROW for name in (animation, f"{animation}.png")}
+        named = {name for animation in FIRST_ROW for name in (animation, f"{animation}.png")}
+        used |= {standard.name} if standard != folder else named
         for path in files_of(standard):
-            if (path.is_dir() or path.suffix.lower() == ".png") and path.name not in {*used, *_EXPORTS, "credits"}:
+            if path.name not in named and (path.suffix.lower() == ".png" or _pngs(path)):
                 left_out.add("animations other than walk, spellcast and slash", f"{folder.name}/{path.name}")
-    elif (folder / "items").is_dir():
-        pictures = [Picture(path) for path in files_of(folder / "items") if path.suffix.lower() == ".png"]
+                used |= {path.name} if standard == folder else set()
+    else:
+        used |= {"items"}
+        pictures = [Picture(path) for path in _pngs(folder / "items")]
     if not pictures:
         return None
-    if (folder / "custom").is_dir():
-        for path in files_of(folder / "custom"):
-            left_out.add("animations in larger cells (custom/)", f"{folder.name}/{path.name}")
+    for path in _files(folder / "custom"):
+        left_out.add("animations in larger cells (custom/)", f"{folder.name}/{path.name}")
     for path in files_of(folder):
-        if path.is_file() and path.suffix.lower() != ".png" and path.name != "character.json" and not is_credit(path):
-            left_out.add("files that are neither PNG nor credits", f"{folder.name}/{path.name}")
+        if path.name not in used and not is_credit(path):
+            left_out.add("files and folders beside those of an export", f"{folder.name}/{path.name}")
     return SheetFiles(folder.name, folder, tuple(pictures))
 
 
@@ -209,6 +212,10 @@ def _directions(folder: Path) -> list[str]:
     except (ValueError, KeyError, TypeError, RecursionError):
         return _DIRECTIONS
     return directions if isinstance(directions, list) and sorted(map(str, directions)) == sorted(_DIRECTIONS) else _DIRECTIONS
+
+
+def _pngs(folder: Path) -> list[Path]:
+    return [path for path in _files(folder) if path.suffix.lower() == ".png"]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -124,6 +124,7 @@ def test_exports_of_all_kinds_lie_beside_whole_sheets(items, expected, tmp_path:
     (tmp_path / "more.zip").write_bytes(b"PK")
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     (tmp_path / "empty").mkdir()
+    merged(items).save(tmp_path / "hero4" / "sheet.png")
     art = load_art(PAPER, tmp_path)
     assert art.characters.names == ((*(f"hero{number}" for number in range(6)), "hero10"),)
     assert all(np.array_equal(art.characters.atlas(number), expected) for number in range(7))
@@ -132,6 +133,7 @@ def test_exports_of_all_kinds_lie_beside_whole_sheets(items, expected, tmp_path:
         "left out of the sheets: ZIP files, which have to be unpacked: 1 (more.zip)",
         "left out of the sheets: animations in larger cells (custom/): 1 (hero0/slash_oversize.png)",
         "left out of the sheets: animations other than walk, spellcast and slash: 1 (hero0/thrust.png)",
+        "left out of the sheets: files and folders beside those of an export: 1 (hero4/sheet.png)",
         "left out of the sheets: files that are neither PNG nor credits: 1 (notes.txt)",
         "left out of the sheets: folders without sheets: 1 (empty)",
     ]
