@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -11,6 +12,7 @@ BITS, BLOCK = 8, 8
 HEIGHT, WIDTH = 2 * BLOCK, BITS * BLOCK
 
 
+@cache
 def numbered_frame(number: int) -> np.ndarray:
     """(16, 64, 3) uint8: bit b of the number as a block of 8 x 8 pixels in the upper half, its inverse below."""
     bits = (number >> np.arange(BITS) & 1).astype(bool)

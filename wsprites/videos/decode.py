@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ class Decoder(AbstractContextManager["Decoder"]):
 
     def __init__(self, path: Path, threads: int) -> None:
         self.path = path
-        self._errors = self._packets = self._decoded = self._hidden = self._bad = 0
+        self._errors = self._packets = self._decoded = self._hidden = self._unknown = 0
+        self._unseen = set[int]()
         with ExitStack() as files:
             try:
                 # A file instead of its name, in which FFmpeg would take "a:" for a protocol, and which may not be UTF-8.
@@ -66,7 +68,8 @@ class Decoder(AbstractContextManager["Decoder"]):
             if not streams or streams[0].codec_context is None:
                 raise UserError(f"{path}: holds no video that can be decoded")
             self._stream, self.streams = streams[0], len(streams)
-            self._listed, self.rate = self._stream.frames, self._stream.average_rate  # read now: once closed, PyAV returns anything
+            # Read now: of a closed file PyAV returns anything.
+            self._listed, self.rate, self.unit = self._stream.frames, self._stream.average_rate, self._stream.time_base or Fraction(1)
             # Without "explode", frames in which errors are concealed look like all others.
             self._stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
             self._stream.codec_context.thread_count = threads
@@ -82,18 +85,24 @@ class Decoder(AbstractContextManager["Decoder"]):
         return self._errors == 0 and self._packets == self._decoded
 
     @property
+    def missing(self) -> NDArray[np.int64]:
+        """(M,) int64 times, in units of the file, of packets that gave no frame that is right; empty if there was no error."""
+        return np.array(sorted(self._unseen) if self._errors else [], np.int64)
+
+    @property
     def lost(self) -> int:
         """Number of frames that the file lists and lacks, or that cannot be decoded or build on such a frame."""
-        return max(self._listed - self._decoded - self._hidden, self._bad)
+        return max(self._listed - self._decoded - self._hidden, len(self.missing) + self._unknown)
 
     def __iter__(self) -> Iterator[tuple[av.VideoFrame, bool]]:
-        """Yield each frame that is right, and whether frames are missing before it."""
-        missing = False
+        """Yield each frame that is right, and whether something without a time is missing before it."""
+        gap = False
         damaged = False  # from a packet that cannot be decoded to the next key frame, since all others build on it
-        bad = set[int]()  # times of packets whose frames are lost or wrong
+        wrong = set[int]()  # times of the packets in between
+        last: int | None = None
         for packet in self._demuxed():
             if packet is None:
-                missing = damaged = True
+                gap = damaged = True
                 continue
             self._packets += packet.size > 0
             self._hidden += packet.is_discard
@@ -104,22 +113,25 @@ class Decoder(AbstractContextManager["Decoder"]):
             except av.FFmpegError:
                 self._errors += 1
                 damaged, frames = True, []
-                missing |= packet.pts is None
-                self._bad += packet.pts is None
-            if damaged and packet.pts is not None and not packet.is_discard:
-                bad.add(packet.pts)
-                self._bad += 1
+                gap |= packet.pts is None
+                self._unknown += packet.pts is None
+            if packet.pts is not None and not packet.is_discard:
+                self._unseen.add(packet.pts)
+                if damaged:
+                    wrong.add(packet.pts)
             for frame in frames:
-                if frame.pts in bad:
+                # After an error, frames may also come out of order.
+                late = self._errors and frame.pts is not None and last is not None and frame.pts <= last
+                if frame.is_corrupt or frame.pts in wrong or late:
+                    self._errors += frame.is_corrupt
+                    gap |= frame.pts is None
                     continue
-                if frame.is_corrupt:
-                    self._errors, self._bad, missing = self._errors + 1, self._bad + 1, True
-                    continue
-                before = {time for time in bad if frame.pts is not None and time < frame.pts}
-                bad -= before
+                if frame.pts is not None:
+                    self._unseen.discard(frame.pts)
+                    last = frame.pts
                 self._decoded += 1
-                yield frame, missing or bool(before)
-                missing = False
+                yield frame, gap
+                gap = False
 
     def _demuxed(self) -> "Iterator[Packet[Any] | None]":
         """The packets of the video, an empty one that flushes the decoder last, and None where something cannot be read."""
@@ -151,11 +163,13 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
             frames = _listed(decoder, progress)
     if not frames:
         raise UserError(f"{path}: no frame of it can be decoded")
-    size = frames[0][2]
-    used = np.array([of == size for _, _, of in frames])
-    times, replaced = times_or_rate(np.array([time for time, _, _ in frames]), decoder.rate)
+    moments, gaps, sizes = zip(*frames, strict=True)
+    size = sizes[0]
+    used = np.array([of == size for of in sizes])
+    seconds = np.array([np.nan if moment is None else float(moment * decoder.unit) for moment in moments])
+    times, replaced = times_or_rate(seconds, decoder.rate)
     # What is missing before a frame that cannot be used is missing before the next one that can.
-    count = np.cumsum([missing for _, missing, _ in frames] + ~used)
+    count = np.cumsum(gaps + ~used) + np.searchsorted(decoder.missing, [moment or 0 for moment in moments])
     breaks = np.diff(count[used], prepend=count[used][:1]) > 0
     left_out = [
         LeftOut(name, "frames that cannot be decoded, or build on one that cannot", decoder.lost),
@@ -168,12 +182,11 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
     return Video(path, name, len(frames), size, np.flatnonzero(used), times[used], breaks, kept, damaged)
 
 
-def _listed(decoder: Decoder, progress: Callable[[int], object]) -> list[tuple[float, bool, tuple[int, int]]]:
-    """(time, whether frames are missing before it, size) of each frame."""
+def _listed(decoder: Decoder, progress: Callable[[int], object]) -> list[tuple[int | None, bool, tuple[int, int]]]:
+    """(time in units of the file, whether something is missing before it, size) of each frame."""
     frames = []
-    for frame, missing in decoder:
-        time = np.nan if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-        frames.append((time, missing, _shown_size(frame)))
+    for frame, gap in decoder:
+        frames.append((frame.pts, gap, _shown_size(frame)))
         progress(1)
     return frames
 

@@ -115,15 +115,15 @@ MEDIA = {"a.mp4": b"mdat", "a.mkv": b"\x1f\x43\xb6\x75", "a.ts": b"G", "a.avi": 
 """What precedes the frames in a file: the tables before it are left as they are."""
 
 
-# A Matroska file with a block of ones is not among them: FFmpeg resumes behind it without an error.
+# Matroska with a block of ones or a hole is not among them: FFmpeg resumes behind it without an error.
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [(name, damage) for name in MEDIA for damage in (zeros, ones, cut, hole) if (name, damage) != ("a.mkv", ones)],
+    [(name, damage) for name in MEDIA for damage in (zeros, cut, ones, hole) if name != "a.mkv" or damage in (zeros, cut)],
 )
 def test_what_is_left_of_a_damaged_video_is_right(folder: Path, name: str, damage: Callable[[bytearray], None]):
     container = {"mkv": "matroska", "ts": "mpegts"}.get(name[2:])
     kind = {"codec": "mjpeg", "pixels": "yuvj420p"} if name == "a.avi" else {}
-    write_video(folder / name, 100, container=container, **kind)
+    write_video(folder / name, 60, container=container, **kind)
     content = (folder / name).read_bytes()
     before, mark, media = content.partition(MEDIA[name])
     damaged = bytearray(media)
@@ -131,10 +131,10 @@ def test_what_is_left_of_a_damaged_video_is_right(folder: Path, name: str, damag
     (folder / name).write_bytes(before + mark + damaged)
     with imported(folder, frames=1) as data:
         numbers = numbers_of(everything(data, "frames"))
-        assert 40 <= len(numbers) < 100 and all(before < after for before, after in pairwise(numbers))
+        assert 25 <= len(numbers) < 60 and all(before < after for before, after in pairwise(numbers))
         lost = sum(entry.frames for entry in data.left_out if entry.reason == LOST)
         if name in ("a.mp4", "a.avi"):  # these list how many frames they have
-            assert lost == 100 - len(numbers)
+            assert lost == 60 - len(numbers)
         elif damage is not cut:
             assert lost > 0
         if name != "a.avi":  # which stores no times: those after skipped frames are too early
@@ -207,7 +207,7 @@ def nearest(times: list[float], fps: float) -> list[int]:
     return [min(range(len(times)), key=lambda i: (round(abs(times[i] - float(moment)), 6), i)) for moment in grid]
 
 
-@pytest.mark.parametrize("fps", [5, 10, 24, 30, 60])
+@pytest.mark.parametrize("fps", [5, 24, 60])
 def test_variable_rates_are_recorded_and_resampled(folder: Path, fps: int):
     steps = np.random.default_rng(3).choice([0.02, 0.04, 0.1, 0.5], 60)
     times = [0.0, *np.cumsum(steps).round(3)][:60]
