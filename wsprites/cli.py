@@ -74,8 +74,8 @@ def message(error: BaseException, params: Sequence[click.Parameter]) -> str:
     if isinstance(error, KeyboardInterrupt):
         text = "; ".join(["interrupted", *getattr(error, "__notes__", ["nothing was written"])])
     else:
-        kind = f"{type(error).__name__}: " if isinstance(error, OSError) and error.errno is None else ""  # the text may be a name only
-        text = "; ".join([f"{kind}{error}", *getattr(error, "__notes__", [])])
+        only_a_name = isinstance(error, OSError) and error.errno is None and type(error) is not OSError  # FileNotFoundError("weights.pt")
+        text = "; ".join([f"{type(error).__name__}: {error}" if only_a_name else str(error), *getattr(error, "__notes__", [])])
     if isinstance(error, ArgumentError) and error.argument in option_of:
         text = option_of[error.argument] + text.removeprefix(error.argument)
     return re.sub(r"\b([a-z_]+)=True\b", lambda hint: option_of.get(hint[1], hint[0]), text)
