@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from wsprites.cli import message
 from wsprites.errors import UserError
 from wsprites.foreign import ForeignError, foreign_code
 
@@ -80,6 +81,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         ({"make": "helper.parse('{')"}, "(helper.py, line 11, in parse)"),  # not the line of the json module
         ({"make": "np.zeros(-1)"}, "ValueError: negative dimensions are not allowed (model_0_of_a_user.py, line 15, in make)"),
         ({"make": "DataFile('absent.h5')"}, "absent.h5: no such file (model_0_of_a_user.py, line 15, in make)"),
+        ({"codes": "codes = property(lambda self: 1 / 0)"}, "division by zero (model_0_of_a_user.py, line 8, in <lambda>)"),
         ({"parameters": "path, *, k"}, "needs arguments: path, k (model_0_of_a_user.py, line 14)"),
         ({"infer": "raise ValueError('frames')"}, "infer: ValueError: frames (model_0_of_a_user.py, line 11, in infer)"),
         ({"infer": "return helper.read('x')"}, "infer: FileNotFoundError: [Errno 2] No such file or directory: 'x' ("),
@@ -102,6 +104,14 @@ def test_verbose_shows_the_traceback(run: Run, model: Callable[..., str]):
     lines = err.splitlines()
     assert code == 2 and lines[0] == "Traceback (most recent call last):" and "model_0_of_a_user:make: FileNotFoundError" in lines[-1]
     assert "    helper.read('weights.pt')" in lines and "--verbose" not in lines[-1]
+
+
+def test_an_error_of_files_is_never_a_name_alone():
+    """Wherever it is raised: the text of such an error that Python code makes may be a name only."""
+    assert message(FileNotFoundError("weights.pt"), []) == "FileNotFoundError: weights.pt"
+    assert message(OSError("a.h5: damaged"), []) == "a.h5: damaged"
+    assert message(PermissionError("a"), []) == "PermissionError: a"
+    assert message(FileNotFoundError(2, "No such file or directory", "a"), []) == "[Errno 2] No such file or directory: 'a'"
 
 
 def test_what_passes_unchanged():

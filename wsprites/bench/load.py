@@ -7,10 +7,11 @@ a function that takes its path and returns a `Model`.
 import inspect
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from wsprites.bench.data import Data, VideoData
 from wsprites.bench.predictions import Predictions
@@ -41,14 +42,9 @@ def load(name: str, data: Data | VideoData) -> Model | Predictions:
         return Predictions(path, data)
     if path.is_file():
         loader = _checkpoint_loader(path)
-        with foreign_code(name):
-            loaded = loader(path)
-        return _checked(name, loaded)
+        return _made(name, partial(loader, path))
     if ":" in name:
-        factory = _factory(name)
-        with foreign_code(name):
-            made = factory()
-        return _checked(name, made)
+        return _made(name, _factory(name))
     raise ArgumentError("model", f"{name}: no such file, and not of the form package.module:factory")
 
 
@@ -115,12 +111,20 @@ def _check_factory(name: str, factory: Callable[[], object]) -> None:
         )
 
 
-def _checked(name: str, model: Any) -> Model:
-    """The model. Raises ArgumentError unless it has a method `infer`, and a possible number of codes if any."""
-    if not isinstance(model, Model):
+def _made(name: str, make: Callable[[], object]) -> Model:
+    """The model that a function of the user makes.
+
+    Raises:
+        ArgumentError: it has no method `infer`, or an impossible number of codes.
+        ForeignError: the function, or a property of the model, raised an exception.
+    """
+    with foreign_code(name):
+        model = make()
+        is_model, codes = isinstance(model, Model), getattr(model, "codes", None)
+    if not is_model:
         raise ArgumentError("model", f"{name} gives a {type(model).__name__}; expected an object with a method infer")
     try:
-        check_number_of_codes(getattr(model, "codes", None))
+        check_number_of_codes(codes)
     except ProtocolError as error:
         raise ArgumentError("model", f"{name}: its attribute {error}") from None
-    return model
+    return cast(Model, model)

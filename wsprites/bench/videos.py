@@ -88,7 +88,7 @@ def _evaluate(model: Model | Predictions, data: VideoData, progress: Progress, n
             frames_nthwc = np.stack([part.frames(int(n)) for n in at])
             arrays = infer(model, _channels_first(frames_nthwc), part)
             if isinstance(model, Controllable):
-                replays.add(model, frames_nthwc)
+                replays.add(model, frames_nthwc, arrays)
         check_same_arrays(rows[0] if rows else arrays, arrays)
         rows.append({name: array for name, array in arrays.items() if name != "masks"} if rows else arrays)
         progress(len(at))
@@ -132,11 +132,16 @@ class _Replays:
         self._values: dict[str, dict[str, list[NDArray[np.float64]]]] = {"model": {}, "copy": {}}
         self._clips = 0
 
-    def add(self, model: Controllable, frames_nthwc: Frames) -> None:
-        """Replay some clips, and measure the video that the model generates and one that repeats the first frame."""
+    def add(self, model: Controllable, frames_nthwc: Frames, inferred: Arrays) -> None:
+        """Replay some clips, and measure the video that the model generates and one that repeats the first frame.
+
+        Args:
+            frames_nthwc: (N, T, H, W, 3) uint8, whole clips.
+            inferred: the model's arrays for them.
+        """
         assert isinstance(model, Model)
         true = frames_nthwc[:, : self._steps + 1]
-        read = infer(model, _channels_first(true), self._window)
+        read = inferred if true.shape == frames_nthwc.shape else infer(model, _channels_first(true), self._window)
         first = true[:, :1]
         generated = rollout(model, first[:, 0].transpose(0, 3, 1, 2), actions_of(read), read.get("shift"))
         for who, video in (("model", generated), ("copy", np.repeat(first, self._steps, 1))):
