@@ -55,7 +55,7 @@ class Commands(click.Group):
         show_log()
         try:
             return super().invoke(ctx)
-        except (UserError, OSError, KeyboardInterrupt) as error:
+        except (UserError, OSError, MemoryError, KeyboardInterrupt) as error:
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
             kind = BadInput if isinstance(error, UserError) else click.ClickException
             raise kind(message(error, command.params if command else [])) from error
@@ -75,6 +75,8 @@ def message(error: BaseException, params: Sequence[click.Parameter]) -> str:
     option_of = {name.strip("-").replace("-", "_"): _option(param) for param in params for name in (*param.opts, param.name or "")}
     if isinstance(error, KeyboardInterrupt):
         text = "; ".join(["interrupted", *getattr(error, "__notes__", ["nothing was written"])])
+    elif isinstance(error, MemoryError):
+        text = f"not enough memory ({' '.join(str(error).split()) or 'it is not known for what'}); use smaller sizes, or another machine"
     else:
         text = "; ".join([_kind(error) + str(error), *getattr(error, "__notes__", [])])
     if isinstance(error, ArgumentError) and error.argument in option_of:

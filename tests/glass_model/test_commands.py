@@ -1,12 +1,15 @@
 """`wsprites train`: options, resuming, other worlds, signals. Playing is in test_play.py."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from glass_model.training.checkpoint import load
 from wsprites.cli import main
@@ -33,6 +36,23 @@ def test_a_file(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert load(out / "checkpoint.safetensors").step == 3
 
 
+def test_imported_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without labels they are trained on, and motion is transferred from them."""
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        (tmp_path / "videos" / str(number)).mkdir(parents=True)
+        Image.fromarray(rng.integers(0, 256, (96, 128, 3), np.uint8)).save(tmp_path / "videos" / str(number) / "0.png")
+        for t in range(1, 6):
+            shutil.copy(tmp_path / "videos" / str(number) / "0.png", tmp_path / "videos" / str(number) / f"{t}.png")
+    main(["import", str(tmp_path / "videos"), "--frames", "6", "--out", str(tmp_path / "v.h5")])
+    main([*TRAIN, "--out", str(tmp_path / "run"), "--data", str(tmp_path / "v.h5"), "--steps", "1"])
+    checkpoint, picture, out = (tmp_path / name for name in ("run/checkpoint.safetensors", "videos/0/0.png", "a.png"))
+    main(["transfer", "--model", str(checkpoint), "--from", str(tmp_path / "v.h5"), "--clip", "3", "--to", str(picture), "--out", str(out)])
+    assert "a.png: 6 frames" in capsys.readouterr().out
+    with Image.open(out) as image:
+        assert image.size == (6 * 128, 96)
+
+
 def test_resuming_with_other_data(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file, then a world: refused by name, and the run stays as it was."""
     out = tmp_path / "run"
@@ -55,6 +75,7 @@ def test_a_world_of_the_users(sheets: Path, backgrounds: Path, tmp_path: Path, c
     assert (record.spec.local, record.spec.sprite.step, record.spec.cast.backgrounds) == (WORLDS["factorial"].local, 5, 3)
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

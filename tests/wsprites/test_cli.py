@@ -293,6 +293,7 @@ def test_errors_name_options_in_place_of_arguments(error: BaseException, words: 
         (UserError("bad"), 2, "bad"),
         (OSError("bad"), 1, "OSError: bad"),
         (FileNotFoundError("weights.pt"), 1, "FileNotFoundError: weights.pt"),
+        (MemoryError("Unable to allocate 8 TiB"), 1, "not enough memory (Unable to allocate 8 TiB); use smaller sizes, or another machine"),
         (KeyboardInterrupt(), 1, "interrupted; nothing was written"),
     ],
 )
