@@ -13,7 +13,7 @@ from glass_model.training.checkpoint import load as load_checkpoint
 
 
 class PlayableModel:
-    """A Playable under the protocol of the benchmark: arrays of numpy instead of tensors.
+    """A Playable under the benchmark's protocol `Model`: arrays of numpy instead of tensors.
 
     Args:
         model: on `device`, in eval mode.
@@ -22,19 +22,35 @@ class PlayableModel:
 
     def __init__(self, model: Playable[Any], device: str) -> None:
         self._model, self._device = model, device
+        self.codes = model.controls.codes or None
+        """K, the number of codes; None for a model without."""
 
     def infer(self, frames_btchw: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """The arrays that the model infers, by the benchmark's names, from (B, T, 3, H, W) uint8."""
         reading = self._model.infer(self._tensor(frames_btchw))
         return {name: array.cpu().numpy() for name, array in reading._asdict().items() if array is not None}
 
+    def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(array.copy()).to(self._device)  # copied: arrays of the benchmark may be read-only
+
+
+class ControllableModel(PlayableModel):
+    """A Playable that takes codes or vectors, under the benchmark's protocol `Controllable` as well."""
+
     def rollout(
         self, first_frame_bchw: NDArray[np.uint8], actions: NDArray[Any], shifts_bs2: NDArray[np.float64] | None
     ) -> NDArray[np.uint8]:
-        """The frames after each step, (B, S, 3, H, W) uint8, from codes (B, S) or vectors (B, S, D). The scene stands still."""
-        kind = "codes" if actions.ndim == 2 else "vectors"
-        state, acts = self._model.start(self._tensor(first_frame_bchw)), self._tensor(actions)
-        shifts = None if shifts_bs2 is None else self._tensor(shifts_bs2.astype(np.float32))
+        """The frames after each step, (B, S, 3, H, W) uint8, from codes (B, S) or vectors (B, S, D). The scene stands still.
+
+        The benchmark gives shifts to every model that infers them; one that takes none gets none.
+
+        Raises:
+            ArgumentError: codes for a model that takes vectors alone, or the reverse, or values out of range.
+        """
+        kind, dtype = ("codes", np.int64) if actions.ndim == 2 else ("vectors", np.float32)
+        state, acts = self._model.start(self._tensor(first_frame_bchw)), self._tensor(actions.astype(dtype))
+        takes_shifts = self._model.controls.shift
+        shifts = self._tensor(shifts_bs2.astype(np.float32)) if takes_shifts and shifts_bs2 is not None else None
         frames = []
         for step in range(actions.shape[1]):
             action = Action(shift=None if shifts is None else shifts[:, step])._replace(**{kind: acts[:, step]})
@@ -42,11 +58,10 @@ class PlayableModel:
             frames.append(to_bytes(frame).cpu().numpy())
         return np.stack(frames, 1)
 
-    def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
-        return torch.from_numpy(array.copy()).to(self._device)  # copied: arrays of the benchmark may be read-only
-
 
 def load(path: Path) -> PlayableModel:
     """The model in a checkpoint, on a GPU if there is one. Raises UserError if the checkpoint cannot be used."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return PlayableModel(load_checkpoint(path).model(device), device)
+    model = load_checkpoint(path).model(device)
+    generates = model.controls.codes or model.controls.vectors  # what the benchmark asks a rollout for
+    return (ControllableModel if generates else PlayableModel)(model, device)

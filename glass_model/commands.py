@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from glass_model.training.data import Source
     from glass_model.training.device import Process
 
+_MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
+
 
 @click.command()
 @click.option("--system", default="glass", show_default=True, help="The system to train.")
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 @click.option("--set", "settings", multiple=True, metavar="GROUP.FIELD=VALUE", help="Change a value of the preset, such as train.batch=8.")
 @click.option("--data", type=PATH, help="Learn from this data file.")
 @click.option("--stream", is_flag=True, help="Learn from clips that are rendered on the device, without end and without a file.")
-@click.option("--world", help="With --stream: paper, released, factorial, or a TOML file that overrides one of them.  [default: paper]")
+@click.option("--world", help="With --stream: name of a world (paper, released, factorial, small-world), or a TOML file.  [default: paper]")
 @click.option("--sheets", help="With --stream: 'own', 'lpc' or a folder of LPC sheets.  [default: own]")
+@click.option("--skip-incomplete", is_flag=True, default=None, help="With --stream: leave out sheets that lack an animation.")
 @click.option("--backgrounds", help="With --stream: 'painted', 'photos' or a folder of images.  [default: painted]")
 @click.option("--out", type=PATH, required=True, help="Folder for checkpoints, metrics and pictures.")
 @click.option("--steps", type=int, help="Number of training steps; short for --set train.steps=N.")
@@ -40,6 +43,7 @@ def train(
     stream: bool,
     world: str | None,
     sheets: str | None,
+    skip_incomplete: bool | None,
     backgrounds: str | None,
     out: Path,
     steps: int | None,
@@ -66,7 +70,7 @@ def train(
     settings = (*settings, *(f"{key}={value}" for key, value in short.items() if value is not None))
     config = load_config(presets, preset or next(iter(presets)), settings)
     process = join(device)
-    source = _source(config.train, process, data, world, sheets, backgrounds)
+    source = _source(config.train, process, data, world, sheets, backgrounds, skip_incomplete)
 
     # The run.
     if process.leads:
@@ -111,15 +115,23 @@ def _summary(config: "Config", process: "Process", source: "Source", data: Path 
 
 
 def _source(
-    config: "TrainConfig", process: "Process", data: Path | None, world: str | None, sheets: str | None, backgrounds: str | None
+    config: "TrainConfig",
+    process: "Process",
+    data: Path | None,
+    world: str | None,
+    sheets: str | None,
+    backgrounds: str | None,
+    skip_incomplete: bool | None,
 ) -> "Source":
     """The data file, or the world with its art. An option of the one that is given with the other is refused."""
     from glass_model.training.data import from_file, from_world
     from wsprites.art import load_world
 
     if data is None:
-        return from_world(load_world(world or "paper", sheets or "own", backgrounds or "painted"), config, process)
-    for option, value in (("--world", world), ("--sheets", sheets), ("--backgrounds", backgrounds)):
+        art = load_world(world or "paper", sheets or "own", backgrounds or "painted", skip_incomplete=bool(skip_incomplete))
+        return from_world(art, config, process)
+    given = {"--world": world, "--sheets": sheets, "--backgrounds": backgrounds, "--skip-incomplete": skip_incomplete}
+    for option, value in given.items():
         if value is not None:
             raise click.UsageError(f"{option} goes with --stream; a data file has its own world and art")
     return from_file(data, config, process)
@@ -136,22 +148,23 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
-    from wsprites.view.picture import check_picture, read_picture, write_frames
+    from wsprites.pictures import read_picture
+    from wsprites.view.picture import check_picture, write_frames
 
     if bool(actions) == as_grid:
         raise click.UsageError("give either --actions or --grid")
     if len(images) > 1 and not as_grid:
         raise click.UsageError("--actions takes one --image")
     check_picture(out, inputs=[checkpoint, *images])
-    pictures = [read_picture(path) for path in images]
+    pictures = [read_picture(path, max_pixels=_MOST_PIXELS) for path in images]
     if as_grid and len({picture.shape for picture in pictures}) > 1:
         raise click.UsageError("the images of a grid must be of one size")
     saved = load(checkpoint)
     model, (stride, scene_stride) = saved.model(), _strides(saved)
     if as_grid:
-        frames = play.grid(model, pictures, play.every_action(model.codes, stride=stride, scene_stride=scene_stride))[None]
+        frames = play.grid(model, pictures, play.every_action(model.controls, stride=stride, scene_stride=scene_stride))[None]
     else:
-        steps = play.parse_actions(actions, model.codes, stride=stride, scene_stride=scene_stride)
+        steps = play.parse_actions(actions, model.controls, stride=stride, scene_stride=scene_stride)
         frames = play.animate(model, pictures, steps)[0]
     write_frames(out, frames, scale=2)
     click.echo(f"{out}: {len(frames)} frame{'s' if len(frames) > 1 else ''}")
@@ -177,10 +190,11 @@ def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) ->
         from glass_model import play
         from glass_model.training.checkpoint import load
     import wsprites
-    from wsprites.view.picture import check_picture, read_picture, write_frames
+    from wsprites.pictures import read_picture
+    from wsprites.view.picture import check_picture, write_frames
 
     check_picture(out, inputs=[checkpoint, file, image])
-    picture = read_picture(image)
+    picture = read_picture(image, max_pixels=_MOST_PIXELS)
     with wsprites.open(file) as data:
         split, row = data.find(clip)
         model = load(checkpoint).model()

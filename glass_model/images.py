@@ -10,9 +10,14 @@ from wsprites.errors import ArgumentError
 
 
 def to_float(frames: Tensor) -> Tensor:
-    """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1]. Raises ArgumentError for another shape."""
+    """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1]. Raises ArgumentError for another shape or type.
+
+    The range of floats is not checked, because that waits for a GPU; see `glass_model.systems.check_frames`.
+    """
     if frames.ndim < 4 or frames.shape[-3] != 3:
         raise ArgumentError("frames", f"the shape is {tuple(frames.shape)}, not (..., 3, H, W)")
+    if frames.dtype != torch.uint8 and not frames.is_floating_point():
+        raise ArgumentError("frames", f"the type is {frames.dtype}; expected uint8, or floats in [-1, 1]")
     return frames.float() / 127.5 - 1 if frames.dtype == torch.uint8 else frames.float()
 
 

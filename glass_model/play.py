@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from glass_model.images import to_bytes
-from glass_model.systems import Action, Playable
-from wsprites.errors import ArgumentError
+from glass_model.images import resize, to_bytes
+from glass_model.systems import Action, Controls, Playable
+from wsprites.errors import ArgumentError, UserError
 from wsprites.view.picture import tile
 from wsprites.world.actions import DELTA_XY, GlobalAction
 
@@ -38,83 +38,120 @@ class Step:
     background_shift: tuple[float, float] | None = None
     """(x, y) pixels: motion of the scene on the screen; None as for `shift`."""
 
+    def action(self, batch: int) -> Action:
+        """The same for every video of a batch, as a model takes it."""
+        shift, scene_shift = (None if xy is None else torch.tensor([xy] * batch) for xy in (self.shift, self.background_shift))
+        return Action(None if self.code is None else torch.full((batch,), self.code), None, shift, scene_shift)
 
-def parse_actions(text: str, codes: int, *, stride: float = STRIDE, scene_stride: float = SCENE_STRIDE) -> list[Step]:
+
+def parse_actions(text: str, controls: Controls, *, stride: float = STRIDE, scene_stride: float = SCENE_STRIDE) -> list[Step]:
     """Read a list of actions such as "right*8 code2*6 left+code1 bg-left*4".
 
     Words joined by + happen at once; *n repeats them. left, right, up, down and stay move the character, bg-left and so on the scene,
-    both as seen on the screen; codeK sets the local action, which holds until another code is named.
+    both as seen on the screen; codeK sets the local action, which holds until another code is named and is 0 before.
 
     Args:
         text: the actions, separated by spaces.
-        codes: K, the number of the model's codes.
+        controls: what the model takes; words of other parts are refused.
         stride: pixels per step of the character.
         scene_stride: pixels per step of the scene.
 
     Raises:
-        ArgumentError: an unknown word, no step, or more than 10,000 steps.
+        ArgumentError: an unknown word, two codes at once, no step, or more than 10,000 steps.
+        UserError: the model's actions have no words.
 
     Example:
-        >>> parse_actions("right bg-up+code2", codes=6)[1]
+        >>> parse_actions("right bg-up+code2", Controls(codes=6, shift=True, background_shift=True))[1]
         Step(shift=(0.0, 0.0), code=2, background_shift=(0.0, -2.0))
     """
-    steps: list[Step] = []
-    code = 0
+    words, steps, code = _words(controls), list[Step](), 0
     for word in text.split():
         joined, star, times = word.partition("*")
         if star and not (times.isdecimal() and 1 <= int(times[:9]) <= _MOST_STEPS):
             raise ArgumentError("actions", f"'{word[:80]}': after * comes a number from 1 to {_MOST_STEPS}")
-        shift, scene_shift = np.zeros(2), np.zeros(2)
+        shift, scene_shift, named = np.zeros(2), np.zeros(2), set[int]()
         for part in joined.split("+"):
-            if number := re.fullmatch(r"code(\d{1,4})", part):
+            direction = part.removeprefix("bg-")
+            if (number := re.fullmatch(r"code(\d{1,4})", part)) and controls.codes:
                 code = int(number[1])
-                if code >= codes:
-                    raise ArgumentError("actions", f"'{part}': this model has {f'codes 0 to {codes - 1}' if codes else 'no codes'}")
-            elif part.removeprefix("bg-") in GlobalAction.__members__:
-                delta = DELTA_XY[GlobalAction[part.removeprefix("bg-")]]
-                if part.startswith("bg-"):
-                    scene_shift = scene_shift + scene_stride * delta
-                else:
-                    shift = shift + stride * delta
+                named.add(code)
+                if code >= controls.codes:
+                    raise ArgumentError("actions", f"'{part}': this model has codes 0 to {controls.codes - 1}")
+            elif direction not in GlobalAction.__members__ or not (controls.shift if direction == part else controls.background_shift):
+                raise ArgumentError("actions", f"'{part[:80]}' is none of {words}, which this model takes")
+            elif direction == part:
+                shift = shift + stride * DELTA_XY[GlobalAction[part]]
             else:
-                words = "left, right, up, down, stay, bg-left, ..." + f", code0 to code{codes - 1}" * bool(codes)
-                raise ArgumentError("actions", f"'{part[:80]}' is none of {words}")
-        step = Step((float(shift[0]), float(shift[1])), code if codes else None, (float(scene_shift[0]), float(scene_shift[1])))
+                scene_shift = scene_shift + scene_stride * DELTA_XY[GlobalAction[direction]]
+        if len(named) > 1:
+            raise ArgumentError("actions", f"'{joined[:80]}' names {len(named)} codes for one step")
+        step = Step(
+            (float(shift[0]), float(shift[1])) if controls.shift else None,
+            code if controls.codes else None,
+            (float(scene_shift[0]), float(scene_shift[1])) if controls.background_shift else None,
+        )
         steps += [step] * (int(times) if star else 1)
         if len(steps) > _MOST_STEPS:
             raise ArgumentError("actions", f"more than {_MOST_STEPS} steps")
     if not steps:
-        raise ArgumentError("actions", "there are none; try 'right*8 code2*6'")
+        raise ArgumentError("actions", f"there are none; the words are {words}, such as '{re.split('[ ,]', words)[0]}*8'")
     return steps
 
 
+def _words(controls: Controls) -> str:
+    """The words for what a model takes. Raises UserError if there are none."""
+    words = ["left, right, up, down, stay"] * controls.shift + ["bg-left, ..."] * controls.background_shift
+    if controls.codes:
+        words.append("code0" if controls.codes == 1 else f"code0 to code{controls.codes - 1}")
+    if not words:
+        raise UserError(f"this model takes {controls}, which no word of an action stands for; it can be played by transfer")
+    return ", ".join(words)
+
+
 def animate(model: Playable[Any], pictures: Sequence[Picture], steps: Sequence[Step]) -> NDArray[np.uint8]:
-    """Play the same actions from several pictures of one size: (B, 1 + steps, H, W, 3) uint8, the pictures first."""
-    first = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-    state, batch = model.start(first), len(pictures)
-    frames = [first]
+    """Play the same actions from several pictures of one size: (B, 1 + steps, H, W, 3) uint8, the pictures first.
+
+    Raises:
+        ArgumentError: pictures of several sizes or another kind, or a step with a part that the model does not take, or without one
+            that it needs, as of a model that takes vectors alone: only `transfer` plays that.
+    """
+    if len({picture.shape for picture in pictures}) != 1:
+        raise ArgumentError("pictures", f"their shapes are {[picture.shape for picture in pictures]}; expected one shape of all")
+    first = _tensor("pictures", np.stack(pictures))
+    state, frames = model.start(first), [first]
     for step in steps:
-        shift, scene_shift = (None if xy is None else torch.tensor([xy] * batch) for xy in (step.shift, step.background_shift))
-        codes = None if step.code is None else torch.full((batch,), step.code)
-        frame, state = model.step(state, Action(codes, shift=shift, background_shift=scene_shift))
+        frame, state = model.step(state, step.action(len(pictures)))
         frames.append(to_bytes(frame))
     return torch.stack(frames, 1).permute(0, 1, 3, 4, 2).numpy()
 
 
 def transfer(model: Playable[Any], clip_thwc: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:
-    """Read the actions of a clip and play them from another picture: (T, H, W, 3) uint8, the picture first."""
-    reading = model.infer(torch.from_numpy(clip_thwc).permute(0, 3, 1, 2)[None])
-    state = model.start(torch.from_numpy(picture).permute(2, 0, 1)[None])
-    # Shifts are in pixels of the clip, which may be of another size than the picture.
+    """Read the actions of a clip and play them from another picture: (T, H, W, 3) uint8, the picture first.
+
+    The model gets all that it reads and takes. Shifts and masks are scaled from the size of the clip to that of the picture.
+
+    Raises:
+        ArgumentError: a clip or a picture of another kind, or a model that does not read what it needs for a step.
+    """
+    reading, first = model.infer(_tensor("clip_thwc", clip_thwc)[None]), _tensor("picture", picture[None])
     scale = torch.tensor([picture.shape[1] / clip_thwc.shape[2], picture.shape[0] / clip_thwc.shape[1]])
-    shift, scene_shift = (None if xy is None else xy * scale for xy in (reading.shift, reading.background_shift))
-    vectors = reading.vectors if reading.codes is None else None
-    frames = [picture]
+    taken = {name: part for name, part in reading._asdict().items() if part is not None and getattr(model.controls, name)}
+    for name in taken.keys() & {"shift", "background_shift"}:
+        taken[name] = taken[name] * scale
+    if "masks" in taken:  # those of the frames that are generated
+        taken["masks"] = resize(taken["masks"][:, 1:, None], (picture.shape[0], picture.shape[1]))[:, :, 0]
+    state, frames = model.start(first), [picture]
     for t in range(len(clip_thwc) - 1):
-        action = Action(*(None if array is None else array[:, t] for array in (reading.codes, vectors, shift, scene_shift)))
-        frame, state = model.step(state, action)
+        frame, state = model.step(state, Action(**{name: part[:, t] for name, part in taken.items()}))
         frames.append(to_bytes(frame)[0].permute(1, 2, 0).numpy())
     return np.stack(frames)
+
+
+def _tensor(argument: str, pictures: NDArray[np.uint8]) -> torch.Tensor:
+    """Pictures (N, H, W, 3) as a model takes them, (N, 3, H, W). Raises ArgumentError for another shape or type."""
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
+        raise ArgumentError(argument, f"{pictures.dtype} of shape {pictures.shape[-3:]}; expected pictures of uint8, (H, W, 3)")
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2)
 
 
 def grid(model: Playable[Any], pictures: Sequence[Picture], columns: Sequence[Sequence[Step]]) -> Picture:
@@ -124,8 +161,21 @@ def grid(model: Playable[Any], pictures: Sequence[Picture], columns: Sequence[Se
     return tile(cells, 1 + len(columns), gap=_GAP, background=255)
 
 
-def every_action(codes: int, *, times: int = 4, stride: float = STRIDE, scene_stride: float = SCENE_STRIDE) -> list[list[Step]]:
-    """The columns of a grid: each direction of the character, then each code on the spot, `times` steps each."""
-    directions = [f"{direction.name}*{times}" for direction in GlobalAction if direction != GlobalAction.stay]
-    texts = [*directions, *(f"code{code}*{times}" for code in range(codes))]
-    return [parse_actions(text, codes, stride=stride, scene_stride=scene_stride) for text in texts]
+def every_action(controls: Controls, *, times: int = 4, stride: float = STRIDE, scene_stride: float = SCENE_STRIDE) -> list[list[Step]]:
+    """The columns of a grid, `times` steps each: every direction of the character (or of the scene alone), then every code on the spot.
+
+    Args:
+        controls: what the model takes; other actions are left out.
+        times: number of steps.
+        stride: pixels per step of the character.
+        scene_stride: pixels per step of the scene.
+
+    Raises:
+        UserError: the model's actions have no words.
+    """
+    _words(controls)
+    names = [direction.name for direction in GlobalAction if direction != GlobalAction.stay]
+    if not controls.shift:
+        names = [f"bg-{name}" for name in names] * controls.background_shift
+    texts = [f"{word}*{times}" for word in (*names, *(f"code{code}" for code in range(controls.codes)))]
+    return [parse_actions(text, controls, stride=stride, scene_stride=scene_stride) for text in texts]

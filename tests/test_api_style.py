@@ -25,7 +25,7 @@ OPTION = re.compile(r"(?<!wsprites bench )(?<![\w-])--[a-z]")  # a whole command
 ARRAY = re.compile(r"\b(NDArray|ndarray|Tensor)\b")
 DTYPE = re.compile(r"\b(u?int(eger)?\d*|float(ing)?\d*|number|bool_?|RGB|dtype|probabilit(y|ies)|counts?|labels?)\b")
 DOCUMENTED = re.compile(
-    r"wsprites/((__init__|errors|fields|stream|env)\.py|(art|render|file|generate|world|view|export|bench/metrics)/|bench/(protocol|predictions)\.py)"
+    r"wsprites/((__init__|errors|fields|env)\.py|(art|render|file|stream|generate|world|view|export|bench/metrics)/|bench/(protocol|predictions)\.py)"
     r"|glass_model/play\.py"
 )
 """The modules that users call. Internal ones describe arrays by axis suffixes, and have the arguments that their callers need."""
@@ -34,7 +34,7 @@ INTERFACES = ("reset", "step", "seek", "truncate", "forward")
 POSITIONAL = {
     "wsprites/art/__init__.py load_art",  # load_art(spec, "own", "painted")
     "wsprites/art/__init__.py load_world",  # load_world("paper", "own", "painted")
-    "wsprites/stream.py RenderedClips.__init__",  # RenderedClips("factorial", "train")
+    "wsprites/stream/rendered.py RenderedClips.__init__",  # RenderedClips("factorial", "train")
 }
 """Functions whose defaults may be given by position, because the documentation does so."""
 

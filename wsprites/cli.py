@@ -1,5 +1,6 @@
 """The command line: connects the commands, imported when they are run, and turns errors into one line and an exit code."""
 
+import io
 import re
 import sys
 import traceback
@@ -108,6 +109,7 @@ def show_log() -> None:
     if not logger.handlers:
         logger.addHandler(Handler(logging.INFO))
         logger.setLevel(logging.INFO)
+        logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs about a damaged image, the error says
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -124,6 +126,8 @@ def main(args: list[str] | None = None) -> Any:
     Args:
         args: the arguments after the name of the program; None: those of this process.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may not be UTF-8
     try:
         return wsprites(args, prog_name="wsprites", standalone_mode=False)
     except click.UsageError as error:

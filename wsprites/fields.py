@@ -23,9 +23,13 @@ class SpecError(UserError):
     """A field has the wrong type or a value outside its range; the message names the field, the value and the range."""
 
 
-def number(default: Any, low: float, high: float) -> Any:
-    """A field with a value from `low` to `high`, both included."""
-    return field(default=default, metadata={"low": low, "high": high})
+def number(default: Any, low: float, high: float, *, added: bool = False) -> Any:
+    """A field with a value from `low` to `high`, both included.
+
+    `added` marks a field that files have existed without: `to_json` leaves it out where it has its default, so that the JSON of whatever
+    does not use the field stays the same.
+    """
+    return field(default=default, metadata={"low": low, "high": high, "added": added})
 
 
 def choice(default: Any, *choices: Any) -> Any:
@@ -124,8 +128,17 @@ def build(base: "_Spec", values: Any, *, prefix: str = "") -> "_Spec":
 
 
 def to_json(spec: "DataclassInstance") -> str:
-    """All fields of a dataclass as JSON; `from_json` reads it."""
-    return json.dumps(dataclasses.asdict(spec))
+    """The fields of a dataclass as JSON, without those that were `added` and have their defaults; `from_json` reads it."""
+    return json.dumps(_table(spec))
+
+
+def _table(spec: Any) -> dict[str, Any]:
+    values = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec) if not _is_unused(spec, f)}
+    return {name: _table(value) if dataclasses.is_dataclass(value) else value for name, value in values.items()}
+
+
+def _is_unused(spec: Any, f: "dataclasses.Field[Any]") -> bool:
+    return bool(f.metadata.get("added")) and getattr(spec, f.name) == f.default
 
 
 def from_json(base: "_Spec", text: str) -> "_Spec":

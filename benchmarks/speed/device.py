@@ -1,10 +1,10 @@
 """Batches rendered on a device: frames/s, and the bytes of frames and masks that are written, as a share of what a plain copy moves.
 
-python benchmarks/speed/device.py [cuda] [windows in a batch]
+python benchmarks/speed/device.py [cuda, or cpu] [windows in a batch]
 """
 
+import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -49,4 +49,7 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "cuda", int(sys.argv[2]) if len(sys.argv) > 2 else 256)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("device", nargs="?", choices=("cuda", "cpu"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("batch", nargs="?", type=int, default=256)
+    main(**vars(parser.parse_args()))

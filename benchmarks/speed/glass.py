@@ -45,7 +45,7 @@ def main() -> None:
     wrong = [
         line for preset in options.preset for batch in options.batch for line in compare(PRESETS[preset], batch, process, options.steps)
     ]
-    sys.exit("\n".join(wrong))
+    sys.exit("\n".join(wrong) or None)
 
 
 def ways(cuda: bool) -> dict[str, Speed]:

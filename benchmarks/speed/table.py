@@ -5,9 +5,9 @@
 Stages are interleaved, round by round, so that other load on the machine affects all of them alike; figures are medians.
 """
 
+import argparse
 import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -47,4 +47,7 @@ def _cpu() -> float:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", nargs="?", type=int, default=12_960)
+    parser.add_argument("rounds", nargs="?", type=int, default=3)
+    main(**vars(parser.parse_args()))

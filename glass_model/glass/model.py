@@ -14,8 +14,7 @@ from glass_model.glass.config import ModelConfig
 from glass_model.glass.gma import GMA, Motion, Parts, compose, move
 from glass_model.glass.lma import LMA, Encoded, Local, Memory
 from glass_model.images import resize, to_float, to_normalised, to_pixels
-from glass_model.systems import Action, Reading
-from wsprites.errors import ArgumentError
+from glass_model.systems import Action, Controls, Reading, check_frames
 
 _TRANSITIONS = 11  # read at once: the mask net's maps of a long video would take gigabytes
 
@@ -51,7 +50,8 @@ class GLASS(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.config, self.codes = config, config.codes
+        self.config = config
+        self.controls = Controls(codes=config.codes, shift=True, background_shift=True)
         self.gma, self.lma = GMA(config), LMA(config)
 
     def forward(self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0) -> Analysis:
@@ -79,7 +79,7 @@ class GLASS(nn.Module):
             frames: (B, T, 3, H, W), uint8 or float in [-1, 1], of any size.
 
         Raises:
-            ArgumentError: frames of another shape.
+            ArgumentError: frames of another shape, type or range.
 
         Example:
             >>> from glass_model.glass.config import PRESETS
@@ -87,7 +87,8 @@ class GLASS(nn.Module):
             >>> reading.codes.shape, reading.masks.shape
             (torch.Size([1, 2]), torch.Size([1, 3, 96, 128]))
         """
-        windows = [self._infer(frames[:, t : t + _TRANSITIONS + 1]) for t in range(0, max(frames.shape[1] - 1, 1), _TRANSITIONS)]
+        check_frames(frames, video=True)
+        windows = [self._infer(frames[:, t : t + _TRANSITIONS + 1]) for t in range(0, frames.shape[1] - 1, _TRANSITIONS)]
         if len(windows) == 1:
             return windows[0]
         # The last frame of a window is the first of the next one.
@@ -112,7 +113,12 @@ class GLASS(nn.Module):
 
     @torch.inference_mode()
     def start(self, frame: Tensor) -> State:
-        """The state of a video that begins with a frame: (B, 3, H, W), uint8 or float in [-1, 1], of any size."""
+        """The state of a video that begins with a frame: (B, 3, H, W), uint8 or float in [-1, 1], of any size.
+
+        Raises:
+            ArgumentError: a frame of another shape, type or range.
+        """
+        check_frames(frame, video=False)
         x = self.to_model(frame)
         return State(self.gma.parts(x), x.new_zeros(len(x), 2), self.lma.dynamics.start(len(x)), (frame.shape[-2], frame.shape[-1]))
 
@@ -128,10 +134,10 @@ class GLASS(nn.Module):
             The next frame, (B, 3, H, W) float32 in [-1, 1], of the size of the first one; and the next state.
 
         Raises:
-            ArgumentError: the action has no codes, or has vectors.
+            ArgumentError: the action has no codes, has vectors or masks, or has values out of range.
         """
-        if action.codes is None or action.vectors is not None:
-            raise ArgumentError("action", "GLASS takes codes, and no vectors")
+        self.controls.check(action, (len(state.offset), *state.size))
+        assert action.codes is not None
         foreground, background, offset = state.parts.foreground, state.parts.background, state.offset
         shift = torch.zeros_like(offset) if action.shift is None else to_normalised(action.shift.to(foreground), state.size)
         encoded: Encoded = self.lma.encoder(foreground)
@@ -140,4 +146,4 @@ class GLASS(nn.Module):
             offset = offset + to_normalised(action.background_shift.to(foreground), state.size)
         parts = Parts(decoded.mask, decoded.images[-1], background)
         shown = compose(parts._replace(background=move(background, offset, border=True)))
-        return resize(shown, state.size), State(parts, offset, memory, state.size)
+        return resize(shown, state.size).clamp(-1, 1), State(parts, offset, memory, state.size)

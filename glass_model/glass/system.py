@@ -65,6 +65,9 @@ class GlassSystem:
         """The first sequences of the last batch; see `strip`."""
         return strip(*self._last) if self._last else None
 
+    def finish(self, batches: Iterator[Tensor]) -> None:
+        """Nothing is left to be computed after training."""
+
 
 def _usage(code: Tensor, codes: int) -> Tensor:
     """How often each code occurs, (K,), counted without waiting for the device."""

@@ -1,7 +1,7 @@
 """The training loop, for every system: seeds, resuming, processes, precision, logs and checkpoints."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -117,6 +117,8 @@ def train(
             keep(done)
             error.add_note(f"{folder.checkpoint} holds step {done}; pass resume=True to continue")
             raise
+    if first < config.train.steps:  # otherwise the checkpoint holds what was computed
+        _finish(system, stream, config, process)
     keep(config.train.steps)
     folder.close()
     return folder.checkpoint
@@ -172,9 +174,7 @@ def train_step(system: System, frames: Tensor, step: int, seed: int, process: Pr
         process: this process; gradients are averaged over all of them.
         meter: adds what the turns report.
     """
-    # A step's random numbers do not depend on earlier steps, so that a resumed run needs no saved generator.
-    (step_seed,) = np.random.SeedSequence([seed, step, process.rank]).generate_state(1, np.uint64)
-    torch.manual_seed(int(step_seed))
+    _seed(seed, step, process)
     if process.count > 1:
         broadcast(system.network.buffers())  # moving averages are those of the process that saves them
     turns = []
@@ -182,6 +182,18 @@ def train_step(system: System, frames: Tensor, step: int, seed: int, process: Pr
         _update(turn, process)
         turns.append(turn)
     meter.add(turns)
+
+
+def _finish(system: System, stream: Iterator[Tensor], config: Config, process: Process) -> None:
+    """Let a system compute what is found after training, with random numbers that only seed and step decide about."""
+    _seed(config.train.seed, config.train.steps, process)
+    system.finish(stream)
+
+
+def _seed(seed: int, step: int, process: Process) -> None:
+    """Seed a step: its random numbers do not depend on earlier steps, so that a resumed run needs no saved generator."""
+    (step_seed,) = np.random.SeedSequence([seed, step, process.rank]).generate_state(1, np.uint64)
+    torch.manual_seed(int(step_seed))
 
 
 def _update(turn: Turn, process: Process) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import PIL
 import pytest
 from PIL import Image, features
-from samples import ROOT
+from samples import ROOT, characters_in
 
 from assets.painter.__main__ import names, picture
 from assets.painter.png import png
@@ -33,7 +33,7 @@ ZLIB_NG = "2.3.3"  # inside the Pillow of constraints.txt, with which the commit
 
 @pytest.fixture(scope="module")
 def own() -> Characters:
-    return Characters.from_folder(ASSETS / "characters", ORDER)
+    return characters_in(ASSETS / "characters", ORDER)
 
 
 def rgba(path: Path | io.BytesIO) -> np.ndarray:
@@ -135,7 +135,7 @@ def test_silhouettes_are_as_large_as_the_real_ones(own: Characters, chosen: list
 
 
 def test_actions_can_be_told_from_one_frame_as_well_as_on_the_real_sheets(own: Characters, chosen: list[int], real_sheets: Path):
-    real = nearest_template_accuracy(cycles(Characters.from_folder(real_sheets, ORDER), chosen))
+    real = nearest_template_accuracy(cycles(characters_in(real_sheets, ORDER), chosen))
     assert nearest_template_accuracy(cycles(own, chosen)) == pytest.approx(real, abs=0.05)
 
 

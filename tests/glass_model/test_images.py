@@ -1,9 +1,11 @@
 """Sizes, ranges and units of images and shifts."""
 
 import numpy as np
+import pytest
 import torch
 
 from glass_model.images import downscale, resize, to_bytes, to_float, to_normalised, to_pixels
+from wsprites.errors import ArgumentError
 
 
 def test_units() -> None:
@@ -27,6 +29,13 @@ def test_downscaled_images_are_averages() -> None:
 def test_every_byte_survives_a_round_trip() -> None:
     frame = torch.arange(256).to(torch.uint8).reshape(1, 1, 16, 16).expand(1, 3, 16, 16)
     assert torch.equal(to_bytes(to_float(frame)), frame)
+
+
+@pytest.mark.parametrize("frames", [torch.zeros(2, 32, 40, 3), torch.zeros(3, 4, 4), torch.zeros(1, 3, 4, 4, dtype=torch.int64)])
+def test_frames_of_another_kind(frames: torch.Tensor) -> None:
+    """Integers other than bytes would be taken for [-1, 1]."""
+    with pytest.raises(ArgumentError, match=r"^frames: the (shape|type) is "):
+        to_float(frames)
 
 
 def test_bytes_are_rounded_and_clipped() -> None:

@@ -1,10 +1,12 @@
 """Playing: what action words mean, what the commands write, and any Playable."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from brightener import DOUBLES, Brightener
 from PIL import Image, ImageSequence
 
 from glass_model import play
@@ -12,11 +14,11 @@ from glass_model.glass.config import PRESETS
 from glass_model.glass.model import GLASS
 from glass_model.images import to_bytes
 from glass_model.play import Step, parse_actions
-from glass_model.systems import Action, Reading
+from glass_model.systems import SYSTEMS, Action, Controls
 from glass_model.training.checkpoint import load, save
 from glass_model.training.data import DataRecord
 from wsprites.cli import main
-from wsprites.errors import ArgumentError
+from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import to_json
 from wsprites.file import DataFile
 from wsprites.world.spec import BackgroundSpec, WalkSpec, WorldSpec
@@ -46,9 +48,12 @@ def shown(path: Path) -> tuple[tuple[int, int], int]:
         return image.size, int(sum(milliseconds)) // 100
 
 
+MOTION = Controls(codes=6, shift=True, background_shift=True)
+
+
 def test_actions() -> None:
     still = (0.0, 0.0)
-    assert parse_actions("right*2 code2 bg-left left+down+code1 stay", 6) == [
+    assert parse_actions("right*2 code2 bg-left left+down+code1 stay", MOTION) == [
         Step((7.0, 0.0), 0, still),
         Step((7.0, 0.0), 0, still),
         Step(still, 2, still),
@@ -56,26 +61,52 @@ def test_actions() -> None:
         Step((-7.0, 7.0), 1, still),
         Step(still, 1, still),
     ]
-    assert parse_actions("up+bg-down*2", 1, stride=1, scene_stride=3) == [Step((0.0, -1.0), 0, (0.0, 3.0))] * 2
-    assert parse_actions("up", 0) == [Step((0.0, -7.0), None, still)]  # a model without codes
+    assert parse_actions("up+bg-down*2", MOTION, stride=1, scene_stride=3) == [Step((0.0, -1.0), 0, (0.0, 3.0))] * 2
+
+
+def test_only_what_a_model_takes_is_set() -> None:
+    assert parse_actions("up", Controls(shift=True)) == [Step((0.0, -7.0), None, None)]
+    assert parse_actions("code1*2", Controls(codes=2, vectors=3)) == [Step(None, 1, None)] * 2
+    assert parse_actions("bg-up", DOUBLES["scene"]) == [Step(None, None, (0.0, -2.0))]
+    columns = play.every_action(DOUBLES["scene"], times=1)
+    assert [column[0].background_shift for column in columns] == [(-2.0, 0.0), (2.0, 0.0), (0.0, -2.0), (0.0, 2.0)]
+    assert play.every_action(DOUBLES["codes"], times=2) == [[Step(None, code, None)] * 2 for code in range(3)]
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "controls", "message"),
     [
-        ("", "there are none"),
-        ("rigth", "'rigth' is none of left, right"),
-        ("code6", "'code6': this model has codes 0 to 5"),
-        ("left*0", r"after \* comes a number from 1 to"),
-        ("left*many", r"after \* comes a number"),
-        ("left*9999 left*9999", "more than 10000 steps"),
-        ("bg-code1", "is none of"),
-        ("left*99999999999999999999", r"after \* comes a number"),
+        ("", MOTION, "there are none; the words are left, right, up, down, stay, bg-left, ..., code0 to code5, such as 'left*8'"),
+        (" ", DOUBLES["codes"], "there are none; the words are code0 to code2, such as 'code0*8'"),
+        ("rigth", MOTION, "'rigth' is none of left, right, up, down, stay, bg-left, ..., code0 to code5"),
+        ("code6", MOTION, "'code6': this model has codes 0 to 5"),
+        ("code1+code2", MOTION, "'code1+code2' names 2 codes for one step"),
+        ("left*0", MOTION, r"after \* comes a number from 1 to"),
+        ("left*many", MOTION, r"after \* comes a number"),
+        ("left*9999 left*9999", MOTION, "more than 10000 steps"),
+        ("bg-code1", MOTION, "is none of"),
+        ("left*99999999999999999999", MOTION, r"after \* comes a number"),
+        ("right", DOUBLES["codes"], "'right' is none of code0 to code2, which this model takes"),
+        ("stay", DOUBLES["codes"], "'stay' is none of code0 to code2, which this model takes"),
+        ("code1", Controls(shift=True), "'code1' is none of left, right, up, down, stay, which this model takes"),
+        ("code0+bg-left", Controls(codes=1, shift=True), "'bg-left' is none of left, right, up, down, stay, code0, which"),
+        ("left", DOUBLES["scene"], "'left' is none of bg-left, ..., which"),
     ],
 )
-def test_wrong_actions(text: str, message: str) -> None:
-    with pytest.raises(ArgumentError, match=f"actions: .*{message}"):
-        parse_actions(text, 6)
+def test_wrong_actions(text: str, controls: Controls, message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^actions: .*{message if text[:5] == 'left*' else re.escape(message)}"):
+        parse_actions(text, controls)
+
+
+@pytest.mark.parametrize("name", ["vectors", "masks"])
+def test_a_model_whose_actions_have_no_words(name: str) -> None:
+    """Steps cannot say what it needs either, and a transfer can."""
+    model, clip = Brightener(DOUBLES[name]), np.full((2, 4, 4, 3), 101, np.uint8)
+    with pytest.raises(UserError, match=r"^this model takes .*, which no word of an action stands for; it can be"):
+        parse_actions("left", model.controls)
+    with pytest.raises(ArgumentError, match=r"action: this model takes .*, and no shift$"):
+        play.animate(model, list(clip), [Step(shift=(7.0, 0.0))])
+    assert (play.transfer(model, clip, clip[0]) == [[[[101]]], [[[101 + 20 * (name == "masks")]]]]).all()
 
 
 def test_animate(checkpoint: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,28 +151,53 @@ def test_a_clip_transferred_to_its_own_first_frame_is_played(checkpoint: Path, d
     assert np.array_equal(play.transfer(model, clip, clip[0]), np.stack(expected))
 
 
-class Painter:
-    """A model without codes and shifts, which adds the first number of its vectors to all pixels."""
-
-    codes = 0
-
-    def infer(self, frames: torch.Tensor) -> Reading:
-        return Reading(vectors=frames.float().mean((2, 3, 4)).diff(dim=1)[..., None])
-
-    def start(self, frame: torch.Tensor) -> torch.Tensor:
-        return frame.float() / 127.5 - 1
-
-    def step(self, state: torch.Tensor, action: Action) -> tuple[torch.Tensor, torch.Tensor]:
-        assert action.vectors is not None and action.codes is action.shift is action.background_shift is None
-        state = state + action.vectors[:, :, None, None] / 127.5
-        return state, state
-
-
 def test_transfer_of_vectors_alone() -> None:
     """A clip that becomes brighter by 10 and darker by 30 makes a picture do the same."""
     clip = np.stack([np.full((6, 8, 3), value, np.uint8) for value in (100, 110, 80)])
     picture = np.random.default_rng(0).integers(50, 200, (12, 10, 3), dtype=np.uint8)
-    assert np.array_equal(play.transfer(Painter(), clip, picture), np.stack([picture, picture + 10, picture - 20]))
+    assert np.array_equal(play.transfer(Brightener(DOUBLES["vectors"]), clip, picture), np.stack([picture, picture + 10, picture - 20]))
+
+
+def test_transfer_of_all_that_is_taken() -> None:
+    """A code and the vector beside it: brighter by 20 as a code, and by 20 as a vector."""
+    clip = np.stack([np.full((6, 8, 3), value, np.uint8) for value in (100, 120)])
+    assert (play.transfer(Brightener(DOUBLES["codes and vectors"]), clip, clip[0])[1] == 140).all()
+
+
+@pytest.mark.parametrize(
+    ("clip", "picture", "message"),
+    [
+        (np.zeros((2, 4, 4, 3)), np.zeros((4, 4, 3), np.uint8), r"clip_thwc: float64 of shape \(4, 4, 3\); expected pictures of uint8"),
+        (np.zeros((1, 4, 4, 3), np.uint8), np.zeros((4, 4, 3), np.uint8), "frames: .* at least two frames"),
+        (np.zeros((2, 3, 4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8), r"clip_thwc: uint8 of shape \(3, 4, 4\)"),
+        (np.zeros((2, 4, 4, 3), np.uint8), np.zeros((4, 4, 4), np.uint8), r"picture: uint8 of shape \(4, 4, 4\)"),
+    ],
+)
+def test_clips_and_pictures_of_another_kind(clip: np.ndarray, picture: np.ndarray, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        play.transfer(Brightener(DOUBLES["vectors"]), clip, picture)
+
+
+def test_pictures_of_several_sizes() -> None:
+    pictures = [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5, 3), np.uint8)]
+    with pytest.raises(ArgumentError, match=r"pictures: their shapes are \[\(4, 4, 3\), \(4, 5, 3\)\]; expected one shape"):
+        play.animate(Brightener(DOUBLES["codes"]), pictures, [Step(code=1)])
+
+
+@pytest.mark.parametrize("arguments", [["--grid"], ["--actions", "left"]])
+def test_the_command_for_a_model_whose_actions_have_no_words(
+    picture: Path, tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import two_optimizers
+
+    monkeypatch.setitem(SYSTEMS, "two", "two_optimizers")
+    save(tmp_path / "two.ckpt", two_optimizers.Config(), two_optimizers.Network(), 1, notes={})
+    with pytest.raises(SystemExit) as exit_:
+        main(["animate", "--model", str(tmp_path / "two.ckpt"), "--image", str(picture), *arguments, "--out", str(tmp_path / "x.gif")])
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2 and error == (
+        "wsprites: this model takes vectors of size 1, which no word of an action stands for; it can be played by transfer\n"
+    )
 
 
 def test_strides_are_those_of_the_world_that_was_learned(

@@ -4,7 +4,7 @@ import hashlib
 import os
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from wsprites.art.characters import Characters
+from wsprites.art.layouts import LeftOut, find_sheets
 
 ROOT = Path(__file__).parents[2]
 """The checkout."""
@@ -40,6 +43,11 @@ def draw_sheet(layer: int, number: int, size: tuple[int, int] = (832, 1344)) -> 
             cell[soft, 3] = rng.integers(1, 255, np.count_nonzero(soft))
             cell[~inside] = 0
     return Image.fromarray(rgba)
+
+
+def characters_in(folder: Path, layers: Sequence[str], cell: int = 64) -> Characters:
+    """The characters of a folder of sheets."""
+    return Characters.from_files(find_sheets(folder, layers, LeftOut()), cell=cell)
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):

@@ -30,7 +30,7 @@ def clip(world, seed, index):
     stream = words(seed, index, 8 * (1 + world.frames))
     first, *rows = [stream[8 * r : 8 * r + 8] for r in range(1 + world.frames)]
     inset = 0 if world.rule == "paper" else 1
-    sprite_box = [max(size - 64 - inset, 0) for size in (world.width, world.height)]
+    sprite_box = [max(size - int(64 * world.scale) - inset, 0) for size in (world.width, world.height)]
     crop_box = [max(world.background.limit - inset, 0)] * 2
     sprite = walk(world.rule, world.sprite, sprite_box, first[0:2], [row[0:2] for row in rows])
     crop = walk(world.rule, world.background, crop_box, first[2:4], [row[2:4] for row in rows])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from glass_model.systems import Action, Reading, Turn
+from glass_model.systems import Action, Controls, Reading, Turn, check_frames
 from glass_model.training.config import TrainConfig
 from glass_model.training.device import Setup
 
@@ -28,13 +28,15 @@ PRESETS: Mapping[str, Config] = {"two": Config()}
 class Network(nn.Module):
     """A generator of one number and a discriminator of another, and the moving average of what the generator made."""
 
-    codes = 0
+    controls = Controls(vectors=1)
     average: Tensor
+    after: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.generator, self.discriminator = nn.Linear(1, 1), nn.Linear(1, 1)
         self.register_buffer("average", torch.zeros(1))
+        self.register_buffer("after", torch.zeros(2))  # found after training: brightness of a batch, and a random number
 
     def forward(self, x: Tensor) -> Tensor:
         """What the generator makes."""
@@ -43,16 +45,20 @@ class Network(nn.Module):
 
     def infer(self, frames: Tensor) -> Reading:
         """Vectors, and nothing else."""
-        brightness = frames.float().mean((2, 3, 4))
+        check_frames(frames, video=True)
+        scale = 1.0 if frames.dtype == torch.uint8 else 127.5
+        brightness = frames.float().mean((2, 3, 4)) * scale
         return Reading(vectors=brightness.diff(dim=1)[..., None])
 
     def start(self, frame: Tensor) -> Tensor:
         """The state is the frame."""
-        return frame.float() / 127.5 - 1
+        check_frames(frame, video=False)
+        return frame.float() / 127.5 - 1 if frame.dtype == torch.uint8 else frame.float()
 
     def step(self, state: Tensor, action: Action) -> tuple[Tensor, Tensor]:
         """Make the frame brighter by the vector."""
-        assert action.vectors is not None and action.codes is None
+        self.controls.check(action, (len(state), *state.shape[-2:]))
+        assert action.vectors is not None
         state = state + action.vectors[:, :, None, None] / 127.5
         return state, state
 
@@ -83,6 +89,10 @@ class TwoOptimizers:
 
     def strip(self) -> None:
         """Nothing to show."""
+
+    def finish(self, batches: Iterator[Tensor]) -> None:
+        """Take the brightness of the next batch, and a random number."""
+        self.network.after.copy_(torch.stack([next(batches).float().mean(), torch.rand(())]))
 
 
 made: list[TwoOptimizers] = []

@@ -1,22 +1,27 @@
 """The Gymnasium environment: the world of the scripts, with actions chosen by the caller."""
 
+import importlib
 import os
 import pickle
+import sys
 import warnings
+from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 gymnasium = pytest.importorskip("gymnasium")
 
+import wsprites  # noqa: E402
 import wsprites.env as env_module  # noqa: E402
-from wsprites.art import World, load_art  # noqa: E402
+from wsprites.art import World, load_art, load_world  # noqa: E402
 from wsprites.errors import UserError  # noqa: E402
 from wsprites.render import render  # noqa: E402
 from wsprites.world.actions import GlobalAction, LocalAction  # noqa: E402
 from wsprites.world.script import FRAME_LABELS, LABELS, casting, scripts  # noqa: E402
-from wsprites.world.spec import PRESETS, SPLITS  # noqa: E402
+from wsprites.world.spec import PRESETS, SPLITS, CastSpec, SplitSpec  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,8 +62,6 @@ def test_gymnasium_finds_nothing_to_complain_about(options: dict, monkeypatch: p
 
 @pytest.mark.parametrize(("world", "facings"), [("paper", 3), ("released", 3), ("factorial", 3), ("paper", 4), ("factorial", 4)])
 def test_playing_a_script_gives_its_clip(world: str, facings: int):
-    from dataclasses import replace
-
     spec = replace(PRESETS[world], facings=facings)
     art = load_art(spec)
     clips = [0, 7, 123_456]
@@ -203,7 +206,8 @@ def test_what_is_returned_stays(paper):
 
 def test_rendering():
     env = make(render_mode="rgb_array", length=3)
-    assert env.render() is None
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.render()
     observation, _ = env.reset(seed=0)
     assert np.array_equal(env.render(), observation)
     vector = gymnasium.make_vec("wsprites/Walk-v0", num_envs=2, render_mode="rgb_array")
@@ -224,6 +228,82 @@ def test_a_window_shows_the_frame(monkeypatch: pytest.MonkeyPatch):
     env.close()
     assert not pygame.display.get_init()
     env.close()
+
+
+def test_the_world_of_a_data_file_and_of_json(data_file: Path, labels_file: Path, art, tmp_path: Path):
+    """A file brings its own art, which the names of sheets and backgrounds cannot describe."""
+    with wsprites.open(data_file) as data:
+        split, row = data.find(4)
+        frames_thwc, script, sha256 = data[split]["frames"][row], data[split].script(row), data.art_sha256
+        for file in (data_file, str(labels_file)):
+            env = make(world=file, length=39, data_seed=data.seed, art_sha256=sha256)
+            assert np.array_equal(env.reset(options={"clip": 4})[0], frames_thwc[0])
+            for t in range(1, 40):
+                frame, *_ = env.step([script.global_action[t], script.local_action[t]])
+                assert np.array_equal(frame, frames_thwc[t])
+        world = make(world=data.world)
+        assert np.array_equal(world.reset(seed=0)[0], make(world=data_file).reset(seed=0)[0])
+    spec = replace(PRESETS["factorial"], facings=4)
+    assert make(world=spec.to_json()).spec_of_world == make(world=spec).spec_of_world
+    (tmp_path / "world").write_text('preset = "factorial"', encoding="utf-8")
+    assert make(world=tmp_path / "world").spec_of_world.local == spec.local
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"art_sha256": "0" * 64}, "sheets: the art has the hash .*, and that of the data set 0000.*; pass the sheets and backgrounds"),
+        ({"world": "{}", "data_seed": 2**63}, "data_seed: 9223372036854775808 is not a whole number from 0"),
+        ({"world": "{", "length": 3}, "not JSON"),
+        ({"world": '{"heigth": 3}'}, "no field heigth; the nearest is height"),
+        ({"world": load_world("paper"), "sheets": "lpc"}, "sheets: .lpc. .*the world has its art already"),
+        (
+            {"world": replace(PRESETS["paper"], split=SplitSpec(1.0, 0.0, 0.0)), "split": "test"},
+            "split: .* no characters in test",
+        ),
+        ({"world": __file__}, "not TOML"),
+    ],
+)
+def test_impossible_sources(options: dict, words: str):
+    with pytest.raises(UserError, match=words):
+        make(**options)
+
+
+@pytest.mark.bad_input
+def test_states_of_other_environments(paper):
+    for other in (make(length=5), make(length=40, world=replace(PRESETS["paper"], cast=CastSpec(layers=("body", "hair"), counts=(6, 6))))):
+        other.reset(seed=0)
+        with pytest.raises(UserError, match="state: its arrays have the shapes"):
+            paper.set_state(other.state())
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        make().state()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"clip": 3.7}, "clip 3.7 is not a whole number"),
+        ({"clip": True}, "clip True is not a whole number"),
+        ({"clip": [1, 2]}, "clip has the shape .* each of 1"),
+        ({"clip": 2, "data_seed": 0.5}, "data_seed 0.5 is not a whole number"),
+        ({"data_seed": 3}, "data_seed without clip"),
+        ({"reset_mask": np.ones(1, bool)}, "reset_mask unknown"),
+    ],
+)
+def test_impossible_options(paper, options: dict, words: str):
+    with pytest.raises(UserError, match=f"options: {words}"):
+        paper.reset(options=options)
+
+
+@pytest.mark.bad_input
+def test_without_gymnasium_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "gymnasium" or name.startswith("wsprites.env")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    with pytest.raises(UserError, match=r"gymnasium is not installed; .*\[gym\]"):
+        importlib.import_module("wsprites.env")
 
 
 @pytest.mark.parametrize(
@@ -271,7 +351,22 @@ def test_impossible_modes_actions_and_options(paper):
 
 def test_nothing_of_it_is_imported_by_the_rest():
     import subprocess
-    import sys
 
     code = "import sys, wsprites.cli, wsprites.generate; assert not any(m.split('.')[0] in ('gymnasium', 'pygame') for m in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
+
+
+def test_gymnasium_imports_it_by_the_name_of_the_module():
+    """And Minari by the entry point of a recovered environment."""
+    import subprocess
+
+    code = """if True:
+        import sys, gymnasium
+        from gymnasium.envs.registration import EnvSpec
+        spec = EnvSpec("wsprites/Walk-v0", entry_point="wsprites.env:WalkEnv", kwargs={"length": 3})
+        env = gymnasium.make(EnvSpec.from_json(spec.to_json()))
+        del gymnasium.registry["wsprites/Walk-v0"], sys.modules["wsprites.env"]
+        other = gymnasium.make("wsprites.env:wsprites/Walk-v0", length=3)
+        assert (env.reset(seed=0)[0] == other.reset(seed=0)[0]).all()
+    """
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})

@@ -2,20 +2,27 @@
 
 import dataclasses
 import hashlib
+import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from wsprites.art.backgrounds import Backgrounds, image_paths, load_backgrounds, photos
-from wsprites.art.characters import Characters, ignored_folders, sheet_paths
+from wsprites.art.characters import Characters
+from wsprites.art.complete import complete
 from wsprites.art.credits import Credits, sheet_credits
 from wsprites.art.fetch import fetched
-from wsprites.errors import ArgumentError
+from wsprites.art.layouts import LeftOut, credit_folders, find_sheets
+from wsprites.errors import ArgumentError, UserError
 from wsprites.world.spec import WorldSpec, load_spec
+from wsprites.world.unseen import is_motionless, remarks
 
-__all__ = ["ASSETS", "Art", "World", "ignored_folders", "load_art", "load_world", "sheets_folder"]
+__all__ = ["ASSETS", "Art", "World", "load_art", "load_world", "sheets_folder"]
+
+_LOG = logging.getLogger("wsprites.art")
 
 _PACKAGE = Path(__file__).parents[1]
 ASSETS = next(folder for folder in (_PACKAGE / "assets", _PACKAGE.parent / "assets") if folder.is_dir())
@@ -63,7 +70,8 @@ class World:
         art: the art; `spec.cast` has to describe it.
 
     Raises:
-        ValueError: `spec.cast` is not the cast of `art`, or the backgrounds are too small for the frame and the scene's motion.
+        ValueError: `spec.cast` is not the cast of `art`, the sheets were loaded for another `spec.scale`, or the backgrounds are too small
+            for the frame and the scene's motion.
     """
 
     spec: WorldSpec
@@ -79,13 +87,26 @@ class World:
                 f"spec.cast has layers {cast.layers}, counts {cast.counts} and {cast.backgrounds} backgrounds, but the art has "
                 f"{expected[0]}, {expected[1]} and {expected[2]}; use art.world(spec), which fills in the cast"
             )
+        if characters.cell != self.spec.cell:
+            raise ValueError(
+                f"spec.scale = {self.spec.scale:g} needs cells of {self.spec.cell} pixels, but the art was loaded with {characters.cell}; "
+                "use load_world, which scales the sheets"
+            )
         size, needed = backgrounds.images.shape[1:3], self.spec.background_size
         if size[0] < needed[0] or size[1] < needed[1]:
             raise ValueError(f"backgrounds of {size} pixels are too small for spec: (height, width) must be at least {needed}")
 
     def replace(self, **changes: Any) -> "World":
-        """The same world with other values for some fields of `spec`, such as `frames=30`."""
-        return World(dataclasses.replace(self.spec, **changes), self.art)
+        """The same world with other values for some fields of `spec`, such as `frames=30`.
+
+        Raises:
+            SpecError: a value is not possible.
+            UserError: the sprite cannot move in any direction.
+            ValueError: the art does not fit the new values.
+        """
+        spec = dataclasses.replace(self.spec, **changes)
+        _report_motion(spec, known=remarks(self.spec))
+        return World(spec, self.art)
 
 
 def sheets_folder(sheets: str | Path) -> Path:
@@ -101,22 +122,25 @@ def sheets_folder(sheets: str | Path) -> Path:
     return fetched(ASSETS) if sheets == "lpc" else Path(sheets)
 
 
-def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Path = "painted") -> Art:
-    """Load the art for a world.
+def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Path = "painted", *, skip_incomplete: bool = False) -> Art:
+    """Load the art for a world. What a folder of sheets holds and the world does not use is logged as a warning, counted by reason.
 
     Args:
-        spec: the world; its layers, their order and the size of its backgrounds are used.
+        spec: the world; its layers, their order, its scale and the size of its backgrounds are used.
         sheets: "own", the project's own sheets; "lpc", the fetched real ones; or a folder of LPC sheets, with a sub-folder for each
-            layer, or with whole characters directly in it.
+            layer, with whole characters directly in it, or one character as the Universal LPC generator exports it (`art.layouts`).
         backgrounds: "painted", the project's own; "photos", the colour photographs of scikit-image; or a folder of images.
+        skip_incomplete: leave out sheets that lack an animation, and log how many, in place of an error.
 
     Raises:
-        UserError: a file is missing, unreadable or has a wrong size; the message names it.
+        UserError: a file is missing, unreadable or has a wrong size, or a sheet lacks an animation; the message names it.
     """
-    folder = sheets_folder(sheets)
-    paths = sheet_paths(folder, spec.cast.layers)
-    characters = Characters.from_folder(folder, spec.cast.layers)
-    credits = sheet_credits(folder, [path for layer in paths.values() for path in layer], ASSETS)
+    folder, left_out = sheets_folder(sheets), LeftOut()
+    files = find_sheets(folder, spec.cast.layers, left_out)
+    characters = complete(Characters.from_files(files, cell=spec.cell), spec.facings, folder, skip_incomplete=skip_incomplete)
+    found = [sheet for layer in files.values() for sheet in layer]
+    credits = sheet_credits(credit_folders(folder, found), [picture.path for sheet in found for picture in sheet.pictures], ASSETS)
+    left_out.report()
     if backgrounds == "painted":
         images = image_paths(ASSETS / "backgrounds")
         lines = f"{len(images)} pictures by the wsprites authors (CC0 1.0)"
@@ -133,17 +157,24 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
 
 
 def load_world(
-    world: "str | os.PathLike[str] | WorldSpec | World" = "paper", sheets: str | Path = "own", backgrounds: str | Path = "painted"
+    world: "str | os.PathLike[str] | WorldSpec | World" = "paper",
+    sheets: str | Path = "own",
+    backgrounds: str | Path = "painted",
+    *,
+    skip_incomplete: bool = False,
 ) -> World:
     """A world with its art, ready to be generated, rendered or streamed.
 
+    Actions that the world can never show, and steps that it always cuts short, are logged as warnings (`world.unseen.remarks`).
+
     Args:
-        world: the name of a preset ("paper", "released", "factorial"), the path of a TOML file, a specification, or a World, which is
-            returned as it is.
-        sheets, backgrounds: the art, as for `load_art`; ignored for a World.
+        world: the name of a preset ("paper", "released", "factorial", "small-world"), the path of a TOML file, a specification, or a
+            World, which is returned as it is.
+        sheets, backgrounds, skip_incomplete: the art, as for `load_art`; ignored for a World.
 
     Raises:
-        UserError: there is no such preset or file, it has a value that is not possible, or the art cannot be used.
+        UserError: there is no such preset or file, it has a value that is not possible, the sprite cannot move in any direction, or the
+            art cannot be used.
 
     Example:
         >>> load_world("factorial").spec.cast.backgrounds
@@ -154,4 +185,14 @@ def load_world(
     spec = load_spec(os.fspath(world)) if isinstance(world, str | os.PathLike) else world
     if not isinstance(spec, WorldSpec):
         raise ArgumentError("world", f"a {type(spec).__name__}, not the name of a preset, a TOML file, a WorldSpec or a World")
-    return load_art(spec, sheets, backgrounds).world(spec)
+    _report_motion(spec)
+    return load_art(spec, sheets, backgrounds, skip_incomplete=skip_incomplete).world(spec)
+
+
+def _report_motion(spec: WorldSpec, known: Sequence[str] = ()) -> None:
+    """Log what keeps actions of a world from being seen, but for what is known. Raises UserError if the sprite cannot move."""
+    for line in remarks(spec):
+        if is_motionless(spec) and line not in known:
+            raise UserError(f"world '{spec.name}': {line}")
+        if line not in known:
+            _LOG.warning("world '%s': %s", spec.name, line)

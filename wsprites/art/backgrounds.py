@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsprites.art.sheets import decode, files_in, open_image
+from wsprites.art.sheets import files_in
 from wsprites.errors import ArgumentError, UserError
+from wsprites.pictures import SUFFIXES, read_picture
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 _MOST_BYTES = 2**30
 
 
@@ -40,9 +40,9 @@ def image_paths(folder: Path) -> list[Path]:
     """The images of a folder, sorted by name. Raises UserError if there are none."""
     if not folder.is_dir():
         raise ArgumentError("backgrounds", f"{folder}: no such folder; use 'painted', 'photos' or a folder of images")
-    paths = sorted(files_in(folder, _SUFFIXES))
+    paths = sorted(files_in(folder, SUFFIXES))
     if not paths:
-        raise UserError(f"{folder}: there is no image in it ({', '.join(_SUFFIXES)})")
+        raise UserError(f"{folder}: there is no image in it ({', '.join(SUFFIXES)})")
     return paths
 
 
@@ -58,8 +58,7 @@ def load_backgrounds(paths: list[Path], size: tuple[int, int]) -> Backgrounds:
         raise UserError(f"{paths[0].parent}: {len(paths)} backgrounds; at most {most} of {width} x {height} fit in memory")
     images = np.empty((len(paths), height, width, 3), np.uint8)
     for image_hwc, path in zip(images, paths, strict=True):
-        with open_image(path) as opened:
-            image = Image.fromarray(decode(path, opened, "RGB"))
+        image = Image.fromarray(read_picture(path))
         if image.height < height or image.width < width:
             raise UserError(f"{path}: {image.width} x {image.height} pixels; a background of this world needs {width} x {height} or more")
         image_hwc[:] = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))

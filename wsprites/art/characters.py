@@ -1,19 +1,18 @@
 """Characters: layers of LPC sheets, kept apart, and drawn one on the other when a character is asked for."""
 
 import math
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.art.sheets import CELL_PLACES, files_in, read_sheet
-from wsprites.errors import ArgumentError, UserError
+from wsprites.art.alpha import over, shrink
+from wsprites.art.layouts import SheetFiles
+from wsprites.art.sheets import CELL_PLACES, read_sheet
 from wsprites.world.spec import CELL
 
 _CELLS_SHAPE = (len(CELL_PLACES), CELL, CELL)
@@ -45,41 +44,68 @@ class Spans(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Characters:
-    """All characters that the sheets of some layers make, one sheet of each layer. Made by `from_cells` or `from_folder`."""
+    """All characters that the sheets of some layers make, one sheet of each layer. Made by `from_cells` or `from_files`."""
 
     layers: tuple[str, ...]
     """Names of the layers, the lowest first."""
     names: tuple[tuple[str, ...], ...]
     """Names of the sheets of each layer."""
+    cell: int
+    """Height and width in pixels that cells were scaled to; they lie in the top-left corners of cells of 64 x 64 pixels."""
     boxes: NDArray[np.int64]
     """(84, 4) y, x, height and width in pixels of the box that any sheet covers in each cell."""
     _sheets: tuple[tuple[_Sheet, ...], ...]
 
     @staticmethod
-    def from_cells(layers: Sequence[str], names: Sequence[Sequence[str]], cells: Iterable[Iterable[NDArray[np.uint8]]]) -> "Characters":
-        """Characters from the (84, 64, 64, 4) uint8 RGBA cells of every sheet of every layer, the lowest layer first."""
-        return Characters._from_sheets(layers, names, tuple(tuple(map(_not_clear, layer)) for layer in cells))
+    def from_cells(
+        layers: Sequence[str], names: Sequence[Sequence[str]], cells: Iterable[Iterable[NDArray[np.uint8]]], *, cell: int = CELL
+    ) -> "Characters":
+        """Characters from the (84, 64, 64, 4) uint8 RGBA cells of every sheet of every layer, the lowest layer first, scaled to `cell`."""
+        return Characters._from_sheets(layers, names, cell, tuple(tuple(map(_not_clear, layer)) for layer in cells))
 
     @staticmethod
-    def _from_sheets(layers: Sequence[str], names: Sequence[Sequence[str]], sheets: tuple[tuple[_Sheet, ...], ...]) -> "Characters":
+    def _from_sheets(
+        layers: Sequence[str], names: Sequence[Sequence[str]], cell: int, sheets: tuple[tuple[_Sheet, ...], ...]
+    ) -> "Characters":
         covered = np.zeros(math.prod(_CELLS_SHAPE), bool)
         for layer in sheets:
             for place, _ in layer:
                 covered[place] = True
-        boxes = np.array([_box(cell) for cell in covered.reshape(_CELLS_SHAPE)])
-        return Characters(tuple(layers), tuple(map(tuple, names)), boxes, sheets)
+        boxes = np.array([_box(covered_yx) for covered_yx in covered.reshape(_CELLS_SHAPE)])
+        return Characters(tuple(layers), tuple(map(tuple, names)), cell, boxes, sheets)
 
     @staticmethod
-    def from_folder(folder: Path, layers: Sequence[str]) -> "Characters":
-        """Characters from a folder with a sub-folder of PNG sheets for each layer, or with whole characters as sheets directly in it.
+    def from_files(files: Mapping[str, Sequence[SheetFiles]], *, cell: int = CELL) -> "Characters":
+        """Characters from the files of every sheet of every layer, as `layouts.find_sheets` finds them.
+
+        Args:
+            files: {layer: its sheets}, the lowest layer first.
+            cell: height and width in pixels that the cells are scaled to.
 
         Raises:
-            UserError: the folder, or a layer's folder, is missing or without sheets, or a sheet cannot be used.
+            UserError: a sheet cannot be used.
         """
-        paths = sheet_paths(folder, layers)
+
+        def read(sheet: SheetFiles) -> _Sheet:
+            cells = read_sheet(*sheet.pictures)
+            return _not_clear(cells if cell == CELL else shrink(cells, cell))
+
         with ThreadPoolExecutor() as pool:  # decoding runs outside the interpreter's lock
-            sheets = tuple(tuple(pool.map(lambda path: _not_clear(read_sheet(path)), layer)) for layer in paths.values())
-        return Characters._from_sheets(tuple(paths), [[path.stem for path in layer] for layer in paths.values()], sheets)
+            sheets = tuple(tuple(pool.map(read, layer)) for layer in files.values())
+        return Characters._from_sheets(tuple(files), [[sheet.name for sheet in layer] for layer in files.values()], cell, sheets)
+
+    def only(self, kept: Sequence[Sequence[int]]) -> "Characters":
+        """The characters that some sheets of each layer make."""
+        names = [[layer[sheet] for sheet in sheets] for layer, sheets in zip(self.names, kept, strict=True)]
+        sheets_of = tuple(tuple(layer[sheet] for sheet in sheets) for layer, sheets in zip(self._sheets, kept, strict=True))
+        return Characters._from_sheets(self.layers, names, self.cell, sheets_of)
+
+    def alpha(self, layer: int, sheet: int) -> NDArray[np.uint8]:
+        """(84,) uint8: the largest alpha in each cell of a sheet."""
+        place, rgba = self._sheets[layer][sheet]
+        largest = np.zeros(len(CELL_PLACES), np.uint8)
+        np.maximum.at(largest, place // CELL**2, rgba[:, 3])
+        return largest
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -144,52 +170,6 @@ def _composite(sheets: Sequence[_Sheet]) -> NDArray[np.uint8]:
     return pixels.reshape(*_CELLS_SHAPE, 4)
 
 
-def over(source: NDArray[np.uint8], below: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Porter-Duff "source over below" of (..., 4) uint8 RGBA with straight alpha, in integers, rounded half up.
-
-    alpha = (255 a_s + a_b (255 - a_s)) / 255;  colour = (255 a_s c_s + a_b (255 - a_s) c_b) / (255 alpha), before rounding alpha.
-    Colour is 0 where alpha is 0. On an opaque pixel below this is (a_s c_s + (255 - a_s) c_b) / 255.
-    """
-    s, b = source.astype(np.int64), below.astype(np.int64)
-    weight_s = 255 * s[..., 3:]
-    weight_b = b[..., 3:] * (255 - s[..., 3:])
-    total = weight_s + weight_b
-    colour = (2 * (weight_s * s[..., :3] + weight_b * b[..., :3]) + total) // np.maximum(2 * total, 1)
-    alpha = (2 * total + 255) // 510
-    return np.concatenate([colour, alpha], axis=-1).astype(np.uint8)
-
-
-def sheet_paths(folder: Path, layers: Sequence[str]) -> dict[str, list[Path]]:
-    """{layer: paths of its sheets in the order of their numbers}. Whole characters are one layer, "character".
-
-    Raises:
-        ArgumentError: there is no such folder.
-        UserError: a layer has no folder or no sheets.
-    """
-    if not folder.is_dir():
-        raise ArgumentError("sheets", f"{folder}: no such folder; use 'own', 'lpc' or a folder of LPC sheets")
-    whole = _pngs(folder)
-    if whole and not any((folder / layer).is_dir() for layer in layers):
-        return {"character": whole}
-    paths = {}
-    for layer in layers:
-        if not (folder / layer).is_dir():
-            raise UserError(f"{folder}: the folder '{layer}' is missing; characters are made of {', '.join(layers)}")
-        paths[layer] = _pngs(folder / layer)
-        if not paths[layer]:
-            raise UserError(f"{folder / layer}: there is no PNG file in it; every layer needs at least one sheet")
-    return paths
-
-
-def _pngs(folder: Path) -> list[Path]:
-    return sorted(files_in(folder, (".png",)), key=lambda path: (_natural(path.stem), path.name))
-
-
-def _natural(name: str) -> list[str | int]:
-    """A key that sorts 2 before 10: texts and numbers alternate in it."""
-    return [int(part) if number % 2 else part for number, part in enumerate(re.split(r"(\d+)", name))]
-
-
 def _not_clear(cells: NDArray[np.uint8]) -> _Sheet:
     """The pixels of a sheet whose alpha is above 0."""
     rgba = cells.reshape(-1, 4)
@@ -203,10 +183,3 @@ def _box(covered: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     if not len(rows):
         return 0, 0, 1, 1
     return int(rows[0]), int(columns[0]), int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
-
-
-def ignored_folders(folder: Path, layers: Sequence[str]) -> Iterator[str]:
-    """The names of sub-folders with PNG files that are not layers."""
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name not in layers and _pngs(path):
-            yield path.name

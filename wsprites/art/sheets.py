@@ -1,17 +1,21 @@
 """The layout of LPC sprite sheets: 13 columns of 64 x 64 cells; four rows (back, left, front, right) per animation."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from wsprites.art.alpha import over
 from wsprites.errors import UserError
 from wsprites.world.actions import CYCLE, LocalAction
 from wsprites.world.spec import CELL
 
 SHEET_SIZES = ((1344, 832), (2944, 832), (3456, 832))
 """(height, width) in pixels of Universal-LPC sheets; the first 21 rows of the taller ones are those of the first."""
+_ROWS, _COLUMNS = 21, 13
+_MOST_PIXELS = 2**25
 
 FIRST_ROW = {"spellcast": 0, "walk": 8, "slash": 12}
 """The row of each animation's first facing."""
@@ -21,6 +25,10 @@ _CYCLE_COLUMNS = {
     "spellcast": (0, 1, 2, 3, 4, 5, 4, 6),
     "slash": (0, 1, 2, 3, 4, 5, 4, 0),
 }
+
+
+COLUMNS = {animation: 1 + max(columns) for animation, columns in _CYCLE_COLUMNS.items()}
+"""Number of columns that each animation needs."""
 
 
 def _place(action: LocalAction, frame: int) -> tuple[int, int]:
@@ -36,20 +44,63 @@ CELL_OF = np.array([[CELL_PLACES.index(_place(action, frame)) for frame in range
 """(12, 8) int: the cell that shows a frame of an action's cycle. Worlds with three facings use the first 63 cells."""
 
 
-def read_sheet(path: Path) -> NDArray[np.uint8]:
+class Picture(NamedTuple):
+    """A PNG file and the part of a sheet that it shows, in cells. By default it is a whole sheet."""
+
+    path: Path
+    row: int = 0
+    column: int = 0
+    """The cell of the sheet that the picture's top-left corner lies on."""
+    rows: int = _ROWS
+    columns: int = _COLUMNS
+    """Size that the picture has at least: 21 x 13 for a whole sheet, four rows for an animation, 1 x 1 for a frame."""
+
+
+def read_sheet(*pictures: Picture | Path) -> NDArray[np.uint8]:
     """The cells of a sheet, (84, 64, 64, 4) uint8 RGBA with straight alpha.
 
+    Args:
+        pictures: the sheet as one file, or the pictures that it is made of, the lowest first.
+
     Raises:
-        UserError: the file is not an image, is damaged, has none of SHEET_SIZES (checked before decoding), or no transparent pixel.
+        UserError: a file is not an image, is damaged, does not have the size of its part of a sheet (checked before decoding), has no
+            transparent pixel, or shows something beside the 13 columns of the animations, as a sheet does that was scaled up.
     """
+    sheet = np.zeros((max(row for row, _ in CELL_PLACES) * CELL + CELL, _COLUMNS * CELL, 4), np.uint8)
+    for picture in pictures:
+        _path, row, column, rows, _columns = part = picture if isinstance(picture, Picture) else Picture(picture)
+        rgba = _read(part)[: rows * CELL]
+        region = sheet[row * CELL : row * CELL + len(rgba), column * CELL : column * CELL + rgba.shape[1]]
+        rgba = rgba[: len(region), : region.shape[1]]
+        region[:] = over(rgba, region) if region[..., 3].any() else rgba
+    return np.stack([sheet[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL] for y, x in CELL_PLACES])
+
+
+def _read(picture: Picture) -> NDArray[np.uint8]:
+    """(H, W, 4) uint8 pixels of a picture that has the size of its part of a sheet, or more where weapons need larger cells."""
+    path, _, _, rows, columns = picture
     with open_image(path) as image:
-        if image.size[::-1] not in SHEET_SIZES:
-            sizes = ", ".join(f"{w} x {h}" for h, w in SHEET_SIZES)
-            raise UserError(f"{path}: {image.width} x {image.height} pixels; an LPC sheet (width x height) has {sizes}")
+        width, height = image.size
+        is_whole, is_frame = rows == _ROWS, columns == 1
+        fits = width % CELL == height % CELL == 0 and height >= rows * CELL and width >= columns * CELL
+        if not fits or (not is_whole and height != rows * CELL) or (is_frame and width != CELL) or width * height > _MOST_PIXELS:
+            raise UserError(f"{path}: {width} x {height} pixels; {_expected(picture)}")
         rgba = decode(path, image, "RGBA")
-    if rgba[..., 3].all():
+    if not is_frame and rgba[..., 3].all():
         raise UserError(f"{path}: no pixel of the sheet is transparent; save it with an alpha channel around the character")
-    return np.stack([rgba[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL] for y, x in CELL_PLACES])
+    if rgba[: CELL * (max(row for row, _ in CELL_PLACES) + 1), _COLUMNS * CELL :, 3].any():
+        wide = f"there are pixels beside the first {_COLUMNS * CELL} columns of its animations"
+        raise UserError(f"{path}: {wide}; cells have {CELL} x {CELL} pixels, so scale the sheet back to its original size")
+    return rgba
+
+
+def _expected(picture: Picture) -> str:
+    if picture.rows == _ROWS:
+        sizes = ", ".join(f"{w} x {h}" for h, w in SHEET_SIZES)
+        return f"an LPC sheet (width x height) has {sizes}, or more of both in steps of {CELL} with oversize weapons"
+    if picture.columns == 1:
+        return f"a frame has {CELL} x {CELL}"
+    return f"this animation (width x height) has {picture.columns * CELL} x {picture.rows * CELL}, or up to {_COLUMNS * CELL} in width"
 
 
 def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

@@ -4,14 +4,17 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+import wsprites
 from wsprites.art import Art, World, load_world
 from wsprites.bench.metrics.actions import Sources
 from wsprites.errors import ArgumentError, UserError
-from wsprites.file import DataFile, Split
+from wsprites.file import DataFile, Split, VideoFile
+from wsprites.file.videos import VIDEO_LABELS, VideoSplit
 from wsprites.render import Background, Clip, render
 from wsprites.world.actions import CYCLE, GlobalAction, local_actions
 from wsprites.world.script import LABELS, Script, casting, scripts, split_indices
@@ -23,6 +26,41 @@ STANDARD_WORLD = "wsprites-paper-v1"
 """The standard world that is used by default."""
 _SEED, _FIT, _SCORED = 20_220_822, 200, 500
 """Seed of the standard worlds, and their numbers of val clips and of test clips."""
+
+
+class ClipSize(Protocol):
+    """Size of the clips of a data set."""
+
+    @property
+    def frames(self) -> int:
+        """Frames per clip."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Rows of a frame."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Columns of a frame."""
+        ...
+
+
+class Clips(Protocol):
+    """What has to be known of some clips to check what a model returns for them."""
+
+    @property
+    def name(self) -> str:
+        """The split."""
+        ...
+
+    @property
+    def spec(self) -> ClipSize:
+        """Their size."""
+        ...
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,22 +125,83 @@ class Data:
     sha256: str
     """SHA-256 of world, labels and art of both parts, which determine the pixels; `wsprites verify` checks stored ones."""
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts that a predictions file has arrays for."""
+        return self.fit, self.scored
 
-def open_data(name: str, *, split: str = "test", clips: int | None = None) -> Data:
-    """The clips that a name stands for: one of STANDARD, or else the path of a data file.
+
+class VideoSize(NamedTuple):
+    """Size of clips of videos, see ClipSize."""
+
+    frames: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class VideoPart:
+    """The first clips of one split of imported videos: pixels, without a world and without labels that are used."""
+
+    name: str
+    spec: VideoSize
+    stored: VideoSplit
+    clips: int
+    """Number of clips."""
+
+    def __len__(self) -> int:
+        return self.clips
+
+    @property
+    def videos(self) -> int:
+        """Number of videos that the clips were cut from."""
+        return len(np.unique(self.stored["video"][: self.clips]))
+
+    @property
+    def recorded(self) -> list[str]:
+        """Names of the labels that came with the videos, which are not used."""
+        names = self.stored.keys()
+        return [name for name in names if name in VIDEO_LABELS]
+
+    def frames(self, n: int) -> NDArray[np.uint8]:
+        """(T, H, W, 3) uint8 frames of a clip."""
+        frames: NDArray[np.uint8] = self.stored["frames"][n]
+        return frames
+
+
+@dataclass(frozen=True, eq=False)
+class VideoData:
+    """The clips of imported videos that are scored. Nothing is fitted, because there are no labels."""
+
+    name: str
+    scored: VideoPart
+    sha256: str
+    """SHA-256 of the frames of all scored clips."""
+
+    @property
+    def parts(self) -> tuple[VideoPart, ...]:
+        """The parts that a predictions file has arrays for."""
+        return (self.scored,)
+
+
+def open_data(name: str, *, split: str = "test", clips: int | None = None) -> Data | VideoData:
+    """The clips that a name stands for: one of STANDARD, or else the path of a data file or of a file of imported videos.
 
     Args:
-        split: the split of a data file that is scored; a standard world is scored on "test".
+        split: the split of a file that is scored; a standard world is scored on "test".
         clips: score only the first clips.
 
     Raises:
         ArgumentError: neither a standard world nor a file, or another split of a standard world.
-        UserError: a file that cannot be scored, see `from_file`.
+        UserError: a file that cannot be scored, see `from_file` and `from_videos`.
     """
     if name not in STANDARD:
-        if not Path(name).exists():
+        path = Path(name)
+        if not path.exists():
             raise ArgumentError("data", f"{name!r} is neither a file nor a standard world ({', '.join(STANDARD)})")
-        return from_file(Path(name), split=split, clips=clips)
+        with wsprites.open(path) as file:
+            has_labels = isinstance(file, DataFile)
+        return (from_file if has_labels else from_videos)(path, split=split, clips=clips)
     if split != "test":
         raise ArgumentError("split", f"{split!r} is only for data files; a standard world is scored on 'test'")
     return standard(name, clips=clips)
@@ -113,14 +212,24 @@ def standard(name: str, *, clips: int | None = None) -> Data:
 
     Args:
         name: one of STANDARD.
-        clips: score only the first clips, and fit on half as many, at least 12. The data then have another name and hash.
+        clips: score only the first clips, 2 to 500, and fit on half as many, at least 12. The data then have another name and hash.
+
+    Raises:
+        ArgumentError: fewer than 2 or more than 500 clips.
     """
+    _check_clips(clips, _SCORED, "test")
     world = load_standard(STANDARD[name])
     spec = world.spec
-    scored, fit = min(clips or _SCORED, _SCORED), min(max((clips or _SCORED) // 2, 12), _FIT)
+    scored, fit = clips or _SCORED, min(max((clips or _SCORED) // 2, 12), _FIT)
     indices = split_indices(spec, _SEED, 10_000)
     parts = [Part(split, world, scripts(spec, _SEED, indices[split][:n])) for split, n in (("val", fit), ("test", scored))]
     return _data(name if scored == _SCORED else f"{name}-first-{scored}", *parts)
+
+
+def _check_clips(clips: int | None, available: int, split: str) -> None:
+    """Raise ArgumentError if more clips are to be scored than there are."""
+    if clips is not None and (clips < 2 or clips > available >= 2):
+        raise ArgumentError("clips", f"{clips} is outside the range 2 to {available}, the number of clips of '{split}'")
 
 
 @lru_cache(maxsize=2)
@@ -133,12 +242,12 @@ def from_file(path: Path, *, split: str = "test", clips: int | None = None) -> D
     """The clips of a split of a data file. Maps are fitted on `val`, or on `train` where `val` is scored.
 
     Raises:
-        ArgumentError: no such split.
+        ArgumentError: no such split, or more clips than it has.
         UserError: too few clips in a split, clips of one frame, or a file that cannot be read.
     """
-    if split not in SPLITS:
-        raise ArgumentError("split", f"{split!r} is not one of {', '.join(SPLITS)}")
+    _check_split(split)
     data = DataFile(path)
+    _check_clips(clips, len(data[split]), split)
     fit = "train" if split == "val" else "val"
     parts = []
     for name in (fit, split):
@@ -149,7 +258,37 @@ def from_file(path: Path, *, split: str = "test", clips: int | None = None) -> D
             )
         script = Script(**{label: np.asarray(data[name][label][:rows]) for label in LABELS})
         parts.append(Part(name, data.world, script, data[name]))
-    return _data(f"{path.name}:{split}" + (f"-first-{clips}" if clips else ""), *parts)
+    return _data(_file_name(path, split, clips), *parts)
+
+
+def from_videos(path: Path, *, split: str = "test", clips: int | None = None) -> VideoData:
+    """The clips of a split of a file of imported videos.
+
+    Raises:
+        ArgumentError: no such split, or more clips than it has.
+        UserError: too few clips in the split, clips of one frame, or a file that cannot be read.
+    """
+    _check_split(split)
+    data = VideoFile(path)
+    _check_clips(clips, len(data[split]), split)
+    part = VideoPart(split, VideoSize(*data.clip_shape[:3]), data[split], clips or len(data[split]))
+    if len(part) < 2 or part.spec.frames < 2:
+        others = ", ".join(f"'{name}' has {len(data[name])}" for name in SPLITS if name != split)
+        raise UserError(f"{path}: '{split}' has {len(part)} clips of {part.spec.frames} frames; 2 clips of 2 frames are needed ({others})")
+    digest = hashlib.sha256(f"{len(part)} {part.spec}".encode())
+    for n in range(len(part)):
+        digest.update(np.ascontiguousarray(part.frames(n)).data)
+    return VideoData(_file_name(path, split, clips), part, digest.hexdigest())
+
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise ArgumentError("split", f"{split!r} is not one of {', '.join(SPLITS)}")
+
+
+def _file_name(path: Path, split: str, clips: int | None) -> str:
+    """The name of the data in a file."""
+    return f"{path.name}:{split}" + (f"-first-{clips}" if clips else "")
 
 
 def _data(name: str, fit: Part, scored: Part) -> Data:

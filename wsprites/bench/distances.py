@@ -4,13 +4,13 @@ Every scored clip is replayed as in rollouts.py: from one of its frames on, with
 scene that stands still. Axis suffixes: n clips or pictures, t steps, h, w, c; d features.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.data import Data, Part
+from wsprites.bench.data import Clips, Data, VideoData
 from wsprites.bench.metrics.images import frechet
 from wsprites.bench.metrics.interval import Score
 from wsprites.bench.protocol import Controllable, Model, rollout
@@ -23,16 +23,20 @@ Floats = NDArray[np.float64]
 
 FEATURES = {"fid": 2048, "fvd": 400}
 """Number of features of each distance."""
+_LEAST_LPIPS = 31  # pixels of a side: the convolutions of AlexNet leave nothing of less
 _BATCH = 4  # clips that are replayed at once
 
 
-def left_out(data: Data, networks: "Networks") -> dict[str, str]:
+def left_out(data: Data | VideoData, networks: "Networks") -> dict[str, str]:
     """Why LPIPS, FID or FVD is not scored, by name: a file of weights is missing, or there are too few clips.
 
     A covariance of D features is singular unless it is taken from more than D images or videos; the distance would then depend mostly on
     their number.
     """
     reasons = dict(networks.missing)
+    spec = data.scored.spec
+    if min(spec.height, spec.width) < _LEAST_LPIPS:
+        reasons.setdefault("lpips", f"frames of {spec.height} x {spec.width}, {_LEAST_LPIPS} x {_LEAST_LPIPS} are needed")
     if "fvd" not in reasons and data.scored.spec.frames <= STEPS:
         reasons["fvd"] = f"clips of {data.scored.spec.frames} frames, {STEPS + 1} are needed"
     for name, per_clip in (("fid", _steps(data.scored)), ("fvd", 1)):
@@ -60,36 +64,53 @@ def distances(
         ProtocolError: the model does not follow the protocol.
     """
     part, steps = data.scored, _steps(data.scored)
-    wanted = [name for name in FEATURES if name not in left_out(data, networks)]
-    if not wanted:
+    features = Features(networks, left_out(data, networks))
+    if not features.wanted:
         return {}
-    features_of: dict[tuple[str, str], list[Floats]] = {}
-
-    def add(who: str, videos_nthwc: Frames) -> None:
-        if "fid" in wanted and networks.fid:
-            different = videos_nthwc[:, :1] if who == "copy" else videos_nthwc
-            features = networks.fid(different.reshape(-1, *videos_nthwc.shape[2:]))
-            features_of.setdefault((who, "fid"), []).append(np.repeat(features, steps, 0) if who == "copy" else features)
-        if "fvd" in wanted and networks.fvd:
-            features_of.setdefault((who, "fvd"), []).append(networks.fvd(videos_nthwc))
-
     assert isinstance(model, Model)
     for at in range(0, len(part), _BATCH):
         begin = [start_of(part, n) for n in range(at, min(at + _BATCH, len(part)))]
         first = np.stack([start.frame_hwc for start in begin])
-        add("model", rollout(model, first.transpose(0, 3, 1, 2), *read_actions(model, begin, steps)))
-        add("truth", np.stack([start.after(steps) for start in begin]))
-        add("copy", np.repeat(first[:, None], steps, 1))
+        features.add("model", rollout(model, first.transpose(0, 3, 1, 2), *read_actions(model, begin, steps)))
+        features.add("truth", np.stack([start.after(steps) for start in begin]))
+        features.add("copy", np.repeat(first[:, None], steps, 1))
         progress(len(begin))
     for n, piece, pieces in _others(data):
-        add("other_clips", start_of(data.fit, n, piece=piece, pieces=pieces).after(steps)[None])
+        features.add("other_clips", start_of(data.fit, n, piece=piece, pieces=pieces).after(steps)[None])
         progress(1)
-    scores: dict[str, dict[str, Score]] = {"oracle": {f"images.{name}": Score(0.0, unit="distance") for name in wanted}}
-    for (who, name), features in features_of.items():
-        if who != "truth":
-            distance = frechet(np.concatenate(features), np.concatenate(features_of["truth", name]))
-            scores.setdefault(who, {})[f"images.{name}"] = Score(distance, unit="distance", clips=len(part))
-    return scores
+    return features.scores(len(part))
+
+
+class Features:
+    """Features of generated and of true videos, from which FID and FVD are computed.
+
+    Args:
+        without: the names of the distances that are not wanted.
+    """
+
+    def __init__(self, networks: "Networks", without: Collection[str]) -> None:
+        self.wanted = [name for name in FEATURES if name not in without]
+        self._networks = networks
+        self._features: dict[tuple[str, str], list[Floats]] = {}
+
+    def add(self, who: str, videos_nthwc: Frames) -> None:
+        """Add some videos of "truth", "model", "copy" (the same frame all the time) or another predictor."""
+        steps = videos_nthwc.shape[1]
+        if "fid" in self.wanted and self._networks.fid:
+            different = videos_nthwc[:, :1] if who == "copy" else videos_nthwc
+            features = self._networks.fid(different.reshape(-1, *videos_nthwc.shape[2:]))
+            self._features.setdefault((who, "fid"), []).append(np.repeat(features, steps, 0) if who == "copy" else features)
+        if "fvd" in self.wanted and self._networks.fvd:
+            self._features.setdefault((who, "fvd"), []).append(self._networks.fvd(videos_nthwc))
+
+    def scores(self, clips: int) -> dict[str, dict[str, Score]]:
+        """`images.fid` and `images.fvd` of each predictor against "truth"; those of "oracle" are 0."""
+        scores: dict[str, dict[str, Score]] = {"oracle": {f"images.{name}": Score(0.0, unit="distance") for name in self.wanted}}
+        for (who, name), features in self._features.items():
+            if who != "truth":
+                distance = frechet(np.concatenate(features), np.concatenate(self._features["truth", name]))
+                scores.setdefault(who, {})[f"images.{name}"] = Score(distance, unit="distance", clips=clips)
+        return scores
 
 
 def _others(data: Data) -> list[tuple[int, int, int]]:
@@ -99,5 +120,5 @@ def _others(data: Data) -> list[tuple[int, int, int]]:
     return every[: len(data.scored)] if pieces == 1 or pieces < data.fit.spec.frames // STEPS else []
 
 
-def _steps(part: Part) -> int:
+def _steps(part: Clips) -> int:
     return min(STEPS, part.spec.frames - 1)

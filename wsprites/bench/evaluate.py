@@ -4,7 +4,7 @@ Each kind of prediction has a function that returns the scores of the model and 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +17,10 @@ from wsprites.bench.metrics import actions, masks, motion, probes
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Score, ratio
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer
+from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, named
 from wsprites.bench.rollouts import Video, control, try_out
 from wsprites.bench.scores import Confusion
 from wsprites.bench.twins import CLIPS, nuisance
-from wsprites.errors import UserError
 
 if TYPE_CHECKING:
     from wsprites.bench.networks import Networks
@@ -51,6 +50,8 @@ class Evaluation:
     """By source; empty for a model without codes."""
     videos: tuple[Video, ...]
     """Rollouts for the page; none of a model that does not generate."""
+    not_scored: dict[str, str] = field(default_factory=dict)
+    """Why scores are missing that need labels, or something else that the model or the job lacks, by the beginning of their names."""
 
 
 def evaluate(
@@ -65,11 +66,10 @@ def evaluate(
 
     Raises:
         UserError: the model does not follow the protocol.
+        ForeignError: the model raised an exception.
     """
-    try:
+    with named(name):
         return _evaluate(model, data, progress, networks)
-    except ProtocolError as error:
-        raise UserError(f"{name}: {error}") from None
 
 
 def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networks: "Networks | None") -> Evaluation:
@@ -78,7 +78,7 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
     # Arrays of all clips; masks are too large to keep and are scored on the way.
     fitted, _ = collect(model, data.fit, progress=progress, with_masks=False)
     scored, mask_values = collect(model, data.scored, progress=progress)
-    _check_same_arrays(fitted, scored)
+    check_same_arrays(fitted, scored)
     results, confusion = score(data, fitted, scored, getattr(model, "codes", None))
     _add(results, mask_scores(mask_values))
     # Scores that need the model itself, on clips that are made for them.
@@ -124,7 +124,7 @@ def collect(
         if not isinstance(model, Predictions):
             arrays = infer(model, np.stack([clip.frames_thwc for clip in clips]).transpose(0, 1, 4, 2, 3), part)
         first_arrays = first_arrays or dict(arrays)
-        _check_same_arrays(first_arrays, arrays)
+        check_same_arrays(first_arrays, arrays)
         predicted = arrays.pop("masks", None)
         if with_masks and predicted is not None:
             values += [_mask_values(mask, clip.masks_thw) for mask, clip in zip(predicted, clips, strict=True)]
@@ -141,7 +141,7 @@ def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_]) -> dict[st
     return {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
 
 
-def _check_same_arrays(first: Arrays, other: Arrays) -> None:
+def check_same_arrays(first: Arrays, other: Arrays) -> None:
     """Raise ProtocolError unless a model returned the same arrays, of the same sizes, for different clips."""
     a, b = ({name: array.shape[2:] for name, array in arrays.items()} for arrays in (first, other))
     if a != b:

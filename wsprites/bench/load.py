@@ -4,19 +4,20 @@ Checkpoints of any package are loaded through the entry-point group `wsprites.mo
 a function that takes its path and returns a `Model`.
 """
 
+import inspect
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-import numpy as np
-
-from wsprites.bench.data import Data
+from wsprites.bench.data import Data, VideoData
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import MAX_CODES, Model
+from wsprites.bench.protocol import Model, ProtocolError, check_number_of_codes
 from wsprites.errors import ArgumentError
+from wsprites.foreign import ForeignError, foreign_code, place_of
 from wsprites.weights import checkpoint_format
 
 GROUP = "wsprites.models"
@@ -24,7 +25,7 @@ GROUP = "wsprites.models"
 _PREDICTIONS = (".npz", ".h5", ".hdf5")
 
 
-def load(name: str, data: Data) -> Model | Predictions:
+def load(name: str, data: Data | VideoData) -> Model | Predictions:
     """Load a model by name.
 
     Args:
@@ -33,15 +34,17 @@ def load(name: str, data: Data) -> Model | Predictions:
 
     Raises:
         ArgumentError: none of these, or a model that cannot be used.
-        UserError: a predictions file that cannot be used, or an error of the function that loads a checkpoint.
+        UserError: a predictions file that cannot be used.
+        ForeignError: the factory, its module, or the function that loads a checkpoint raised an exception.
     """
     path = Path(name)
     if path.suffix.lower() in _PREDICTIONS:
         return Predictions(path, data)
     if path.is_file():
-        return _checked(name, _checkpoint_loader(path)(path))
+        loader = _checkpoint_loader(path)
+        return _made(name, partial(loader, path))
     if ":" in name:
-        return _checked(name, _factory(name)())
+        return _made(name, _factory(name))
     raise ArgumentError("model", f"{name}: no such file, and not of the form package.module:factory")
 
 
@@ -61,13 +64,10 @@ def _checkpoint_loader(path: Path) -> Callable[[Path], object]:
     matches = [entry for entry in matches if entry.dist and entry.dist.name == "wsprites"] or matches  # nobody else replaces ours
     if len({entry.value for entry in matches}) > 1:
         raise ArgumentError("model", f"{path}: {' and '.join(entry.value for entry in matches)} both load the format {format_name!r}")
-    try:
-        loader = matches[0].load()
-        if not callable(loader):
-            raise TypeError(f"it is a {type(loader).__name__}, not a function of a path")
-    except Exception as error:  # of a package that is not ours
-        raise ArgumentError("model", f"{path}: {matches[0].value} loads the format {format_name!r}, but failed: {error}") from None
-    loads: Callable[[Path], object] = loader
+    with foreign_code(f"{path}: {matches[0].value} loads the format {format_name!r}, but failed"):
+        loads: Callable[[Path], object] = matches[0].load()
+        if not callable(loads):
+            raise TypeError(f"it is a {type(loads).__name__}, not a function of a path")
     return loads
 
 
@@ -76,19 +76,55 @@ def _factory(name: str) -> Callable[[], object]:
     module_name, _, attribute = name.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")  # stays, because a model may import more later
+    form = "expected package.module:factory"
+    if not module_name or module_name.startswith(".") or not attribute:
+        raise ArgumentError("model", f"{name}: {form}")
     try:
-        factory: Callable[[], object] = getattr(import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ArgumentError("model", f"{name}: {error}; expected package.module:factory") from None
+        with foreign_code(name):
+            module = import_module(module_name)
+    except ForeignError as error:
+        missing = error.__cause__.name if isinstance(error.__cause__, ModuleNotFoundError) else None
+        if missing and f"{module_name}.".startswith(f"{missing}."):  # the module itself, not one that it imports
+            raise ArgumentError("model", f"{name}: {error.__cause__}; {form}") from None
+        raise
+    if not hasattr(module, attribute):
+        raise ArgumentError("model", f"{name}: module {module_name!r} has no attribute {attribute!r}; {form}")
+    factory: Callable[[], object] = getattr(module, attribute)
+    _check_factory(name, factory)
     return factory
 
 
-def _checked(name: str, model: Any) -> Model:
-    """The model. Raises ArgumentError unless it has a method `infer`, and a possible number of codes if any."""
-    if not isinstance(model, Model):
+def _check_factory(name: str, factory: Callable[[], object]) -> None:
+    """Raise ArgumentError unless a factory can be called without arguments."""
+    if not callable(factory):
+        raise ArgumentError("model", f"{name} is a {type(factory).__name__}; expected a function or a class that makes the model")
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # written in C, without a signature
+        return
+    needed = [one.name for one in parameters if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    if needed:
+        raise ArgumentError(
+            "model",
+            f"{name} needs arguments: {', '.join(needed)}{place_of(factory)}; "
+            f"expected a factory without, such as a function that calls it with values",
+        )
+
+
+def _made(name: str, make: Callable[[], object]) -> Model:
+    """The model that a function of the user makes.
+
+    Raises:
+        ArgumentError: it has no method `infer`, or an impossible number of codes.
+        ForeignError: the function, or a property of the model, raised an exception.
+    """
+    with foreign_code(name):
+        model = make()
+        is_model, codes = isinstance(model, Model), getattr(model, "codes", None)
+    if not is_model:
         raise ArgumentError("model", f"{name} gives a {type(model).__name__}; expected an object with a method infer")
-    codes = getattr(model, "codes", None)
-    if codes is not None and (isinstance(codes, bool) or not isinstance(codes, int | np.integer) or not 1 <= codes <= MAX_CODES):
-        shown = codes if isinstance(codes, int | np.integer) else f"a {type(codes).__name__}"
-        raise ArgumentError("model", f"{name}: its attribute codes is {shown}; expected the number of codes, 1 to {MAX_CODES}, or none")
-    return model
+    try:
+        check_number_of_codes(codes)
+    except ProtocolError as error:
+        raise ArgumentError("model", f"{name}: its attribute {error}") from None
+    return cast(Model, model)

@@ -12,7 +12,7 @@ from wsprites.bench.metrics import probes
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.rollouts import Video
 from wsprites.bench.scores import Entry, ScoreFile
-from wsprites.bench.table import TABLE, number
+from wsprites.bench.table import names_in_table, not_scored, number
 from wsprites.generate import replace_file
 from wsprites.view.picture import data_uri, encode_gif
 from wsprites.world.actions import GlobalAction, LocalAction
@@ -44,8 +44,16 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("page.html")
     models = [(scores, _sections(scores, videos)) for scores, videos in results]
-    functions = {"number": _number, "short": _short, "x": _x, "defined": _defined, "is_share": _is_share}
-    facts = {"table": TABLE, "colours": _COLOURS, "listed": _LISTED, "baselines": DESCRIPTIONS, "br": Markup("<br>")}
+    functions = {"number": _number, "short": _short, "x": _x, "defined": _defined, "is_share": _is_share, "not_scored": not_scored}
+    facts = {
+        "table": names_in_table([scores for scores, _ in results]),
+        "colours": _COLOURS,
+        "listed": _LISTED,
+        "baselines": DESCRIPTIONS,
+        "br": Markup("<br>"),
+        "dot": Markup(".<wbr>"),
+        "underscore": Markup("_<wbr>"),
+    }
     page = template.render(models=models, first=results[0][0], **facts, **functions)
     replace_file(path, page.encode("utf-8", errors="replace"))
 

@@ -11,26 +11,30 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.data import Data, Part
-from wsprites.bench.protocol import ARRAYS, Arrays, ProtocolError, check, checked
+from wsprites.bench.data import Clips, Data, VideoData
+from wsprites.bench.protocol import ARRAYS, Arrays, ProtocolError, check, check_number_of_codes, checked
 from wsprites.errors import ArgumentError, UserError
 from wsprites.file.h5 import open_read_only
-from wsprites.generate import written_aside
+from wsprites.generate import check_ending, written_aside
 
 
 class Predictions:
     """A model's arrays for all clips, read from an NPZ or HDF5 file.
 
-    The arrays are named `val/codes`, `test/codes` and so on; `data` is the name and hash of the data that they were inferred from. Nothing
-    is unpickled, and shapes and types are checked before an array is read.
+    The arrays are named `val/codes`, `test/codes` and so on; `data` is the name and hash of the data that they were inferred from, and
+    `codes`, which may be missing, the model's number of codes. In HDF5 these two are attributes. Nothing is unpickled, and shapes and types
+    are checked before an array is read.
 
     Raises:
         UserError: the file is unreadable or was made for other data, or an array is wrong or exists for one split only.
     """
 
-    def __init__(self, path: Path, data: Data) -> None:
+    codes: int | None = None
+    """Number of codes, if the file says it."""
+
+    def __init__(self, path: Path, data: Data | VideoData) -> None:
         self.path = path
-        self._parts = {part.name: part for part in (data.fit, data.scored)}  # by split
+        self._parts = {part.name: part for part in data.parts}  # by split
         if not path.is_file():
             raise UserError(f"{path}: no such file")
         self._arrays: dict[str, NDArray[Any]] = {}
@@ -42,17 +46,19 @@ class Predictions:
         except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             raise UserError(f"{path}: not a predictions file, or a damaged one: {error}") from None
 
-    def _load(self, data: Data, headers: "Headers", read: Callable[[str], Any]) -> None:
+    def _load(self, data: Data | VideoData, headers: "Headers", read: Callable[[str], Any]) -> None:
         path = self.path
         # The file was made for these data, and has no other arrays than those of the protocol.
         wanted = f"{data.name}@{data.sha256[:16]}"
         made_for = str(read("data")) if "data" in headers and headers["data"][0] == () else "nothing"
         if made_for != wanted:
             raise UserError(f"{path}: the array data says {made_for[:100]!r}; expected {wanted!r} (wsprites bench --template writes it)")
+        if "codes" in headers:
+            self.codes = _number_of_codes(path, headers["codes"], read)
         split_names = ", ".join(self._parts)
         for key in headers:
             split, _, name = key.partition("/")
-            if key not in ("data", "README") and (split not in self._parts or name not in ARRAYS):
+            if key not in _ABOUT and (split not in self._parts or name not in ARRAYS):
                 raise UserError(f"{path}: unknown array {key!r:.60}; expected {split_names} / {', '.join(ARRAYS)}")
         offered = [name for name in ARRAYS if any(f"{split}/{name}" in headers for split in self._parts)]
         if not offered:
@@ -67,17 +73,29 @@ class Predictions:
                     raise UserError(f"{path}: {key} is missing; {name} is there for the other split, and scores need both {split_names}")
                 try:
                     check(name, *headers[key], clips=len(part), part=part)
-                    self._arrays[key] = checked(name, read(key), len(part), part)
+                    self._arrays[key] = checked(name, read(key), len(part), part, codes=self.codes)
                 except ProtocolError as error:
                     raise UserError(f"{path}: {split}: {error}") from None
 
-    def rows(self, part: Part, rows: NDArray[np.integer]) -> Arrays:
+    def rows(self, part: Clips, rows: NDArray[np.integer]) -> Arrays:
         """The arrays of some clips of a part; `rows` are the numbers of the clips, (n,)."""
         return {key.partition("/")[2]: array[rows] for key, array in self._arrays.items() if key.startswith(f"{part.name}/")}
 
 
+_ABOUT = ("data", "codes", "README")
+"""What a file may hold besides predictions."""
 Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
 """Shape and dtype of each array in a file."""
+
+
+def _number_of_codes(path: Path, header: tuple[tuple[int, ...], np.dtype[Any]], read: Callable[[str], Any]) -> int | None:
+    """The model's number of codes, from an array that holds one number."""
+    try:
+        if header[0] != ():
+            raise ProtocolError(f"codes has the shape {header[0]}; expected the number of codes; the codes themselves are SPLIT/codes")
+        return check_number_of_codes(read("codes")[()])
+    except ProtocolError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 @contextmanager
@@ -97,28 +115,30 @@ def _npz(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
 @contextmanager
 def _hdf5(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
     with open_read_only(path) as h5:
-        headers: Headers = {"data": ((), np.dtype("S"))} if "data" in h5.attrs else {}
+        attributes = {name: h5.attrs[name] for name in ("data", "codes") if name in h5.attrs}
+        if isinstance(attributes.get("data"), bytes):  # C, MATLAB and others write strings as bytes
+            attributes["data"] = attributes["data"].decode(errors="replace")
+        headers: Headers = {name: (np.shape(value), np.asarray(value).dtype) for name, value in attributes.items()}
 
         def visit(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
                 if item.external or item.is_virtual:
                     raise ValueError(f"{name} refers to another file")
+                if name in headers:
+                    raise ValueError(f"{name} is an attribute and a data set")
                 headers[name] = item.shape, item.dtype
 
         h5.visititems(visit)  # does not follow links
-        made_for = h5.attrs.get("data")
-        text = made_for.decode(errors="replace") if isinstance(made_for, bytes) else made_for  # C, MATLAB and others write strings as bytes
-        yield headers, lambda key: text if key == "data" else h5[key][()]
+        yield headers, lambda key: np.asarray(attributes[key]) if key in attributes else h5[key][()]
 
 
-def write_template(path: Path, data: Data) -> None:
+def write_template(path: Path, data: Data | VideoData) -> None:
     """Write a predictions file for `data` filled with zeros, without masks, and `README`, a text that describes the arrays.
 
     Raises:
         ArgumentError: the name does not end in .npz, or the file exists.
     """
-    if path.suffix.lower() != ".npz":
-        raise ArgumentError("template", f"{path}: the name of a template ends in .npz")
+    check_ending("template", path, ".npz")
     if path.exists():
         raise ArgumentError("template", f"{path} exists already; choose another name or remove it")
     spec = data.scored.spec
@@ -127,9 +147,10 @@ def write_template(path: Path, data: Data) -> None:
         "Entry t belongs to the transition from frame t to t + 1.",
     ]
     lines += [f"SPLIT/{name} (clips, {', '.join(layout.axes)}) {layout.description}" for name, layout in ARRAYS.items()]
-    lines += ["Leave out arrays that your model does not infer; an array has to be there for both splits. Keep 'data' as it is."]
+    splits = " and ".join(part.name for part in data.parts)
+    lines += [f"Leave out arrays that your model does not infer; the others have to be there for {splits}. Keep 'data' as it is."]
     arrays: Arrays = {"data": np.array(f"{data.name}@{data.sha256[:16]}"), "README": np.array("\n".join(lines))}
-    for part in (data.fit, data.scored):
+    for part in data.parts:
         steps = (len(part), spec.frames - 1)
         arrays |= {f"{part.name}/codes": np.zeros(steps, np.int32), f"{part.name}/vectors": np.zeros((*steps, 16), np.float32)}
         arrays |= {f"{part.name}/{name}": np.zeros((*steps, 2), np.float32) for name in ("shift", "background_shift")}

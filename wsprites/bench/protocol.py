@@ -4,14 +4,16 @@ Axis order: b or n clips, t frames or transitions, c = RGB, h rows, w columns; 2
 frames has T - 1 transitions: entry t of a prediction belongs to the transition from frame t to frame t + 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.data import Part
+from wsprites.bench.data import Clips
 from wsprites.errors import UserError
+from wsprites.foreign import ForeignError, foreign_code
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -19,7 +21,18 @@ MAX_CODES, MAX_FEATURES, _MAX_BYTES = 1024, 4096, 2**32
 
 
 class ProtocolError(UserError):
-    """A model returned something that the protocol does not allow. `evaluate` puts the model's name before the message."""
+    """A model returned something that the protocol does not allow. `named` puts the model's name before the message."""
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Put a model's name before the message of a ProtocolError, which becomes a UserError, or of a ForeignError."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise UserError(f"{name}: {error}") from None
+    except ForeignError as error:
+        raise ForeignError(f"{name}: {error}") from error.__cause__
 
 
 @runtime_checkable
@@ -76,7 +89,7 @@ ARRAYS = {
 """The arrays that a model may return. The first axis, that of the clips, is not listed here."""
 
 
-def check(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], clips: int, part: Part) -> None:
+def check(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], clips: int, part: Clips) -> None:
     """Raise ProtocolError unless shape and dtype of an array are those in ARRAYS."""
     layout, spec = ARRAYS[name], part.spec
     sizes: dict[str, int] = {"transitions": spec.frames - 1, "frames": spec.frames, "height": spec.height, "width": spec.width, "2": 2}
@@ -98,8 +111,15 @@ def check(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], clips: int, p
         raise ProtocolError(f"{name} has the shape {shape} of {dtype}; at most {_MAX_BYTES / 2**30:.0f} GiB are read")
 
 
-def checked(name: str, array: NDArray[Any], clips: int, part: Part) -> NDArray[Any]:
-    """The array in the type that scores are computed in. Raises ProtocolError for a wrong shape or type, NaN or a value out of range."""
+def checked(name: str, array: NDArray[Any], clips: int, part: Clips, *, codes: int | None = None) -> NDArray[Any]:
+    """The array in the type that scores are computed in.
+
+    Args:
+        codes: the number of codes that the model says to have, if it says one.
+
+    Raises:
+        ProtocolError: a wrong shape or type, NaN, a value out of range, or a code that the model says not to have.
+    """
     check(name, array.shape, array.dtype, clips, part)
     layout = ARRAYS[name]
     if array.dtype.kind == "f":
@@ -109,13 +129,16 @@ def checked(name: str, array: NDArray[Any], clips: int, part: Part) -> NDArray[A
             raise ProtocolError(f"{name} has {np.count_nonzero(bad)} values that are not finite, the first at {at}; expected none")
     if array.dtype.kind != "b" and (array.min() < layout.low or array.max() > layout.high):
         raise ProtocolError(f"{name} has values from {array.min():g} to {array.max():g}; expected {layout.low:g} to {layout.high:g}")
+    if name == "codes" and codes is not None and array.max() >= codes:
+        raise ProtocolError(f"codes has the code {array.max()}, but the model says that it has {codes} codes; expected 0 to {codes - 1}")
     kinds: dict[str, Any] = {"codes": np.int64, "vectors": np.float32, "masks": array.dtype if array.dtype.kind == "b" else np.float32}
     return array.astype(kinds.get(name, np.float64), copy=False)
 
 
-def infer(model: Model, frames_btchw: NDArray[np.uint8], part: Part) -> Arrays:
-    """The arrays that a model infers from clips, checked. Raises ProtocolError for anything that does not follow the protocol."""
-    result = model.infer(frames_btchw)
+def infer(model: Model, frames_btchw: NDArray[np.uint8], part: Clips) -> Arrays:
+    """The arrays that a model infers from clips, checked. Raises ProtocolError or ForeignError where that fails."""
+    with foreign_code("infer"):
+        result = model.infer(frames_btchw)
     if not isinstance(result, Mapping) or not set(result) <= set(ARRAYS) or not result:
         returned = ", ".join(map(str, result)) or "nothing" if isinstance(result, Mapping) else type(result).__name__
         raise ProtocolError(f"infer returned {returned}; expected a dict with some of {', '.join(ARRAYS)}")
@@ -125,14 +148,26 @@ def infer(model: Model, frames_btchw: NDArray[np.uint8], part: Part) -> Arrays:
             arrays[name] = np.asarray(array)
         except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU, or with a gradient
             raise ProtocolError(f"{name} is a {type(array).__name__} that NumPy cannot convert ({error}); expected an array") from None
-    return {name: checked(name, array, len(frames_btchw), part) for name, array in arrays.items()}
+    codes = getattr(model, "codes", None)
+    return {name: checked(name, array, len(frames_btchw), part, codes=codes) for name, array in arrays.items()}
+
+
+def check_number_of_codes(codes: object) -> int | None:
+    """The number of codes that a model or a predictions file says to have; None for None. Raises ProtocolError if it is not possible."""
+    if codes is None:
+        return None
+    if isinstance(codes, bool | np.bool_) or not isinstance(codes, int | np.integer) or not 1 <= codes <= MAX_CODES:
+        shown = codes if isinstance(codes, int | np.integer) else f"a {type(codes).__name__}"
+        raise ProtocolError(f"codes is {shown}; expected the number of codes, 1 to {MAX_CODES}, or none")
+    return int(codes)
 
 
 def rollout(
     model: Controllable, first_bchw: NDArray[np.uint8], actions: NDArray[Any], shifts: NDArray[np.float64] | None
 ) -> NDArray[np.uint8]:
-    """(B, S, H, W, 3) uint8 generated by a model, checked. Raises ProtocolError for another shape or type."""
-    frames = np.asarray(model.rollout(first_bchw, actions, shifts))
+    """(B, S, H, W, 3) uint8 generated by a model, checked. Raises ProtocolError or ForeignError where that fails."""
+    with foreign_code("rollout"):
+        frames = np.asarray(model.rollout(first_bchw, actions, shifts))
     expected = (*actions.shape[:2], *first_bchw.shape[1:])
     if frames.shape != expected or frames.dtype != np.uint8:
         raise ProtocolError(f"rollout returned {frames.dtype} {frames.shape}; expected uint8 {expected}: clips, steps, RGB, height, width")

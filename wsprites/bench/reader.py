@@ -22,7 +22,6 @@ from wsprites.bench.metrics import motion
 from wsprites.bench.metrics.interval import Score, mean
 from wsprites.world.actions import local_actions
 from wsprites.world.script import Script
-from wsprites.world.spec import CELL
 
 Floats = NDArray[Any]
 
@@ -39,7 +38,7 @@ class PoseReading:
     """Pose of the character in each of T frames."""
 
     position: Floats
-    """(T, 2) px, sub-pixel: top-left corner of the character's 64 x 64 cell."""
+    """(T, 2) px, sub-pixel: top-left corner of the character's cell."""
     local_action: NDArray[np.int64]
     """(T,) LocalAction."""
     animation_frame: NDArray[np.int64]
@@ -59,6 +58,7 @@ class Reader:
     def __init__(self, art: Art, character: int, facings: int) -> None:
         possible = CELL_OF[: len(local_actions(facings))]
         self._cells = np.unique(possible)
+        self._cell = art.characters.cell
         first = [np.argwhere(possible == cell)[0] for cell in self._cells]
         self._action, self._frame = np.array(first).T
         rgba = art.characters.atlas(character)[self._cells].astype(np.float32)
@@ -87,7 +87,8 @@ class Reader:
     def _read(self, frame_hwc: NDArray[np.uint8]) -> tuple[tuple[float, float], int, float]:
         """Corner of the cell, (x, y); the cell's place in `self._cells`; how well it fits."""
         height, width = frame_hwc.shape[:2]
-        low, high = (self._x, self._y), (self._x + width - CELL, self._y + height - CELL)  # corners of the box, if the cell is in the frame
+        # Corners of the box, if the cell is in the frame.
+        low, high = (self._x, self._y), (self._x + width - self._cell, self._y + height - self._cell)
         filled = cv2.copyMakeBorder(frame_hwc, 0, -height % _COARSE, 0, -width % _COARSE, cv2.BORDER_REPLICATE)  # to whole coarse pixels
         image = filled.astype(np.float32)
         height, width = image.shape[:2]

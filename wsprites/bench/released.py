@@ -21,9 +21,8 @@ from wsprites.bench.data import Data, Part
 from wsprites.bench.evaluate import BATCH, collect
 from wsprites.bench.metrics import actions, masks, motion
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, rollout
+from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, named, rollout
 from wsprites.bench.rollouts import actions_of
-from wsprites.errors import UserError
 
 WINDOW = 12
 """Frames of a window."""
@@ -113,11 +112,10 @@ def table(model: Model | Predictions, data: Data, name: str, *, progress: Callab
 
     Raises:
         UserError: the model does not follow the protocol, or infers nothing that this evaluation scores.
+        ForeignError: the model raised an exception.
     """
-    try:
+    with named(name):
         columns = _columns(model, data, name, progress)
-    except ProtocolError as error:
-        raise UserError(f"{name}: {error}") from None
     lines = ["".join([f"{'released protocol':<32}", *(f" {who:>{max(9, len(who))}}" for who in columns)])]
     for key in columns[name]:
         cells = (f" {columns[who][key]:{max(9, len(who))}.3f}" if key in columns[who] else " " * (1 + max(9, len(who))) for who in columns)

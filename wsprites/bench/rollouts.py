@@ -24,11 +24,11 @@ STARTS, STEPS, HOLD = 12, 16, 4
 """Number of starts, steps of a replay, and steps that a single action is held for."""
 HORIZONS = (1, 4, 8, 16)
 """Steps after a start at which a replay is compared with the clip."""
-_REPLAYS_SHOWN, _CODES_SHOWN, _STARTS_SHOWN = 3, 16, 4
+REPLAYS_SHOWN, CODES_SHOWN, STARTS_SHOWN = 3, 16, 4
+"""Numbers of replays, of codes, and of starts of a code on the page."""
 
 Frames = NDArray[np.uint8]
 Scores = dict[str, Score]
-Lpips = Callable[[Frames, Frames], NDArray[np.float64]]
 Generate = Callable[[NDArray[Any], NDArray[np.float64] | None], Frames]
 """(S, T[, D]) actions and (S, T, 2) px, one row for each start, to (S, T, H, W, 3) frames."""
 
@@ -140,7 +140,7 @@ def world(part: Part, start: Start, local_t: NDArray[np.integer], direction_t: N
 
 
 def control(
-    model: Model, data: Data, fitted: Arrays, *, progress: Callable[[int], object] = lambda _: None, lpips: Lpips | None = None
+    model: Model, data: Data, fitted: Arrays, *, progress: Callable[[int], object] = lambda _: None, lpips: images.Lpips | None = None
 ) -> tuple[dict[str, Scores], list[Video]]:
     """Scores of "model", of "copy" (repeats the start) and of "oracle" (the world itself), and videos for the page.
 
@@ -307,7 +307,7 @@ def _shift_scores(begin: Sequence[Start], actor: Actor, hold: int) -> Scores:
     return {"control.shift.mean": mean(np.mean(error, 0), unit="px"), "control.shift.action_accuracy": mean(np.mean(hits, 0))}
 
 
-def _drift_scores(begin: Sequence[Start], replay: Frames, steps: int, lpips: Lpips | None) -> Scores:
+def _drift_scores(begin: Sequence[Start], replay: Frames, steps: int, lpips: images.Lpips | None) -> Scores:
     """A replay of each clip against the clip, at each of HORIZONS."""
     true = np.stack([start.after(steps) for start in begin])
     after = [start.script_after(steps) for start in begin]
@@ -318,23 +318,21 @@ def _drift_scores(begin: Sequence[Start], replay: Frames, steps: int, lpips: Lpi
         position = np.array([script.position[t] for script in after])
         scores[f"drift.position.{t + 1}"] = mean(motion.error(read.position[:, column], position), unit="px")
         scores[f"drift.local.{t + 1}"] = mean(read.local_action[:, column] == [script.local_action[t] for script in after])
-        scores[f"drift.psnr.{t + 1}"] = mean(images.psnr(replay[:, t], true[:, t]), unit="dB")
-        scores[f"drift.ssim.{t + 1}"] = mean(images.ssim(replay[:, t], true[:, t]))
-        if lpips:
-            scores[f"drift.lpips.{t + 1}"] = mean(lpips(replay[:, t], true[:, t]), unit="distance")
+        for name, values in images.similarity(replay[:, t], true[:, t], lpips).items():
+            scores[f"drift.{name}.{t + 1}"] = mean(values, unit=images.UNITS[name])
     return scores
 
 
 def _videos(begin: Sequence[Start], actor: Actor, held: list[Frames], replay: Frames) -> list[Video]:
     """Some replays beside their clips, and the first codes from some starts."""
     videos = []
-    for start, generated in zip(begin[:_REPLAYS_SHOWN], replay, strict=False):
+    for start, generated in zip(begin[:REPLAYS_SHOWN], replay, strict=False):
         both = tuple(np.concatenate([start.frame_hwc[None], frames]) for frames in (start.after(len(generated)), generated))
         videos.append(Video("replay", f"clip {int(start.script.index)}", both))
-    for action, frames, meaning in zip(actor.action_k[:_CODES_SHOWN], held, actor.meaning_k.tolist(), strict=False):
+    for action, frames, meaning in zip(actor.action_k[:CODES_SHOWN], held, actor.meaning_k.tolist(), strict=False):
         title = f"inferred from {LocalAction(meaning).name}" if meaning >= 0 else "matched to no action"
         title = title if action.ndim else f"code {action}, {title}"
-        shown = zip(begin[:_STARTS_SHOWN], frames, strict=False)
+        shown = zip(begin[:STARTS_SHOWN], frames, strict=False)
         videos.append(Video("code", title, tuple(np.concatenate([start.frame_hwc[None], clip]) for start, clip in shown)))
     return videos
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from wsprites.bench import released
-from wsprites.bench.data import STANDARD_WORLD, Data, open_data
+from wsprites.bench import released, videos
+from wsprites.bench.data import STANDARD_WORLD, Data, VideoData, open_data
 from wsprites.bench.distances import left_out
 from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
 from wsprites.bench.load import load
@@ -23,6 +23,7 @@ from wsprites.bench.protocol import Controllable, Model
 from wsprites.bench.rollouts import Video
 from wsprites.bench.scores import INTERVAL, DataDescription, Entry, ScoreFile, Settings
 from wsprites.bench.table import reference_values
+from wsprites.errors import ArgumentError
 from wsprites.file import versions
 from wsprites.terminal import extra
 
@@ -59,7 +60,7 @@ class Job:
     """A folder with weights of LPIPS, Inception and I3D, which adds their scores."""
 
     @cached_property
-    def opened(self) -> Data:
+    def opened(self) -> Data | VideoData:
         """The data. Raises UserError if the name is none that `open_data` knows, or the file cannot be scored."""
         return open_data(self.data, split=self.split, clips=self.clips)
 
@@ -103,20 +104,29 @@ class Job:
         """
         networks = self.networks
         for name, model in self.loaded:
-            begin = time.perf_counter()
-            with bar(clips_to_do(model, self.opened, networks=networks)) as progress:
-                evaluation = evaluate(model, self.opened, name, progress=progress, networks=networks)
+            begin, data = time.perf_counter(), self.opened
+            if isinstance(data, VideoData):
+                with bar(videos.clips_to_do(model, data)) as progress:
+                    evaluation = videos.evaluate(model, data, name, progress=progress, networks=networks)
+            else:
+                with bar(clips_to_do(model, data, networks=networks)) as progress:
+                    evaluation = evaluate(model, data, name, progress=progress, networks=networks)
             seconds = time.perf_counter() - begin
             yield Result(score_file(evaluation, name, self.opened, seconds, weights=networks.sha256 if networks else {}), evaluation.videos)
 
     def run_released(self, *, bar: Bar = _no_bar) -> Iterator[str]:
         """The table of the evaluation released with GLASS for each model, see `wsprites.bench.released`. Raises UserError like `run`."""
+        data = self.opened
+        if isinstance(data, VideoData):
+            raise ArgumentError("protocol", f"'released' compares with labels, which {data.name} does not have; use 'wsprites'")
         for name, model in self.loaded:
-            with bar(released.clips_to_do(model, self.opened)) as progress:
-                yield released.table(model, self.opened, name, progress=progress)
+            with bar(released.clips_to_do(model, data)) as progress:
+                yield released.table(model, data, name, progress=progress)
 
 
-def score_file(evaluation: Evaluation, model: str, data: Data, seconds: float, *, weights: dict[str, str] | None = None) -> ScoreFile:
+def score_file(
+    evaluation: Evaluation, model: str, data: Data | VideoData, seconds: float, *, weights: dict[str, str] | None = None
+) -> ScoreFile:
     """The scores of a model as a score file.
 
     Args:
@@ -132,15 +142,29 @@ def score_file(evaluation: Evaluation, model: str, data: Data, seconds: float, *
             baselines["classical"] = classical[name]
         entries[name] = Entry(**vars(score), baselines=baselines)
     printable = "".join(character if character.isprintable() else "?" for character in model)  # a path may be no text
-    settings = Settings(INTERVAL, interval.DRAWS, data.fit.name, weights=weights or {}, torch=version("torch") if weights else "")
-    return ScoreFile(printable, describe(data), settings, _versions(), _hardware(), round(seconds, 1), entries, evaluation.confusion)
+    fit = data.fit.name if isinstance(data, Data) else ""
+    settings = Settings(INTERVAL, interval.DRAWS, fit, weights=weights or {}, torch=version("torch") if weights else "")
+    return ScoreFile(
+        printable,
+        describe(data),
+        settings,
+        _versions(),
+        _hardware(),
+        round(seconds, 1),
+        entries,
+        evaluation.confusion,
+        evaluation.not_scored,
+    )
 
 
-def describe(data: Data) -> DataDescription:
+def describe(data: Data | VideoData) -> DataDescription:
     """The data as a score file describes it."""
-    parts = (data.fit, data.scored)
-    clips = {part.name: len(part) for part in parts}
-    characters = {part.name: len(np.unique(part.script.character)) for part in parts}
+    if isinstance(data, VideoData):
+        part = data.scored
+        split = part.name
+        return DataDescription(data.name, data.sha256, "videos", part.spec.frames, {split: len(part)}, {}, {split: part.videos})
+    clips = {part.name: len(part) for part in data.parts}
+    characters = {part.name: len(np.unique(part.script.character)) for part in data.parts}
     return DataDescription(data.name, data.sha256, data.scored.spec.name, data.scored.spec.frames, clips, characters)
 
 

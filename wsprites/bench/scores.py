@@ -45,10 +45,12 @@ class DataDescription:
     clips: dict[str, int]
     """Number of clips by split: the one that maps are fitted on, and the one that is scored."""
     characters: dict[str, int]
-    """Number of different characters by split."""
+    """Number of different characters by split; empty for videos."""
+    videos: dict[str, int] = field(default_factory=dict)
+    """Number of videos, which have no labels, by split; empty for a world."""
 
     def __post_init__(self) -> None:
-        if self.clips.keys() != self.characters.keys():
+        if self.clips.keys() != (self.characters or self.videos).keys() or (self.characters and self.videos):
             raise ValueError("clips and characters of data are of different splits")
 
 
@@ -61,7 +63,7 @@ class Settings:
     draws: int
     """Number of bootstrap draws of an interval."""
     maps_fitted_on: str
-    """Split that maps and probes are fitted on."""
+    """Split that maps and probes are fitted on; empty for videos."""
     weights: dict[str, str] = field(default_factory=dict)
     """SHA-256 by name of each file of weights for LPIPS, FID and FVD; empty without these."""
     torch: str = ""
@@ -100,6 +102,8 @@ class ScoreFile:
     """By name, such as `local.matched_accuracy`."""
     confusion: dict[str, Confusion]
     """By source: `global`, `local`, `background`; empty for a model without codes."""
+    not_scored: dict[str, str] = field(default_factory=dict)
+    """Why scores of data without labels are missing, by the beginning of their names."""
 
     def value(self, name: str) -> float:
         """The value of a score; NaN if the file has no such score or the data does not define it."""

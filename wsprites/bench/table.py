@@ -10,6 +10,7 @@ from wsprites.bench.scores import Entry, ScoreFile, read
 
 TABLE = (
     "codes.perplexity",
+    "codes.switch_rate",
     *(f"{source}.{name}" for source in ("local", "global", "background") for name in ("matched_accuracy", "ami", "nmi", "conditional")),
     *("local.standing.ami", "local.walking.ami", "local.per_character.nmi"),
     *(f"vectors.{source}.{kind}" for source in ("local", "global", "background") for kind in ("linear", "mlp")),
@@ -34,9 +35,33 @@ _REFERENCE = Path(__file__).parent / "reference"
 _BASELINES = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "copy", "other_clips", "classical", "oracle")
 
 
+def names_in_table(files: Sequence[ScoreFile]) -> list[str]:
+    """The scores that a table of score files of the same data shows: those of TABLE, and all of videos, which have few."""
+    scored = {name for file in files for name in file.scores}
+    if any(file.data.videos for file in files):
+        return sorted(scored, key=lambda name: [(int(part), "") if part.isdigit() else (0, part) for part in name.split(".")])
+    return [name for name in TABLE if name in scored]
+
+
+def not_scored(file: ScoreFile) -> list[tuple[str, str]]:
+    """The scores that are missing from data without labels, as names separated by commas, and the reason."""
+    reasons = dict.fromkeys(file.not_scored.values())
+    return [(", ".join(name for name, why in file.not_scored.items() if why == reason), reason) for reason in reasons]
+
+
+def missing_table(files: Sequence[ScoreFile]) -> str:
+    """`not_scored` of score files as text; the empty string if nothing is missing."""
+    lines = []
+    for file in files:
+        rows = not_scored(file)
+        width = max((len(names) for names, _ in rows), default=0)
+        lines += [f"not scored of {file.model}"] * bool(rows) + [f"  {names.ljust(width)}  {reason}" for names, reason in rows]
+    return "\n".join(lines)
+
+
 def table(files: Sequence[ScoreFile]) -> str:
     """The main scores as text: those of one model with its baselines, or those of several models side by side."""
-    names = [name for name in TABLE if any(name in file.scores for file in files)]
+    names = names_in_table(files)
     if len(files) == 1:
         entries = files[0].scores
         columns = [who for who in _BASELINES if any(who in entries[name].baselines for name in names)]

@@ -77,31 +77,32 @@ def _scores(clips: list[Responses], part: Part) -> dict[str, Score]:
         action_nt = getattr(part.script, _ACTION[name])[: len(clips), 1:]
         own = np.stack([videos["itself"][name] for videos in clips])
         null = np.stack([videos["still"][name][::2] for videos in clips])  # transitions between equal frames
-        to_action = _between(name, own, action_nt)
+        to_action = between(name, own, action_nt)
         if "shift" in name:
             at_rest = np.linalg.norm(null, axis=-1).mean(1)
             moves = np.linalg.norm(own, axis=-1) * (action_nt != GlobalAction.stay)
             scores[f"null.{name}"] = ratio(at_rest, moves.sum(1) / np.maximum((moves > 0).sum(1), 1))
         else:
-            scores[f"null.{name}"] = ratio(_between(name, null), to_action)
+            scores[f"null.{name}"] = ratio(between(name, null), to_action)
         for twin in TWINS:
             if (twin, name) != ("background_motion", "background_shift"):  # a response to this one is right
                 other = np.stack([videos[twin][name] for videos in clips])
-                scores[f"nuisance.{twin}.{name}"] = ratio(_distance(name, own, other).mean(1), to_action)
+                scores[f"nuisance.{twin}.{name}"] = ratio(distance(name, own, other).mean(1), to_action)
     return scores
 
 
-def _between(name: str, response_ntd: NDArray[Any], action_nt: NDArray[Any] | None = None) -> NDArray[np.float64]:
+def between(name: str, response_ntd: NDArray[Any], action_nt: NDArray[Any] | None = None) -> NDArray[np.float64]:
     """(N,) mean distance between the responses in a clip at different times; with actions, at times of different actions."""
     total, count = np.zeros(len(response_ntd)), np.zeros(len(response_ntd))
     for lag in range(1, response_ntd.shape[1]):
         differs = np.ones(response_ntd.shape[:2], bool) if action_nt is None else action_nt != np.roll(action_nt, lag, 1)
-        total += (_distance(name, response_ntd, np.roll(response_ntd, lag, 1)) * differs).sum(1)
+        total += (distance(name, response_ntd, np.roll(response_ntd, lag, 1)) * differs).sum(1)
         count += differs.sum(1)
     return total / np.maximum(count, 1)
 
 
-def _distance(name: str, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+def distance(name: str, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """Distance of two responses, Euclidean along the last axis; of codes 0 or 1."""
     return (a != b).astype(float) if name == "codes" else np.asarray(np.linalg.norm(a - b, axis=-1))
 
 

@@ -1,6 +1,8 @@
 """`wsprites bench`: scores a model."""
 
 import sys
+import traceback
+from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,21 +18,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--model", "--models", "models", metavar="X[,X...]", help="Each package.module:factory, a predictions file, or a checkpoint.")
+@click.option("--model", "--models", "model", metavar="X[,X...]", help="Each package.module:factory, a predictions file, or a checkpoint.")
 @click.option("--data", default="wsprites-paper-v1", show_default=True, help="A data file, or a standard world: wsprites-factorial-v1.")
 @click.option("--split", default="test", show_default=True, help="Split of a data file. Maps are fitted on val, or on train to score val.")
 @click.option("--clips", type=click.IntRange(min=2), help="Score only the first clips: quick, and the scores say so.")
 @click.option("--out", type=PATH, help="Write all scores to this JSON file; with several models, to FILE-1.json and so on.")
 @click.option("--report", type=PATH, help="Write a page with plots and videos to this HTML file.")
-@click.option("--compare", type=PATH, help="A score file to compare with.")
+@click.option("--compare", type=PATH, help="A score file to compare with. Exits with 1 if a score of it is missing.")
 @click.option("--fail-on", multiple=True, metavar="RULE", help="Exit with 1 if a score changed by more: 'local.matched_accuracy<-0.02'.")
 @click.option(
     "--protocol", type=click.Choice(["wsprites", "released"]), default="wsprites", show_default=True, help="'released': that of GLASS."
 )
 @click.option("--weights", type=PATH, help="A folder with the weights of AlexNet and LPIPS, Inception, I3D: adds LPIPS, FID, FVD.")
 @click.option("--template", type=PATH, help="Write a predictions file for these data, to be filled in, and exit.")
+@click.option("--verbose", is_flag=True, help="Show the traceback of an exception that a model raises.")
 def bench(
-    models: str | None,
+    model: str | None,
     data: str,
     split: str,
     clips: int | None,
@@ -41,32 +44,63 @@ def bench(
     protocol: str,
     weights: Path | None,
     template: Path | None,
+    verbose: bool,
 ) -> None:
     """Score how well a model has discovered actions, with intervals and baselines."""
     from wsprites.bench.run import Job
+    from wsprites.foreign import ForeignError
 
-    names = tuple(name.strip() for name in (models or "").split(","))
+    names = tuple(name.strip() for name in model.split(",")) if model else ()
+    results = {"--out": out, "--report": report, "--compare": compare, "--fail-on": fail_on, "--weights": weights}
+    if template:
+        _refuse({"--model": model, "--protocol released": protocol == "released", **results}, "--template, which only writes that file")
+    elif protocol == "released":
+        _refuse(results, "--protocol released, which only prints a table")
+    _check_names(names, optional=template is not None)
     outs = _outputs(out, len(names))
     _check_files(outs, report, compare, template)
-    job = Job(names, data, split, clips, weights)
-    if template:
-        from wsprites.bench.predictions import write_template
-
-        write_template(template, job.opened)
-        click.echo(f"{template}: predictions for {job.opened.name}, to be filled in; its array README describes them")
-        return
-    if not models:
-        raise click.UsageError("--model is missing: package.module:factory, a predictions file, or a checkpoint")
     if fail_on and not compare:
         raise click.UsageError("--fail-on needs a baseline: --compare scores.json")
-    if protocol == "released":
-        for option, value in (("--weights", weights), ("--out", out), ("--report", report), ("--compare", compare)):
-            if value:
-                raise click.UsageError(f"{option} does not go with --protocol released, which only prints a table")
-        for table in job.run_released(bar=partial(bar, unit="clips")):
-            click.echo(table)
-        return
-    _score(job, outs, report, compare, fail_on)
+    job = Job(names, data, split, clips, weights)
+    try:
+        if template:
+            _write_template(template, job)
+        elif protocol == "released":
+            for table in job.run_released(bar=partial(bar, unit="clips")):
+                click.echo(table)
+        else:
+            _score(job, outs, report, compare, fail_on)
+    except ForeignError as error:
+        if verbose:
+            click.echo("".join(traceback.format_exception(error.__cause__)), err=True, nl=False)
+        else:
+            error.add_note("pass verbose=True for the traceback")
+        raise
+
+
+def _refuse(options: Mapping[str, object], mode: str) -> None:
+    """Raise UsageError if any of the options is given that have no effect in a mode of the command."""
+    for option, value in options.items():
+        if value:
+            raise click.UsageError(f"{option} does not go with {mode}")
+
+
+def _check_names(names: tuple[str, ...], *, optional: bool) -> None:
+    """Raise UsageError unless there are names of models, each of them once."""
+    if not names and not optional:
+        raise click.UsageError("--model is missing: package.module:factory, a predictions file, or a checkpoint")
+    if "" in names:
+        raise click.UsageError("--models has an empty name; names are separated by one comma")
+    twice = [name for number, name in enumerate(names) if name in names[:number]]
+    if twice:
+        raise click.UsageError(f"--models names {twice[0]} twice")
+
+
+def _write_template(path: Path, job: "Job") -> None:
+    from wsprites.bench.predictions import write_template
+
+    write_template(path, job.opened)
+    click.echo(f"{path}: predictions for {job.opened.name}, to be filled in; its array README describes them")
 
 
 def _outputs(out: Path | None, models: int) -> list[Path]:
@@ -77,16 +111,18 @@ def _outputs(out: Path | None, models: int) -> list[Path]:
 
 
 def _check_files(outs: list[Path], report: Path | None, compare: Path | None, template: Path | None) -> None:
-    """Raise UserError or UsageError unless the output files can be written and are no input."""
-    from wsprites.generate import check_output
+    """Raise UserError or UsageError unless the output files have the endings of their formats, can be written and are no input."""
+    from wsprites.generate import check_ending, check_output
 
+    for score_file in outs:
+        check_ending("out", score_file, ".json")
+    if report:
+        check_ending("report", report, ".html", ".htm")
     for path in (*outs, report, template):
         if path:
             check_output(path, overwrite=True)  # an existing template is refused when it is written
     if compare in outs:
         raise click.UsageError(f"--out {compare} is the baseline of --compare, which would be lost; choose another name")
-    if report in outs:
-        raise click.UsageError(f"--report {report} is the file of --out as well; choose another name")
     if report:
         with extra("report"):
             import_module("jinja2")  # before an hour of scoring
@@ -96,11 +132,13 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
     """Score, write and print. Exits with 1 if a rule is broken."""
     from wsprites.bench import compare as comparison
     from wsprites.bench import page, scores
-    from wsprites.bench.table import table
+    from wsprites.bench.table import missing_table, table
 
     # Everything that can be refused is refused before scoring.
     baseline = scores.read(compare) if compare else None
-    rules = comparison.parse_rules(fail_on, job.description, baseline) if baseline else []
+    rules = comparison.parse_rules(fail_on, baseline) if baseline else []
+    if baseline:
+        comparison.check_baseline(baseline, job.description, weights=job.weights is not None)
     if job.networks:
         used = ", ".join(name.upper() for name in ("lpips", "fid", "fvd") if name not in job.without_networks) or "nothing"
         click.echo(f"weights  for {used}" + "".join(f", not {name.upper()} ({why})" for name, why in job.without_networks.items()))
@@ -114,7 +152,10 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
             scores.write(outs[number], result.scores)
     scored = job.opened.scored
     click.echo(f"data     {job.opened.name} ({len(scored)} clips of {scored.name}), sha256 {job.opened.sha256[:16]}")
-    click.echo(table([result.scores for result in results]))
+    files = [result.scores for result in results]
+    click.echo(table(files))
+    if missing := missing_table(files):
+        click.echo(missing)
     if report:
         page.write(report, results)
     if baseline:

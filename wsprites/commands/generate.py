@@ -21,8 +21,11 @@ def _shard(_context: click.Context, _option: click.Parameter, value: str | None)
 @click.option("--n", type=int, required=True, help="Number of clips in all splits together.")
 @click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for all random draws.")
-@click.option("--world", default="paper", show_default=True, help="paper, released, factorial, or a TOML file that changes one of them.")
+@click.option(
+    "--world", default="paper", show_default=True, help="Name of a world (paper, released, factorial, small-world), or a TOML file."
+)
 @click.option("--sheets", default="own", show_default=True, help="'own', 'lpc' (after 'wsprites assets fetch'), or a folder of LPC sheets.")
+@click.option("--skip-incomplete", is_flag=True, help="Leave out sheets that lack an animation, and say how many.")
 @click.option("--backgrounds", default="painted", show_default=True, help="'painted', 'photos' (from scikit-image), or a folder of images.")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Number of worker threads.  [default: available processor cores]")
 @click.option(
@@ -45,6 +48,7 @@ def generate(
     seed: int,
     world: str,
     sheets: str,
+    skip_incomplete: bool,
     backgrounds: str,
     workers: int | None,
     compression: str,
@@ -57,7 +61,7 @@ def generate(
     dry_run: bool,
 ) -> None:
     """Generate a data set as one HDF5 file."""
-    from wsprites.art import ignored_folders, load_world, sheets_folder
+    from wsprites.art import load_world
     from wsprites.generate import Order, check_disk, check_output, estimate, is_complete, readable_size
     from wsprites.generate import generate as write
     from wsprites.view.info import order_summary
@@ -65,15 +69,14 @@ def generate(
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
     check_output(out, overwrite or resume, inputs=[Path(world), Path(sheets), Path(backgrounds)])
-    order = Order(load_world(world, sheets, backgrounds), seed, n, compression, not no_frames, not no_masks, shard)
+    loaded = load_world(world, sheets, backgrounds, skip_incomplete=skip_incomplete)
+    order = Order(loaded, seed, n, compression, not no_frames, not no_masks, shard)
     if resume and is_complete(order, out, overwrite):
         click.echo(f"complete already: {out}")
         return
     expected = estimate(order)
     free = check_disk(out, expected * (2 if dask else 1))  # shards, and what they are merged to
     click.echo(order_summary(order))
-    for name in ignored_folders(sheets_folder(sheets), order.spec.cast.layers):
-        click.echo(f"ignored  folder '{name}' of the sheets: this world has no such layer")
     click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")
     if dry_run:
         return
@@ -118,28 +121,41 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
     help="Frames per clip; longer videos are cut into several clips.",
 )
 @click.option("--skip", type=click.IntRange(0, 1000), default=0, show_default=True, help="Frames to skip after each frame.")
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, 1000, min_open=True),
+    help="Resample to this many frames per second, each the one nearest in time.  [default: all frames as they are]",
+)
 @OVERWRITE
-def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, skip: int, overwrite: bool) -> None:
+def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, skip: int, fps: float | None, overwrite: bool) -> None:
     """Write the videos in FOLDER to one HDF5 file.
 
-    A video is a video file or a folder of frames (00000.png, ...). Folders train, val and test become the splits.
+    A video is a video file or a folder of numbered pictures (00000.png, frame_00000.jpg, ...), in folders of any depth. Folders train, val
+    (or validation) and test become the splits. What is left out is listed at the end, by reason, and recorded in the file.
     """
     from wsprites.generate import check_output, readable_size
-    from wsprites.videos import import_videos, plan
+    from wsprites.videos import VideoFile, import_videos, plan
+    from wsprites.view.info import left_out_lines, rate_line
 
     check_output(out, overwrite, inputs=[folder])
-    videos = plan(folder, frames=frames, size=size, skip=skip)
+    with frames_bar() as progress:
+        videos = plan(folder, frames=frames, size=size, skip=skip, fps=fps, progress=progress)
     clips = {name: sum(map(videos.clips, split)) for name, split in videos.videos.items()}
     total = sum(clips.values()) * frames
     each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
-    click.echo(f"videos   {sum(map(len, videos.videos.values())):,}, split {videos.splits}")
+    click.echo(f"videos   {len(videos.cuts):,}, split {videos.splits}")
     click.echo(f"clips    {sum(clips.values()):,} ({each}) of {frames} frames, {videos.size[0]} x {videos.size[1]}: {total:,} frames")
-    if videos.short:
-        names = ", ".join([video.name for video in videos.short[:5]] + ["..."] * (len(videos.short) > 5))
-        click.echo(f"skipped  {len(videos.short):,} that are shorter than a clip: {names}")
+    stretched = sum(video.size[0] * videos.size[1] != video.size[1] * videos.size[0] for video in videos.cuts)
+    if stretched:
+        click.echo(f"scaled   {stretched:,} videos to another ratio of height to width")
+    if fps:
+        repeated, dropped = videos.resampling()
+        click.echo(f"sampled  to {fps:g} frames/s: {repeated:,} frames repeat the one before, {dropped:,} are dropped")
     with frames_bar(total) as progress:
         labels = import_videos(videos, out, overwrite=overwrite, progress=progress)
     click.echo(f"labels   {', '.join(labels) or 'none'}")
+    with VideoFile(out) as data:
+        click.echo("\n".join([f"rate     {rate_line(data)}", *left_out_lines(data)]))
     click.echo(f"done     {out}: {readable_size(out.stat().st_size)}")
 
 

@@ -89,22 +89,35 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
 )
 @click.option("--out", type=PATH, required=True, help="Folder to write; it must not exist.")
 @click.option("--clips", type=click.IntRange(1), help="Number of clips of each split, the first ones.  [default: all; 4 for mp4]")
-def export(file: Path, to: str, out: Path, clips: int | None) -> None:
-    """Write FILE in another format, with licence, credits and a README. All formats but mp4 are lossless."""
+@click.option(
+    "--shard-clips",
+    type=click.IntRange(1),
+    help="Clips per shard of webdataset or per file of parquet. A shard goes to one worker of a loader.  "
+    "[default: webdataset at least 16 shards of each split, parquet up to 500 MB a file]",
+)
+def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int | None) -> None:
+    """Write FILE, generated or imported, in another format, with licence, credits and a README.
+
+    All formats but mp4 keep every pixel. Labels that a format has no place for are named.
+    """
+    import wsprites as package
     from wsprites.export import Job, check, estimate
     from wsprites.export import export as write
-    from wsprites.file import DataFile
     from wsprites.generate import readable_size
+    from wsprites.world.spec import SPLITS
 
     check(out)
-    with DataFile(file) as data:
-        job = Job(data, "released" if to == "glass" else to, clips)
+    with package.open(file) as data:
+        job = Job(data, "released" if to == "glass" else to, clips, shard_clips=shard_clips)
         expected = estimate(job)
         free = check(out, expected=expected)
         click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")
+        click.echo(f"clips    {', '.join(f'{len(job.rows(split)):,} of {len(data[split]):,} {split}' for split in SPLITS)}")
         begin = time.perf_counter()
         with frames_bar(job.frames) as progress:
-            write(replace(job, progress=progress), out)
+            notes = write(replace(job, progress=progress), out)
+        for note in notes:
+            click.echo(note)
         click.echo(f"done     {out}: {job.frames:,} frames in {time.perf_counter() - begin:.1f} s")
 
 

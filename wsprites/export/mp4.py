@@ -1,46 +1,78 @@
 """MP4 previews, lossy: enlarged videos with the labels drawn on them."""
 
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.export import Job
-from wsprites.view.preview import annotate
+from wsprites.export.job import Job, Written
+from wsprites.file import VideoFile
+from wsprites.view.preview import annotate, annotate_video
 from wsprites.world.spec import SPLITS
 
-CARD = """
-Previews, **lossy and with marks drawn on them: not for training**. {train,val,test}/clip_000000012.mp4 is the clip with index 12 in the
-whole data set: H.264, 10 frames/s, enlarged, with the outline of the mask, arrows for motion, and the names of the actions.
-"""
-
-_RATE = 10
+_RATE = 10  # frames per second where the clips have no times
 _QUALITY = {"crf": "18", "preset": "veryfast"}
 
 
-def write(job: Job, folder: Path) -> str:
+def card(job: Job) -> str:
+    """How the folder is read."""
+    marks = "the outline of the mask, arrows for motion, and the names of the actions" if job.world else "the labels that came with it"
+    rate = "10 frames/s" if job.world else "the mean frame rate of the clip, or 10 frames/s where its times are not known"
+    return f"""
+Previews, **lossy and with marks drawn on them: not for training**. {{train,val,test}}/clip_000000012.mp4 is the clip with index 12 in the
+whole data set: H.264, {rate}, enlarged, with {marks}.
+"""
+
+
+def write(job: Job, folder: Path) -> Written:
     """Write a video for each clip."""
     for split in SPLITS:
         (folder / split).mkdir()
         for row in job.rows(split):
-            script = job.data[split].script(row)
-            with av.open(str(folder / split / f"clip_{int(script.index):09}.mp4"), "w", options={"movflags": "faststart"}) as video:
-                stream = video.add_stream("libx264", rate=_RATE, options=_QUALITY)
+            path = folder / split / f"clip_{job.index(split, row):09}.mp4"
+            with av.open(str(path), "w", options={"movflags": "faststart"}) as video:
+                stream = video.add_stream("libx264", rate=_rate(job, split, row), options=_QUALITY)
                 stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1  # with more threads, the bytes depend on their number
-                pixels = (pair for window in job.windows(split, row) for pair in zip(*window, strict=True))
-                for t, (frame, mask) in enumerate(pixels):
-                    drawn = _even(annotate(frame, mask, script, t, split, job.data.spec))
+                for t, picture in enumerate(_pictures(job, split, row)):
+                    drawn = _even(picture)
                     if not t:
                         stream.height, stream.width = drawn.shape[:2]
                     video.mux(stream.encode(av.VideoFrame.from_ndarray(drawn, format="rgb24")))
                 video.mux(stream.encode())
-    return ""
+    arrays = "masks and labels as arrays" if job.world else "labels as arrays"
+    return Written(notes=(f"left out exact pixels, {arrays}: the videos are previews",))
 
 
-def frame_bytes(frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> int:
-    """Estimate the size of an (H, W, 3) uint8 frame and its (H, W) bool mask on disk: a fraction of its pixels."""
-    return frame_hwc.nbytes // 8
+def _pictures(job: Job, split: str, row: int) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a clip with what is known about them drawn on them."""
+    if isinstance(job.data, VideoFile):
+        for t in range(job.clip_frames):
+            yield annotate_video(job.data, split, row, t)
+            job.progress(1)
+        return
+    script = job.data[split].script(row)
+    pixels = (pair for window in job.windows(split, row) for pair in zip(*window, strict=True))
+    for t, (frame_hwc, mask_hw) in enumerate(pixels):
+        yield annotate(frame_hwc, mask_hw, script, t, split, job.data.spec)
+
+
+def _rate(job: Job, split: str, row: int) -> Fraction:
+    """Mean number of frames per second of a clip."""
+    if "time" in job.label_names and job.clip_frames > 1:
+        time_t = job.data[split]["time"][row]
+        seconds = float(time_t[-1] - time_t[0])
+        if 0 < seconds < np.inf:  # not NaN
+            return Fraction((job.clip_frames - 1) / seconds).limit_denominator(1001)
+    return Fraction(_RATE)
+
+
+def frame_bytes(*pixels: NDArray[Any]) -> int:
+    """Estimate the size of an (H, W, 3) uint8 frame, and of its (H, W) bool mask if it has one, on disk: a fraction of its pixels."""
+    return pixels[0].nbytes // 8
 
 
 def _even(image_hwc: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -56,5 +56,5 @@ def read_art(h5: h5py.File, spec: WorldSpec, credits: Credits) -> Art:
         raise ValueError(f"{images.name} has {images.nbytes} bytes, more than 1 GiB")
     # Read both.
     cells: Iterator[Any] = ((layers[layer][sheet] for sheet in range(count)) for layer, count in zip(cast.layers, cast.counts, strict=True))
-    characters = Characters.from_cells(cast.layers, names, cells)
+    characters = Characters.from_cells(cast.layers, names, cells, cell=spec.cell)
     return Art(characters, Backgrounds(tuple(map(str, images.attrs["names"])), images[()]), credits)

@@ -134,6 +134,8 @@ class VideoFacts:
     """Number of frames left out after each frame."""
     compression: str = "zstd"
     """Name of a codec."""
+    fps: float | None = None
+    """Frames per second to which the videos were resampled; None if they were not."""
     versions: dict[str, str] = field(default_factory=versions)
     """Versions of the packages that wrote the file."""
 
@@ -145,6 +147,7 @@ class VideoFacts:
             "source": "videos",
             "splits": self.splits,
             "skip": self.skip,
+            **({} if self.fps is None else {"fps": str(self.fps)}),
             "pixels": "frames",
             "compression": self.compression,
             "versions": json.dumps(self.versions),
@@ -159,6 +162,7 @@ class VideoFacts:
             splits=parsed(attributes, "splits", text),
             skip=parsed(attributes, "skip", integer),
             compression=parsed(attributes, "compression", text),
+            fps=parsed(attributes, "fps", lambda value: float(text(value))) if "fps" in attributes else None,
             versions=parsed(attributes, "versions", version_table),
         )
 

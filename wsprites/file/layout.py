@@ -112,7 +112,7 @@ def stored_arrays(facts: Facts) -> tuple[str, ...]:
 
 def describe(dataset: h5py.Dataset, name: str, spec: WorldSpec) -> None:
     """Store what an array holds as its attributes."""
-    dataset.attrs["description"] = DESCRIPTIONS[name]
+    dataset.attrs["description"] = DESCRIPTIONS[name].replace("64 x 64", f"{spec.cell} x {spec.cell}")
     if name == "parts":
         dataset.attrs["layers"] = np.array(spec.cast.parts, h5py.string_dtype())
 

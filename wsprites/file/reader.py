@@ -26,7 +26,7 @@ from wsprites.file.pixels import Array, Pixels
 from wsprites.render import Clip, render
 from wsprites.world.actions import CYCLE, GlobalAction, local_actions
 from wsprites.world.script import LABELS, Script
-from wsprites.world.spec import CELL, SPLITS, WorldSpec
+from wsprites.world.spec import SPLITS, WorldSpec
 
 _MOST_LABEL_BYTES = 2**26  # of a split's labels are cached for rendering: those of 36,000 clips of 90 frames
 _DAMAGE = (AttributeError, KeyError, OSError, OverflowError, RecursionError, RuntimeError, TypeError, ValueError)
@@ -128,7 +128,7 @@ class Split:
             "local_action": len(local_actions(self.spec.facings)) - 1,
             "background_action": len(GlobalAction) - 1,
             "animation_frame": CYCLE - 1,
-            "position": (self.spec.width - CELL, self.spec.height - CELL),
+            "position": (self.spec.width - self.spec.cell, self.spec.height - self.spec.cell),
             "background_offset": (self.spec.background.limit, self.spec.background.limit),
         }
         problems = {}

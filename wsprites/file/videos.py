@@ -1,18 +1,23 @@
 """Reading files of imported videos, which have no world and no labels but their own.
 
-/            attributes: format, format_version, source ("videos"), splits (how they were made), skip, pixels, compression, versions (JSON)
+/            attributes: format, format_version, source ("videos"), splits (how they were made), skip, fps (as text, where the videos were
+             resampled), pixels, compression, versions (JSON)
 /videos      names of the videos
+/left_out    name, reason, frames, detail: what was not imported; frames is 0 for a whole file; absent in files of older versions
 /train, /val, /test
     frames             (N, T, H, W, 3) uint8
     index              (N,) int64, index of the clip in the file
     video, first_frame (N,) int32, the video it was cut from, and its first frame there
+    time               (N, T) float64 seconds from the video's first frame, NaN where not known; absent in files of older versions
     actions, rewards, dones    (N, T), where all videos have them: entries of the pickled lists at the frames of the clip
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -23,6 +28,7 @@ from wsprites.file.h5 import attributes_of, find_clip, local_item, open_h5
 from wsprites.file.pixels import Array, Pixels
 from wsprites.world.spec import SPLITS
 
+_LEFT_OUT = np.dtype([("name", h5py.string_dtype()), ("reason", h5py.string_dtype()), ("frames", "i8"), ("detail", h5py.string_dtype())])
 VIDEO_LABELS: dict[str, type] = {"actions": np.int64, "rewards": np.float64, "dones": np.bool_}
 """Labels that may accompany videos, and their types in the file."""
 # These texts are stored in files: changing one changes the bytes of every file.
@@ -31,11 +37,30 @@ VIDEO_DESCRIPTIONS = {
     "index": "number of the clip in the file",
     "video": "the video that the clip was cut from: row of /videos",
     "first_frame": "number of the clip's first frame in its video",
+    "time": "seconds from the video's first frame to the frame; NaN where not known",
     "actions": "entry of actions.pkl at the frame; in CADDY's layout the action taken at frame t, which leads to frame t+1",
     "rewards": "entry of rewards.pkl at the frame; in CADDY's layout the reward for arriving at frame t",
     "dones": "entry of dones.pkl at the frame",
 }
 """What each array of a split holds, by name."""
+
+
+class LeftOut(NamedTuple):
+    """Something that was given and not imported."""
+
+    name: str
+    """Path below the imported folder."""
+    reason: str
+    """What it is one of, in the plural, such as "files that are not videos"."""
+    frames: int = 0
+    """How many frames of it; 0 for a whole file or folder."""
+    detail: str = ""
+    """What is particular about it."""
+
+
+def write_left_out(h5: h5py.File, entries: Sequence[LeftOut]) -> None:
+    """Write what was not imported to a file."""
+    h5["left_out"] = np.array(list(map(tuple, entries)), _LEFT_OUT)
 
 
 class VideoSplit:
@@ -52,7 +77,7 @@ class VideoSplit:
         if frames.ndim != 5 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
             raise ValueError(f"{frames.name} is {frames.dtype} {frames.shape}")
         for name in ("index", "video", "first_frame", *self.keys()):
-            shape = frames.shape[: 2 if name in VIDEO_LABELS else 1]
+            shape = frames.shape[: 2 if name in ("time", *VIDEO_LABELS) else 1]
             if name != "frames" and (self._datasets[name].shape != shape or self._datasets[name].dtype.kind not in "iufb"):
                 raise ValueError(f"{group.name}/{name} does not have one row per clip")
 
@@ -86,6 +111,16 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     return dataset
 
 
+def _left_out(h5: h5py.File) -> tuple[LeftOut, ...]:
+    if "left_out" not in h5:
+        return ()
+    dataset = _dataset(h5, "left_out")
+    if dataset.dtype.names != LeftOut._fields or dataset.ndim != 1:
+        raise ValueError(f"{dataset.name} is {dataset.dtype} {dataset.shape}")
+    rows = dataset[()].tolist()
+    return tuple(LeftOut(name.decode(), reason.decode(), int(frames), detail.decode()) for name, reason, frames, detail in rows)
+
+
 class VideoFile(AbstractContextManager["VideoFile"]):
     """An open file of imported videos: no world, no art. A context manager; `data["train"]["frames"][3, 10:22]` as in a DataFile.
 
@@ -107,6 +142,8 @@ class VideoFile(AbstractContextManager["VideoFile"]):
     """The splits by name: train, val and test."""
     names: tuple[str, ...]
     """Names of the videos, indexed by the label `video`."""
+    left_out: tuple[LeftOut, ...]
+    """What was given and not imported; empty for files of older versions, which did not record it."""
     clip_shape: tuple[int, ...]
     """(T, H, W, 3) of every clip."""
 
@@ -117,6 +154,7 @@ class VideoFile(AbstractContextManager["VideoFile"]):
             self.facts = VideoFacts.from_attributes(attributes_of(self.h5))
             self.how_split, self.skip = self.facts.splits, self.facts.skip
             self.splits = {name: VideoSplit(self.path, local_item(self.h5, name, h5py.Group)) for name in SPLITS}
+            self.left_out = _left_out(self.h5)
             self.names = tuple(_dataset(self.h5, "videos").asstr()[()].tolist())
             shapes = {split["frames"].shape[1:] for split in self.splits.values()}
             if len(shapes) != 1:

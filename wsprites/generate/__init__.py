@@ -4,13 +4,24 @@ The clips of a file are made by many workers, and its bytes do not depend on how
 """
 
 from wsprites.generate.order import Order, order_of
-from wsprites.generate.output import append_line, check_disk, check_output, naming, partial_path, readable_size, replace_file, written_aside
+from wsprites.generate.output import (
+    append_line,
+    check_disk,
+    check_ending,
+    check_output,
+    naming,
+    partial_path,
+    readable_size,
+    replace_file,
+    written_aside,
+)
 from wsprites.generate.writer import estimate, generate, is_complete
 
 __all__ = [
     "Order",
     "append_line",
     "check_disk",
+    "check_ending",
     "check_output",
     "estimate",
     "generate",

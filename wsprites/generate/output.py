@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError, UserError
 
 
 def partial_path(out: Path, *, kind: str = "partial") -> Path:
@@ -18,6 +18,24 @@ def partial_path(out: Path, *, kind: str = "partial") -> Path:
         '.data.h5.wsprites-partial'
     """
     return out.with_name(f".{out.name}.wsprites-{kind}")
+
+
+def check_ending(argument: str, path: Path, *endings: str) -> str:
+    """Return the ending of an output file's name in lower case. Raises ArgumentError unless it is one of those of the file's format.
+
+    Args:
+        argument: name of the function's argument.
+        path: the file.
+        endings: the possible endings, such as ".html"; what follows a space describes one in the message.
+
+    Example:
+        >>> check_ending("out", Path("a.PNG"), ".gif (animated)", ".png")
+        '.png'
+    """
+    ending = path.suffix.lower()
+    if ending not in [possible.partition(" ")[0] for possible in endings]:
+        raise ArgumentError(argument, f"{path}: the name must end in {' or '.join(endings)}")
+    return ending
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def _bytes(word: Tensor) -> list[Tensor]:
 
 
 def _over(source: list[Tensor], below: list[Tensor]) -> list[Tensor]:
-    """`characters.over` of red, green, blue and alpha."""
+    """`alpha.over` of red, green, blue and alpha."""
     weight_s, weight_b = 255 * source[3], below[3] * (255 - source[3])
     total = weight_s + weight_b
     twice = (2 * total).clamp(min=1)

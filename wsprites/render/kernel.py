@@ -148,8 +148,8 @@ def _paste(
 ) -> Any:
     """Draw a cell of sheets, its top-left corner on pixel `corner`, and part of the next frame's background.
 
-    Waiting for memory that is not in the cache takes longer than all else. So a row of the next background is copied after each opaque run
-    of pixels: the processor fetches its memory while it draws the next run.
+    Waiting for memory that is not in the cache takes longer than all else. So a row of the next background is copied before each opaque
+    run of pixels: the processor fetches its memory while it draws the run.
 
     Returns:
         Number of rows of the next background that have been copied.
@@ -163,12 +163,12 @@ def _paste(
             place, count, source = np.uintp(runs[run, 0]), np.uintp(runs[run, 1]), np.uintp(runs[run, 2])
             at = corner + (place >> _ROW) * width + (place & _COLUMN)
             if not runs[run, 3]:
-                _copy(frames, _3 * at, rgb, _3 * source, _3 * count)
-                for i in range(count):
-                    masks[at + i] = _OPAQUE
                 if row < rows:
                     _row(frames, masks, images, begin + row * width, background + row * line, width)
                     row += _1
+                _copy(frames, _3 * at, rgb, _3 * source, _3 * count)
+                for i in range(count):
+                    masks[at + i] = _OPAQUE
                 continue
             for i in range(count):
                 word, below = rgba[source + i], masks[at + i]
@@ -190,7 +190,7 @@ def _paste(
 
 @jit
 def _over(source: Any, below: Any) -> Any:
-    """`characters.over` of two words, red in the lowest byte."""
+    """`alpha.over` of two words, red in the lowest byte."""
     alpha = source >> _ALPHA
     weight_s, weight_b = _255 * alpha, (below >> _ALPHA) * (_255 - alpha)
     total = weight_s + weight_b

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import h5py
 import numpy as np
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 
 from wsprites.errors import ArgumentError, UserError
 from wsprites.file.codecs import CODECS, Codec, chunk_shape, encode_window
-from wsprites.file.facts import VideoFacts
+from wsprites.file.facts import VideoFacts, versions
 from wsprites.file.h5 import create_groups
-from wsprites.file.videos import VIDEO_DESCRIPTIONS, VIDEO_LABELS
+from wsprites.file.videos import VIDEO_DESCRIPTIONS, VIDEO_LABELS, LeftOut, write_left_out
 from wsprites.generate.journal import unfinished_file
 from wsprites.generate.output import check_output
-from wsprites.videos.find import Plan
-from wsprites.videos.frames import Video, read_frames
+from wsprites.videos.frames import read_frames
 from wsprites.videos.labels import load_list
+from wsprites.videos.plan import Plan
+from wsprites.videos.video import Video
 from wsprites.world.spec import SPLITS
 
 
@@ -45,11 +47,13 @@ def import_videos(
     check_output(out, overwrite, inputs=[video.path for video in videos])
     if compression not in CODECS:
         raise ArgumentError("compression", f"{compression!r} is not one of {', '.join(CODECS)}")
-    labels = _common_labels(videos, plan.skip)
-    facts = VideoFacts(plan.splits, plan.skip, compression)
+    videos = [video for of_split in plan.videos.values() for video in of_split]
+    labels, incomplete = _common_labels(videos)
+    facts = VideoFacts(plan.splits, plan.skip, compression, plan.fps, versions() | {"av": av.__version__})
     with unfinished_file(out, facts, range(1), overwrite=overwrite, hint="choose another name") as file:
         create_groups(file.h5, facts.attributes(), SPLITS)
         file.h5.create_dataset("videos", data=np.array([video.name for video in videos], h5py.string_dtype()))
+        write_left_out(file.h5, [*plan.left_out, *incomplete])
         first_clip = 0
         for split, of_split in plan.videos.items():
             group, codec = file.h5[split], CODECS[compression]
@@ -65,15 +69,20 @@ def import_videos(
     return list(labels)
 
 
-def _common_labels(videos: list[Video], skip: int) -> dict[str, list[NDArray[Any]]]:
-    """The labels that all videos have: for each video the entries at the frames that are not skipped."""
-    labels = {}
+def _common_labels(videos: list[Video]) -> tuple[dict[str, list[NDArray[Any]]], list[LeftOut]]:
+    """The labels that all videos have, a list of entries for each video, and those that are left out because some lack them."""
+    labels, incomplete = {}, []
     for name, dtype in VIDEO_LABELS.items():
-        lists = [load_list(video.path / f"{name}.pkl", video.frames, dtype) if video.path.is_dir() else None for video in videos]
-        present = [values[:: skip + 1] for values in lists if values is not None]
+        lists = [load_list(video.path / f"{name}.pkl", video.source_frames, dtype) if video.path.is_dir() else None for video in videos]
+        present = [values for values in lists if values is not None]
         if len(present) == len(videos):
             labels[name] = present
-    return labels
+        elif present:
+            lacks = f"labels that only {len(present)} of {len(videos)} videos have"
+            incomplete += [
+                LeftOut(f"{video.name}/{name}.pkl", lacks) for video, values in zip(videos, lists, strict=True) if values is not None
+            ]
+    return labels, incomplete
 
 
 def _write_labels(
@@ -81,13 +90,15 @@ def _write_labels(
 ) -> int:
     """Write the labels of the clips of a split, and return how many clips there are."""
     row_of = {video: row for row, video in enumerate(videos)}
-    cuts = [(row_of[video], number) for video in of_split for number in range(plan.clips(video))]
+    cuts = [(video, positions) for video in of_split for positions in plan.cuts[video]]
+    steps = (len(cuts), plan.frames)
     group["index"] = np.arange(first_clip, first_clip + len(cuts))
-    group["video"] = np.array([row for row, _ in cuts], np.int32)
-    group["first_frame"] = np.array([number * plan.frames * (plan.skip + 1) for _, number in cuts], np.int32)
+    group["video"] = np.array([row_of[video] for video, _ in cuts], np.int32)
+    group["first_frame"] = np.array([video.numbers[positions[0]] for video, positions in cuts], np.int32)
+    group["time"] = np.array([video.times[positions] for video, positions in cuts], np.float64).reshape(steps)
     for name, values in labels.items():
-        rows = [values[row][number * plan.frames : (number + 1) * plan.frames] for row, number in cuts]
-        group[name] = np.array(rows, VIDEO_LABELS[name]).reshape(len(cuts), plan.frames)
+        rows = [values[row_of[video]][video.numbers[positions]] for video, positions in cuts]
+        group[name] = np.array(rows, VIDEO_LABELS[name]).reshape(steps)
     return len(cuts)
 
 
@@ -106,31 +117,34 @@ def cut(video: Video, plan: Plan, progress: Callable[[int], object]) -> Iterator
 
     Args:
         video: the video.
-        plan: size, frames per clip, and frames to skip.
+        plan: the frames of its clips, and their size.
         progress: called with 1 for every frame that is used.
 
     Yields:
         (T, H, W, 3) uint8 frames of one clip, in memory that the next clip uses again.
 
     Raises:
-        UserError: a frame cannot be read or has another size than the first.
+        UserError: the video has changed since it was planned.
     """
     clip_thwc = np.empty((plan.frames, *plan.size, 3), np.uint8)
-    last = plan.clips(video) * plan.frames
-    for number, decode in enumerate(read_frames(video)):
-        kept, skipped = divmod(number, plan.skip + 1)
-        if kept == last:
+    wanted, done = plan.cuts[video].ravel(), 0
+    for position, decode in enumerate(read_frames(video)):
+        if done == len(wanted):
             return
-        if skipped:
+        if wanted[done] != position:
             continue
         pixels = decode()
         if pixels.shape[:2] != video.size:
-            sizes = " and ".join(f"{height}x{width}" for height, width in (video.size, pixels.shape[:2]))
-            raise UserError(f"{video.path}: frames of different sizes, {sizes} (frame {number}); all must have the same")
-        clip_thwc[kept % plan.frames] = _scaled(pixels, plan.size)
-        progress(1)
-        if (kept + 1) % plan.frames == 0:
-            yield clip_thwc
+            break
+        frame = _scaled(pixels, plan.size)
+        while done < len(wanted) and wanted[done] == position:
+            clip_thwc[done % plan.frames] = frame
+            done += 1
+            progress(1)
+            if done % plan.frames == 0:
+                yield clip_thwc
+    if done < len(wanted):
+        raise UserError(f"{video.path}: changed while it was imported; import it again")
 
 
 def _scaled(pixels_hwc: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

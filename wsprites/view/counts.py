@@ -16,7 +16,7 @@ from wsprites.file import DataFile
 from wsprites.view.theory import Runs, joint_counts, local_runs, survived, walk_runs
 from wsprites.world.actions import GlobalAction, LocalAction, local_actions
 from wsprites.world.script import LABELS, Script
-from wsprites.world.spec import CELL, SPLITS, WorldSpec
+from wsprites.world.spec import SPLITS, WorldSpec
 
 PAIRS = (("global_action", "local_action"), ("global_action", "background_action"), ("local_action", "background_action"))
 """Pairs of labels whose joint distribution is counted."""
@@ -67,7 +67,7 @@ class Counts:
         self.joint_ab = {(a, b): np.zeros((self.sizes[a], self.sizes[b]), np.int64) for a, b in PAIRS}
         self.control_ab = {pair: np.zeros_like(counts) for pair, counts in self.joint_ab.items()}
         self.runs_g2k = [np.zeros((len(runs.kinds), 2, spec.frames - 1), np.int64) for runs in self.runs]
-        self.position_yx = np.zeros((spec.height - CELL + 1, spec.width - CELL + 1), np.int64)
+        self.position_yx = np.zeros((spec.height - spec.cell + 1, spec.width - spec.cell + 1), np.int64)
         self.offset_yx = np.zeros((limit, limit), np.int64)
         self.characters_sc = np.zeros((len(SPLITS), spec.cast.characters), np.int64)
         self.backgrounds_sb = np.zeros((len(SPLITS), spec.cast.backgrounds), np.int64)

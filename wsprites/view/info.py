@@ -11,10 +11,11 @@ from wsprites.world.script import split_sizes
 from wsprites.world.spec import WorldSpec
 
 if TYPE_CHECKING:
-    from wsprites.file import VideoFile
+    from wsprites.file.videos import LeftOut, VideoFile
 
 _BATCH = 4096
 _BAR = 30
+_NAMES = 5
 
 
 def world_line(spec: WorldSpec) -> str:
@@ -59,15 +60,49 @@ def _videos_summary(data: "VideoFile") -> str:
     clips = {name: len(split) for name, split in data.splits.items()}
     each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
     total, bytes_ = sum(clips.values()), data.path.stat().st_size
+    resampled = "" if data.facts.fps is None else f", resampled to {data.facts.fps:g} frames/s"
     return "\n".join(
         [
             f"{data.path}: {readable_size(bytes_)}, {bytes_ / max(total * frames, 1):,.0f} bytes a frame",
             f"videos       {len(data.names):,} imported, without a world, split {data.how_split}",
             f"clips        {total:,} ({each}) of {frames} frames, {height} x {width}: {total * frames:,} frames",
             f"skipped      {data.skip} frames after each",
+            f"rate         {rate_line(data)}{resampled}",
             f"arrays       {', '.join(data['train'].keys())}",
+            *left_out_lines(data),
         ]
     )
+
+
+def rate_line(data: "VideoFile") -> str:
+    """Describe how many frames per second the clips of imported videos have, and how even their times are, in one line."""
+    if any("time" not in split.keys() for split in data.splits.values()):  # noqa: SIM118
+        return "not recorded by the version that imported the videos"
+    steps = np.concatenate([np.diff(split["time"][...], axis=1).ravel() for split in data.splits.values()])
+    known = steps[np.isfinite(steps)]
+    moving = known[known > 0]
+    if not len(moving):
+        return "unknown: pictures have no times" if len(steps) else "unknown: clips of one frame"
+    # Some containers store times in whole milliseconds: a millisecond more or less is no unevenness.
+    step = float(np.median(moving))
+    even = np.abs(known - step) <= 0.0011
+    others = "" if even.all() else f", the others {known[~even].min() * 1e3:.4g} to {known[~even].max() * 1e3:.4g} ms"
+    unknown = "" if len(known) == len(steps) else f"; not known for {1 - len(known) / len(steps):.1%}, which are pictures"
+    return f"{1 / step:.4g} frames/s: {even.mean():.1%} of the steps in time are {step * 1e3:.4g} ms{others}{unknown}"
+
+
+def left_out_lines(data: "VideoFile") -> list[str]:
+    """Describe what was given and not imported, one line a reason, with their number and the first few names."""
+    reasons: dict[str, list[LeftOut]] = {}
+    for entry in data.left_out:
+        reasons.setdefault(entry.reason, []).append(entry)
+    lines = []
+    for reason, entries in reasons.items():
+        details = [", ".join(filter(None, [f"{entry.frames:,}" if entry.frames else "", entry.detail])) for entry in entries[:_NAMES]]
+        names = [entry.name + (f" ({detail})" if detail else "") for entry, detail in zip(entries, details, strict=False)]
+        count = sum(entry.frames for entry in entries) or len(entries)
+        lines.append(f"left out {reason} ({count:,}): {', '.join(names)}{', ...' if len(entries) > _NAMES else ''}")
+    return lines
 
 
 def summary(data: "DataFile | VideoFile") -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xxhash import xxh3_64
 
 from wsprites.file import DataFile, VideoFile
-from wsprites.generate import check_output, readable_size, replace_file
+from wsprites.generate import check_ending, check_output, readable_size, replace_file
 from wsprites.terminal import extra
 from wsprites.view.counts import PAIRS, Counts, LabelRuns, count, label_names
 from wsprites.view.info import cast_line, clips_line, world_line
@@ -34,17 +34,18 @@ def report(
 
     Args:
         data: the open file, generated or imported.
-        out: the page.
+        out: the page; its name ends in .html.
         overwrite: replace the page if it exists.
         progress: called with the number of clips whose labels were read since the last call.
 
     Raises:
-        UserError: matplotlib or Jinja are missing, `out` cannot be written or exists, or the file is damaged.
+        UserError: matplotlib or Jinja are missing, `out` cannot be written, exists or has another ending, or the file is damaged.
         OSError: writing failed; a page that existed is unchanged.
     """
     with extra("report"):
         import jinja2
         import matplotlib
+    check_ending("out", out, ".html", ".htm")
     check_output(out, overwrite, inputs=[data.path])
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)

@@ -9,15 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from wsprites.errors import ArgumentError, UserError
-from wsprites.generate import check_output, replace_file
+from wsprites.generate import check_ending, check_output, replace_file
 
 Colour = tuple[int, int, int]
 Frames = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
-
-_MAX_PIXELS = 2**24
 
 
 def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
@@ -163,10 +160,7 @@ def data_uri(kind: str, content: bytes) -> str:
 
 def picture_format(out: Path) -> str:
     """Return "gif" or "png" according to the name of a file. Raises ArgumentError for any other name."""
-    suffix = out.suffix.lower()
-    if suffix not in (".gif", ".png"):
-        raise ArgumentError("out", f"{out}: the name must end in .gif (animated) or .png (frames side by side)")
-    return suffix[1:]
+    return check_ending("out", out, ".gif (animated)", ".png (frames side by side)")[1:]
 
 
 def check_picture(out: Path, *, inputs: Iterable[Path] = ()) -> None:
@@ -196,20 +190,3 @@ def write_frames(out: Path, frames_thwc: NDArray[np.uint8], *, scale: int = 1) -
         replace_file(out, encode_gif([enlarge(frame, scale) for frame in frames_thwc]))
     else:
         replace_file(out, encode_png(tile(frames_thwc, len(frames_thwc))))
-
-
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Read an image file: (H, W, 3) uint8 RGB.
-
-    Raises:
-        UserError: the file does not exist, is not an image, or has more than 16 million pixels.
-    """
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise UserError(f"{path}: {image.width} x {image.height} pixels, more than {_MAX_PIXELS:,}")
-            return np.array(image.convert("RGB"))
-    except UnidentifiedImageError:
-        raise UserError(f"{path}: not an image that can be read") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or 'damaged image'}") from None

@@ -10,7 +10,7 @@ from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import SpecError, build, check, choice, from_json, number, show, to_json
 
 CELL = 64
-"""Height and width in pixels of the cell that a character is drawn in, as the LPC sheets have it."""
+"""Height and width in pixels of the cells of LPC sheets, and of a world that does not scale them; see `WorldSpec.cell`."""
 
 SPLITS = ("train", "val", "test")
 """Names of the splits, in the order of their numbers."""
@@ -136,9 +136,12 @@ class WorldSpec:
 
     name: str = "paper"
     """Name of the world, 1 to 100 printable characters."""
-    height: int = number(96, CELL, 1024)
-    width: int = number(128, CELL, 1024)
-    """Height and width of a frame in pixels; the whole 64 x 64 cell of the character fits in."""
+    height: int = number(96, 8, 1024)
+    width: int = number(128, 8, 1024)
+    """Height and width of a frame in pixels; at least those of a cell."""
+    scale: float = number(1.0, 0.125, 1.0, added=True)
+    """Size of the characters in relation to their sheets. A cell has 64 x scale pixels, a whole number; sheets are scaled when they are
+    loaded. Steps, the background's limit and the frame are given in pixels of the frame, and are not scaled."""
     frames: int = number(90, 1, 10_000)
     """Frames per clip."""
     rule: str = choice("paper", "paper", "released")
@@ -161,6 +164,12 @@ class WorldSpec:
         check(self)
         if not self.name.isprintable() or not self.name.strip() or len(self.name) > 100:
             raise SpecError(f"name = {show(self.name)} must be 1 to 100 printable characters")
+        if self.cell != CELL * self.scale:
+            raise SpecError(f"scale = {self.scale:g} gives cells of {CELL * self.scale:g} pixels; it must be a multiple of 1/{CELL}")
+        for name in ("height", "width"):
+            if getattr(self, name) < self.cell:
+                size = f"{self.cell} x {self.cell} pixels (scale = {self.scale:g})"
+                raise SpecError(f"{name} = {getattr(self, name)} is below {self.cell}: a character's cell has {size} and must fit in")
         if self.split.holdout:
             if self.split.holdout not in self.cast.layers:
                 raise SpecError(f"split.holdout = {self.split.holdout!r} is not a layer ({', '.join(self.cast.layers)})")
@@ -173,9 +182,14 @@ class WorldSpec:
         return dataclasses.replace(self, cast=CastSpec(layers, counts, backgrounds))
 
     @property
+    def cell(self) -> int:
+        """Height and width in pixels of the cell that a character is drawn in."""
+        return round(CELL * self.scale)
+
+    @property
     def sprite_box(self) -> tuple[int, int]:
         """Largest x and y, inclusive, of the cell's top-left corner."""
-        return self._box(self.width - CELL, self.height - CELL)
+        return self._box(self.width - self.cell, self.height - self.cell)
 
     @property
     def background_box(self) -> tuple[int, int]:
@@ -204,8 +218,12 @@ PRESETS = {
     "paper": WorldSpec(name="paper"),
     "released": WorldSpec(name="released", rule="released"),
     "factorial": WorldSpec(name="factorial", local=LocalSpec(coupled=False)),
+    "small-world": WorldSpec(
+        name="small-world", height=48, width=64, scale=0.5, sprite=WalkSpec(step=4), background=BackgroundSpec(step=1, limit=12)
+    ),
 }
-"""Worlds by name. `paper`: supplement B. `released`: the distribution of the authors' generator. `factorial`: three independent chains."""
+"""Worlds by name. `paper`: supplement B. `released`: the distribution of the authors' generator. `factorial`: three independent chains.
+`small-world`: the paper's world at half its size."""
 
 
 def load_spec(world: str) -> WorldSpec:

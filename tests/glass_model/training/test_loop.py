@@ -132,6 +132,24 @@ def test_several_optimisers_resume_exactly(two: Any, tmp_path: Path, stop: int) 
             assert all(torch.equal(ours_state["state"][key][name], moment) for name, moment in moments.items())
 
 
+def test_what_is_computed_after_training(two: Any, tmp_path: Path) -> None:
+    """Once, from the next batch, into the checkpoint: the same for a run that was interrupted, ended and prolonged."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    shorter = dataclasses.replace(two.PRESETS["two"], train=dataclasses.replace(two.PRESETS["two"].train, steps=3))
+    with pytest.raises(KeyboardInterrupt):
+        train(shorter, noise, parts, ALONE, progress=Stop(2))
+    assert not load(parts / "checkpoint.safetensors").weights["after"].any()  # not before the end
+    for config in (shorter, shorter, two.PRESETS["two"]):
+        train(config, noise, parts, ALONE, resume=True)
+        after = load(parts / "checkpoint.safetensors").weights["after"]
+        assert after[0] == next(noise(config.train.steps)).float().mean() and after[1] > 0
+    train(two.PRESETS["two"], noise, whole, ALONE)
+    assert torch.equal(load(whole / "checkpoint.safetensors").weights["after"], after)
+    # A complete run leaves the result alone: its batches are those of another step now.
+    train(two.PRESETS["two"], lambda first: iter(()), parts, ALONE, resume=True)
+    assert torch.equal(load(parts / "checkpoint.safetensors").weights["after"], after)
+
+
 def test_another_system_is_refused(two: Any, tmp_path: Path) -> None:
     train(CONFIG.override(train={"steps": 1}), noise, tmp_path, ALONE)
     with pytest.raises(UserError, match=r"system: the run in .* is of glass, not two"):
@@ -252,11 +270,19 @@ def test_non_finite_gradients_are_replaced(tmp_path: Path, monkeypatch: pytest.M
     assert all(tensor.isfinite().all() for tensor in load(path).weights.values())
 
 
+def half_of_six(first: int, half: int = 0) -> Iterator[torch.Tensor]:
+    """One half of each of some batches of six."""
+    while True:
+        frames = torch.randint(0, 256, (6, 4, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(first))
+        yield frames[3 * half :][:3]
+        first += 1
+
+
 DDP = """
 import sys, torch
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_loop import CONFIG
+from test_loop import CONFIG, half_of_six
 from glass_model.glass import system as module
 from glass_model.training.device import average, broadcast, join
 from glass_model.training.loop import train
@@ -264,12 +290,6 @@ process, out, stop = join("cpu"), Path(sys.argv[2]), int(sys.argv[3])
 config = CONFIG.override(model={"quantizer": "gumbel"})  # which draws other random numbers in every process
 made, real = [], module.system
 module.system = lambda config, setup: made.append(real(config, setup)) or made[-1]
-def batches(first):
-    while True:
-        # The halves of one batch of six.
-        frames = torch.randint(0, 256, (6, 4, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(first))
-        yield frames[3 * process.rank :][:3]
-        first += 1
 numbers = [torch.tensor([[1.0, 5.0]]) + process.rank, torch.tensor([3]) + process.rank, torch.tensor(7.0) * process.rank]
 average(numbers[::2], 2)
 broadcast(numbers[1:2])
@@ -278,7 +298,7 @@ def progress(step, metrics):
     if step == stop:
         raise KeyboardInterrupt
 try:
-    train(config, batches, out, process, resume=True, progress=progress)
+    train(config, lambda first: half_of_six(first, process.rank), out, process, resume=True, progress=progress)
 except KeyboardInterrupt:
     pass
 torch.save(torch.cat([p.detach().flatten() for p in made[0].network.parameters()]), out / f"rank{process.rank}.pt")
@@ -306,7 +326,8 @@ def test_two_processes(tmp_path: Path) -> None:
     assert saved.step == 8
     assert not torch.equal(run(tmp_path / "parts", stop=5), whole)
     assert torch.equal(run(tmp_path / "parts"), whole)
+    # Process 0 by itself: the same seed and the same batches, so that only the gradients of process 1 make a difference.
     alone = tmp_path / "alone"
-    train(CONFIG.override(model={"quantizer": "gumbel"}), noise, alone, ALONE)
+    train(CONFIG.override(model={"quantizer": "gumbel"}), half_of_six, alone, ALONE)
     other = load(alone / "checkpoint.safetensors")
     assert any(not torch.equal(saved.weights[name], tensor) for name, tensor in other.weights.items())

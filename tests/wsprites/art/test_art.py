@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
-from samples import LAYERS, draw_sheet
+from samples import LAYERS, characters_in, draw_sheet
 from slow_compositor import character_cell
 
-from wsprites.art import Art, ignored_folders, load_art, load_world
-from wsprites.art.characters import Characters, over
+from wsprites.art import Art, load_art, load_world
+from wsprites.art.alpha import over
 from wsprites.art.sheets import CELL_OF, CELL_PLACES, read_sheet
 from wsprites.errors import ArgumentError, UserError
 from wsprites.world.actions import LocalAction
@@ -109,7 +109,7 @@ def test_any_png_mode(tmp_path: Path, mode: str):
 def test_whole_characters_directly_in_the_folder(tmp_path: Path):
     for number in (0, 2, 10):
         draw_sheet(0, number).save(tmp_path / f"hero{number}.png")
-    characters = Characters.from_folder(tmp_path, PAPER.cast.layers)
+    characters = characters_in(tmp_path, PAPER.cast.layers)
     assert characters.layers == ("character",)
     assert characters.names == (("hero0", "hero2", "hero10"),)
     assert np.array_equal(characters.atlas(2), read_sheet(tmp_path / "hero10.png"))
@@ -182,13 +182,14 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path):
         read_sheet(tmp_path / "bomb.png")
 
 
-def test_folders_that_are_not_layers_are_named(sheets: Path, tmp_path: Path):
+def test_folders_that_are_not_layers_are_named(sheets: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
     import shutil
 
     folder = tmp_path / "more"
     shutil.copytree(sheets, folder)
     shutil.copytree(folder / "hair", folder / "hat")
-    assert list(ignored_folders(folder, PAPER.cast.layers)) == ["hat"]
+    load_art(PAPER, folder)
+    assert caplog.messages == ["left out of the sheets: folders that are not layers of this world: 1 (hat)"]
 
 
 def test_photos_are_scaled_by_pillow_and_credited(sheets: Path):
@@ -262,9 +263,9 @@ def test_the_hash_of_art_sees_every_pixel_and_every_name(art: Art, sheets: Path,
 @given(st.lists(st.sampled_from(["1", "2", "10", "a2", "a10", "b"]), unique=True, min_size=1))
 @settings(max_examples=30)
 def test_sheets_are_in_the_order_of_their_numbers(names):
-    from wsprites.art.characters import _natural
+    from wsprites.art.layouts import natural
 
-    assert sorted(names, key=_natural) == [name for name in ["1", "2", "10", "a2", "a10", "b"] if name in names]
+    assert sorted(names, key=natural) == [name for name in ["1", "2", "10", "a2", "a10", "b"] if name in names]
 
 
 def test_worlds_of_many_kinds_of_names(tmp_path: Path):

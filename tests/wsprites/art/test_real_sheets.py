@@ -7,7 +7,7 @@ import pytest
 from slow_compositor import character_cell
 
 import wsprites
-from wsprites.art import Art, World, load_art
+from wsprites.art import Art, load_art, load_world
 from wsprites.art.sheets import CELL_OF
 from wsprites.generate import Order, generate
 from wsprites.generate.verify import verify
@@ -55,11 +55,11 @@ def test_every_frame_of_a_cycle_differs_from_the_next(real_art: Art):
 
 
 @pytest.mark.parametrize("world", PRESETS)
-def test_w_sprites_generates_and_verifies(real_art: Art, tmp_path: Path, world: str):
-    spec = real_art.world(PRESETS[world]).spec
-    generate(Order(World(spec, real_art), seed=0, n=20), tmp_path / "data.h5", workers=2)
+def test_w_sprites_generates_and_verifies(real_sheets: Path, tmp_path: Path, world: str):
+    loaded = load_world(world, real_sheets)
+    generate(Order(loaded, seed=0, n=20), tmp_path / "data.h5", workers=2)
     with wsprites.open(tmp_path / "data.h5") as data:
         assert verify(data, all_pixels=True).problems == []
         assert data.credits.licence == "CC-BY-SA 3.0 or GPL 3.0"
-        assert data["train"]["frames"].shape == (16, 90, 96, 128, 3)
+        assert data["train"]["frames"].shape == (16, 90, loaded.spec.height, loaded.spec.width, 3)
         assert 0.06 < data["train"]["masks"][...].mean() < 0.1

@@ -22,7 +22,7 @@ def bench(run: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, 
     return partial(run, "bench")
 
 
-def test_the_command(bench, few: data.Data, tmp_path: Path):
+def test_the_command(bench, few: data.Data, data_file: Path, tmp_path: Path):
     code, out, _ = bench("--clips", CLIPS, "--template", "t.npz")
     assert code == 0 and "README" in out
     with np.load("t.npz") as template:
@@ -46,6 +46,14 @@ def test_the_command(bench, few: data.Data, tmp_path: Path):
     assert code == 1 and "FAILED   local.matched_accuracy: 1.0000 -> 0." in out
     code, out, _ = bench("--clips", CLIPS, "--models", "good.npz,t.npz", "--compare", "good.json", "--fail-on", rule)
     assert code == 1 and "no score of the table differs" in out and "t.npz against good.json" in out and out.count("FAILED") == 1
+    arrays = predictions(few)
+    np.savez("fewer.npz", **{name: array for name, array in arrays.items() if "shift" not in name})
+    code, out, _ = bench("--clips", CLIPS, "--model", "fewer.npz", "--compare", "good.json")
+    assert code == 1 and "FAILED   shift.mean: 0.0000 -> no such score" in out and "scores of the baseline are missing" in out
+    code, _, err = bench("--template", "new.npz", "--out", "new.json")
+    assert code == 2 and "--out does not go with --template" in err and not Path("new.npz").exists()
+    code, _, err = bench("--clips", 8, "--model", "good.npz", "--compare", "good.json")
+    assert code == 2 and "of other data (wsprites-paper-v1-first-6, 12 clips of val and 6 clips of test, not" in err
     code, out, _ = bench("--clips", CLIPS, "--model", "good.npz", "--protocol", "released")
     assert code == 0 and "shift norm as released" in out and "RE" not in out
     code, out, err = bench("--clips", CLIPS, "--model", "bench_models:guesser", "--protocol", "released")
@@ -57,9 +65,19 @@ def test_the_command(bench, few: data.Data, tmp_path: Path):
         (["--compare", "t.npz"], "not a score file"),
         (["--data", "nowhere"], "'nowhere' is neither a file nor a standard world"),
         (["--split", "val"], "is only for data files"),
-        (["--out", "x.json", "--report", "x.json"], "is the file of --out as well"),
+        (["--out", "x.json", "--report", "x.json"], "--report: x.json: the name must end in .html or .htm"),
+        (["--report", "page.pdf"], "--report: page.pdf: the name must end in .html or .htm"),
+        (["--out", "scores.html"], "--out: scores.html: the name must end in .json"),
+        (["--out", "scores"], "--out: scores: the name must end in .json"),
         (["--out", "good.json", "--compare", "good.json"], "is the baseline of --compare"),
         (["--out", "x.json", "--protocol", "released"], "--out does not go with --protocol released"),
+        (["--compare", "good.json", "--fail-on", rule, "--protocol", "released"], "--compare does not go with --protocol released"),
+        (["--fail-on", rule, "--protocol", "released"], "--fail-on does not go with --protocol released"),
+        (["--template", "new.npz"], "--model does not go with --template, which only writes that file"),
+        (["--models", "good.npz,t.npz,good.npz"], "--models names good.npz twice"),
+        (["--models", "good.npz,,t.npz"], "--models has an empty name"),
+        (["--clips", 501], "--clips: 501 is outside the range 2 to 500, the number of clips of 'test'"),
+        (["--data", data_file, "--clips", 25], "the number of clips of 'test'"),
     ):
         code, _, err = bench("--clips", CLIPS, "--model", "good.npz", *arguments)
         assert code == 2 and line in err and err.count("\n") == 1, err

@@ -4,14 +4,18 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bench_models import CLIPS, predictions
 
 from wsprites.bench import data, evaluate, load, scores
-from wsprites.bench.run import score_file
+from wsprites.bench import test_scores as suite
+from wsprites.bench.run import describe, score_file
+from wsprites.bench.scores import Entry
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -40,6 +44,51 @@ def test_other_projects_load_the_options_and_nothing_else(tmp_path: Path):
     assert {name.partition(".")[0] for name in added} <= allowed
 
 
+class Config:
+    """Options of a run of the suite."""
+
+    def __init__(self, **options: object) -> None:
+        self._options = {"data": "wsprites-paper-v1", "clips": CLIPS, "weights": None, **options}
+
+    def getoption(self, name: str) -> object:
+        return self._options[name.removeprefix("--wsprites-")]
+
+
+def scores_to_test(**options: object) -> list[str]:
+    """The scores that the suite makes tests of."""
+    made: list[str] = []
+    metafunc = SimpleNamespace(
+        fixturenames=["wsprites_score"], config=Config(**options), parametrize=lambda name, values: made.extend(values)
+    )
+    suite.pytest_generate_tests(metafunc)  # type: ignore[arg-type]
+    return made
+
+
+@pytest.mark.bad_input
+def test_what_would_fail_every_test_is_found_before_scoring(few: data.Data, tmp_path: Path):
+    np.savez(tmp_path / "good.npz", **predictions(few))
+    entry = Entry(1.0, 1.0, 1.0, "", CLIPS, {})
+    settings = scores.Settings(scores.INTERVAL, 40, "val")
+    good = scores.ScoreFile("good", describe(few), settings, {}, "", 1.0, {"local.ami": entry}, {})
+    for name, file in (("good", good), ("empty", replace(good, scores={})), ("fid", replace(good, scores={"images.fid": entry}))):
+        scores.write(tmp_path / f"{name}.json", file)
+    right = {"model": str(tmp_path / "good.npz"), "baseline": str(tmp_path / "good.json")}
+    assert scores_to_test(**right) == ["local.ami"]
+    for wrong, line in (
+        ({"clips": 5}, r"of other data \(wsprites-paper-v1-first-6, 12 .*, not wsprites-paper-v1-first-5, 12 clips"),
+        ({"clips": None}, "of other data"),
+        ({"clips": 1}, "--wsprites-clips: 1 is outside the range 2 to 500"),
+        ({"data": "absent.h5"}, "--wsprites-data: 'absent.h5' is neither a file nor a standard world"),
+        ({"model": "bench_models:absent"}, "--wsprites-model: bench_models:absent: module 'bench_models' has no attribute"),
+        ({"model": None}, "go together; one is missing"),
+        ({"baseline": str(tmp_path / "absent.json")}, "absent.json: No such file"),
+        ({"baseline": str(tmp_path / "empty.json")}, "the baseline has no scores"),
+        ({"baseline": str(tmp_path / "fid.json")}, "--wsprites-weights: the baseline has images.fid, which needs the weights"),
+    ):
+        with pytest.raises(pytest.UsageError, match=line):
+            scores_to_test(**{**right, **wrong})
+
+
 @pytest.mark.slow
 def test_pytest_runs_the_suite_for_a_model(few: data.Data, tmp_path: Path):
     np.savez(tmp_path / "good.npz", **predictions(few))
@@ -51,5 +100,7 @@ def test_pytest_runs_the_suite_for_a_model(few: data.Data, tmp_path: Path):
     done = run_pytest(tmp_path, *suite, *options)
     assert done.returncode == 1 and re.search(r"\d+ failed, \d+ passed", done.stdout), done.stdout + done.stderr
     assert "test_score[local.matched_accuracy]" in done.stdout and "test_score[shift.mean]" not in done.stdout
+    other = run_pytest(tmp_path, *suite[:-1], 8, *options)
+    assert other.returncode not in (0, 1, 5) and (other.stdout + other.stderr).count("of other data (wsprites-paper-v1-first-6") == 1
     lost = run_pytest(tmp_path, *suite, *options[:2])
     assert lost.returncode not in (0, 5) and "go together; one is missing" in lost.stdout + lost.stderr

@@ -19,11 +19,17 @@ def test_a_predictions_file_scores_like_its_model(few: data.Data, seen: evaluate
         for name, array in predictions(few).items():
             if name != "data":
                 h5[name] = array
+        h5.attrs["codes"] = 20
         h5.attrs["data"] = np.bytes_(str(predictions(few)["data"]))  # as other languages write it
     for name in ("p.npz", "p.h5"):
         found = evaluate.evaluate(load.load(str(tmp_path / name), few), few, name)
         assert found.scores["local.ami"] == seen.scores["local.ami"] and found.scores["shift.mean"].value == 0
         assert "null.codes" not in found.scores
+        assert found.scores["codes.usage"].value == (9 / 20 if name == "p.h5" else 1)
+    with h5py.File(tmp_path / "p.h5", "a") as h5:
+        h5.attrs["codes"] = 3
+    with pytest.raises(UserError, match=r"p\.h5: .*codes has the code 8, but the model says that it has 3"):
+        load.load(str(tmp_path / "p.h5"), few)
 
 
 BAD = [
@@ -45,10 +51,15 @@ BAD = [
     ({"test/vectors": np.zeros((6, 89, 4), np.float32)}, "val/vectors is missing"),
     ({"data": np.array("other@0")}, "the array data says 'other@0'; expected 'wsprites-paper-v1-first-6@"),
     ({"test/code": np.zeros(3)}, "unknown array 'test/code'; expected val, test / codes, vectors"),
+    ({"codes": np.array(3)}, "codes has the code 8, but the model says that it has 3 codes; expected 0 to 2"),
+    ({"codes": np.array(0)}, "codes is 0; expected the number of codes, 1 to 1024, or none"),
+    ({"codes": np.array(9.0)}, "codes is a float64; expected the number of codes"),
+    ({"codes": np.zeros((6, 89), int)}, "codes has the shape (6, 89); expected the number of codes; the codes themselves are SPLIT/codes"),
     ({"test/codes": np.array([object()])}, "codes is of type object; expected integers"),
 ]
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(("changes", "line"), BAD, ids=[line[:30] for _, line in BAD])
 def test_a_wrong_predictions_file_is_named_in_one_line(few: data.Data, tmp_path: Path, changes: dict[str, np.ndarray], line: str):
     np.savez_compressed(tmp_path / "p.npz", **predictions(few, **changes))

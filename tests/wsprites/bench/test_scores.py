@@ -154,14 +154,53 @@ def test_scores_of_other_data_are_not_compared(few: data.Data, seen: Evaluation)
     with pytest.raises(UserError, match="of other data"):
         compare.regressions(file, other, [])
     with pytest.raises(UserError, match="of other data"):
-        compare.parse_rules([], file.data, other)
+        compare.check_baseline(other, file.data, weights=False)
     worse = changed(file, "shift.mean", 0.5)
-    rules = compare.parse_rules(["shift.mean>0.2", "local.ami<-0.1"], file.data, file)
+    rules = compare.parse_rules(["shift.mean>0.2", "local.ami<-0.1"], file)
     assert rules == [("shift.mean", ">", 0.2), ("local.ami", "<", -0.1)]
     assert compare.regressions(worse, file, rules) == ["shift.mean: 0.0000 -> 0.5000, +0.5000 > 0.2"]
     assert compare.changes(worse, file) == f"{'shift.mean':<36}    0.000 ->    0.500  +0.500"
-    with pytest.raises(UserError, match=r"the new scores have no score 'shift\.mean'"):
-        compare.regressions(changed(file, "shift.mean", math.nan), file, rules)
+    assert compare.regressions(changed(file, "shift.mean", math.nan), file, rules) == ["shift.mean: 0.0000 -> no such score"]
+
+
+BASELINE = replace(SMALL, scores={name: Entry(0.5, 0.4, 0.6, "", 6, {}) for name in ("local.ami", "global.ami", "local.standing.nmi")})
+
+
+@pytest.mark.parametrize(
+    ("gone", "lines"),
+    [
+        ([], []),
+        (["local.ami"], ["local.ami: 0.5000 -> no such score"]),
+        (["local.standing.nmi"], ["local.standing.nmi: 0.5000 -> no such score"]),  # which the table does not show
+        (["local.ami", "global.ami", "local.standing.nmi"], [f"{name}: 0.5000 -> no such score" for name in BASELINE.scores]),
+    ],
+)
+@pytest.mark.parametrize("how", ["missing", "not defined"])
+def test_a_score_that_is_lost_fails(gone: list[str], lines: list[str], how: str):
+    new = replace(BASELINE, scores={name: entry for name, entry in BASELINE.scores.items() if name not in gone or how == "not defined"})
+    for name in gone if how == "not defined" else []:
+        new = changed(new, name, math.nan)
+    rules = compare.parse_rules(["local.ami<-0.1"], BASELINE)
+    assert compare.regressions(new, BASELINE, rules) == lines
+    assert (f"{len(gone)} scores of the baseline are missing" in compare.changes(new, BASELINE)) == bool(gone)
+    assert compare.regressions(BASELINE, new, []) == []
+    assert (f"{len(gone)} scores are not in the baseline" in compare.changes(BASELINE, new)) == bool(gone)
+
+
+@pytest.mark.bad_input
+def test_a_baseline_that_cannot_be_compared_is_refused_before_scoring():
+    compare.check_baseline(BASELINE, BASELINE.data, weights=False)
+    lpips = replace(BASELINE, scores={"drift.lpips.16": BASELINE.scores["local.ami"]})
+    other = replace(BASELINE, data=replace(BASELINE.data, sha256="1" * 64, clips={"val": 20, "test": 40}))
+    for baseline, line in (
+        (other, r"of other data \(d, 20 clips of val and 40 clips of test, not d, 12 clips of val and 6 clips of test\)"),
+        (replace(BASELINE, scores={}), "the baseline has no scores"),
+        (replace(BASELINE, scores={"shift.mean": SMALL.scores["shift.mean"]}), "the baseline has no scores"),
+        (lpips, r"weights: the baseline has drift\.lpips\.16, which needs the weights that it was scored with"),
+    ):
+        with pytest.raises(UserError, match=line):
+            compare.check_baseline(baseline, BASELINE.data, weights=False)
+    compare.check_baseline(lpips, BASELINE.data, weights=True)
 
 
 @pytest.mark.parametrize(

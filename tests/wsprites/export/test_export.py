@@ -8,8 +8,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -23,14 +25,14 @@ from samples import ROOT
 
 import wsprites
 from wsprites import cli
-from wsprites.art import Art, World, load_art
+from wsprites.art import Art, World, load_art, load_world
 from wsprites.errors import UserError
 from wsprites.export import FORMATS, Job, estimate, export
 from wsprites.generate import Order, generate
 from wsprites.generate.merge import merge
 from wsprites.view.preview import annotate
 from wsprites.world.script import FRAME_LABELS, LABELS
-from wsprites.world.spec import PRESETS, SPLITS, WorldSpec
+from wsprites.world.spec import PRESETS, SPLITS, SplitSpec, WorldSpec
 
 CLIPS = 2  # of each split, where a few are enough
 
@@ -141,6 +143,86 @@ def test_minari_has_no_episodes_of_one_frame(spec: WorldSpec, art: Art, tmp_path
         run(tmp_path / "one.h5", "minari", tmp_path / "minari")
     run(tmp_path / "one.h5", "parquet", tmp_path / "parquet")  # and two splits have no clips
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.h5", "parquet"]
+
+
+def test_minari_recovers_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With the art of the package: one that plays the very episodes, whether or not it is registered."""
+    import gymnasium
+    import minari
+
+    monkeypatch.setattr("wsprites.art.load_art", lru_cache(load_art))
+    generate(Order(load_world("factorial").replace(frames=5), seed=7, n=12), tmp_path / "data.h5")
+    out = run(tmp_path / "data.h5", "minari", tmp_path / "out", 2)
+    monkeypatch.delitem(gymnasium.registry, "wsprites/Walk-v0", raising=False)
+    for split in SPLITS:
+        dataset = minari.MinariDataset(out / f"wsprites-{split}-v0" / "data")
+        env = dataset.recover_environment()
+        assert env.spec.id == "wsprites/Walk-v0" and env.spec.kwargs["split"] == split
+        assert env.observation_space == dataset.observation_space and env.action_space == dataset.action_space
+        for episode, metadata in zip(dataset, dataset.storage.get_episode_metadata(range(len(dataset))), strict=True):
+            frame, info = env.reset(options=metadata["options"])
+            np.testing.assert_array_equal(frame, episode.observations[0])
+            for t, action in enumerate(episode.actions, 1):
+                frame, reward, terminated, truncated, info = env.step(action)
+                np.testing.assert_array_equal(frame, episode.observations[t])
+                np.testing.assert_array_equal(info["mask"], episode.infos["masks"][t])
+                assert all(np.array_equal(info[name], episode.infos[name][t]) for name in FRAME_LABELS)
+                assert (reward, terminated, truncated) == (0.0, False, episode.truncations[t - 1])
+        evaluation = dataset.recover_environment(eval_env=True)
+        assert evaluation.spec.kwargs == {**env.spec.kwargs, "split": "test"}
+        with h5py.File(tmp_path / "data.h5") as h5:
+            assert not {int(evaluation.reset(seed=s)[1]["character"]) for s in range(9)} & set(h5["train/character"][:].tolist())
+
+
+def test_minari_never_recovers_another_art(exported: Path, data_file: Path):
+    """The file was made with sheets that no name stands for."""
+    import minari
+
+    dataset = minari.MinariDataset(exported / "minari" / "wsprites-train-v0" / "data")
+    with pytest.raises(UserError, match=r"sheets: the art has the hash .*; pass the sheets and backgrounds"):
+        dataset.recover_environment()
+    env = dataset.recover_environment(world=str(data_file))
+    metadata = next(iter(dataset.storage.get_episode_metadata([0])))
+    np.testing.assert_array_equal(env.reset(options=metadata["options"])[0], dataset[0].observations[0])
+    with wsprites.open(data_file) as data:
+        (note,) = export(Job(data, "minari", 1), exported / "again")
+    assert note.startswith("art      not wsprites' own: recover_environment() needs sheets=")
+    shutil.rmtree(exported / "again")
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # of the library's readers
+@pytest.mark.parametrize(("clips", "shard_clips", "shards"), [(40, None, 20), (40, 9, 5), (15, None, 15), (1, None, 1), (3, 40, 1)])
+def test_the_shards_feed_the_workers_of_a_loader(
+    clips: int, shard_clips: int | None, shards: int, spec: WorldSpec, art: Art, tmp_path: Path
+):
+    import webdataset
+    from torch.utils.data import DataLoader
+
+    one = replace(spec, frames=1, split=SplitSpec(1.0, 0.0, 0.0))
+    generate(Order(World(one, art), seed=3, n=clips), tmp_path / "data.h5")
+    with wsprites.open(tmp_path / "data.h5") as data:
+        expected = sorted(f"{index:09}" for index in data["train"]["index"][...])
+        (note,) = export(Job(data, "webdataset", shard_clips=shard_clips), tmp_path / "out")
+    paths = [str(path) for path in sorted((tmp_path / "out").glob("train-*.tar"))]
+    assert len(paths) == shards and note.startswith(f"shards   train {shards}, val 0, test 0: ")
+    for workers in {0, min(2, shards), min(5, shards)}:
+        read = webdataset.WebDataset(paths, shardshuffle=False)
+        keys = [sample["__key__"] for sample in DataLoader(read, batch_size=None, num_workers=workers)]
+        assert sorted(keys) == expected
+    if shards == 1:  # as the README says
+        read = webdataset.WebDataset(paths, shardshuffle=False, empty_check=False)
+        keys = [sample["__key__"] for sample in DataLoader(read, batch_size=None, num_workers=2)]
+        assert sorted(keys) == expected
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems refuse such names")
+@pytest.mark.parametrize("to", FORMATS)
+def test_a_folder_whose_name_is_not_utf8(data_file: Path, exported: Path, tmp_path: Path, to: str, capfdbinary):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/doss\xe9"))
+    folder.mkdir()
+    cli.main(["export", str(data_file), "--to", to, "--out", str(folder / os.fsdecode(b"p\xe9")), "--clips", str(CLIPS)])
+    (out,) = folder.iterdir()
+    assert contents(out) == contents(exported / to) and os.fsencode(out).endswith(b"p\xe9")
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # of the library's readers
@@ -293,6 +375,25 @@ def test_the_card_and_the_credits(exported: Path, data_file: Path, tmp_path: Pat
     assert head["license"] == "other" and head["license_name"] == 'CC-BY-SA 3.0 or "GPL": 3.0 ---' and head["license_link"] == "CREDITS.txt"
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # of the library's readers
+def test_the_code_of_the_readmes_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    generate(Order(load_world("paper").replace(frames=12), seed=1, n=12), tmp_path / "data.h5")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "")  # the code sets it
+    results = {}
+    for to in ("minari", "webdataset", "parquet"):
+        monkeypatch.chdir(run(tmp_path / "data.h5", to, tmp_path / to))
+        blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", Path("README.md").read_text(encoding="utf-8"), re.MULTILINE)
+        code = textwrap.dedent("".join(blocks)).replace("this folder", str(tmp_path / to))
+        cached = code.replace("datasets.load_dataset(", f"datasets.load_dataset(cache_dir={str(tmp_path)!r}, path=")
+        variables: dict[str, object] = {}
+        exec(cached if to == "parquet" else code, variables)
+        results[to] = variables
+    np.testing.assert_array_equal(results["minari"]["frame"], results["minari"]["episode"].observations[1])
+    assert results["webdataset"]["sample"]["mask.00000.png"].shape == (96, 128, 3)
+    assert len(results["parquet"]["clip"]["frames"]) == 12
+
+
 def test_the_estimate_is_about_right(data_file: Path, exported: Path):
     with wsprites.open(data_file) as data:
         for to in ("released", "minari", "webdataset", "parquet"):
@@ -306,7 +407,7 @@ def test_nothing_is_left_of_an_interrupted_export(data_file: Path, tmp_path: Pat
         raise KeyboardInterrupt
 
     with wsprites.open(data_file) as data, pytest.raises(KeyboardInterrupt) as raised:
-        export(Job(data, to, CLIPS, stop), tmp_path / "out")
+        export(Job(data, to, CLIPS, progress=stop), tmp_path / "out")
     assert raised.value.__notes__ == ["nothing was kept"]
     assert list(tmp_path.iterdir()) == []
 
@@ -332,7 +433,7 @@ for to in sys.argv[2:]:
         timeout=600,
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr
-    assert [line for line in done.stdout.splitlines() if not line.startswith("output")] == [f"{to} 1" for to in FORMATS]
+    assert [line for line in done.stdout.splitlines() if not line.startswith(("output", "clips"))] == [f"{to} 1" for to in FORMATS]
     said = [line for line in done.stderr.splitlines() if "wsprites: " in line]
     assert len(said) == len(FORMATS) and all("writing failed" in line and "nothing was kept" in line for line in said)
     assert list(tmp_path.iterdir()) == []
@@ -386,12 +487,18 @@ def test_the_command(data_file: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     cli.main(["export", str(data_file), "--to", "released", "--out", "released", "--clips", "1"])
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("output   released: about ") and said[0].endswith(" free")
-    assert said[1].startswith("done     released: 120 frames in ")
+    assert said[1] == "clips    1 of 19 train, 1 of 3 val, 1 of 2 test"
+    left_out = "index, parts, background, background_action, animation_frame, position, background_offset"
+    assert said[2] == f"left out {left_out}: the format has no place for them"
+    assert said[3].startswith("done     released: 120 frames in ") and len(said) == 4
+    assert f"- {said[2]}\n" in (tmp_path / "released" / "README.md").read_text(encoding="utf-8")
     assert [len(list((tmp_path / "released" / split).iterdir())) for split in SPLITS] == [1, 1, 1]
     for more, words in (
         ([], "released: exists already"),
         (["--out", "b", "--clips", "0"], "0 is not in the range"),
         (["--to", "zip"], "'zip'"),
+        (["--out", "b", "--shard-clips", "2"], "--shard-clips: the format released has no shards; use webdataset or parquet"),
+        (["--out", "b", "--to", "webdataset", "--shard-clips", "0"], "0 is not in the range"),
     ):
         with pytest.raises(SystemExit) as stop:
             cli.main(["export", str(data_file), "--to", "released", "--out", "released", *more])

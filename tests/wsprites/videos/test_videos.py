@@ -3,18 +3,14 @@
 import os
 import pickle
 import re
-import struct
-import subprocess
-import sys
-import zlib
 from pathlib import Path
 
 import cv2
 import h5py
 import numpy as np
 import pytest
+from numbered_videos import write_video
 from PIL import Image
-from samples import ROOT
 
 import wsprites
 from wsprites import cli
@@ -53,7 +49,10 @@ def test_caddys_layout_becomes_clips(tmp_path: Path):
         assert [len(data[split]) for split in ("train", "val", "test")] == [3, 0, 1]
         assert data.names == ("train/00000", "train/00001", "test/00000") and data.clip_shape == (32, 20, 24, 3)
         train = data["train"]
-        assert set(train.keys()) == {"frames", "index", "video", "first_frame", "actions"}
+        assert set(train.keys()) == {"frames", "index", "video", "first_frame", "time", "actions"}
+        assert {entry.name for entry in data.left_out if entry.reason.startswith("entries of folders of frames")} == {
+            f"{name}/metadata.pkl" for name in videos
+        }
         for row, (name, first) in enumerate([("train/00000", 0), ("train/00000", 32), ("train/00001", 0)]):
             assert np.array_equal(train["frames"][row], videos[name][first : first + 32])
             assert np.array_equal(train["frames"][row, 5:31], videos[name][first + 5 : first + 31])
@@ -127,55 +126,7 @@ def test_video_files_and_gifs(tmp_path: Path):
             assert np.abs(data["train"]["frames"][row].astype(int) - ramps[::2].astype(int)).max() <= tolerance
 
 
-@pytest.mark.parametrize(
-    ("name", "codec", "pixels", "tolerance"),
-    [
-        ("a.mp4", "h264", "yuv420p", 9),
-        ("a.webm", "libvpx-vp9", "yuv420p", 9),
-        ("a.mov", "mpeg4", "yuv420p", 12),
-        ("a.mkv", "ffv1", "bgr0", 0),
-    ],
-)
-def test_what_other_encoders_wrote(tmp_path: Path, name: str, codec: str, pixels: str, tolerance: int):
-    """Colours and order of frames of what PyAV encodes; frames come out of order in the first two, and have no loss in the last."""
-    import av
-
-    (tmp_path / "in").mkdir()
-    y, x = np.mgrid[:64, :80]
-    frames = np.stack([np.stack([x * 2 + t, y * 3, 255 - 5 * t + 0 * x], -1) for t in range(24)]).clip(0, 255).astype(np.uint8)
-    with av.open(str(tmp_path / "in" / name), "w") as container:
-        stream = container.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = 80, 64, pixels
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode(None))
-    with brought_in(tmp_path / "in", tmp_path / "data.h5", frames=24) as data:
-        (read,) = data["train"]["frames"][:].astype(int)
-    assert np.abs(read - frames).mean((1, 2, 3)).max() <= tolerance and np.abs(read - frames[::-1]).mean() > 12
-
-
 # What is refused.
-
-
-def gap(folder: Path) -> None:
-    write_frames(folder / "a", noise(5))
-    (folder / "a" / "00002.png").unlink()
-
-
-def twice(folder: Path) -> None:
-    write_frames(folder / "a", noise(5))
-    Image.new("RGB", (24, 20)).save(folder / "a" / "00002.jpg")
-
-
-def broken(folder: Path) -> None:
-    write_frames(folder / "a", noise(5))
-    whole = (folder / "a" / "00003.png").read_bytes()
-    (folder / "a" / "00003.png").write_bytes(whole[: len(whole) // 2])
-
-
-def uneven(folder: Path) -> None:
-    write_frames(folder / "a", noise(5))
-    Image.new("RGB", (30, 30)).save(folder / "a" / "00004.png")
 
 
 def two_sizes(folder: Path) -> None:
@@ -186,14 +137,6 @@ def two_sizes(folder: Path) -> None:
 def not_a_video(folder: Path) -> None:
     folder.mkdir()
     (folder / "a.mp4").write_bytes(b"hello" * 1000)
-
-
-def bomb(folder: Path) -> None:
-    """A PNG of 200 bytes that says it is 40,000 x 40,000."""
-    write_frames(folder / "a", noise(5))
-    header = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    (folder / "a" / "00000.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
 
 
 class Evil:
@@ -218,20 +161,17 @@ def raw(content: bytes):
     return prepare
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("prepare", "words"),
     [
         (lambda folder: None, "in: no such folder"),
         (lambda folder: folder.write_text("x"), "in: a file; name the folder"),
-        (lambda folder: folder.mkdir(), "in: no videos; expected are numbered frames"),
-        (lambda folder: (folder / "train" / "a").mkdir(parents=True), "in/train/a: no frames in it"),
+        (lambda folder: folder.mkdir(), "in: no videos; empty folders: in; expected are video files"),
+        (lambda folder: (folder / "train" / "a").mkdir(parents=True), "in: no videos; empty folders: train/a; expected are video files"),
+        (not_a_video, "in: no videos; a.mp4: not a video that can be read; expected are video files"),
         (lambda folder: write_frames(folder / "a", noise(3)), "no video of in has 5; the longest gives 3"),
-        (gap, "in/a: frames are missing between 00001.png and 00003.png"),
-        (twice, "in/a: 00002.jpg and 00002.png have the same number"),
-        (broken, "in/a/00003.png: cannot be read"),
-        (uneven, "in/a: frames of different sizes, 20x24 and 30x30 (frame 4)"),
         (two_sizes, "in has videos of several sizes: a is 20x24 and b is 10x10; choose one"),
-        (bomb, "in/a/00000.png: "),
         (evil, f"in/a/actions.pkl: refused: it asks for {os.system.__module__}.system"),
         (lists(actions=[np.float64(1)] * 5), "scalar, and may hold only lists"),
         (lists(actions=[1, 2]), "in/a/actions.pkl: has 2 entries; expected is one for each of 5 frames"),
@@ -255,14 +195,6 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     err = capfd.readouterr().err
     assert stop.value.code == 2 and words in err and err.count("\n") == 1 and err.startswith("wsprites: ")
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_what_is_no_video_is_one_line(tmp_path: Path):
-    """In a process of its own, since FFmpeg asks only once how much it is to print."""
-    not_a_video(tmp_path / "in")
-    command = [sys.executable, "-m", "cli", "import", str(tmp_path / "in"), "--out", str(tmp_path / "data.h5")]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 2 and "in/a.mp4: not a video that can be read" in run.stderr and run.stderr.count("\n") == 1
 
 
 def test_plain_pickles_of_all_protocols_are_read(tmp_path: Path):
@@ -293,7 +225,8 @@ def test_the_command_says_what_it_did(imported: Path, tmp_path: Path, capsys: py
     cli.main(command)
     out = capsys.readouterr().out
     assert "videos   9, split by video, 80/10/10" in out and "18 (14 train, 2 val, 2 test) of 4 frames, 20 x 24: 72 frames" in out
-    assert "skipped  1 that are shorter than a clip: 00000\n" in out and "labels   none" in out
+    assert "left out videos shorter than a clip of 4 frames (3): 00000 (3)\n" in out and "labels   none" in out
+    assert "left out frames at the end, or before missing ones, too few for another clip of 4 (9): 00001 (1), 00002 (1)," in out
     with pytest.raises(SystemExit):
         cli.main(command)
     assert "exists already" in capsys.readouterr().err
@@ -324,6 +257,52 @@ def test_info_works(imported: Path, capsys: pytest.CaptureFixture[str]):
     assert "9 imported, without a world, split by video" in out and re.search(r"18 \(14 train, 2 val, 2 test\) of 4 frames, 20 x 24", out)
 
 
+def test_info_tells_the_rate_and_how_even_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "in").mkdir()
+    even = tmp_path / "in" / "caf\udce9 even.mkv"  # not UTF-8
+    write_video(even, 20, container="matroska")
+    cli.main(["import", str(tmp_path / "in"), "--out", str(tmp_path / "even.h5"), "--frames", "10"])
+    rate = "25 frames/s: 100.0% of the steps in time are 40 ms\n"
+    assert f"rate     {rate}" in capsys.readouterr().out
+    cli.main(["info", str(tmp_path / "even.h5")])
+    assert f"rate         {rate}" in capsys.readouterr().out
+    even.unlink()
+    write_video(tmp_path / "in" / "a.mkv", 11, times=[0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 1.1], container="matroska")
+    out = tmp_path / "doss\udcff.h5"
+    cli.main(["import", str(tmp_path / "in"), "--out", str(out), "--frames", "11"])
+    rate = "10 frames/s: 70.0% of the steps in time are 100 ms, the others 50 to 300 ms\n"
+    text = capsys.readouterr().out
+    assert f"rate     {rate}" in text and r"doss\udcff.h5: " in text
+    cli.main(["import", str(tmp_path / "in"), "--out", str(out), "--frames", "11", "--fps", "10", "--overwrite", "--size", "8x8"])
+    text = capsys.readouterr().out
+    # At 0.8 s frame 9; at 0.9 s frame 9 again; at 1.0 and 1.1 s frame 10; frame 8 is between frames 7 and 9.
+    assert "sampled  to 10 frames/s: 1 frames repeat the one before, 1 are dropped\n" in text
+    assert "scaled   1 videos to another ratio of height to width\n" in text
+    cli.main(["info", str(out)])
+    assert re.search(r"rate .*, resampled to 10 frames/s\n", capsys.readouterr().out)
+
+
+def test_files_of_older_versions_are_read(imported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """They have no times, and no list of what was left out."""
+    path = tmp_path / "old.h5"
+    path.write_bytes(imported.read_bytes())
+    with h5py.File(path, "r+") as h5:
+        del h5["left_out"]
+        for split in ("train", "val", "test"):
+            del h5[split]["time"]
+    with VideoFile(path) as data:
+        assert set(data["train"].keys()) == {"frames", "index", "video", "first_frame"} and data.left_out == ()
+    cli.main(["info", str(path)])
+    assert "rate         not recorded by the version that imported the videos\n" in capsys.readouterr().out
+
+
+def test_times_are_needed_to_resample(imported: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["import", str(imported.parent / "in"), "--out", str(imported.parent / "b.h5"), "--frames", "4", "--fps", "5"])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and "--fps: the times of the frames of 00000 are not known" in error and error.count("\n") == 1
+
+
 def virtual(h5: h5py.File) -> None:
     shape = h5["train/frames"].shape
     del h5["train/frames"]
@@ -350,7 +329,21 @@ def other_source(h5: h5py.File) -> None:
     h5.attrs["source"] = 5
 
 
-@pytest.mark.parametrize("damage", [virtual, away, no_split, wrong_rows, other_source])
+def wrong_times(h5: h5py.File) -> None:
+    del h5["train/time"]
+    h5["train/time"] = np.zeros(len(h5["train/video"]))
+
+
+def wrong_fps(h5: h5py.File) -> None:
+    h5.attrs["fps"] = "many"
+
+
+def wrong_list(h5: h5py.File) -> None:
+    del h5["left_out"]
+    h5["left_out"] = np.zeros(3, [("name", "i8"), ("reason", "i8"), ("frames", "i8"), ("detail", "i8")])
+
+
+@pytest.mark.parametrize("damage", [virtual, away, no_split, wrong_rows, other_source, wrong_times, wrong_fps, wrong_list])
 def test_damaged_files_are_one_line(imported: Path, tmp_path: Path, damage):
     path = tmp_path / "bad.h5"
     path.write_bytes(imported.read_bytes())

@@ -107,10 +107,10 @@ def test_more_clips_than_are_read_at_once(spec, art, tmp_path: Path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("short")
 def test_the_same_file_gives_the_same_bytes(data_file: Path, tmp_path: Path):
-    for name in ("one", "two"):
+    for name in ("one.html", "two.html"):
         with wsprites.open(data_file) as data:
             report(data, tmp_path / name)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
 
 
 @pytest.mark.usefixtures("short")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsprites.errors import ArgumentError, UserError
-from wsprites.view import picture
+from wsprites.errors import ArgumentError
+from wsprites.pictures import read_picture
 from wsprites.view.picture import (
     data_uri,
     encode_gif,
@@ -17,7 +17,6 @@ from wsprites.view.picture import (
     enlarge,
     outline,
     picture_format,
-    read_picture,
     tile,
     write_frames,
 )
@@ -121,15 +120,3 @@ def test_the_name_decides_about_the_format(frames: np.ndarray, tmp_path: Path):
         write_frames(tmp_path / "a.mp4", frames)
     assert picture_format(Path("x.PNG")) == "png"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.GIF", "a.png"]
-
-
-def test_pictures_that_cannot_be_read(tmp_path: Path, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "text.png").write_text("hello", encoding="utf-8")
-    (tmp_path / "half.png").write_bytes(encode_png(frames[0])[:-200])
-    write_frames(tmp_path / "whole.png", frames)
-    for name, words in (("absent.png", "No such file"), ("text.png", "not an image"), ("half.png", "damaged image")):
-        with pytest.raises(UserError, match=words):
-            read_picture(tmp_path / name)
-    monkeypatch.setattr(picture, "_MAX_PIXELS", 3599)
-    with pytest.raises(UserError, match="180 x 20 pixels, more than 3,599"):
-        read_picture(tmp_path / "whole.png")

@@ -99,7 +99,7 @@ def check_uncoupled(clip, facings):
 def check_clip(world, clip):
     """Everything that the sheet says about a clip, whatever its random numbers."""
     inset = 0 if world.rule == "paper" else 1
-    sprite_box = [max(size - 64 - inset, 0) for size in (world.width, world.height)]
+    sprite_box = [max(size - int(64 * world.scale) - inset, 0) for size in (world.width, world.height)]
     background_box = [max(world.background.limit - inset, 0)] * 2
     check_walk(clip.global_action.tolist(), clip.position.tolist(), clip.shift.tolist(), sprite_box, world.sprite.step)
     offset_change = (-clip.background_shift).tolist()
@@ -520,6 +520,8 @@ GOLDEN = {
     ("released", 7): "9665ecccd9cf18c73901bee20615a497b9a2132957b5dd21ee542c2494ad5973",
     ("factorial", 0): "2c8313d52a6ec4401b81e979710f09c2638963c0264c78b8dc3aec3f4254c425",
     ("factorial", 7): "4e9738f2d252ac366c83af0ebdc725f2d4fc2e1d45ee58d43748014be2c1ceaf",
+    ("small-world", 0): "fd688078a48cad70ab8feed9e71fef0adbdf794cac6024211031b3f64b44f4b9",
+    ("small-world", 7): "2380c07833c709b00a28024c9faec511e8156eac4d85867909c20084622a7c89",
 }
 
 

@@ -50,7 +50,7 @@ def outside(low, high):
 
 
 def test_presets_carry_their_names():
-    assert list(PRESETS) == ["paper", "released", "factorial"]
+    assert list(PRESETS) == ["paper", "released", "factorial", "small-world"]
     assert all(PRESETS[name].name == name == load_spec(name).name for name in PRESETS)
 
 
@@ -69,7 +69,17 @@ def test_paper_has_the_numbers_of_the_supplement():
 def test_other_presets_differ_from_paper_in_one_thing():
     assert replace(PRESETS["released"], name="paper", rule="paper") == PRESETS["paper"]
     assert replace(PRESETS["factorial"], name="paper", local=LocalSpec(coupled=True)) == PRESETS["paper"]
-    assert len(set(PRESETS.values())) == 3
+    small = replace(PRESETS["small-world"], name="paper", height=96, width=128, scale=1.0)
+    assert replace(small, sprite=WalkSpec(), background=BackgroundSpec()) == PRESETS["paper"]
+    assert len(set(PRESETS.values())) == 4
+
+
+def test_the_small_world_is_the_paper_world_at_half_its_size():
+    small, paper = PRESETS["small-world"], PRESETS["paper"]
+    assert (small.height, small.width, small.cell) == (48, 64, 32)
+    assert small.sprite_box == (32, 16) == tuple(side // 2 for side in paper.sprite_box)
+    assert abs(small.sprite.step - paper.sprite.step / 2) <= 0.5 and abs(small.background.limit - paper.background.limit / 2) <= 0.5
+    assert (small.background.step, small.background_size) == (1, (60, 76))
 
 
 @pytest.mark.parametrize(("rule", "sprite_box", "background_box"), [("paper", (64, 32), (25, 25)), ("released", (63, 31), (24, 24))])
@@ -428,10 +438,10 @@ def test_toml_layers_have_six_sheets_until_the_art_says_how_many(load):
         ("sprite = 3", "sprite = 3 must be a table of fields"),
         ("cast = 3", "cast = 3 must be a table of fields"),
         ("[[sprite]]\nstep = 3", "sprite = [{'step': 3}] must be a table of fields"),
-        ('preset = "big"', "preset = 'big' is not one of paper, released, factorial"),
-        ("preset = 3", "preset = 3 is not one of paper, released, factorial"),
-        ('preset = ["paper"]', "preset = ['paper'] is not one of paper, released, factorial"),
-        ("preset = {}", "preset = {} is not one of paper, released, factorial"),
+        ('preset = "big"', "preset = 'big' is not one of paper, released, factorial, small-world"),
+        ("preset = 3", "preset = 3 is not one of paper, released, factorial, small-world"),
+        ('preset = ["paper"]', "preset = ['paper'] is not one of paper, released, factorial, small-world"),
+        ("preset = {}", "preset = {} is not one of paper, released, factorial, small-world"),
     ],
 )
 def test_toml_refusals_say_what_is_wrong_and_where(load, text, message):
@@ -461,5 +471,5 @@ def test_what_is_neither_a_preset_nor_a_file_lists_the_presets(tmp_path):
         with pytest.raises(UserError) as error:
             load_spec(missing)
         assert str(error.value).startswith(
-            f"world: {missing!r} is neither a preset (paper, released, factorial) nor a readable TOML file ("
+            f"world: {missing!r} is neither a preset (paper, released, factorial, small-world) nor a readable TOML file ("
         )

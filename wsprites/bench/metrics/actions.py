@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.metrics.interval import Score, mean, score_of_draws, weights
+from wsprites.bench.metrics.interval import Score, mean, ratio, score_of_draws, weights
 from wsprites.world.actions import GlobalAction
 
 Floats = NDArray[np.floating]
@@ -247,11 +247,16 @@ def per_character(code: Ints, label: Ints, character_n: Ints, codes: int, labels
 
 
 def usage(code: Ints, codes: int) -> dict[str, Score]:
-    """Use of a model's K codes: `usage`, the share that occurs at all, and `perplexity`. `code` is (N, T-1)."""
+    """Use of a model's K codes: `usage`, the share that occurs at all, `perplexity`, and `switch_rate`. `code` is (N, T-1).
+
+    The switch rate is the share of transitions whose code is another than that of the transition before; 0 for a code that never changes.
+    """
+    switches_nt = code[:, 1:] != code[:, :-1]
     count_nk = np.stack([np.bincount(row, minlength=codes) for row in code])
     drawn = weights(len(code)) @ count_nk.astype(np.float32)
     total = count_nk.sum(0)
     return {
         "usage": score_of_draws(float((total > 0).mean()), (drawn > 0).mean(1), clips=len(code)),
         "perplexity": score_of_draws(float(perplexity(total)), perplexity(drawn), unit="codes", clips=len(code)),
+        "switch_rate": ratio(switches_nt.sum(1), np.full(len(code), switches_nt.shape[1])),
     }

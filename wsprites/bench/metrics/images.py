@@ -3,14 +3,32 @@
 Axis suffixes: t frames, h rows, w columns, c = RGB; n of a set, d features.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Lpips = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float64]]
+"""Distance of (T, H, W, 3) frames and true ones, (T,)."""
+
+UNITS = {"psnr": "dB", "ssim": "", "lpips": "distance"}
+"""Unit of each similarity of two images."""
+SSIM_WINDOW = 11
+"""Pixels of a side that SSIM needs."""
 MOST_PSNR = 60.0
 """dB: the value for identical images, instead of infinity."""
+
+
+def similarity(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8], lpips: Lpips | None) -> dict[str, NDArray[np.float64]]:
+    """(T,) of each of UNITS: LPIPS only with a network, SSIM only of frames that are large enough."""
+    values = {"psnr": psnr(frames_thwc, true_thwc)}
+    if min(true_thwc.shape[1:3]) >= SSIM_WINDOW:
+        values["ssim"] = ssim(frames_thwc, true_thwc)
+    if lpips:
+        values["lpips"] = lpips(frames_thwc, true_thwc)
+    return values
 
 
 def psnr(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -16,11 +16,10 @@ from torch.utils.data import DataLoader, default_collate  # noqa: E402
 
 import wsprites  # noqa: E402
 from wsprites.art import Art, World  # noqa: E402
-from wsprites.errors import UserError  # noqa: E402
 from wsprites.generate import Order, generate  # noqa: E402
 from wsprites.render import render  # noqa: E402
 from wsprites.stream import FileClips, RenderedClips, WindowSampler, collate  # noqa: E402
-from wsprites.world.script import FRAME_LABELS, LABELS, casting, script  # noqa: E402
+from wsprites.world.script import LABELS, casting, script  # noqa: E402
 from wsprites.world.spec import SPLITS, WorldSpec  # noqa: E402
 
 # Loaders may use forked workers; Python warns that another thread could hold a lock.
@@ -85,10 +84,10 @@ def test_files_of_videos_have_no_labels(tmp_path: Path):
 def test_workers_of_any_kind_read_the_same(data_file: Path, method: str):
     clips = FileClips(data_file, "train", keys=["frames", "index"])
     clips[0]  # it is open here when others start
-    sampler = WindowSampler(clips, seed=3, passes=1)
+    sampler, again = (WindowSampler(clips, seed=3, passes=1) for _ in range(2))
     context = multiprocessing.get_context(method)
     alone = list(DataLoader(clips, batch_size=4, sampler=sampler, collate_fn=collate))
-    helped = list(DataLoader(clips, batch_size=4, sampler=sampler, num_workers=2, multiprocessing_context=context))
+    helped = list(DataLoader(clips, batch_size=4, sampler=again, num_workers=2, multiprocessing_context=context))
     assert alone[0]["frames"].flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
     assert len(alone) == len(helped) == 5 and all(equal(a, b) for a, b in zip(alone, helped, strict=True))
 
@@ -236,7 +235,7 @@ def test_a_stream_resumes_exactly_where_it_was(spec: WorldSpec, art: Art):
         next(part)
     other = RenderedClips(World(spec, art), "train", seed=1, batch=3)
     other.load_state_dict(stream.state_dict())
-    assert stream.state_dict() == {"batches": 4} and equal(next(iter(other)), whole[4])
+    assert stream.state_dict()["batches"] == 4 and equal(next(iter(other)), whole[4])
     single = [sample for sample, _ in zip(RenderedClips(World(spec, art), "train", seed=1), range(6), strict=False)]
     assert all(torch.equal(single[n]["frames"], whole[n // 3]["frames"][n % 3]) for n in range(6))
     ranks = [iter(RenderedClips(World(spec, art), "train", seed=1, batch=3, rank=rank, ranks=2)) for rank in (0, 1)]
@@ -285,20 +284,3 @@ def test_cuda_gives_the_same_bytes(spec: WorldSpec, art: Art, compile_: bool):
     stream = RenderedClips(World(spec, art), "train", seed=1, batch=3, device="cuda", compile=compile_)
     for here, there, _ in zip(RenderedClips(World(spec, art), "train", seed=1, batch=3), stream, range(3), strict=False):
         assert equal(here, {name: tensor.cpu() for name, tensor in there.items()})
-
-
-def test_bad_arguments_are_named(data_file: Path, spec: WorldSpec, art: Art):
-    for words, make in (
-        ("window: 41 is outside the range 1 to 40", lambda: FileClips(data_file, "train", window=41)),
-        ("seed: -1 is outside", lambda: RenderedClips(World(spec, art), seed=-1)),
-        ("batch: 0 is outside", lambda: RenderedClips(World(spec, art), batch=0)),
-        ("rank: 2 is outside the range 0 to 1", lambda: RenderedClips(World(spec, art), rank=2, ranks=2)),
-        ("window: 0 is outside the range 1 to 40", lambda: RenderedClips(World(spec, art), window=0)),
-        ("split: 'all' is not one of train, val, test", lambda: FileClips(data_file, "all")),
-        ("split: 'all' is not one of train, val, test", lambda: RenderedClips(World(spec, art), "all")),
-        ("has no depth in train", lambda: FileClips(data_file, "train", keys=["frames", "depth"])),
-        ("no characters", lambda: RenderedClips(World(replace(spec, split=replace(spec.split, train=1.0, val=0.0, test=0.0)), art), "val")),
-    ):
-        with pytest.raises(UserError, match=words):
-            make()
-    assert set(FRAME_LABELS) < set(FileClips(data_file, "train").keys)

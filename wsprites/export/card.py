@@ -1,0 +1,112 @@
+"""The README of an exported folder: its contents, how it is read, what is missing, and its licence. A dataset card of the Hub."""
+
+import json
+from collections.abc import Sequence
+from enum import IntEnum
+
+import wsprites
+from wsprites.export.job import Job, Written
+from wsprites.file import DESCRIPTIONS, DataFile, VideoFile
+from wsprites.file.videos import VIDEO_DESCRIPTIONS
+from wsprites.view.info import cast_line, clips_line, world_line
+from wsprites.world.actions import GlobalAction, local_actions
+from wsprites.world.spec import SPLITS
+
+_LICENCES = {"CC0 1.0": "cc0-1.0", "unknown": "unknown"}  # to identifiers of the Hugging Face Hub; other licences have none
+
+
+def folder_card(job: Job, usage: str, written: Written) -> str:
+    """Write the README of a folder.
+
+    Args:
+        job: the clips and the format.
+        usage: how the folder is read.
+        written: lines for the head of the README, and its notes.
+    """
+    data = job.data
+    licence = " ".join(job.world.credits.licence.split()) if job.world else "unknown"
+    identifier = _LICENCES.get(licence, "other")
+    named = f"license_name: {json.dumps(licence)}\nlicense_link: CREDITS.txt\n" if identifier == "other" else ""
+    tags = "video, latent-actions, world-models, synthetic" if job.world else "video"
+    about = _of_world(job, data, licence) if isinstance(data, DataFile) else _of_videos(job, data)
+    notes = "".join(f"- {' '.join(note.split())}\n" for note in written.notes)
+    descriptions = DESCRIPTIONS if isinstance(data, DataFile) else VIDEO_DESCRIPTIONS
+    if isinstance(data, DataFile):
+        descriptions = {**descriptions, "parts": f"sheet of the character in each of the layers {', '.join(data.spec.cast.parts)}"}
+    labels = "\n".join(f"| `{name}` | {descriptions[name]} |" for name in job.label_names)
+    return f"""---
+license: {identifier}
+{named}pretty_name: W-Sprites
+tags: [{tags}]
+{written.head}---
+# W-Sprites
+
+{about}
+
+## How to read it
+
+{usage.strip()}
+{chr(10) + notes if notes else ""}
+## Labels
+
+| label | meaning |
+| --- | --- |
+{labels}
+
+{_meaning(data) if isinstance(data, DataFile) else "Labels came with the videos, and are stored unchanged."}
+"""
+
+
+def _part(job: Job) -> str:
+    """Which clips of the file there are, unless there are all of them."""
+    return "" if job.whole else f" They are the first of {sum(len(job.data[split]) for split in SPLITS):,}."
+
+
+def _of_world(job: Job, data: DataFile, licence: str) -> str:
+    clips = {split: len(job.rows(split)) for split in SPLITS}
+    shard = "" if data.shard == (1, 1) else f"\n| shard | {data.shard[0]} of {data.shard[1]}: the clips are a part of {data.clips:,} |"
+    return f"""Clips of a synthetic video world in which every action is known: a character walks, casts spells and slashes in front of a
+scene that moves on its own. Written by `wsprites export --to {job.to}`, wsprites {wsprites.__version__}.{_part(job)}
+
+| | |
+| --- | --- |
+| world | {world_line(data.spec)} |
+| clips | {clips_line(data.spec, clips)} |
+| cast | {cast_line(data.spec)} |
+| made from | seed {data.seed}, art {data.art_sha256[:16]} |{shard}
+| frame rate | none: a world has steps, which previews show at 10 a second |
+| licence of the art | {licence}; CREDITS.txt names the authors |
+
+`wsprites.json` holds the world with all its numbers, the seed and the versions, from which the clips can be generated again with the same
+art, which is not among the files here."""
+
+
+def _of_videos(job: Job, data: VideoFile) -> str:
+    each = ", ".join(f"{len(job.rows(split)):,} {split}" for split in SPLITS)
+    height, width = job.frame_size
+    rate = "the label `time`" if "time" in job.label_names else "not recorded"
+    return f"""Clips of imported videos. Written by `wsprites export --to {job.to}`, wsprites {wsprites.__version__}.{_part(job)}
+
+| | |
+| --- | --- |
+| videos | {len(data.names):,}, split {" ".join(data.how_split.split())} |
+| clips | {sum(len(job.rows(split)) for split in SPLITS):,} ({each}) of {job.clip_frames} frames, {height} x {width} |
+| skipped | {data.skip} frames after each |
+| frame rate | {rate} |
+| licence | that of the videos, which the file does not know |
+
+`wsprites.json` names the videos, and the video that each clip was cut from."""
+
+
+def _meaning(data: DataFile) -> str:
+    return f"""**The label at index t is what happened between frame t-1 and frame t; frame t shows the result.** Label 0 is drawn like the
+others, but the frame before it is not part of the clip. x grows to the right, y grows down, all in pixels.
+
+- Global actions, of the sprite and of the background's crop: {_numbered(list(GlobalAction))}.
+- Local actions: {_numbered(list(local_actions(data.spec.facings)))}.
+
+No character is in two splits."""
+
+
+def _numbered(actions: Sequence[IntEnum]) -> str:
+    return ", ".join(f"{int(action)} {action.name}" for action in actions)

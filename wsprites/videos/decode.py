@@ -1,0 +1,226 @@
+"""Decoding video files with FFmpeg (PyAV). After a frame that cannot be decoded, the next one that can be is read."""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.sidedata.sidedata import SideData
+from av.stream import Disposition
+from numpy.typing import NDArray
+
+from wsprites.errors import UserError
+from wsprites.file.videos import LeftOut
+from wsprites.pictures import MAX_PIXELS, on_white
+from wsprites.videos.video import OTHER_SIZE, Video, times_or_rate
+
+# Containers that hold their own frames. Playlists and lists of files, which FFmpeg would follow, are not among them.
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,mpegvideo,asf,flv,ogg,mxf,nut,ivf,yuv4mpegpipe,h264,hevc,m4v,obu,dv,rm,vc1"
+)
+_MOST_DEMUXING_ERRORS = 1000
+_ALL_THREADS, _ONE_THREAD = 0, 1
+
+
+class _File(io.FileIO):
+    """A file that answers an impossible position, which damaged files ask for, as FFmpeg expects: PyAV would print an exception."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, OverflowError):
+            return -1
+
+
+class Decoder(AbstractContextManager["Decoder"]):
+    """The frames of a video file that can be decoded, in the order in which they are shown. To be iterated once.
+
+    Args:
+        path: path of the file.
+        threads: 1, or 0 for as many as there are processor cores. More than one give the same frames only if the file is not damaged.
+
+    Raises:
+        UserError: the file cannot be opened, or is not a video.
+    """
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self.path = path
+        self._errors = self._packets = self._decoded = self._hidden = self._unknown = 0
+        self._unseen = set[int]()
+        with ExitStack() as files:
+            try:
+                # A file instead of its name, in which FFmpeg would take "a:" for a protocol, and which may not be UTF-8.
+                file = files.enter_context(_File(path))
+            except OSError as error:
+                raise UserError(f"{path}: {error.strerror}") from None
+            try:
+                self._container: InputContainer = files.enter_context(av.open(file, "r", options={"format_whitelist": _FORMATS}))
+            except (av.FFmpegError, OSError, ValueError):
+                raise UserError(f"{path}: not a video that can be read") from None
+            # The picture of a cover is not the video.
+            streams = [stream for stream in self._container.streams.video if Disposition.attached_pic not in stream.disposition]
+            if not streams or streams[0].codec_context is None:
+                raise UserError(f"{path}: holds no video that can be decoded")
+            self._stream, self.streams = streams[0], len(streams)
+            # Read now: of a closed file PyAV returns anything.
+            self._listed, self.rate, self.unit = self._stream.frames, self._stream.average_rate, self._stream.time_base or Fraction(1)
+            # Without "explode", frames in which errors are concealed look like all others.
+            self._stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+            self._stream.codec_context.thread_count = threads
+            self._stream.codec_context.thread_type = "AUTO"
+            self._close = files.pop_all().close
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    @property
+    def intact(self) -> bool:
+        """Whether every packet that was read gave a frame."""
+        return self._errors == 0 and self._packets == self._decoded
+
+    @property
+    def missing(self) -> NDArray[np.int64]:
+        """(M,) int64 times, in units of the file, of packets that gave no frame that is right; empty if there was no error."""
+        return np.array(sorted(self._unseen) if self._errors else [], np.int64)
+
+    @property
+    def lost(self) -> int:
+        """Number of frames that the file lists and lacks, or that cannot be decoded or build on such a frame."""
+        return max(self._listed - self._decoded - self._hidden, len(self.missing) + self._unknown)
+
+    def __iter__(self) -> Iterator[tuple[av.VideoFrame, bool]]:
+        """Yield each frame that is right, and whether something without a time is missing before it."""
+        gap = False
+        damaged = False  # from a packet that cannot be decoded to the next key frame, since all others build on it
+        wrong = set[int]()  # times of the packets in between
+        last: int | None = None
+        for packet in self._demuxed():
+            if packet is None:
+                gap = damaged = True
+                continue
+            self._packets += packet.size > 0
+            self._hidden += packet.is_discard
+            self._errors += packet.is_corrupt
+            damaged = packet.is_corrupt or (damaged and not packet.is_keyframe)
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                self._errors += 1
+                damaged, frames = True, []
+                gap |= packet.pts is None
+                self._unknown += packet.pts is None
+            if packet.pts is not None and not packet.is_discard:
+                self._unseen.add(packet.pts)
+                if damaged:
+                    wrong.add(packet.pts)
+            for frame in frames:
+                # After an error, frames may also come out of order.
+                late = self._errors and frame.pts is not None and last is not None and frame.pts <= last
+                if frame.is_corrupt or frame.pts in wrong or late:
+                    self._errors += frame.is_corrupt
+                    gap |= frame.pts is None
+                    continue
+                if frame.pts is not None:
+                    self._unseen.discard(frame.pts)
+                    last = frame.pts
+                self._decoded += 1
+                yield frame, gap
+                gap = False
+
+    def _demuxed(self) -> "Iterator[Packet[Any] | None]":
+        """The packets of the video, an empty one that flushes the decoder last, and None where something cannot be read."""
+        for _ in range(_MOST_DEMUXING_ERRORS):
+            try:
+                yield from self._container.demux(self._stream)
+                return
+            except av.FFmpegError:
+                self._errors += 1
+                yield None
+
+
+def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video:
+    """Decode a video file to find out which frames can be used, and when they are shown.
+
+    Args:
+        path: path of the file.
+        name: name of the video.
+        progress: called with 1 for every frame.
+
+    Raises:
+        UserError: the file cannot be opened, is not a video, or no frame of it can be decoded.
+    """
+    with Decoder(path, _ALL_THREADS) as decoder:
+        frames = _listed(decoder, progress)
+    damaged = not decoder.intact
+    if damaged:
+        with Decoder(path, _ONE_THREAD) as decoder:
+            frames = _listed(decoder, progress)
+    if not frames:
+        raise UserError(f"{path}: no frame of it can be decoded")
+    moments, gaps, sizes = zip(*frames, strict=True)
+    size = sizes[0]
+    used = np.array([of == size for of in sizes])
+    seconds = np.array([np.nan if moment is None else float(moment * decoder.unit) for moment in moments])
+    times, replaced = times_or_rate(seconds, decoder.rate)
+    # What is missing before a frame that cannot be used is missing before the next one that can.
+    count = np.cumsum(gaps + ~used) + np.searchsorted(decoder.missing, [moment or 0 for moment in moments])
+    breaks = np.diff(count[used], prepend=count[used][:1]) > 0
+    left_out = [
+        LeftOut(name, "frames that cannot be decoded, or build on one that cannot", decoder.lost),
+        LeftOut(name, OTHER_SIZE, int((~used).sum()), f"not {size[0]}x{size[1]}"),
+        LeftOut(name, "times of frames that are missing or do not increase, replaced by those of a constant rate", replaced * len(frames)),
+    ]
+    kept = tuple(entry for entry in left_out if entry.frames)
+    if decoder.streams > 1:
+        kept += (LeftOut(name, "files of several videos, of which the first is used", detail=f"{decoder.streams} videos"),)
+    return Video(path, name, len(frames), size, np.flatnonzero(used), times[used], breaks, kept, damaged)
+
+
+def _listed(decoder: Decoder, progress: Callable[[int], object]) -> list[tuple[int | None, bool, tuple[int, int]]]:
+    """(time in units of the file, whether something is missing before it, size) of each frame."""
+    frames = []
+    for frame, gap in decoder:
+        frames.append((frame.pts, gap, _shown_size(frame)))
+        progress(1)
+    return frames
+
+
+def file_frames(video: Video) -> Iterator[Callable[[], NDArray[np.uint8]]]:
+    """For each frame of a scanned file that can be used a function that converts it to (H, W, 3) uint8 RGB."""
+    used = set(video.numbers.tolist())
+    with Decoder(video.path, _ONE_THREAD if video.damaged else _ALL_THREADS) as decoder:
+        for number, (frame, _) in enumerate(decoder):
+            if number in used:
+                yield lambda frame=frame: _pixels(frame)  # type: ignore[misc]
+
+
+def _orientation(frame: av.VideoFrame) -> NDArray[np.int32]:
+    """(2, 2) signs of the matrix that turns a frame to how it is shown: entry [i, j] is how coordinate i, x or y, enters coordinate j."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(matrix, SideData):
+        return np.eye(2, dtype=np.int32)
+    signs = np.sign(np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2])
+    turned = abs(signs).tolist() in ([[1, 0], [0, 1]], [[0, 1], [1, 0]])  # others turn by less than 90 degrees, which no pixels allow
+    return signs if turned else np.eye(2, dtype=np.int32)
+
+
+def _shown_size(frame: av.VideoFrame) -> tuple[int, int]:
+    return (frame.height, frame.width) if _orientation(frame)[0, 0] else (frame.width, frame.height)
+
+
+def _pixels(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    alpha = any(component.is_alpha for component in frame.format.components)
+    pixels = np.asarray(frame.to_ndarray(format="rgba" if alpha else "rgb24"), np.uint8)
+    if alpha:
+        pixels = on_white(pixels)
+    orientation = _orientation(frame)
+    if not orientation[0, 0]:
+        pixels = pixels.transpose(1, 0, 2)
+    flip_x, flip_y = orientation.sum(0) < 0
+    return np.ascontiguousarray(pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1])

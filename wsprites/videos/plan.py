@@ -1,0 +1,171 @@
+"""Planning which videos of a folder are imported, and how they are cut into clips."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsprites.errors import ArgumentError, UserError
+from wsprites.file.videos import LeftOut
+from wsprites.videos.decode import scan_file
+from wsprites.videos.find import VIDEO_SUFFIXES, find
+from wsprites.videos.frames import scan_folder
+from wsprites.videos.video import Video, name_of
+from wsprites.world.spec import SPLITS
+
+_MOST_CLIP_BYTES = 2**31
+_MOST_FRAMES = 10**7
+_DIVIDED = "by video, 80/10/10 in the order of their names"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which videos are to be imported, and how they are cut into clips."""
+
+    videos: dict[str, list[Video]]
+    """Videos of each split, by its name."""
+    cuts: Mapping[Video, NDArray[np.int64]]
+    """For each video (N, T) int64: the frames of its N clips, as positions among those that can be used. A clip spans no missing frame."""
+    left_out: tuple[LeftOut, ...]
+    """What is not imported, and why."""
+    splits: str
+    """How the videos were divided into splits, in words."""
+    size: tuple[int, int]
+    """(height, width) of the clips."""
+    frames: int
+    """Frames per clip."""
+    skip: int
+    """Number of frames left out after each frame."""
+    fps: float | None
+    """Frames per second to which the videos are resampled; None for all frames as they are."""
+
+    def clips(self, video: Video) -> int:
+        """Number of clips that a video gives."""
+        return len(self.cuts[video])
+
+    def resampling(self) -> tuple[int, int]:
+        """How many frames of the clips repeat the one before, and how many frames between those of the clips are dropped."""
+        steps = [np.diff(cuts, axis=1) for cuts in self.cuts.values()]
+        return sum(int((step == 0).sum()) for step in steps), sum(int(np.maximum(step - 1, 0).sum()) for step in steps)
+
+
+def plan(
+    folder: Path,
+    *,
+    frames: int,
+    size: tuple[int, int] | None = None,
+    skip: int = 0,
+    fps: float | None = None,
+    progress: Callable[[int], object] = lambda frames: None,
+) -> Plan:
+    """Find all videos of a folder, read them once, and plan how to cut them into clips.
+
+    Args:
+        folder: contains folders of splits (train, val or validation, test), or videos, which are then divided 80/10/10 in the order of
+            their names; both may lie in folders of their own. A video is a video file or a folder of numbered pictures.
+        frames: frames per clip.
+        size: (height, width) that frames are scaled to by area; None for that of the videos.
+        skip: number of frames to leave out after each frame.
+        fps: resample to as many frames per second, each the one nearest in time; None to take all frames.
+        progress: called with the number of frames read since the last call.
+
+    Raises:
+        UserError: there is no video that can be read, sizes differ, times are needed and not known, or a clip is too large.
+    """
+    found = find(folder)
+    left_out = list(found.left_out)
+    # Read all videos once: only that shows how many frames they have.
+    videos = {split: _scanned(folder, paths, left_out, progress) for split, paths in found.paths.items()}
+    every = [video for of_split in videos.values() for video in of_split]
+    if not every:
+        raise UserError(f"{folder}: {_no_videos(left_out)}")
+    # Cut them.
+    cuts = {video: _cut(video, frames, skip, fps, left_out) for video in every}
+    cuts = {video: positions for video, positions in cuts.items() if len(positions)}
+    if not cuts:
+        longest = max(-(-video.frames // (skip + 1)) for video in every)
+        raise ArgumentError("frames", f"no video of {folder} has {frames}; the longest gives {longest}; choose fewer, or a smaller skip")
+    left_out += [entry for video in every for entry in video.left_out]
+    height, width = _common_size(folder, list(cuts), size)
+    if frames * height * width * 3 > _MOST_CLIP_BYTES:
+        raise ArgumentError("frames", f"{frames} of {height}x{width} make a clip of more than 2 GiB; choose fewer, or a smaller size")
+    used = {split: [video for video in of_split if video in cuts] for split, of_split in videos.items()}
+    divided = used if found.split_folders else _divided(used[""])
+    how = f"by the folders {', '.join(found.split_folders)}" if found.split_folders else _DIVIDED
+    return Plan(divided, cuts, tuple(left_out), how, (height, width), frames, skip, fps)
+
+
+def _scanned(folder: Path, paths: list[Path], left_out: list[LeftOut], progress: Callable[[int], object]) -> list[Video]:
+    videos = []
+    for path in paths:
+        name = name_of(path, folder)
+        try:
+            videos.append((scan_folder if path.is_dir() else scan_file)(path, name, progress))
+        except UserError as error:
+            if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES:
+                left_out.append(LeftOut(name, "videos that cannot be read", detail=str(error).removeprefix(f"{path}: ")))
+            else:
+                left_out.append(LeftOut(name, "files that are not videos"))
+    return videos
+
+
+def _no_videos(left_out: list[LeftOut]) -> str:
+    """Why there are no videos: the first file that should have been one, or what is expected."""
+    expected = "expected are video files, or a folder of numbered frames (00000.png, ...) for each, in train, val and test or side by side"
+    failed = [f"; {entry.name}: {entry.detail}" for entry in left_out if entry.detail]
+    unused = [f"; {entry.reason}: {entry.name}" for entry in left_out]
+    first = next(iter(failed + unused), "")
+    more = f" (and {len(left_out) - 1:,} more that are not used)" if len(left_out) > 1 else ""
+    return f"no videos{first}{more}; {expected}"
+
+
+def _cut(video: Video, frames: int, skip: int, fps: float | None, left_out: list[LeftOut]) -> NDArray[np.int64]:
+    """(N, T) positions of the frames of a video's clips."""
+    clips, rest = [], 0
+    for segment in np.split(np.arange(video.frames), np.flatnonzero(video.breaks[1:]) + 1):
+        chosen = segment if fps is None else segment[_nearest(video, segment, fps)]
+        chosen = chosen[:: skip + 1]
+        count = len(chosen) // frames
+        clips.append(chosen[: count * frames].reshape(count, frames))
+        rest += len(chosen) - count * frames
+    positions = np.concatenate(clips)
+    if not len(positions):
+        left_out.append(LeftOut(video.name, f"videos shorter than a clip of {frames} frames", rest))
+    elif rest:
+        left_out.append(LeftOut(video.name, f"frames at the end, or before missing ones, too few for another clip of {frames}", rest))
+    return positions
+
+
+def _nearest(video: Video, segment: NDArray[np.int64], fps: float) -> NDArray[np.int64]:
+    """For each multiple of 1 / `fps` seconds from the first frame on, the frame of a segment nearest in time; of two the earlier."""
+    times = video.times[segment]
+    if np.isnan(times).any():
+        raise ArgumentError("fps", f"the times of the frames of {video.name} are not known; import it without, or with skip")
+    if (times[-1] - times[0]) * fps > _MOST_FRAMES:
+        raise ArgumentError("fps", f"{fps:g} are more than {_MOST_FRAMES:,} frames of {video.name}; choose fewer")
+    # Up to the end of the last frame, which is shown for as long as the one before.
+    length = times[-1] - times[0] + (np.median(np.diff(times)) if len(times) > 1 else 0)
+    grid = times[0] + np.arange(max(int(np.ceil(length * fps - 1e-6)), 1)) / fps
+    after = np.searchsorted(times, grid).clip(1, max(len(times) - 1, 1))
+    if len(times) == 1:
+        return np.zeros(len(grid), np.int64)
+    nearest: NDArray[np.int64] = after - (grid - times[after - 1] <= times[after] - grid + 1e-9)
+    return nearest
+
+
+def _common_size(folder: Path, videos: list[Video], size: tuple[int, int] | None) -> tuple[int, int]:
+    """(height, width) of the clips. Raises UserError if none is given and the videos have several."""
+    for video in videos:
+        if video.size != videos[0].size and size is None:
+            sizes = " and ".join(f"{v.name} is {v.size[0]}x{v.size[1]}" for v in (videos[0], video))
+            raise ArgumentError("size", f"{folder} has videos of several sizes: {sizes}; choose one to scale them to")
+    return size or videos[0].size
+
+
+def _divided(videos: list[Video]) -> dict[str, list[Video]]:
+    """Videos divided 80/10/10 into train, val and test."""
+    held = max(round(len(videos) / 10), 1) if len(videos) > 2 else 0
+    ends = [0, len(videos) - 2 * held, len(videos) - held, len(videos)]
+    return {name: videos[first:stop] for name, first, stop in zip(SPLITS, ends, ends[1:], strict=False)}
