@@ -91,7 +91,7 @@ def save(
         with written_aside(state_path(path)) as part, part.open("wb") as file:
             try:
                 torch.save(values, file)
-            except RuntimeError as error:  # what torch makes of a write that failed
+            except RuntimeError as error:  # torch raises it where a write fails
                 raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
     replace_file(path, pack(weights, {**head, "step": str(step), **notes}))  # save_file would let nobody else read it
 
