@@ -80,15 +80,15 @@ def rate_line(data: "VideoFile") -> str:
         return "not recorded by the version that imported the videos"
     steps = np.concatenate([np.diff(split["time"][...], axis=1).ravel() for split in data.splits.values()])
     known = steps[np.isfinite(steps)]
-    moving = known[known > 0]
-    if not len(moving):
+    if not known.any():
         return "unknown: pictures have no times" if len(steps) else "unknown: clips of one frame"
     # Some containers store times in whole milliseconds: a millisecond more or less is no unevenness.
-    step = float(np.median(moving))
-    even = np.abs(known - step) <= 0.0011
-    others = "" if even.all() else f", the others {known[~even].min() * 1e3:.4g} to {known[~even].max() * 1e3:.4g} ms"
+    usual = float(np.median(known[known > 0]))
+    even = np.abs(known - usual) <= 0.0011
+    ends = [f"{end * 1e3:.4g}" for end in (known[~even].min(), known[~even].max())] if not even.all() else []
+    others = f", the others {' to '.join(dict.fromkeys(ends))} ms" if ends else ""
     unknown = "" if len(known) == len(steps) else f"; not known for {1 - len(known) / len(steps):.1%}, which are pictures"
-    return f"{1 / step:.4g} frames/s: {even.mean():.1%} of the steps in time are {step * 1e3:.4g} ms{others}{unknown}"
+    return f"{1 / known.mean():.4g} frames/s: {even.mean():.1%} of the steps in time are {usual * 1e3:.4g} ms{others}{unknown}"
 
 
 def left_out_lines(data: "VideoFile") -> list[str]:
