@@ -22,7 +22,8 @@ def world_line(spec: WorldSpec) -> str:
     """Describe a world in one line."""
     local = "coupled to the walk" if spec.local.coupled else "independent of the walk"
     holdout = f", {spec.split.holdout} held out" if spec.split.holdout else ""
-    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{holdout})"
+    scale = f", characters scaled by {spec.scale:g}" if spec.scale != 1 else ""
+    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{scale}{holdout})"
 
 
 def cast_line(spec: WorldSpec) -> str:
