@@ -69,19 +69,19 @@ def generate(
 
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
+    n = _clips(like, n)
     check_output(out, overwrite or resume)
-    order = (
-        order_like(like, shard=shard)
-        if like
-        else Order(load_world(world, sheets, backgrounds), seed, n or 0, compression, not no_frames, not no_masks, shard)
-    )
+    if like:
+        order = order_like(like, shard=shard)
+    else:
+        order = Order(load_world(world, sheets, backgrounds), seed, n, compression, not no_frames, not no_masks, shard)
     if resume and is_complete(order, out, overwrite):
         click.echo(f"complete already: {out}")
         return
     expected = estimate(order)
     free = check_disk(out, expected * (2 if dask else 1))  # shards, and what they are merged to
     click.echo(order_summary(order))
-    for name in ignored_folders(sheets_folder(sheets), order.spec.cast.layers):
+    for name in () if like else ignored_folders(sheets_folder(sheets), order.spec.cast.layers):
         click.echo(f"ignored  folder '{name}' of the sheets: this world has no such layer")
     click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")
     if dry_run:

@@ -298,7 +298,7 @@ def test_a_file_like_a_shard_is_another_part_of_its_data_set(three: list[Path], 
 
 def test_the_suggested_command_completes_a_data_set(run):
     """Also of another world; another K is refused, and so are options that would contradict the file."""
-    Path("my.toml").write_text('base = "factorial"\nframes = 6', encoding="utf-8")
+    Path("my.toml").write_text('preset = "factorial"\nframes = 6', encoding="utf-8")
     make = ("generate", "--n", 12, "--world", "my.toml", "--seed", 8, "--no-masks")
     assert run(*make, "--out", "whole.h5")[0] == 0
     for k in (1, 3):
