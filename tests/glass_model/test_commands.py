@@ -86,6 +86,7 @@ def test_a_world_of_the_users(sheets: Path, backgrounds: Path, tmp_path: Path, c
         (["--data", "x.h5", "--world", "paper"], "--world goes with --stream"),
         (["--data", "x.h5", "--sheets", "own"], "--sheets goes with --stream"),
         (["--data", "x.h5", "--backgrounds", "photos"], "--backgrounds goes with --stream"),
+        (["--data", "x.h5", "--skip-incomplete"], "--skip-incomplete goes with --stream"),
         (["--data", "no.h5"], "no.h5: no such file"),
         (["--stream", "--world", "no.toml"], "'no.toml' is neither a preset"),
         (["--stream", "--vgg", "no.pth"], "no.pth: no such file"),

@@ -47,7 +47,7 @@ def draw_sheet(layer: int, number: int, size: tuple[int, int] = (832, 1344)) -> 
 
 def characters_in(folder: Path, layers: Sequence[str], cell: int = 64) -> Characters:
     """The characters of a folder of sheets."""
-    return Characters.from_files(find_sheets(folder, layers, LeftOut()), cell=cell)
+    return Characters.from_files(find_sheets(folder, layers, LeftOut("sheets")), cell=cell)
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):

@@ -123,7 +123,7 @@ def sheets_folder(sheets: str | Path) -> Path:
 
 
 def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Path = "painted", *, skip_incomplete: bool = False) -> Art:
-    """Load the art for a world. What a folder of sheets holds and the world does not use is logged as a warning, counted by reason.
+    """Load the art for a world. What a folder holds and the world does not use is logged as a warning, counted by reason.
 
     Args:
         spec: the world; its layers, their order, its scale and the size of its backgrounds are used.
@@ -135,7 +135,7 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
     Raises:
         UserError: a file is missing, unreadable or has a wrong size, or a sheet lacks an animation; the message names it.
     """
-    folder, left_out = sheets_folder(sheets), LeftOut()
+    folder, left_out = sheets_folder(sheets), LeftOut("sheets")
     files = find_sheets(folder, spec.cast.layers, left_out)
     characters = complete(Characters.from_files(files, cell=spec.cell), spec.facings, folder, skip_incomplete=skip_incomplete)
     found = [sheet for layer in files.values() for sheet in layer]
@@ -150,7 +150,11 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
     else:
         if not str(backgrounds):
             raise ArgumentError("backgrounds", "empty; use 'painted', 'photos' or a folder of images")
-        images = image_paths(Path(backgrounds))
+        images, others = image_paths(Path(backgrounds)), LeftOut("backgrounds")
+        for path in sorted(Path(backgrounds).iterdir()):
+            if path not in images and not path.name.startswith("."):
+                others.add("folders and files that are not images", path.name)
+        others.report()
         lines = f"{len(images)} images of the user's own"
     text = f"Characters\n{credits.attribution}\n\nBackgrounds\n{lines}"
     return Art(characters, load_backgrounds(images, spec.background_size), Credits(credits.licence, text))

@@ -40,20 +40,25 @@ class SheetFiles(NamedTuple):
 
 
 class LeftOut:
-    """What a folder holds that is not used: names by reason."""
+    """What a folder holds that is not used: names by reason.
 
-    def __init__(self) -> None:
+    Args:
+        of: what the folder holds, such as "sheets".
+    """
+
+    def __init__(self, of: str) -> None:
+        self._of = of
         self._names: dict[str, list[str]] = {}
 
     def add(self, reason: str, name: str) -> None:
         """Note a file or folder; `reason` is a noun in the plural."""
-        self._names.setdefault(reason, []).append(name)
+        self._names.setdefault(reason, []).append(name if name.isprintable() else repr(name))
 
     def report(self) -> None:
         """Log one line for each reason, with the number of files and the first names."""
         for reason, names in sorted(self._names.items()):
             first = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
-            _LOG.warning("left out of the sheets: %s: %s (%s)", reason, f"{len(names):,}", first)
+            _LOG.warning("left out of the %s: %s: %s (%s)", self._of, reason, f"{len(names):,}", first)
 
 
 def find_sheets(folder: Path, layers: Sequence[str], left_out: LeftOut) -> dict[str, list[SheetFiles]]:

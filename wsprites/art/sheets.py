@@ -86,6 +86,8 @@ def _read(picture: Picture) -> NDArray[np.uint8]:
         if not fits or (not is_whole and height != rows * CELL) or (is_frame and width != CELL) or width * height > _MOST_PIXELS:
             raise UserError(f"{path}: {width} x {height} pixels; {_expected(picture)}")
         rgba = decode(path, image, "RGBA")
+    if rgba.shape[:2] != (height, width):
+        raise UserError(f"{path}: the sheet is stored rotated (EXIF orientation); save it upright")
     if not is_frame and rgba[..., 3].all():
         raise UserError(f"{path}: no pixel of the sheet is transparent; save it with an alpha channel around the character")
     if rgba[: CELL * (max(row for row, _ in CELL_PLACES) + 1), _COLUMNS * CELL :, 3].any():

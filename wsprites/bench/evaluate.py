@@ -17,7 +17,7 @@ from wsprites.bench.metrics import actions, masks, motion, probes
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Score, ratio
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, named
+from wsprites.bench.protocol import Arrays, Controllable, Model, check_same_arrays, infer, named
 from wsprites.bench.rollouts import Video, control, try_out
 from wsprites.bench.scores import Confusion
 from wsprites.bench.twins import CLIPS, nuisance
@@ -139,14 +139,6 @@ def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_]) -> dict[st
     """(T,) values of each score of masks in one clip, by predictor."""
     predicted = {"model": mask_thw, **{name: make(true_thw) for name, make in baselines.MASKS.items()}}
     return {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
-
-
-def check_same_arrays(first: Arrays, other: Arrays) -> None:
-    """Raise ProtocolError unless a model returned the same arrays, of the same sizes, for different clips."""
-    a, b = ({name: array.shape[2:] for name, array in arrays.items()} for arrays in (first, other))
-    if a != b:
-        listed = (", ".join(f"{name} (clips, times{''.join(f', {n}' for n in size)})" for name, size in sizes.items()) for sizes in (a, b))
-        raise ProtocolError(f"{' of some clips, '.join(listed)} of others; expected the same arrays of all clips")
 
 
 # The scores of each kind of prediction.

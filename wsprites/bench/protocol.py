@@ -152,6 +152,14 @@ def infer(model: Model, frames_btchw: NDArray[np.uint8], part: Clips) -> Arrays:
     return {name: checked(name, array, len(frames_btchw), part, codes=codes) for name, array in arrays.items()}
 
 
+def check_same_arrays(first: Arrays, other: Arrays) -> None:
+    """Raise ProtocolError unless a model returned the same arrays, of the same sizes, for different clips."""
+    a, b = ({name: array.shape[2:] for name, array in arrays.items()} for arrays in (first, other))
+    if a != b:
+        listed = (", ".join(f"{name} (clips, times{''.join(f', {n}' for n in size)})" for name, size in sizes.items()) for sizes in (a, b))
+        raise ProtocolError(f"{' of some clips, '.join(listed)} of others; expected the same arrays of all clips")
+
+
 def check_number_of_codes(codes: object) -> int | None:
     """The number of codes that a model or a predictions file says to have; None for None. Raises ProtocolError if it is not possible."""
     if codes is None:

@@ -21,7 +21,7 @@ from wsprites.bench.data import Data, Part
 from wsprites.bench.evaluate import BATCH, collect
 from wsprites.bench.metrics import actions, masks, motion
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, named, rollout
+from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
 from wsprites.bench.rollouts import actions_of
 
 WINDOW = 12
@@ -80,6 +80,7 @@ def generated(model: Model, part: Part, *, progress: Callable[[int], object] = l
         read = infer(model, frames, windows)
         video = rollout(model, frames[:, 0], actions_of(read), read.get("shift")).transpose(0, 1, 4, 2, 3)
         again = infer(model, np.concatenate([frames[:, :1], video], 1), windows)
+        check_same_arrays(read, again)
         if "masks" in read:
             true = [clip.masks_thw[at : at + length] for clip in clips for at in begins]
             pairs = zip(true, read.pop("masks"), again.pop("masks"), strict=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wsprites.bench.data import Data, Part
 from wsprites.bench.metrics import actions, images, motion
 from wsprites.bench.metrics.interval import Score, mean
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, rollout
+from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, rollout
 from wsprites.bench.reader import PoseReading, Reader, accuracy
 from wsprites.world.act import Pose, act, pose
 from wsprites.world.actions import DELTA_XY, GlobalAction, LocalAction, local_actions
@@ -243,9 +243,12 @@ def _actor_of_world(data: Data, begin: Sequence[Start], steps: int) -> Actor:
 
 def read_actions(model: Model, begin: Sequence[Start], steps: int) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
     """(S, T[, D]) codes, or vectors of a model without codes, and (S, T, 2) shifts that a model infers from the clip after each start."""
+    first: Arrays = {}
     inferred: list[Arrays] = []
     for start in begin:
         arrays = infer(model, start.frames_thwc[None].transpose(0, 1, 4, 2, 3), start.part)
+        first = first or arrays
+        check_same_arrays(first, arrays)
         inferred.append({name: array[0, start.t : start.t + steps] for name, array in arrays.items() if name != "masks"})
     replay = {name: np.stack([arrays[name] for arrays in inferred]) for name in inferred[0]}
     return actions_of(replay), replay.get("shift")

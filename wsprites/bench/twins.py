@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wsprites.bench.data import Part, other_background, other_character
 from wsprites.bench.metrics.interval import Score, ratio
-from wsprites.bench.protocol import Arrays, Model, infer
+from wsprites.bench.protocol import Arrays, Model, check_same_arrays, infer
 from wsprites.render import Clip
 from wsprites.world.actions import GlobalAction
 from wsprites.world.script import FRAME_LABELS, Script
@@ -43,11 +43,14 @@ def nuisance(model: Model, part: Part, *, progress: Callable[[int], object] = la
         ProtocolError: the model does not follow the protocol.
     """
     responses: dict[str, list[Responses]] = {"model": [], "random": [], "oracle": []}
+    first: Arrays = {}
     for n in range(min(CLIPS, len(part))):
         script, videos = part.script[n], _videos(part, n)
         batch = np.stack([clip.frames_thwc for clip in videos.values()]).transpose(0, 1, 4, 2, 3)
         inferred = infer(model, batch, part)
         inferred.pop("masks", None)
+        first = first or inferred
+        check_same_arrays(first, inferred)
         sizes = {name: array.shape[2:] for name, array in inferred.items()}
         responses["model"].append(
             {video: {name: array[row].astype(float) for name, array in inferred.items()} for row, video in enumerate(videos)}

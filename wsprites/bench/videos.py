@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from wsprites.bench.data import VideoData, VideoPart
 from wsprites.bench.distances import Features, left_out
-from wsprites.bench.evaluate import BATCH, ByPredictor, Evaluation, Progress, Scores, check_same_arrays
+from wsprites.bench.evaluate import BATCH, ByPredictor, Evaluation, Progress, Scores
 from wsprites.bench.metrics import actions, images, masks, motion
 from wsprites.bench.metrics.interval import mean
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, named, rollout
+from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
 from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of
 from wsprites.bench.twins import between, distance
 
@@ -142,10 +142,12 @@ class _Replays:
         assert isinstance(model, Model)
         true = frames_nthwc[:, : self._steps + 1]
         read = inferred if true.shape == frames_nthwc.shape else infer(model, _channels_first(true), self._window)
+        check_same_arrays(inferred, read)
         first = true[:, :1]
         generated = rollout(model, first[:, 0].transpose(0, 3, 1, 2), actions_of(read), read.get("shift"))
         for who, video in (("model", generated), ("copy", np.repeat(first, self._steps, 1))):
             again = infer(model, _channels_first(np.concatenate([first, video], 1)), self._window)
+            check_same_arrays(read, again)
             values = {f"consistency.{name}": _agreement(name, read[name], again[name]) for name in _CONSISTENCY if name in read}
             for t in HORIZONS:
                 if t <= self._steps:

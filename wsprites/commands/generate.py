@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from wsprites.commands import OVERWRITE, PATH
 from wsprites.terminal import cores, frames_bar, show_help
@@ -18,7 +19,7 @@ def _shard(_context: click.Context, _option: click.Parameter, value: str | None)
 
 
 @click.command()
-@click.option("--n", type=int, required=True, help="Number of clips in all splits together.")
+@click.option("--n", type=int, help="Number of clips in all splits together. Required without --like.")
 @click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for all random draws.")
 @click.option(
@@ -41,9 +42,12 @@ def _shard(_context: click.Context, _option: click.Parameter, value: str | None)
 )
 @click.option("--shard", callback=_shard, metavar="k/K", help="Generate part k of K only, into a file of its own; see 'wsprites merge'.")
 @click.option("--dask", metavar="ADDRESS", help="Generate shards on the Dask cluster of this scheduler, or 'local', and merge them.")
+@click.option(
+    "--like", type=PATH, metavar="FILE", help="Generate the data set of FILE, or with --shard a part of it: its world, art, clips and seed."
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be generated, and the size of the file, and stop.")
 def generate(
-    n: int,
+    n: int | None,
     out: Path,
     seed: int,
     world: str,
@@ -58,19 +62,24 @@ def generate(
     resume: bool,
     shard: tuple[int, int],
     dask: str | None,
+    like: Path | None,
     dry_run: bool,
 ) -> None:
     """Generate a data set as one HDF5 file."""
     from wsprites.art import load_world
-    from wsprites.generate import Order, check_disk, check_output, estimate, is_complete, readable_size
+    from wsprites.generate import Order, check_disk, check_output, estimate, is_complete, order_like, readable_size
     from wsprites.generate import generate as write
     from wsprites.view.info import order_summary
 
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
-    check_output(out, overwrite or resume, inputs=[Path(world), Path(sheets), Path(backgrounds)])
-    loaded = load_world(world, sheets, backgrounds, skip_incomplete=skip_incomplete)
-    order = Order(loaded, seed, n, compression, not no_frames, not no_masks, shard)
+    n = _clips(like, n)
+    check_output(out, overwrite or resume, inputs=[Path(world), Path(sheets), Path(backgrounds), *([like] if like else [])])
+    if like:
+        order = order_like(like, shard=shard)
+    else:
+        loaded = load_world(world, sheets, backgrounds, skip_incomplete=skip_incomplete)
+        order = Order(loaded, seed, n, compression, not no_frames, not no_masks, shard)
     if resume and is_complete(order, out, overwrite):
         click.echo(f"complete already: {out}")
         return
@@ -95,6 +104,20 @@ def generate(
     rate = f"{frames / seconds:,.0f} frames/s, " if order.pixels else ""
     written = out.stat().st_size
     click.echo(f"done     {out}: {readable_size(written)} in {seconds:.1f} s ({rate}{written / frames:,.0f} bytes a frame)")
+
+
+def _clips(like: Path | None, n: int | None) -> int:
+    """The number of clips, 0 for that of a file. Raises UsageError for --like together with what it replaces, or neither."""
+    context = click.get_current_context()
+    if like is None:
+        if n is None:
+            raise click.MissingParameter(ctx=context, param_hint="'--n'", param_type="option")
+        return n
+    with_it = ("like", "out", "workers", "overwrite", "resume", "shard", "dask", "dry_run")
+    for param in context.command.params:
+        if param.name not in with_it and context.get_parameter_source(str(param.name)) == ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{param.opts[0]} cannot be combined with --like, which takes it from {like}")
+    return 0
 
 
 def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:

@@ -3,7 +3,7 @@
 The clips of a file are made by many workers, and its bytes do not depend on how many there are.
 """
 
-from wsprites.generate.order import Order, order_of
+from wsprites.generate.order import Order, order_like, order_of
 from wsprites.generate.output import (
     append_line,
     check_disk,
@@ -27,6 +27,7 @@ __all__ = [
     "generate",
     "is_complete",
     "naming",
+    "order_like",
     "order_of",
     "partial_path",
     "readable_size",

@@ -1,6 +1,8 @@
 """Merging shards into one data set: a solid file, byte for byte that of a single run, or a virtual one, which reads from the shards."""
 
 import os
+import re
+import shlex
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -68,8 +70,13 @@ def _in_order(shards: list[DataFile]) -> list[DataFile]:
         number = data.shard[0]
         if data.shards:
             raise UserError(f"{data.path}: a virtual data set; merge the shards themselves")
+        if data.shard[1] != count:
+            raise UserError(
+                f"{data.path}: is shard {number}/{data.shard[1]}, but {first.path} is shard {first.shard[0]}/{count}: "
+                "K, the number of all shards, is the same for every k; generate those with the wrong K again"
+            )
         # Shards of one run differ in their number only.
-        if different := differences(data.facts, replace(first.facts, shard=(number, count)) if number <= count else first.facts):
+        if different := differences(data.facts, replace(first.facts, shard=(number, count))):
             raise UserError(f"{data.path}: comes from another run than {first.path}: {different}")
         if number in by_number:
             raise UserError(f"{data.path}: shard {number}/{count} occurs twice, also as {by_number[number].path}; name it once")
@@ -79,8 +86,34 @@ def _in_order(shards: list[DataFile]) -> list[DataFile]:
                 raise UserError(f"{data.path}: damaged: its clips are not those of shard {number}/{count}; generate it again")
     if missing := sorted(set(range(1, count + 1)) - set(by_number)):
         more = ", ..." if len(missing) > _MOST_NAMED else ""
-        raise UserError(f"shards missing of {count}: {', '.join(map(str, missing[:_MOST_NAMED]))}{more}; generate them, or name them all")
+        raise UserError(
+            f"shards missing of {count}: {', '.join(map(str, missing[:_MOST_NAMED]))}{more}; name them all, or make them: "
+            + _command(missing, first)
+        )
     return [by_number[number] for number in sorted(by_number)]
+
+
+def _command(missing: list[int], data: DataFile) -> str:
+    """The line for a shell that makes shards as another one was made, beside it, and named like it."""
+    number, count = data.shard
+    name, places = data.path.name, [*re.finditer(rf"(?<!\d)0*{number}(?!\d)", data.path.stem)]
+    start, stop = places[-1].span() if places else (0, 0)
+    name = f"{name[:start]}\0{name[stop:]}" if places else "shard-\0.h5"
+    k = str(missing[0]) if len(missing) == 1 else "$k"
+    out = k.join(shlex.quote(part) for part in str(data.path.with_name(name)).split("\0"))
+    line = f"wsprites generate --like {shlex.quote(str(data.path))} --shard {k}/{count} --out {out} --resume"
+    return line if len(missing) == 1 else f"for k in {_runs(missing)}; do {line}; done"
+
+
+def _runs(numbers: list[int]) -> str:
+    """Increasing numbers for a shell, those that follow each other as a sequence."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return " ".join(f"$(seq {run[0]} {run[-1]})" if len(run) > 2 else " ".join(map(str, run)) for run in runs)
 
 
 def _clips(shards: list[DataFile], clip_n: NDArray[np.int64]) -> Iterator[EncodedClip]:

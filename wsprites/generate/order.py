@@ -1,13 +1,14 @@
 """What a data file is to hold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.art import World
-from wsprites.errors import ArgumentError
-from wsprites.file import CODECS, DataFile, Facts
+from wsprites.errors import ArgumentError, UserError
+from wsprites.file import CODECS, DataFile, Facts, differences
 from wsprites.world.script import shard_clips
 from wsprites.world.spec import WorldSpec
 
@@ -56,8 +57,13 @@ class Order:
         if self.compression not in CODECS:
             raise ArgumentError("compression", f"{self.compression!r} is not one of {', '.join(CODECS)}")
         number, shards = self.shard
-        if not 1 <= number <= shards <= self.n:
-            raise ArgumentError("shard", f"{number}/{shards}: shards are numbered from 1, at most as many as there are clips ({self.n})")
+        if number < 1:
+            raise ArgumentError("shard", f"{number}/{shards}: shards are numbered from 1 to {shards}, so k is at least 1")
+        if number > shards:
+            larger = f"k = {number} is larger than K = {shards}, the number of all shards"
+            raise ArgumentError("shard", f"{number}/{shards}: {larger}, which is the same for every k")
+        if shards > self.n:
+            raise ArgumentError("shard", f"{number}/{shards}: more shards than clips ({self.n})")
 
     @property
     def spec(self) -> WorldSpec:
@@ -85,6 +91,23 @@ class Order:
         """Everything that determines the bytes of the file."""
         art = self.world.art
         return Facts(self.spec, self.seed, self.n, self.shard, self.pixels, self.compression, art.credits, art.sha256)
+
+
+def order_like(path: Path, *, shard: tuple[int, int] = (1, 1)) -> Order:
+    """What a data file was made from, with its world, art, seed and number of clips, for any part of that data set.
+
+    Args:
+        path: a data file, any shard of the data set or all of it.
+        shard: (k, K), the part that is wanted.
+
+    Raises:
+        UserError: the file cannot be read, was made with other versions, or has no such part.
+    """
+    with DataFile(path) as data:
+        order = order_of(data)
+        if different := differences(data.facts, order.facts):
+            raise UserError(f"{path}: cannot be continued here: {different}; use the versions that made it")
+    return replace(order, shard=shard)
 
 
 def order_of(data: DataFile) -> Order:

@@ -163,7 +163,7 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
             frames = _listed(decoder, progress)
     if not frames:
         raise UserError(f"{path}: no frame of it can be decoded")
-    moments, gaps, sizes = zip(*frames, strict=True)
+    moments, gaps, sizes, tilted = zip(*frames, strict=True)
     size = sizes[0]
     used = np.array([of == size for of in sizes])
     seconds = np.array([np.nan if moment is None else float(moment * decoder.unit) for moment in moments])
@@ -175,6 +175,7 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
         LeftOut(name, "frames that cannot be decoded, or build on one that cannot", decoder.lost),
         LeftOut(name, OTHER_SIZE, int((~used).sum()), f"not {size[0]}x{size[1]}"),
         LeftOut(name, "times of frames that are missing or do not increase, replaced by those of a constant rate", replaced * len(frames)),
+        LeftOut(name, "frames turned by other angles than multiples of 90 degrees, stored as they are", sum(tilted)),
     ]
     kept = tuple(entry for entry in left_out if entry.frames)
     if decoder.streams > 1:
@@ -182,11 +183,11 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
     return Video(path, name, len(frames), size, np.flatnonzero(used), times[used], breaks, kept, damaged)
 
 
-def _listed(decoder: Decoder, progress: Callable[[int], object]) -> list[tuple[int | None, bool, tuple[int, int]]]:
-    """(time in units of the file, whether something is missing before it, size) of each frame."""
+def _listed(decoder: Decoder, progress: Callable[[int], object]) -> list[tuple[int | None, bool, tuple[int, int], bool]]:
+    """(time in units of the file, whether something is missing before it, size, whether it is tilted) of each frame."""
     frames = []
     for frame, gap in decoder:
-        frames.append((frame.pts, gap, _shown_size(frame)))
+        frames.append((frame.pts, gap, _shown_size(frame), _is_tilted(frame)))
         progress(1)
     return frames
 
@@ -202,12 +203,18 @@ def file_frames(video: Video) -> Iterator[Callable[[], NDArray[np.uint8]]]:
 
 def _orientation(frame: av.VideoFrame) -> NDArray[np.int32]:
     """(2, 2) signs of the matrix that turns a frame to how it is shown: entry [i, j] is how coordinate i, x or y, enters coordinate j."""
+    return np.eye(2, dtype=np.int32) if (signs := _signs(frame)) is None or _is_tilted(frame) else signs
+
+
+def _signs(frame: av.VideoFrame) -> NDArray[np.int32] | None:
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    if not isinstance(matrix, SideData):
-        return np.eye(2, dtype=np.int32)
-    signs = np.sign(np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2])
-    turned = abs(signs).tolist() in ([[1, 0], [0, 1]], [[0, 1], [1, 0]])  # others turn by less than 90 degrees, which no pixels allow
-    return signs if turned else np.eye(2, dtype=np.int32)
+    return np.sign(np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2]) if isinstance(matrix, SideData) else None
+
+
+def _is_tilted(frame: av.VideoFrame) -> bool:
+    """Whether a frame is to be shown turned by an angle that is not a multiple of 90 degrees."""
+    signs = _signs(frame)
+    return signs is not None and abs(signs).tolist() not in ([[1, 0], [0, 1]], [[0, 1], [1, 0]])
 
 
 def _shown_size(frame: av.VideoFrame) -> tuple[int, int]:

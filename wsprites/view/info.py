@@ -22,7 +22,8 @@ def world_line(spec: WorldSpec) -> str:
     """Describe a world in one line."""
     local = "coupled to the walk" if spec.local.coupled else "independent of the walk"
     holdout = f", {spec.split.holdout} held out" if spec.split.holdout else ""
-    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{holdout})"
+    scale = f", characters scaled by {spec.scale:g}" if spec.scale != 1 else ""
+    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{scale}{holdout})"
 
 
 def cast_line(spec: WorldSpec) -> str:
@@ -80,15 +81,15 @@ def rate_line(data: "VideoFile") -> str:
         return "not recorded by the version that imported the videos"
     steps = np.concatenate([np.diff(split["time"][...], axis=1).ravel() for split in data.splits.values()])
     known = steps[np.isfinite(steps)]
-    moving = known[known > 0]
-    if not len(moving):
+    if not known.any():
         return "unknown: pictures have no times" if len(steps) else "unknown: clips of one frame"
     # Some containers store times in whole milliseconds: a millisecond more or less is no unevenness.
-    step = float(np.median(moving))
-    even = np.abs(known - step) <= 0.0011
-    others = "" if even.all() else f", the others {known[~even].min() * 1e3:.4g} to {known[~even].max() * 1e3:.4g} ms"
+    usual = float(np.median(known[known > 0]))
+    even = np.abs(known - usual) <= 0.0011
+    ends = [f"{end * 1e3:.4g}" for end in (known[~even].min(), known[~even].max())] if not even.all() else []
+    others = f", the others {' to '.join(dict.fromkeys(ends))} ms" if ends else ""
     unknown = "" if len(known) == len(steps) else f"; not known for {1 - len(known) / len(steps):.1%}, which are pictures"
-    return f"{1 / step:.4g} frames/s: {even.mean():.1%} of the steps in time are {step * 1e3:.4g} ms{others}{unknown}"
+    return f"{1 / known.mean():.4g} frames/s: {even.mean():.1%} of the steps in time are {usual * 1e3:.4g} ms{others}{unknown}"
 
 
 def left_out_lines(data: "VideoFile") -> list[str]:

@@ -17,14 +17,14 @@ from wsprites.generate import replace_file
 from wsprites.view.picture import Colour, check_picture, encode_gif, encode_png, enlarge, outline, picture_format, tile
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import Script
-from wsprites.world.spec import WorldSpec
+from wsprites.world.spec import CELL, WorldSpec
 
 _WIDTH = 384  # approximate width of an enlarged frame in pixels, which the labels below it need
 _MOST_WIDTH, _MOST_HEIGHT = 960, 720  # of a frame of a video; larger ones are reduced
 _SHEET_COLUMNS, _SHEET_FRAMES = 5, 20
 _INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
 _SPRITE, _LOCAL, _SCENE = (178, 245, 80), (255, 150, 170), (102, 204, 255)  # global, local, background
-_CHEST = (32, 42)  # of a character in an unscaled cell, (x, y) in pixels
+_CHEST = (CELL // 2, 42)  # of a character in its cell, (x, y) in pixels
 _ARROW, _SCENE_ARROW = 50, 24  # lengths of the arrows for a whole step, in pixels of the picture
 _MOST_NAME = 30  # characters of a video's name, its last ones
 

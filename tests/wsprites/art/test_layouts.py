@@ -183,17 +183,55 @@ def large_frames(path: Path) -> str:
     return "left/3.png: 128 x 128 pixels; a frame has 64 x 64"
 
 
+def rotated(path: Path) -> str:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    draw_sheet(0, 0).save(path / "a.png", exif=exif)
+    return "a.png: the sheet is stored rotated"
+
+
 def huge(path: Path) -> str:
     Image.new("1", (64 * 130, 64 * 130)).save(path / "a.png")
     return "8320 x 8320 pixels"
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("spoil", [doubled, cut, narrow, large_frames, huge])
+@pytest.mark.parametrize("spoil", [doubled, cut, narrow, large_frames, rotated, huge])
 def test_pictures_of_another_size_are_refused(spoil, tmp_path: Path):
     words = spoil(tmp_path)
     with pytest.raises(UserError, match=words):
         load_art(PAPER, tmp_path)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--sheets", "lpc.zip"], "--sheets: lpc.zip: not a folder; unpack it"),
+        (["--sheets", "empty"], "empty: the folder 'body' is missing"),
+        (["--sheets", "doubled"], "scale the sheet back to its original size"),
+        (["--world", "still.toml"], "world 'still': width = 64 and height = 64: no room beside the character's cell"),
+        (["--world", "third.toml"], "third.toml: scale = 0.33 gives cells of 21.12 pixels"),
+    ],
+)
+def test_the_command_answers_in_one_line(options, words, run, tmp_path: Path):
+    (tmp_path / "lpc.zip").write_bytes(b"PK")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "doubled").mkdir()
+    doubled(tmp_path / "doubled")
+    (tmp_path / "still.toml").write_text("height = 64\nwidth = 64", encoding="utf-8")
+    (tmp_path / "third.toml").write_text("scale = 0.33", encoding="utf-8")
+    code, out, err = run("generate", "--n", 2, "--out", "a.h5", *options)
+    assert code == 2 and words in err and err.count("\n") == 1 and out == ""
+    assert not (tmp_path / "a.h5").exists()
+
+
+def test_what_is_not_an_image_is_left_out_of_the_backgrounds(sheets: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    Image.new("RGB", (200, 180)).save(tmp_path / "a.png")
+    (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
+    (tmp_path / "more").mkdir()
+    assert load_art(PAPER, sheets, tmp_path).backgrounds.names == ("a.png",)
+    assert caplog.messages == ["left out of the backgrounds: folders and files that are not images: 2 (more, notes.txt)"]
 
 
 @pytest.mark.bad_input

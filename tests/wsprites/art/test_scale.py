@@ -22,6 +22,7 @@ from wsprites.generate import Order, generate
 from wsprites.generate.verify import verify
 from wsprites.render import render
 from wsprites.render.batch import BatchRenderer
+from wsprites.view.info import world_line
 from wsprites.world.script import LABELS, scripts
 from wsprites.world.spec import PRESETS, WorldSpec
 
@@ -143,6 +144,24 @@ def test_the_reader_of_the_benchmark_reads_a_scaled_world():
         read = Reader(world.art, int(script.character), 3).read(render(world, script).frames_thwc)
         assert np.abs(read.position - script.position).max() < 0.75
         assert (read.local_action == script.local_action).mean() > 0.9
+
+
+def test_streams_and_environments_show_a_scaled_world(small: World):
+    from wsprites.env import WalkEnv
+    from wsprites.stream import RenderedClips
+
+    sample = next(iter(RenderedClips(small, "train", 4, 1)))
+    assert sample["frames"].shape == (4, 3, 48, 64) and (sample["position"].numpy() <= (32, 16)).all()
+    env = WalkEnv(world=small)
+    frame, _ = env.reset(seed=1)
+    assert frame.shape == env.observation_space.shape == (48, 64, 3)
+    for _ in range(12):
+        _, _, _, _, info = env.step(np.array([1, 2]))  # right, until the edge
+    assert info["position"][0] == 32
+
+
+def test_summaries_say_the_scale(small: World):
+    assert "characters scaled by 0.5" in world_line(small.spec) and "scaled" not in world_line(PRESETS["paper"])
 
 
 def test_the_scale_of_the_art_is_that_of_its_specification(sheets: Path):

@@ -18,7 +18,7 @@ from torch import nn
 from wsprites.bench import compare, data, distances, evaluate, networks, page, rollouts
 from wsprites.bench import scores as score_files
 from wsprites.bench.metrics import images, interval, probes
-from wsprites.bench.networks import Networks
+from wsprites.bench.networks import Lpips, Networks, lpips
 from wsprites.bench.run import score_file
 from wsprites.errors import UserError
 from wsprites.weights import load_weights, read_state
@@ -356,6 +356,14 @@ def test_the_scores_and_their_page(few: data.Data, tmp_path: Path):
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     for shown in ("images.fvd", "<b>other_clips</b> as many true videos", "lpips, distance", "depend on the number of clips"):
         assert shown in text
+
+
+def test_lpips_needs_frames_of_the_size_that_is_asked_for():
+    net, side = Lpips().eval(), distances._LEAST_LPIPS
+    frames = np.zeros((1, side, side, 3), np.uint8)
+    assert lpips(net, frames, frames).shape == (1,)
+    with pytest.raises(RuntimeError, match="too small"):
+        lpips(net, frames[:, 1:], frames[:, 1:])
 
 
 def test_too_little_data_is_left_out(few: data.Data, monkeypatch: pytest.MonkeyPatch):

@@ -19,6 +19,7 @@ from wsprites.bench.distances import left_out
 from wsprites.bench.evaluate import Evaluation
 from wsprites.bench.networks import Networks
 from wsprites.bench.run import Job
+from wsprites.errors import UserError
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -114,6 +115,28 @@ def test_what_a_model_lacks_is_named(file: Path, model: object, missing: dict[st
     found = evaluate(model, file)
     assert missing.items() <= found.not_scored.items() and videos.NEEDS_LABELS.items() <= found.not_scored.items()
     assert not [score for score in found.scores if any(f"{score}.".startswith(f"{name}.") for name in found.not_scored)]
+
+
+class ByLength(Tracker):
+    """Infers masks of whole clips only."""
+
+    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        arrays = super().infer(frames)
+        return arrays if frames.shape[1] == FRAMES else {name: array for name, array in arrays.items() if name != "masks"}
+
+
+class ByContent(Tracker):
+    """Infers masks of videos in which something moves only."""
+
+    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        moves = bool((frames != frames[:, :1]).any())
+        return {name: array for name, array in super().infer(frames).items() if name != "masks" or moves}
+
+
+@pytest.mark.parametrize("model", [ByLength(), ByContent()])
+def test_a_model_infers_the_same_arrays_of_clips_and_of_replays(file: Path, model: object):
+    with pytest.raises(UserError, match=r"^m: .*masks.* of some clips, .* of others; expected the same arrays of all clips"):
+        evaluate(model, file)
 
 
 @pytest.mark.bad_input

@@ -188,8 +188,9 @@ def test_a_link_stays_a_link(order: Order, tmp_path: Path):
         ({"seed": -1}, "seed: -1 is outside"),
         ({"seed": 2**63}, "seed: 9223372036854775808 is outside"),
         ({"compression": "zip"}, "compression: 'zip' is not one of zstd, gzip, lz4, none"),
-        ({"shard": (3, 2)}, "shard: 3/2: shards are numbered from 1"),
-        ({"shard": (1, 25)}, r"shard: 1/25: .* at most as many as there are clips \(24\)"),
+        ({"shard": (3, 2)}, "shard: 3/2: k = 3 is larger than K = 2, the number of all shards, which is the same for every k"),
+        ({"shard": (0, 2)}, "shard: 0/2: shards are numbered from 1 to 2"),
+        ({"shard": (1, 25)}, r"shard: 1/25: more shards than clips \(24\)"),
     ],
 )
 def test_orders_that_cannot_be_are_refused(order: Order, changes, words: str):

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 import wsprites
 from wsprites.errors import UserError
-from wsprites.generate import Order, generate
+from wsprites.generate import Order, generate, order_like
 from wsprites.generate.merge import merge
 from wsprites.generate.verify import verify
 from wsprites.view.info import summary
@@ -102,7 +104,7 @@ def truncated(paths: list[Path], order: Order) -> str:
 
 def missing(paths: list[Path], order: Order) -> str:
     del paths[1:]
-    return "shards missing of 3: 2, 3;"
+    return r"shards missing of 3: 2, 3; name them all, or make them: for k in 2 3; do wsprites generate --like .*shard-1.h5 --shard \$k/3 "
 
 
 def twice(paths: list[Path], order: Order) -> str:
@@ -117,7 +119,7 @@ def another_seed(paths: list[Path], order: Order) -> str:
 
 def another_count(paths: list[Path], order: Order) -> str:
     generate(replace(order, shard=(2, 4)), paths[1], overwrite=True)
-    return "shard-2.h5: comes from another run than .*: shard is '2/4', not '2/3'$"
+    return "shard-2.h5: is shard 2/4, but .*shard-1.h5 is shard 1/3: K, the number of all shards, is the same for every k"
 
 
 def another_world(paths: list[Path], order: Order) -> str:
@@ -253,3 +255,71 @@ def test_a_virtual_array_leads_nowhere_else(virtual: Path):
         h5.create_virtual_dataset("val/animation_frame", layout)
     with pytest.raises(UserError, match="damaged"):
         wsprites.open(virtual)
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("shard-2.h5", "shard-{k}.h5"),
+        ("a b/part 002 of 9.h5", "a b/part {k} of 9.h5"),
+        ("2.h5", "{k}.h5"),
+        ("2-2-x.h5", "2-{k}-x.h5"),
+        ("it's.h5", "shard-{k}.h5"),
+        ("12.h5", "shard-{k}.h5"),
+    ],
+)
+@pytest.mark.parametrize("given", [[2], [2, 4, 8], [1, 2, 3, 4, 5, 6, 7, 9]])
+def test_the_command_makes_the_missing_shards(order: Order, tmp_path: Path, name: str, made: str, given: list[int]):
+    """A shell runs it, with a stand-in for the program that prints its arguments."""
+    (tmp_path / "a b").mkdir()
+    paths = {k: tmp_path / (name if k == 2 else f"other-{k}.h5") for k in given}
+    for k in given:
+        generate(replace(order, frames=False, shard=(k, 9)), paths[k])
+    with pytest.raises(UserError) as error:
+        merge(sorted(paths.values(), key=lambda path: path != paths[2]), tmp_path / "data.h5")
+    line = str(error.value).partition("or make them: ")[2]
+    program = "wsprites() { printf '%s\\n' \"$*\"; }\n"
+    printed = subprocess.run(["bash", "-c", program + line], capture_output=True, text=True, timeout=600, check=True).stdout
+    missing = [k for k in range(1, 10) if k not in given]
+    assert printed.splitlines() == [
+        f"generate --like {paths[2]} --shard {k}/9 --out {tmp_path / made.format(k=k)} --resume" for k in missing
+    ]
+
+
+def test_a_file_like_a_shard_is_another_part_of_its_data_set(three: list[Path], order: Order, data_file: Path, tmp_path: Path):
+    """Whatever the art and the world are: they are in the file."""
+    generate(order_like(three[0], shard=(2, 3)), tmp_path / "2.h5")
+    assert sha256(tmp_path / "2.h5") == sha256(three[1])
+    merge([three[0], tmp_path / "2.h5", three[2]], tmp_path / "data.h5")
+    assert sha256(tmp_path / "data.h5") == sha256(data_file)
+    with pytest.raises(UserError, match="shard: 4/3: k = 4 is larger"):
+        order_like(three[0], shard=(4, 3))
+
+
+def test_the_suggested_command_completes_a_data_set(run):
+    """Also of another world; another K is refused, and so are options that would contradict the file."""
+    Path("my.toml").write_text('preset = "factorial"\nframes = 6', encoding="utf-8")
+    make = ("generate", "--n", 12, "--world", "my.toml", "--seed", 8, "--no-masks")
+    assert run(*make, "--out", "whole.h5")[0] == 0
+    for k in (1, 3):
+        assert run(*make, "--shard", f"{k}/3", "--out", f"s{k}.h5")[0] == 0
+    Path("my.toml").unlink()
+    code, _, err = run("merge", "s1.h5", "s3.h5", "--out", "data.h5")
+    assert code == 2 and err.count("\n") == 1
+    command = shlex.split(err.partition("or make them: wsprites ")[2])
+    assert run(*command)[0] == 0 and command[-2:] == ["s2.h5", "--resume"]
+    assert run("merge", "s1.h5", "s2.h5", "s3.h5", "--out", "data.h5")[0] == 0
+    assert sha256(Path("data.h5")) == sha256(Path("whole.h5"))
+    for more, words in (
+        (("--like", "s1.h5", "--seed", 0), "--seed cannot be combined with --like"),
+        (("--like", "s1.h5", "--n", 12), "--n cannot be combined with --like"),
+        (("--like", "s1.h5", "--no-masks"), "--no-masks cannot be combined with --like"),
+        (("--like", "s4.h5"), "s4.h5: no such file"),
+        (("--like", "s1.h5", "--shard", "4/3"), "4/3: k = 4 is larger than K = 3"),
+        (("--shard", "1/3"), "Missing option '--n'"),
+    ):
+        code, _, err = run("generate", "--out", "other.h5", *more)
+        assert code == 2 and words in err and err.count("\n") == 1, err
+    assert run("generate", "--like", "s1.h5", "--shard", "2/2", "--out", "half.h5")[0] == 0
+    code, _, err = run("merge", "s1.h5", "half.h5", "s3.h5", "--out", "no.h5")
+    assert code == 2 and "half.h5: is shard 2/2, but s1.h5 is shard 1/3: K, the number of all shards" in err

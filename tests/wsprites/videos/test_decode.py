@@ -253,21 +253,37 @@ TURNS = {
 }
 
 
+def turn_by(path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """Write a matrix, in units of 1 / 65536, to where an MP4's track header keeps it."""
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 44
+    a, b, c, d = matrix
+    content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize("turn", TURNS)
 def test_videos_of_phones_are_turned(folder: Path, turn: str):
     write_video(folder / "a.mp4", 5)
     with imported(folder, frames=5) as data:
         stored = everything(data, "frames")[0]
     (a, b, c, d), turned = TURNS[turn]
-    content = bytearray((folder / "a.mp4").read_bytes())
-    place = content.index(b"tkhd") + 44  # where the track header keeps the matrix
-    content[place : place + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
-    (folder / "a.mp4").write_bytes(content)
+    turn_by(folder / "a.mp4", (a << 16, b << 16, c << 16, d << 16))
     with imported(folder, frames=5) as data:
         assert np.array_equal(everything(data, "frames")[0], np.stack([turned(frame) for frame in stored]))
     if turn.startswith("90"):  # FFmpeg's own name of the angle
         with av.open(str(folder / "a.mp4")) as file:
             assert next(file.decode(video=0)).rotation == (-90 if turn == "90 clockwise" else 90)
+
+
+def test_other_angles_are_told(folder: Path):
+    write_video(folder / "a.mp4", 5)
+    turn_by(folder / "a.mp4", (56756, 32768, -32768, 56756))  # 30 degrees
+    with imported(folder, frames=5) as data:
+        assert numbers_of(everything(data, "frames")) == list(range(5))
+        assert [(entry.reason, entry.frames) for entry in data.left_out] == [
+            ("frames turned by other angles than multiples of 90 degrees, stored as they are", 5)
+        ]
 
 
 @pytest.mark.parametrize(("space", "red", "blue"), [(1, 0.2126, 0.0722), (5, 0.299, 0.114), (9, 0.2627, 0.0593)])

@@ -269,7 +269,7 @@ def test_info_tells_the_rate_and_how_even_it_is(tmp_path: Path, capsys: pytest.C
     write_video(tmp_path / "in" / "a.mkv", 11, times=[0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 1.1], container="matroska")
     out = tmp_path / "doss\udcff.h5"
     cli.main(["import", str(tmp_path / "in"), "--out", str(out), "--frames", "11"])
-    rate = "10 frames/s: 70.0% of the steps in time are 100 ms, the others 50 to 300 ms\n"
+    rate = "9.091 frames/s: 70.0% of the steps in time are 100 ms, the others 50 to 300 ms\n"
     text = capsys.readouterr().out
     assert f"rate     {rate}" in text and r"doss\udcff.h5: " in text
     cli.main(["import", str(tmp_path / "in"), "--out", str(out), "--frames", "11", "--fps", "10", "--overwrite", "--size", "8x8"])
