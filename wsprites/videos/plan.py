@@ -1,6 +1,6 @@
 """Planning which videos of a folder are imported, and how they are cut into clips."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,8 +85,10 @@ def plan(
     cuts = {video: _cut(video, frames, skip, fps, left_out) for video in every}
     cuts = {video: positions for video, positions in cuts.items() if len(positions)}
     if not cuts:
-        longest = max(-(-video.frames // (skip + 1)) for video in every)
-        raise ArgumentError("frames", f"no video of {folder} has {frames}; the longest gives {longest}; choose fewer, or a smaller skip")
+        longest = max(len(run) for video in every for run in _runs(video, skip, fps))
+        missing = [f"; {entry.reason}: {entry.name} {entry.detail}".rstrip() for video in every for entry in video.left_out]
+        text = f"no video of {folder} has {frames} in a row; the longest run gives {longest}{''.join(missing[:1])}"
+        raise ArgumentError("frames", f"{text}; choose fewer, or a smaller skip")
     left_out += [entry for video in every for entry in video.left_out]
     height, width = _common_size(folder, list(cuts), size)
     if frames * height * width * 3 > _MOST_CLIP_BYTES:
@@ -121,12 +123,17 @@ def _no_videos(left_out: list[LeftOut]) -> str:
     return f"no videos{first}{more}; {expected}"
 
 
+def _runs(video: Video, skip: int, fps: float | None) -> Iterator[NDArray[np.int64]]:
+    """Positions of the frames that are taken from a video, for each stretch between two missing ones."""
+    for segment in np.split(np.arange(video.frames), np.flatnonzero(video.breaks[1:]) + 1):
+        chosen = segment if fps is None else segment[_nearest(video, segment, fps)]
+        yield chosen[:: skip + 1]
+
+
 def _cut(video: Video, frames: int, skip: int, fps: float | None, left_out: list[LeftOut]) -> NDArray[np.int64]:
     """(N, T) positions of the frames of a video's clips."""
     clips, rest = [], 0
-    for segment in np.split(np.arange(video.frames), np.flatnonzero(video.breaks[1:]) + 1):
-        chosen = segment if fps is None else segment[_nearest(video, segment, fps)]
-        chosen = chosen[:: skip + 1]
+    for chosen in _runs(video, skip, fps):
         count = len(chosen) // frames
         clips.append(chosen[: count * frames].reshape(count, frames))
         rest += len(chosen) - count * frames

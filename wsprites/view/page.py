@@ -13,7 +13,7 @@ from wsprites.file import DataFile, VideoFile
 from wsprites.generate import check_ending, check_output, readable_size, replace_file
 from wsprites.terminal import extra
 from wsprites.view.counts import PAIRS, Counts, LabelRuns, count, label_names
-from wsprites.view.info import cast_line, clips_line, world_line
+from wsprites.view.info import cast_line, clips_line, left_out_lines, rate_line, world_line
 from wsprites.view.picture import data_uri, encode_webp
 from wsprites.view.plots import STYLE, draw_places, draw_runs
 from wsprites.view.preview import draw, frame_labels, video_name
@@ -142,6 +142,8 @@ def _videos_contents(data: VideoFile, progress: Callable[[int], object]) -> dict
         "made": [
             ("source", "imported videos"),
             ("frames skipped after each", f"{data.skip}"),
+            ("rate", rate_line(data)),
+            ("left out", "; ".join(line.removeprefix("left out ") for line in left_out_lines(data)) or "nothing"),
             ("pixels", f"frames stored, {data.facts.compression}"),
             ("versions", ", ".join(f"{name} {version}" for name, version in data.facts.versions.items())),
         ],

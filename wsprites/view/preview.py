@@ -1,5 +1,6 @@
 """Previews of clips: enlarged frames with the outline of the mask, arrows for motion, and the names of actions."""
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from wsprites.file import DataFile, VideoFile
 from wsprites.file.h5 import damaged
-from wsprites.file.videos import VideoSplit
+from wsprites.file.videos import VIDEO_LABELS, VideoSplit
 from wsprites.generate import replace_file
 from wsprites.view.picture import Colour, check_picture, encode_gif, encode_png, enlarge, outline, picture_format, tile
 from wsprites.world.actions import GlobalAction, LocalAction
@@ -127,12 +128,14 @@ def annotate_video(data: VideoFile, name: str, row: int, t: int) -> NDArray[np.u
         large = np.concatenate([large, paper], 1)
     keys = frame_labels(split)
     cells = [(key, f"{split[key][row, t]:g}", _LOCAL, number / len(keys)) for number, key in enumerate(keys)]
-    return _captioned(large, f"clip {int(split['index'][row])}   {name}   {video_name(data, name, row)[-_MOST_NAME:]}", f"frame {t}", cells)
+    seconds = float(split["time"][row, t]) if "time" in split.keys() else math.nan  # noqa: SIM118 it is no dict
+    count = f"frame {t}" + (f"   {seconds:.2f} s" if math.isfinite(seconds) else "")
+    return _captioned(large, f"clip {int(split['index'][row])}   {name}   {video_name(data, name, row)[-_MOST_NAME:]}", count, cells)
 
 
 def frame_labels(split: VideoSplit) -> list[str]:
-    """Names of the arrays of imported videos that have one number per frame."""
-    return [key for key in split.keys() if len(split[key].shape) == 2]  # noqa: SIM118 it is no dict
+    """Names of the labels of imported videos, which have one number per frame."""
+    return [key for key in split.keys() if key in VIDEO_LABELS]  # noqa: SIM118 it is no dict
 
 
 def video_name(data: VideoFile, name: str, row: int) -> str:
