@@ -25,6 +25,7 @@ from wsprites.world.spec import CELL
 _LOG = logging.getLogger("wsprites.art")
 _EXPORTS = ("standard", "items", "custom")
 _DIRECTIONS = ["up", "left", "down", "right"]  # rows of an animation, from the top
+_OTHERS = "files that are neither PNG nor credits"
 _MOST_METADATA_BYTES = 2**20
 
 
@@ -78,14 +79,14 @@ def find_sheets(folder: Path, layers: Sequence[str], left_out: LeftOut) -> dict[
         raise ArgumentError("sheets", f"{folder}: {problem}; use 'own', 'lpc' or a folder of LPC sheets")
     if not any((folder / layer).is_dir() for layer in layers):
         split = _split(export_folder(folder), left_out)
-        whole = [split] if split else _sheets_in(folder, left_out, "folders without sheets")
+        whole = [split] if split else _sheets_in(folder, left_out)
         if whole:
             return {"character": whole}
     sheets = {}
     for layer in layers:
         if not (folder / layer).is_dir():
             raise UserError(f"{folder}: the folder '{layer}' is missing; characters are made of {', '.join(layers)}")
-        sheets[layer] = _sheets_in(folder / layer, left_out, "folders without sheets")
+        sheets[layer] = _sheets_in(folder / layer, left_out)
         if not sheets[layer]:
             raise UserError(f"{folder / layer}: there is no PNG file in it; every layer needs at least one sheet")
     for path in files_of(folder):
@@ -124,7 +125,7 @@ def natural(name: str) -> list[str | int]:
     return [int(part) if number % 2 else part for number, part in enumerate(re.split(r"(\d+)", name))]
 
 
-def _sheets_in(folder: Path, left_out: LeftOut, no_sheets: str) -> list[SheetFiles]:
+def _sheets_in(folder: Path, left_out: LeftOut) -> list[SheetFiles]:
     """The sheets of a folder: PNG files, and folders that hold one sheet in several pictures."""
     sheets = []
     for path in files_of(folder):
@@ -133,7 +134,7 @@ def _sheets_in(folder: Path, left_out: LeftOut, no_sheets: str) -> list[SheetFil
             if split:
                 sheets.append(split)
             elif path.name != "credits":
-                left_out.add(no_sheets, path.name)
+                left_out.add("folders without sheets", path.name)
         elif path.suffix.lower() == ".png":
             sheets.append(SheetFiles(path.stem, path, (Picture(path),)))
             with open_image(path) as image:
@@ -142,35 +143,46 @@ def _sheets_in(folder: Path, left_out: LeftOut, no_sheets: str) -> list[SheetFil
         elif path.suffix.lower() == ".zip":
             left_out.add("ZIP files, which have to be unpacked", path.name)
         elif not is_credit(path):
-            left_out.add("files that are neither PNG nor credits", path.name)
+            left_out.add(_OTHERS, path.name)
     return sheets
 
 
 def _split(folder: Path, left_out: LeftOut) -> SheetFiles | None:
     """The sheet that a folder holds in several pictures; None if it does not."""
-    standard = folder / "standard" if (folder / "standard").is_dir() else folder
-    pictures: list[Picture] = []
-    used = {"credits", "custom", "character.json"}
-    if standard != folder or any(_is_animation(folder, animation) for animation in FIRST_ROW):
-        for animation in FIRST_ROW:
-            pictures += _animation(standard, animation, folder, left_out)
-        named = {name for animation in FIRST_ROW for name in (animation, f"{animation}.png")}
-        used |= {standard.name} if standard != folder else named
-        for path in files_of(standard):
-            if path.name not in named and (path.suffix.lower() == ".png" or _pngs(path)):
-                left_out.add("animations other than walk, spellcast and slash", f"{folder.name}/{path.name}")
-                used |= {path.name} if standard == folder else set()
+    if (folder / "standard").is_dir():
+        pictures, inside = _animations(folder / "standard", folder, left_out), {"standard"}
+    elif any(_is_animation(folder, animation) for animation in FIRST_ROW):
+        pictures, inside = _animations(folder, folder, left_out), {path.name for path in files_of(folder) if _is_picture(path)}
     else:
-        used |= {"items"}
-        pictures = [Picture(path) for path in _pngs(folder / "items")]
+        pictures, inside = [Picture(path) for path in _files(folder / "items") if path.suffix.lower() == ".png"], {"items"}
+        for path in _files(folder / "items") if pictures else []:
+            if path.suffix.lower() != ".png":
+                left_out.add(_OTHERS, f"{folder.name}/items/{path.name}")
     if not pictures:
         return None
     for path in _files(folder / "custom"):
         left_out.add("animations in larger cells (custom/)", f"{folder.name}/{path.name}")
     for path in files_of(folder):
-        if path.name not in used and not is_credit(path):
+        if path.name not in {*inside, "credits", "custom", "character.json"} and not is_credit(path):
             left_out.add("files and folders beside those of an export", f"{folder.name}/{path.name}")
     return SheetFiles(folder.name, folder, tuple(pictures))
+
+
+def _animations(standard: Path, folder: Path, left_out: LeftOut) -> list[Picture]:
+    """The pictures of all animations in `standard`, which is the folder `folder` of a sheet or lies in it."""
+    pictures = [picture for animation in FIRST_ROW for picture in _animation(standard, animation, folder, left_out)]
+    for path in files_of(standard):
+        is_used = path.stem in FIRST_ROW and _is_picture(path)
+        if not is_used and path.name not in ("credits", "custom"):
+            if _is_picture(path):
+                left_out.add("animations other than walk, spellcast and slash", f"{folder.name}/{path.name}")
+            elif standard != folder:
+                left_out.add(_OTHERS, f"{folder.name}/{path.name}")
+    return pictures
+
+
+def _is_picture(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() == ".png"
 
 
 def _is_animation(folder: Path, animation: str) -> bool:
@@ -186,6 +198,8 @@ def _animation(standard: Path, animation: str, folder: Path, left_out: LeftOut) 
     """The pictures of an animation: one, one for each item, or one for each frame."""
     row, columns = FIRST_ROW[animation], COLUMNS[animation]
     if (standard / f"{animation}.png").is_file():
+        if (standard / animation).is_dir():
+            left_out.add("folders beside a picture of the same animation", f"{folder.name}/{animation}")
         return [Picture(standard / f"{animation}.png", row, 0, 4, columns)]
     pictures = []
     for path in _files(standard / animation):
@@ -200,7 +214,7 @@ def _animation(standard: Path, animation: str, folder: Path, left_out: LeftOut) 
         elif path.suffix.lower() == ".png":
             pictures.append(Picture(path, row, 0, 4, columns))
         else:
-            left_out.add("files that are neither PNG nor credits", name)
+            left_out.add(_OTHERS, name)
     return pictures
 
 
@@ -217,10 +231,6 @@ def _directions(folder: Path) -> list[str]:
     except (ValueError, KeyError, TypeError, RecursionError):
         return _DIRECTIONS
     return directions if isinstance(directions, list) and sorted(map(str, directions)) == sorted(_DIRECTIONS) else _DIRECTIONS
-
-
-def _pngs(folder: Path) -> list[Path]:
-    return [path for path in _files(folder) if path.suffix.lower() == ".png"]
 
 
 def _files(folder: Path) -> list[Path]:

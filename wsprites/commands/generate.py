@@ -70,11 +70,14 @@ def generate(
     from wsprites.generate import Order, check_disk, check_output, estimate, is_complete, order_like, readable_size
     from wsprites.generate import generate as write
     from wsprites.view.info import order_summary
+    from wsprites.world.spec import PRESETS
 
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
     n = _clips(like, n)
-    check_output(out, overwrite or resume, inputs=[Path(world), Path(sheets), Path(backgrounds), *([like] if like else [])])
+    named = {*PRESETS, "own", "lpc", "painted", "photos"}  # a folder of such a name is not read
+    paths = [Path(path) for path in (world, sheets, backgrounds, like) if path and path not in named]
+    check_output(out, overwrite or resume, inputs=paths)
     if like:
         order = order_like(like, shard=shard)
     else:
@@ -160,7 +163,7 @@ def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, 
     from wsprites.videos import VideoFile, import_videos, plan
     from wsprites.view.info import left_out_lines, rate_line
 
-    check_output(out, overwrite, inputs=[folder])
+    check_output(out, overwrite)
     with frames_bar() as progress:
         videos = plan(folder, frames=frames, size=size, skip=skip, fps=fps, progress=progress)
     clips = {name: sum(map(videos.clips, split)) for name, split in videos.videos.items()}

@@ -29,6 +29,7 @@ def by_animation(folder: Path, items: list[Image.Image]) -> None:
     (folder / "standard").mkdir()
     for animation in ROWS:
         block(merged(items), animation).save(folder / "standard" / f"{animation}.png")
+    (folder / "standard" / "notes.txt").write_text("x", encoding="utf-8")
     Image.new("RGBA", (832, 256)).save(folder / "standard" / "thrust.png")
     (folder / "custom").mkdir()
     Image.new("RGBA", (1152, 768)).save(folder / "custom" / "slash_oversize.png")
@@ -59,6 +60,8 @@ def by_frame(folder: Path, items: list[Image.Image], directions: tuple[str, ...]
             (folder / "standard" / animation / direction).mkdir(parents=True)
             for column in range(13):
                 frame = block(merged(items), animation).crop((64 * column, 64 * row, 64 * column + 64, 64 * row + 64))
+                if animation == "walk":
+                    (folder / "standard" / "jump" / direction).mkdir(parents=True, exist_ok=True)
                 if frame.getbbox():  # the generator leaves out empty frames
                     frame.save(folder / "standard" / animation / direction / f"{column + 1}.png")
 
@@ -132,9 +135,9 @@ def test_exports_of_all_kinds_lie_beside_whole_sheets(items, expected, tmp_path:
     assert caplog.messages == [
         "left out of the sheets: ZIP files, which have to be unpacked: 1 (more.zip)",
         "left out of the sheets: animations in larger cells (custom/): 1 (hero0/slash_oversize.png)",
-        "left out of the sheets: animations other than walk, spellcast and slash: 1 (hero0/thrust.png)",
+        "left out of the sheets: animations other than walk, spellcast and slash: 3 (hero0/thrust.png, hero4/jump, hero5/jump)",
         "left out of the sheets: files and folders beside those of an export: 1 (hero4/sheet.png)",
-        "left out of the sheets: files that are neither PNG nor credits: 1 (notes.txt)",
+        "left out of the sheets: files that are neither PNG nor credits: 2 (hero0/notes.txt, notes.txt)",
         "left out of the sheets: folders without sheets: 1 (empty)",
     ]
 

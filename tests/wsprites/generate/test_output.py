@@ -70,3 +70,10 @@ def test_an_ending_that_does_not_fit_the_format_is_refused(
 
 def test_the_case_of_an_ending_does_not_matter(run: Callable[..., tuple[int, str, str]], data_file: Path):
     assert run("preview", data_file, "--out", "A.PNG")[0] == 0
+
+
+def test_a_folder_with_the_name_of_a_preset_is_no_input(run: Callable[..., tuple[int, str, str]]):
+    Path("paper").mkdir()
+    for _ in range(2):
+        assert run("generate", "--n", 1, "--no-frames", "--out", "paper/a.h5", "--overwrite")[0] == 0
+    assert "would be lost" in run("generate", "--like", "paper/a.h5", "--out", "paper/a.h5", "--overwrite")[2]
