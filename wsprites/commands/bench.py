@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--model", "--models", "model", metavar="X[,X...]", help="Each package.module:factory, a predictions file, or a checkpoint.")
+@click.option(
+    "--model",
+    "--models",
+    "model",
+    multiple=True,
+    metavar="X[,X...]",
+    help="Each package.module:factory, a predictions file, or a checkpoint; may be repeated.",
+)
 @click.option("--data", default="wsprites-paper-v1", show_default=True, help="A data file, or a standard world: wsprites-factorial-v1.")
 @click.option("--split", default="test", show_default=True, help="Split of a data file. Maps are fitted on val, or on train to score val.")
 @click.option("--clips", type=click.IntRange(min=2), help="Score only the first clips: quick, and the scores say so.")
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--template", type=PATH, help="Write a predictions file for these data, to be filled in, and exit.")
 @click.option("--verbose", is_flag=True, help="Show the traceback of an exception that a model raises.")
 def bench(
-    model: str | None,
+    model: tuple[str, ...],
     data: str,
     split: str,
     clips: int | None,
@@ -50,7 +57,7 @@ def bench(
     from wsprites.bench.run import Job
     from wsprites.foreign import ForeignError
 
-    names = tuple(name.strip() for name in model.split(",")) if model else ()
+    names = tuple(name.strip() for given in model for name in given.split(","))
     results = {"--out": out, "--report": report, "--compare": compare, "--fail-on": fail_on, "--weights": weights}
     if template:
         _refuse({"--model": model, "--protocol released": protocol == "released", **results}, "--template, which only writes that file")

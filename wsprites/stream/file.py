@@ -12,9 +12,10 @@ from torch.utils.data import Dataset, Sampler, get_worker_info
 
 import wsprites
 from wsprites.errors import ArgumentError, UserError
+from wsprites.fields import whole
 from wsprites.file import Pixels, Split
 from wsprites.render.memory import Memory, in_threads
-from wsprites.stream.passes import State, check_state, whole
+from wsprites.stream.passes import State, check_state
 from wsprites.stream.samples import PIXELS, Sample, Windows, starts, tensors
 from wsprites.world.script import FRAME_LABELS, LABELS
 from wsprites.world.spec import SPLITS

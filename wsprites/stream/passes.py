@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from wsprites.errors import ArgumentError, UserError
-from wsprites.fields import show
+from wsprites.fields import show, whole
 
 State = dict[str, int | str | None]
 """What a stream is, by the names of its arguments; `batches`, the number that comes next; and `pass`, in the state of an iterator."""
@@ -32,15 +32,6 @@ _MOST_WORKERS, _MOST_PASSES = 1024, 2**14
 _FIRST, _PASS, _MOVES, _BEGUN, _LOG = 0, 1, 2, 3, 3 + _MOST_WORKERS  # see Passes._cells
 _HERE = -1  # tag of a pass without workers
 _MOVED = "load_state_dict moved the stream, or another DataLoader began to read it, during a pass: begin another pass"
-
-
-def whole(name: str, value: object, low: int, high: int) -> int:
-    """An argument that is a whole number from `low` to `high`. Raises ArgumentError if it is not."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ArgumentError(name, f"{show(value)} is not a whole number")
-    if not low <= value <= high:
-        raise ArgumentError(name, f"{value} is outside the range {low} to {high}")
-    return int(value)
 
 
 def check_state(state: Any, facts: State, counts: tuple[str, ...]) -> dict[str, int]:

@@ -11,10 +11,11 @@ from torch.utils.data import IterableDataset
 
 from wsprites.art import World, load_world
 from wsprites.errors import ArgumentError
+from wsprites.fields import whole
 from wsprites.render import Clip, render
 from wsprites.render.batch import BatchRenderer
 from wsprites.render.memory import Memory, in_threads
-from wsprites.stream.passes import Passes, State, whole
+from wsprites.stream.passes import Passes, State
 from wsprites.stream.samples import PIXELS, Batch, Sample, Window, starts, tensors
 from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, permutation, scripts
 from wsprites.world.spec import SPLITS, WorldSpec

@@ -21,8 +21,8 @@ from wsprites.world.spec import WorldSpec
 Answer = Callable[..., None]
 _ADVICE = re.compile(
     r"; |--help|, not |\bmust\b|expected|\bno such\b|not one of|none of|neither|outside the range|already|there is no|there are|needs?\b|"
-    r"wanted|not of the form|not a number|not a layer|not TOML|not an image|is above|cannot be|more than|damaged|is a directory|"
-    r"from \d+ to|has codes|ends in",
+    r"wanted|not of the form|not a number|not a layer|not TOML|not an image|is above|larger than|cannot be|more than|more shards than|"
+    r"damaged|is a directory|from \d+ to|has codes|ends in",
     re.IGNORECASE,
 )
 """What a line says besides what is wrong: what there is, what is possible, or what to do."""
