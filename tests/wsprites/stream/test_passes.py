@@ -56,6 +56,12 @@ def seen(batches: Iterable[dict], count: int | None = None) -> Seen:
     return [list(zip(b["index"].tolist(), b["start"].tolist(), strict=True)) for b in itertools.islice(batches, count)]
 
 
+def refused(source: Iterable[dict], words: str) -> None:
+    """Reading raises a UserError."""
+    with pytest.raises(UserError, match=words):
+        next(iter(source))
+
+
 def flat(batches: Seen) -> list[tuple[int, int]]:
     return list(itertools.chain.from_iterable(batches))
 
@@ -107,10 +113,8 @@ def test_a_pass_without_end(world: World, truth: Seen, workers: int, persistent:
     loader = loader_of(stream, workers, persistent)
     assert seen(loader, 5) == truth[:5]
     if workers:
-        with pytest.raises(UserError, match="without end was read ahead by the workers"):
-            next(iter(loader))
-        with pytest.raises(UserError, match="without end was read ahead by the workers"):
-            next(iter(stream))
+        refused(loader, "without end was read ahead by the workers")
+        refused(stream, "without end was read ahead by the workers")
         with pytest.raises(UserError, match="which batches were used is not known"):
             stream.state_dict()
         stream.load_state_dict({"batches": 5})
@@ -259,8 +263,7 @@ def test_any_loops_over_any_workers(length: int, first: int, loops: list):
 # A file.
 
 
-@pytest.mark.parametrize(("workers", "persistent"), WORKERS)
-@pytest.mark.parametrize("of_loop", [1, 2])
+@pytest.mark.parametrize(("workers", "persistent", "of_loop"), [(0, False, 1), (0, False, 2), (3, False, 1), (2, True, 2)])
 def test_each_window_of_a_file_once_in_passes(clips: FileClips, windows: list, workers: int, persistent: bool, of_loop: int):
     loader = loader_of(WindowSampler(clips, seed=3, passes=of_loop), workers, persistent)
     size = of_loop * clips.clips
@@ -293,8 +296,7 @@ def test_a_sampler_resumes_in_any_pass(clips: FileClips, ranks: int, start: int)
 def test_a_sampler_without_end_is_looped_over_once(clips: FileClips, windows: list, workers: int):
     loader = loader_of(WindowSampler(clips, seed=3), workers)
     assert flat(seen(loader, 8)) == windows[:24]
-    with pytest.raises(UserError, match="pass passes=1 for a loop per pass, or make another with start=n"):
-        next(iter(loader))
+    refused(loader, "pass passes=1 for a loop per pass, or make another with start=n")
     assert flat(seen(loader_of(WindowSampler(clips, seed=3, start=24), workers), 2)) == windows[24:30]
 
 
@@ -344,7 +346,7 @@ def test_a_stateful_loader_resumes_in_the_same_process(world: World, truth: Seen
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("cuts", [(2, 3), (5, 1), (5, 5)])
+@pytest.mark.parametrize("cuts", [(2, 3), (6, 1)])
 def test_a_stateful_loader_resumes_a_file(clips: FileClips, windows: list, workers: int, cuts: tuple[int, ...]):
     of_passes = batches_of(windows, clips.clips)
     check_resume(lambda: WindowSampler(clips, seed=3, passes=1), 7, of_passes, workers, (cuts[0], 7 - cuts[0]))
@@ -393,8 +395,7 @@ def test_all_passes(world: World, truth: Seen, workers: int, persistent: bool, r
 
 def test_batches_of_batches_are_refused(world: World):
     for options in ({}, {"batch_size": 4}, {"num_workers": 1}, {"batch_size": 2, "collate_fn": collate}):
-        with pytest.raises(UserError, match="batches of batches: pass batch_size=None"):
-            next(iter(DataLoader(rendered(world), **options)))
+        refused(DataLoader(rendered(world), **options), "batches of batches: pass batch_size=None")
 
 
 @pytest.mark.parametrize("collate_fn", [None, collate])
@@ -402,8 +403,10 @@ def test_single_windows_are_collated_by_at_most_one_worker(world: World, truth: 
     for workers, size in ((0, 2), (1, 2)):
         stream = RenderedClips(world, "train", window=2, seed=3)
         assert seen(DataLoader(stream, batch_size=size, num_workers=workers, collate_fn=collate_fn), 3) == truth[:3]
-    with pytest.raises(UserError, match="pass batch=4 to RenderedClips and batch_size=None"):
-        next(iter(DataLoader(RenderedClips(world, "train", window=2, seed=3), batch_size=4, num_workers=2, collate_fn=collate_fn)))
+    refused(
+        DataLoader(RenderedClips(world, "train", window=2, seed=3), batch_size=4, num_workers=2, collate_fn=collate_fn),
+        "pass batch=4 to RenderedClips and batch_size=None",
+    )
     alone = DataLoader(RenderedClips(world, "train", window=2, seed=3), batch_size=None, num_workers=2)
     taken = [(int(sample["index"]), int(sample["start"])) for sample in itertools.islice(alone, 5)]
     assert taken == flat(truth)[:5]
