@@ -124,13 +124,17 @@ def annotate_video(data: VideoFile, name: str, row: int, t: int) -> NDArray[np.u
     else:
         large = enlarge(frame_hwc, max(min(round(_WIDTH / width), int(shrunk)), 1))
     if large.shape[1] < _WIDTH:  # room for the header
-        paper = np.full((large.shape[0], _WIDTH - large.shape[1], 3), _PAPER, np.uint8)
-        large = np.concatenate([large, paper], 1)
+        paper = np.full((large.shape[0], _WIDTH, 3), _PAPER, np.uint8)
+        left = (_WIDTH - large.shape[1]) // 2
+        paper[:, left : left + large.shape[1]] = large
+        large = paper
     keys = frame_labels(split)
     cells = [(key, f"{split[key][row, t]:g}", _LOCAL, number / len(keys)) for number, key in enumerate(keys)]
     seconds = float(split["time"][row, t]) if "time" in split.keys() else math.nan  # noqa: SIM118 it is no dict
     count = f"frame {t}" + (f"   {seconds:.2f} s" if math.isfinite(seconds) else "")
-    return _captioned(large, f"clip {int(split['index'][row])}   {name}   {video_name(data, name, row)[-_MOST_NAME:]}", count, cells)
+    video = video_name(data, name, row)
+    short = video if len(video) <= _MOST_NAME else f"...{video[-_MOST_NAME:]}"
+    return _captioned(large, f"clip {int(split['index'][row])}   {name}   {short}", count, cells)
 
 
 def frame_labels(split: VideoSplit) -> list[str]:
