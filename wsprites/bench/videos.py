@@ -18,7 +18,7 @@ from wsprites.bench.metrics import actions, images, masks, motion
 from wsprites.bench.metrics.interval import mean
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
-from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of
+from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of, beyond
 from wsprites.bench.twins import between, distance
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def _missing(offered: Collection[str], part: VideoPart, without: dict[str, str],
     smallest = min(part.spec.height, part.spec.width)
     if smallest < images.SSIM_WINDOW:
         reasons["drift.ssim"] = f"frames of {part.spec.height} x {part.spec.width}; {images.SSIM_WINDOW} pixels of a side are needed"
-    return reasons | {("drift." if name == "lpips" else "images.") + name: why for name, why in without.items()}
+    reasons |= {("drift." if name == "lpips" else "images.") + name: why for name, why in without.items()}
+    return reasons | beyond(part.spec.frames, [name for name in images.UNITS if f"drift.{name}" not in reasons])
 
 
 class _Replays:
