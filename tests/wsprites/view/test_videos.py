@@ -11,7 +11,7 @@ import wsprites
 from wsprites.errors import UserError
 from wsprites.videos import import_videos, plan
 from wsprites.view.page import report
-from wsprites.view.preview import annotate_video, preview
+from wsprites.view.preview import annotate_video, font, preview
 
 
 def imported(folder: Path, size: tuple[int, int], *, labelled: bool, name: str = "clip", frames: int = 6) -> Path:
@@ -51,14 +51,16 @@ def test_frames_of_any_size_have_room_for_their_header(tmp_path: Path, size: tup
 
 
 def test_a_narrow_frame_is_in_the_middle_and_a_long_name_says_that_it_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    heads = []
+    heads: list[tuple[str, str, object]] = []
     with wsprites.open(imported(tmp_path, (20, 160), labelled=False, name="x" * 60)) as data:
         picture = annotate_video(data, "test", 0, 0)[22:]
-        monkeypatch.setattr("wsprites.view.preview._captioned", lambda large, head, *rest: heads.append(head))
-        annotate_video(data, "test", 0, 0)
+        monkeypatch.setattr("wsprites.view.preview._captioned", lambda large, *texts: heads.append(texts))
+        annotate_video(data, "test", 0, 5)
     assert picture.shape == (40, 384, 3) and (picture[:, 32:352] == 80).all()  # enlarged by 2
     assert (picture[:, :32] == picture[0, 0]).all() and (picture[:, 352:] == picture[0, 0]).all() and picture[0, 0, 0] != 80
-    assert heads == [f"clip 4   test   ...{'x' * 28} 2"]
+    ((head, count, _),) = heads
+    assert head.startswith("clip 4   test   ...xxxxxxxxxx") and head.endswith("xxxxxxxxxx 2") and count == "frame 5"
+    assert 340 < font().getlength(head) + font().getlength(count) <= 384 - 3 * 8
 
 
 @pytest.mark.parametrize("labelled", [False, True])
