@@ -3,7 +3,7 @@
 The scene stands still in all of this, because a model is not told how it moves. Axis suffixes: s starts, k codes, t steps, h, w, c.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -324,11 +324,6 @@ def _drift_scores(begin: Sequence[Start], replay: Frames, steps: int, lpips: ima
         for name, values in images.similarity(replay[:, t], true[:, t], lpips).items():
             scores[f"drift.{name}.{t + 1}"] = mean(values, unit=images.UNITS[name])
     return scores
-
-
-def beyond(frames: int, names: Iterable[str]) -> dict[str, str]:
-    """Why clips of so many frames have no `drift.NAME.T` for some of HORIZONS, by score."""
-    return {f"drift.{name}.{t}": f"clips of {frames} frames, {t + 1} are needed" for name in names for t in HORIZONS if t >= frames}
 
 
 def _videos(begin: Sequence[Start], actor: Actor, held: list[Frames], replay: Frames) -> list[Video]:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from wsprites.bench.data import VideoData, VideoPart
 from wsprites.bench.distances import Features, left_out
-from wsprites.bench.evaluate import BATCH, ByPredictor, Evaluation, Progress, Scores
+from wsprites.bench.evaluate import BATCH, ByPredictor, Evaluation, Progress, Scores, beyond
 from wsprites.bench.metrics import actions, images, masks, motion
 from wsprites.bench.metrics.interval import mean
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
-from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of, beyond
+from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of
 from wsprites.bench.twins import between, distance
 
 if TYPE_CHECKING:

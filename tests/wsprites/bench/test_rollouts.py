@@ -3,7 +3,7 @@
 import pytest
 
 from wsprites.bench import data
-from wsprites.bench.rollouts import beyond, starts, world
+from wsprites.bench.rollouts import starts, world
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -15,10 +15,3 @@ def test_the_world_continues_as_the_script_did(few: data.Data):
         again = world(part, start, after.local_action, after.global_action)
         for label in ("position", "shift", "animation_frame"):
             assert (getattr(again, label) == getattr(after, label)).all(), label
-
-
-def test_scores_that_short_clips_do_not_have_are_named():
-    assert beyond(17, ["psnr"]) == {}
-    assert beyond(8, ["psnr", "local"]) == {
-        f"drift.{name}.{t}": f"clips of 8 frames, {t + 1} are needed" for name in ("psnr", "local") for t in (8, 16)
-    }
