@@ -15,6 +15,7 @@ from wsprites.world.actions import GlobalAction
 DESCRIPTIONS = {
     "random": "knows nothing: random codes, vectors and shifts; masks of the true shape in another place",
     "majority": "predicts the same for every transition: code 0, shift 0, an empty mask",
+    "state_only": "gets only the state before each transition",
     "direction": "knows the true global action and nothing else",
     "best_code": "the best that K codes can do over all transitions: the highest NMI, for accuracies the K most frequent actions",
     "oracle": "knows everything",

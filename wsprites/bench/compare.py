@@ -42,7 +42,9 @@ def check_baseline(baseline: ScoreFile, data: DataDescription, *, weights: bool)
 
 def _check_same_data(baseline: ScoreFile, data: DataDescription) -> None:
     if data.sha256 != baseline.data.sha256:
-        raise UserError(f"the baseline is of other data ({_described(baseline.data)}, not {_described(data)}); compare on the same data")
+        raise UserError(
+            f"the baseline is of other data ({_described(baseline.data)}, not {_described(data)}); score the same data and number of clips"
+        )
 
 
 def _described(data: DataDescription) -> str:

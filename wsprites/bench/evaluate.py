@@ -3,7 +3,7 @@
 Each kind of prediction has a function that returns the scores of the model and those of every baseline on the same data.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Score, ratio
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, check_same_arrays, infer, named
-from wsprites.bench.rollouts import Video, control, try_out
+from wsprites.bench.rollouts import HORIZONS, Video, control, try_out
 from wsprites.bench.scores import Confusion
 from wsprites.bench.twins import CLIPS, nuisance
 
@@ -89,7 +89,13 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
         _add(results, read_back)
         if networks and isinstance(model, Controllable):
             _add(results, distances.distances(model, data, networks, progress=progress))
-    return Evaluation(results.pop("model"), results, confusion, tuple(videos))
+    too_short = beyond(data.scored.spec.frames, ("position", "local", "psnr", "ssim")) if isinstance(model, Controllable) else {}
+    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short)
+
+
+def beyond(frames: int, names: Iterable[str]) -> dict[str, str]:
+    """Why clips of so many frames have no `drift.NAME.T` for some of HORIZONS, by score."""
+    return {f"drift.{name}.{t}": f"clips of {frames} frames, {t + 1} are needed" for name in names for t in HORIZONS if t >= frames}
 
 
 def _add(results: ByPredictor, more: ByPredictor) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wsprites.bench.data import VideoData, VideoPart
 from wsprites.bench.distances import Features, left_out
-from wsprites.bench.evaluate import BATCH, ByPredictor, Evaluation, Progress, Scores
+from wsprites.bench.evaluate import BATCH, ByPredictor, Evaluation, Progress, Scores, beyond
 from wsprites.bench.metrics import actions, images, masks, motion
 from wsprites.bench.metrics.interval import mean
 from wsprites.bench.predictions import Predictions
@@ -118,7 +118,8 @@ def _missing(offered: Collection[str], part: VideoPart, without: dict[str, str],
     smallest = min(part.spec.height, part.spec.width)
     if smallest < images.SSIM_WINDOW:
         reasons["drift.ssim"] = f"frames of {part.spec.height} x {part.spec.width}; {images.SSIM_WINDOW} pixels of a side are needed"
-    return reasons | {("drift." if name == "lpips" else "images.") + name: why for name, why in without.items()}
+    reasons |= {("drift." if name == "lpips" else "images.") + name: why for name, why in without.items()}
+    return reasons | beyond(part.spec.frames, [name for name in images.UNITS if f"drift.{name}" not in reasons])
 
 
 class _Replays:

@@ -143,7 +143,7 @@ def _videos_contents(data: VideoFile, progress: Callable[[int], object]) -> dict
             ("source", "imported videos"),
             ("frames skipped after each", f"{data.skip}"),
             ("rate", rate_line(data)),
-            ("left out", "; ".join(line.removeprefix("left out ") for line in left_out_lines(data)) or "nothing"),
+            ("left out", "\n".join(line.removeprefix("left out ") for line in left_out_lines(data)) or "nothing"),
             ("pixels", f"frames stored, {data.facts.compression}"),
             ("versions", ", ".join(f"{name} {version}" for name, version in data.facts.versions.items())),
         ],

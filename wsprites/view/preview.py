@@ -26,7 +26,6 @@ _INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
 _SPRITE, _LOCAL, _SCENE = (178, 245, 80), (255, 150, 170), (102, 204, 255)  # global, local, background
 _CHEST = (CELL // 2, 42)  # of a character in its cell, (x, y) in pixels
 _ARROW, _SCENE_ARROW = 50, 24  # lengths of the arrows for a whole step, in pixels of the picture
-_MOST_NAME = 30  # characters of a video's name, its last ones
 
 Cell = tuple[str, str, Colour, float]
 """A label below a frame: its name, its value, its colour, and where it begins as a share of the width."""
@@ -124,13 +123,19 @@ def annotate_video(data: VideoFile, name: str, row: int, t: int) -> NDArray[np.u
     else:
         large = enlarge(frame_hwc, max(min(round(_WIDTH / width), int(shrunk)), 1))
     if large.shape[1] < _WIDTH:  # room for the header
-        paper = np.full((large.shape[0], _WIDTH - large.shape[1], 3), _PAPER, np.uint8)
-        large = np.concatenate([large, paper], 1)
+        paper = np.full((large.shape[0], _WIDTH, 3), _PAPER, np.uint8)
+        left = (_WIDTH - large.shape[1]) // 2
+        paper[:, left : left + large.shape[1]] = large
+        large = paper
     keys = frame_labels(split)
     cells = [(key, f"{split[key][row, t]:g}", _LOCAL, number / len(keys)) for number, key in enumerate(keys)]
     seconds = float(split["time"][row, t]) if "time" in split.keys() else math.nan  # noqa: SIM118 it is no dict
     count = f"frame {t}" + (f"   {seconds:.2f} s" if math.isfinite(seconds) else "")
-    return _captioned(large, f"clip {int(split['index'][row])}   {name}   {video_name(data, name, row)[-_MOST_NAME:]}", count, cells)
+    start, video = f"clip {int(split['index'][row])}   {name}   ", video_name(data, name, row)
+    room = large.shape[1] - 24 - font().getlength(start + count)
+    while len(video) > 4 and font().getlength(video) > room:
+        video = f"...{video[4:]}"  # its end says more than its folders do
+    return _captioned(large, start + video, count, cells)
 
 
 def frame_labels(split: VideoSplit) -> list[str]:

@@ -118,3 +118,10 @@ def test_what_a_model_offers_is_the_same_for_all_clips_and_tried_before_all_is_s
         monkeypatch.setattr(Guesser, "codes", codes, raising=False)
         with pytest.raises(UserError, match=r"its attribute codes is .*; expected the number of codes, 1 to 1024"):
             load.load("bench_models:guesser", few)
+
+
+def test_scores_that_short_clips_do_not_have_are_named():
+    assert evaluate.beyond(17, ["psnr"]) == {}
+    assert evaluate.beyond(8, ["psnr", "local"]) == {
+        f"drift.{name}.{t}": f"clips of 8 frames, {t + 1} are needed" for name in ("psnr", "local") for t in (8, 16)
+    }

@@ -214,4 +214,6 @@ def test_small_frames_have_no_ssim_and_recorded_actions_are_named(tmp_path: Path
     assert {name for name in found.scores if name.startswith("drift")} == {"drift.psnr.1"}
     assert found.not_scored["recorded actions"] == "labels that came with the videos are not used"
     assert found.not_scored["drift.ssim"] == "frames of 8 x 10; 11 pixels of a side are needed"
+    short = {name: why for name, why in found.not_scored.items() if name.startswith("drift.psnr")}
+    assert short == {f"drift.psnr.{t}": f"clips of 3 frames, {t + 1} are needed" for t in (4, 8, 16)}
     assert "lpips" in left_out(data.from_videos(tmp_path / "small.h5"), Networks())

@@ -11,7 +11,7 @@ import wsprites
 from wsprites.errors import UserError
 from wsprites.videos import import_videos, plan
 from wsprites.view.page import report
-from wsprites.view.preview import annotate_video, preview
+from wsprites.view.preview import annotate_video, font, preview
 
 
 def imported(folder: Path, size: tuple[int, int], *, labelled: bool, name: str = "clip", frames: int = 6) -> Path:
@@ -50,6 +50,19 @@ def test_frames_of_any_size_have_room_for_their_header(tmp_path: Path, size: tup
         assert annotate_video(data, "train", 0, 0).shape == (22 + shown[0], shown[1], 3)
 
 
+def test_a_narrow_frame_is_in_the_middle_and_a_long_name_says_that_it_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    heads: list[tuple[str, str, object]] = []
+    with wsprites.open(imported(tmp_path, (20, 160), labelled=False, name="x" * 60)) as data:
+        picture = annotate_video(data, "test", 0, 0)[22:]
+        monkeypatch.setattr("wsprites.view.preview._captioned", lambda large, *texts: heads.append(texts))
+        annotate_video(data, "test", 0, 5)
+    assert picture.shape == (40, 384, 3) and (picture[:, 32:352] == 80).all()  # enlarged by 2
+    assert (picture[:, :32] == picture[0, 0]).all() and (picture[:, 352:] == picture[0, 0]).all() and picture[0, 0, 0] != 80
+    ((head, count, _),) = heads
+    assert head.startswith("clip 4   test   ...xxxxxxxxxx") and head.endswith("xxxxxxxxxx 2") and count == "frame 5"
+    assert 340 < font().getlength(head) + font().getlength(count) <= 384 - 3 * 8
+
+
 @pytest.mark.parametrize("labelled", [False, True])
 def test_a_report_names_videos_splits_and_labels(tmp_path: Path, labelled: bool):
     path = imported(tmp_path, (20, 24), labelled=labelled, name="<b>")
@@ -60,6 +73,7 @@ def test_a_report_names_videos_splits_and_labels(tmp_path: Path, labelled: bool)
     assert sum(told) == 6 and "Imported videos, without a world." in page
     assert "&lt;b&gt; 2" in page and "<b>" not in page  # names of strangers are text
     assert ('<th scope="row">rewards</th>' in page) == labelled and ("The videos have none." in page) != labelled
+    assert ("Labels that came with the videos are below their frames." in page) == labelled
     if labelled:
         assert '<td class="number">12</td><td class="number">0</td><td class="number">1.375</td><td class="number">2.75</td>' in page
 
