@@ -99,7 +99,7 @@ class Passes:
         if get_worker_info():
             return {}
         self._keep_apart()
-        if (self._cells[_LOG:] > 0).any():
+        if self._read_ahead():
             raise UserError(
                 "the workers of a DataLoader read this stream ahead, and which batches were used is not known here: "
                 'count them, and resume by load_state_dict({"batches": n}), or use the state_dict of a StatefulDataLoader'
@@ -124,7 +124,14 @@ class Passes:
     def _keep_apart(self) -> None:
         """Give memory of its own to a copy that was sent to a process, but not to a worker of a DataLoader."""
         if os.getpid() != self._owner:
-            self._own(self._next)
+            if self._read_ahead():
+                self._owner, self._shared = os.getpid(), _share(self._shared.clone())
+            else:
+                self._own(self._next)
+
+    def _read_ahead(self) -> bool:
+        """Whether the workers of a DataLoader read the stream."""
+        return bool((self._cells[_LOG:] > 0).any())
 
     def enter(self) -> tuple[int, int]:
         """Find or make the entry of this pass in the log: its place, and its tag. Raises UserError if there is none."""

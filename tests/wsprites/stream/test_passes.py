@@ -208,6 +208,17 @@ def test_a_process_of_the_user_has_a_stream_of_its_own(world: World, truth: Seen
     assert seen(stream, 2) == truth[2:4]
 
 
+def test_a_process_of_the_user_goes_on_after_the_passes_of_workers(world: World, truth: Seen):
+    stream, context = rendered(world, length=3), multiprocessing.get_context("fork")
+    assert seen(loader_of(stream, 1)) == truth[:3]
+    out = context.SimpleQueue()
+    process = context.Process(target=lambda: out.put(seen(stream)))
+    process.start()
+    assert out.get() == truth[3:6]
+    process.join()
+    assert seen(stream) == truth[3:6]
+
+
 @pytest.mark.slow
 def test_started_processes_count_as_forked_ones_do(world: World, truth: Seen):
     loader = loader_of(rendered(world, length=2), 1, multiprocessing_context="spawn")
