@@ -10,14 +10,15 @@ Each window or batch is given exactly once, in an order that depends on the seed
 passes and of ranks. What cannot be given so is an error.
 
 - A loop over `RenderedClips(length=n)` is one pass of n batches, a loop over a loader with `WindowSampler(passes=1)` one pass over the
-  clips. The next loop is the next pass. A pass that is left early is over: its other batches are not given.
+  clips. The next loop is the next pass. A pass that is left early is over: its other batches are not given. Where two DataLoaders with
+  workers begin to read one stream at the same time, either gets the first pass: give each a stream of its own.
 - Without `length` or `passes` there is one pass, without end. Read ahead by workers, it cannot be left and continued later, because nobody
   knows which of their batches were used: a second loop is an error. Without workers, a second loop over the stream continues it.
 - To resume, count the batches that were used: `stream.load_state_dict({"batches": n})` before the loop, or
   `WindowSampler(start=n * batch)`; or use torchdata's `StatefulDataLoader`, which keeps count. It needs `sampler` and `batch_size`, not
   `batch_sampler`.
 - Batches are made by `RenderedClips(batch=8)`, and the DataLoader gets `batch_size=None`: one that makes batches of batches, or batches of
-  the windows of several workers, is an error.
+  the windows of several workers, is an error. (A `collate_fn` of your own is not checked.)
 
 Raises:
     ModuleNotFoundError: torch is not installed.

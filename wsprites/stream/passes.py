@@ -29,9 +29,12 @@ State = dict[str, int | str | None]
 
 _MOST = 2**48  # no number reaches it
 _MOST_WORKERS, _MOST_PASSES = 1024, 2**14
-_FIRST, _PASS, _MOVES, _BEGUN, _LOG = 0, 1, 2, 3, 3 + _MOST_WORKERS  # see Passes._cells
-_HERE = -1  # tag of a pass without workers
+_RECENT = 8  # passes that each worker remembers to have begun
+_FIRST, _PASS, _MOVES, _BEGUN, _LOG = 0, 1, 2, 3, 3 + _MOST_WORKERS * _RECENT  # see Passes._cells
+_HERE, _ENDED = -1, -2  # tags of a pass without workers, and of one that cannot be continued
 _MOVED = "load_state_dict moved the stream, or another DataLoader began to read it, during a pass: begin another pass"
+
+_SAME = "a DataLoader with the same seed of torch began before all workers of the last one had: begin another pass"
 
 
 def check_state(state: Any, facts: State, counts: tuple[str, ...]) -> dict[str, int]:
@@ -76,7 +79,8 @@ class Passes:
 
     @property
     def _cells(self) -> NDArray[np.int64]:
-        """The first entry's number and pass; moves; entries that each worker has seen; the log: tags, then zeros. All int64."""
+        """The first entry's number and pass; moves; of each worker, the places after the last entries that it begun; the log: tags, then
+        zeros. All int64."""
         cells: NDArray[np.int64] = self._shared.numpy()
         return cells
 
@@ -95,7 +99,7 @@ class Passes:
         if get_worker_info():
             return {}
         self._keep_apart()
-        if (self._cells[_LOG:] > 0).any():
+        if self._read_ahead():
             raise UserError(
                 "the workers of a DataLoader read this stream ahead, and which batches were used is not known here: "
                 'count them, and resume by load_state_dict({"batches": n}), or use the state_dict of a StatefulDataLoader'
@@ -120,31 +124,56 @@ class Passes:
     def _keep_apart(self) -> None:
         """Give memory of its own to a copy that was sent to a process, but not to a worker of a DataLoader."""
         if os.getpid() != self._owner:
-            self._own(self._next)
+            if self._read_ahead():
+                self._owner, self._shared = os.getpid(), _share(self._shared.clone())
+            else:
+                self._own(self._next)
+
+    def _read_ahead(self) -> bool:
+        """Whether the workers of a DataLoader read the stream."""
+        return bool((self._cells[_LOG:] > 0).any())
 
     def enter(self) -> tuple[int, int]:
         """Find or make the entry of this pass in the log: its place, and its tag. Raises UserError if there is none."""
-        worker, begun, tag = get_worker_info(), 0, _HERE
+        worker, tag = get_worker_info(), _HERE
+        log = self._cells[_LOG:]
+        joined = np.zeros(len(log), bool)
         if worker:
             parent = multiprocessing.parent_process()
             if parent is None or parent.pid != self._owner:
                 raise UserError("the stream was made in another process than its DataLoader: use copy.deepcopy(stream) there")
             if self._process != os.getpid() and self._moves != self._cells[_MOVES]:  # it was started before a move
                 raise UserError(_MOVED)
-            self._process = os.getpid()
             if worker.id >= _MOST_WORKERS:
                 raise UserError(f"a stream is read by at most {_MOST_WORKERS:,} workers")
-            begun = int(self._cells[_BEGUN + worker.id])
             tag = ((worker.seed - worker.id) * _MOST_WORKERS + worker.num_workers) % 2**63 or 1
-        log = self._cells[_LOG + begun :]
-        places = np.flatnonzero((log == 0) | ((log == tag) & (tag != _HERE)))
+            begun = self._begun(worker.id)
+            joined[:] = log == tag
+            joined[: max(0, begun.max() - _RECENT)] = False
+            joined[begun[begun > 0] - 1] = False
+        places = np.flatnonzero((log == 0) | joined)
         if not len(places):
             raise UserError(f"a stream has at most {_MOST_PASSES:,} passes; load_state_dict begins to count anew")
-        log[places[0]] = tag
-        place = begun + int(places[0])
+        place = int(places[0])
         if worker:
-            self._cells[_BEGUN + worker.id] = place + 1
+            if not log[place] and self._process != os.getpid():
+                self._close(tag, worker.num_workers)
+            self._process = os.getpid()
+            begun[place % _RECENT] = place + 1
+        log[place] = tag
         return place, tag
+
+    def _begun(self, worker: int) -> NDArray[np.int64]:
+        """The places after the last entries that a worker has begun, entry n at n % _RECENT."""
+        return self._cells[_BEGUN + worker * _RECENT :][:_RECENT]
+
+    def _close(self, tag: int, workers: int) -> None:
+        """End a pass with this tag that not all of its workers have begun: nobody knows which pass the others belong to."""
+        log = self._cells[_LOG:]
+        for place in np.flatnonzero(log == tag)[-1:]:
+            if any(self._begun(worker)[place % _RECENT] <= place for worker in range(workers)):
+                log[place] = _ENDED
+                raise UserError(_SAME)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -165,7 +194,7 @@ class Numbers:
     def __init__(self, passes: Passes) -> None:
         worker = get_worker_info()
         self._passes, self._step, self._problem = passes, worker.num_workers if worker else 1, ""
-        self._place, self._tag, self._pass = 0, 0, 0
+        self._place, self._tag, self._pass, self._moves = 0, 0, 0, passes._cells[_MOVES]
         # Problems are raised with the first number: a state may still be loaded.
         try:
             if worker or passes.length or passes._cells[_LOG]:
@@ -189,7 +218,7 @@ class Numbers:
         passes = self._passes
         if self._problem:
             raise UserError(self._problem)
-        if passes._cells[_LOG + self._place] != self._tag:
+        if passes._cells[_LOG + self._place] != self._tag or (self._tag and passes._cells[_MOVES] != self._moves):
             raise UserError(_MOVED)
         if not self._tag:  # without end and workers: all iterators are the same pass
             self._number = passes._next
@@ -197,8 +226,10 @@ class Numbers:
             raise StopIteration
         return self._number
 
-    def advance(self) -> None:
-        """Count the current number as given."""
+    def advance(self, number: int) -> None:
+        """Count the current number as given. Raises UserError if it was given in the meantime."""
+        if number != (self._number if self._tag else self._passes._next):
+            raise UserError("a stream is read by two threads: give each an iterator of a stream of its own, of copy.deepcopy(stream)")
         if self._tag <= 0:
             self._passes.given(self._number)
         self._number += self._step

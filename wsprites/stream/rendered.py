@@ -182,7 +182,7 @@ class _RenderedPass(Iterator[Sample]):
         stream, number = self._stream, self._numbers.current()
         labels = self._labels(number * stream.ranks + stream.rank)
         batch = dict(zip(PIXELS, self._draw(labels), strict=True)) | labels if self._draw else stream._render(labels, self._memory)
-        self._numbers.advance()  # not a batch that failed, or was interrupted
+        self._numbers.advance(number)  # not a batch that failed, or was interrupted
         return Batch(batch) if stream.batch else Window((name, tensor[0]) for name, tensor in batch.items())
 
     def state_dict(self) -> State:

@@ -156,6 +156,24 @@ def test_iterators_share_a_pass_without_end_and_have_passes_of_their_own(world: 
     assert [seen(part) for part in both] == [truth[0:3], truth[3:6]]
 
 
+@pytest.mark.parametrize("length", [None, 9])
+def test_threads_do_not_get_the_same_batch(world: World, truth: Seen, length: int | None, monkeypatch: pytest.MonkeyPatch):
+    """The second of two that make the same batch gets an error."""
+    stream = rendered(world, length=length)
+    batches, render = iter(stream), stream._render
+    other = batches if length else iter(stream)
+
+    def meanwhile(*args: object) -> object:
+        monkeypatch.setattr(stream, "_render", render)
+        assert seen(other, 1) == truth[:1]
+        return render(*args)
+
+    monkeypatch.setattr(stream, "_render", meanwhile)
+    with pytest.raises(UserError, match="by two threads: give each"):
+        next(batches)
+    assert seen(batches, 2) == truth[1:3]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_ranks_share_the_batches(world: World, truth: Seen, workers: int):
     ranks = [loader_of(rendered(world, length=3, rank=rank, ranks=3), workers) for rank in range(3)]
@@ -194,6 +212,17 @@ def test_a_process_of_the_user_has_a_stream_of_its_own(world: World, truth: Seen
     assert seen(stream, 2) == truth[2:4]
 
 
+def test_a_process_of_the_user_goes_on_after_the_passes_of_workers(world: World, truth: Seen):
+    stream, context = rendered(world, length=3), multiprocessing.get_context("fork")
+    assert seen(loader_of(stream, 1)) == truth[:3]
+    out = context.SimpleQueue()
+    process = context.Process(target=lambda: out.put(seen(stream)))
+    process.start()
+    assert out.get() == truth[3:6]
+    process.join()
+    assert seen(stream) == truth[3:6]
+
+
 @pytest.mark.slow
 def test_started_processes_count_as_forked_ones_do(world: World, truth: Seen):
     loader = loader_of(rendered(world, length=2), 1, multiprocessing_context="spawn")
@@ -224,7 +253,7 @@ class Loader:
                 break
             try:
                 given.append(numbers[worker].current())
-                numbers[worker].advance()
+                numbers[worker].advance(given[-1])
             except StopIteration:
                 ended.add(worker)
         self.patch.setattr(passes, "get_worker_info", lambda: None)
@@ -256,8 +285,35 @@ def test_any_loops_over_any_workers(length: int, first: int, loops: list):
                     given.append(numbers.current())
                 except StopIteration:
                     break
-                numbers.advance()
+                numbers.advance(given[-1])
             assert given == expected
+
+
+def begin_as(patch: pytest.MonkeyPatch, of: passes.Passes, seed: int, worker: int) -> passes.Numbers:
+    """A pass that one of two workers begins, in a process of its own."""
+    patch.setattr(passes, "get_worker_info", lambda: SimpleNamespace(id=worker, num_workers=2, seed=seed + worker))
+    patch.setattr(of, "_process", None)
+    return passes.Numbers(of)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([(5, 0), (5, 1), (900, 0), (900, 1)])))
+def test_loaders_whose_workers_begin_in_any_order(monkeypatch: pytest.MonkeyPatch, order: tuple):
+    """Those of each loader, which have a seed in common, begin the same pass."""
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
+    of, first = passes.Passes(4, {"seed": 0}), order[0][0]
+    given = {(seed, worker): begin_as(monkeypatch, of, seed, worker).current() for seed, worker in order}
+    assert given == {(seed, worker): worker + 4 * (seed != first) for seed, worker in order}
+
+
+def test_a_loader_with_the_seed_of_one_that_did_not_begin(monkeypatch: pytest.MonkeyPatch):
+    """A worker of the first was ended before it began a pass: that of the second must not take its place."""
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
+    of = passes.Passes(4, {"seed": 0})
+    first, second = begin_as(monkeypatch, of, 5, 0), begin_as(monkeypatch, of, 5, 0)
+    for numbers in (first, second):
+        with pytest.raises(UserError, match="begin another pass"):
+            numbers.current()
+    assert [begin_as(monkeypatch, of, 5, worker).current() for worker in (1, 0)] == [4, 5][::-1]
 
 
 # A file.
