@@ -14,7 +14,7 @@ from PIL import Image
 
 import wsprites
 from wsprites import cli
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError, UserError
 from wsprites.file import DataFile
 from wsprites.videos import VideoFile, import_videos, load_list, plan
 
@@ -300,6 +300,12 @@ def test_times_are_needed_to_resample(imported: Path, capsys: pytest.CaptureFixt
         cli.main(["import", str(imported.parent / "in"), "--out", str(imported.parent / "b.h5"), "--frames", "4", "--fps", "5"])
     error = capsys.readouterr().err
     assert stop.value.code == 2 and "--fps: the times of the frames of 00000 are not known" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("values", [{"fps": float("nan")}, {"fps": float("inf")}, {"fps": 0}, {"frames": 0}, {"skip": -1}, {"skip": 0.5}])
+def test_numbers_are_checked(imported: Path, values: dict[str, float]):
+    with pytest.raises(ArgumentError, match=f"^{next(iter(values))}: "):
+        plan(imported.parent / "in", **{"frames": 4} | values)
 
 
 def virtual(h5: h5py.File) -> None:
