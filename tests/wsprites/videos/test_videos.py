@@ -308,6 +308,11 @@ def test_numbers_are_checked(imported: Path, values: dict[str, float]):
         plan(imported.parent / "in", **{"frames": 4} | values)
 
 
+def endless(h5: h5py.File) -> None:
+    del h5["videos"]
+    h5.create_dataset("videos", (10**12,), h5py.string_dtype(), chunks=(1000,))
+
+
 def virtual(h5: h5py.File) -> None:
     shape = h5["train/frames"].shape
     del h5["train/frames"]
@@ -348,7 +353,7 @@ def wrong_list(h5: h5py.File) -> None:
     h5["left_out"] = np.zeros(3, [("name", "i8"), ("reason", "i8"), ("frames", "i8"), ("detail", "i8")])
 
 
-@pytest.mark.parametrize("damage", [virtual, away, no_split, wrong_rows, other_source, wrong_times, wrong_fps, wrong_list])
+@pytest.mark.parametrize("damage", [virtual, away, no_split, wrong_rows, other_source, wrong_times, wrong_fps, wrong_list, endless])
 def test_damaged_files_are_one_line(imported: Path, tmp_path: Path, damage):
     path = tmp_path / "bad.h5"
     path.write_bytes(imported.read_bytes())
