@@ -36,8 +36,10 @@ def foreign_code(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (Exception, SystemExit) as error:
-        message = " ".join(str(error).split())
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # libraries in Rust raise exceptions that are no Exception
+        message = _text(error)
         if isinstance(error, UserError):  # of a function of this project that was called there
             if name in message:
                 raise
@@ -46,6 +48,14 @@ def foreign_code(name: str) -> Iterator[None]:
         if len(message) > _MOST_CHARACTERS:
             message = f"{message[:_MOST_CHARACTERS]}... ({len(message)} characters)"
         raise ForeignError(f"{name}: {message}{_innermost(error)}") from error
+
+
+def _text(error: BaseException) -> str:
+    """The message of an exception in one line; that of the exception that making the message raises instead."""
+    try:
+        return " ".join(str(error).split())
+    except Exception as another:
+        return f"its message cannot be made ({type(another).__name__})"
 
 
 def place_of(function: object) -> str:

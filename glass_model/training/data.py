@@ -3,6 +3,7 @@
 import hashlib
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import wsprites
 from glass_model.training.config import TrainConfig
 from glass_model.training.device import Process
 from wsprites.art import World
+from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import check, choice, number, show
 from wsprites.file import DataFile
 from wsprites.stream import FileClips, RenderedClips, WindowSampler, collate
@@ -87,7 +89,9 @@ class Source(NamedTuple):
 
 def from_file(path: Path, config: TrainConfig, process: Process) -> Source:
     """Random windows of the train split of a data file, generated or imported. Raises UserError if it cannot be read or is too short."""
-    clips, cuda = FileClips(path, "train", window=config.span, keys=["frames"]), process.device.type == "cuda"
+    with _named_window(config):
+        clips = FileClips(path, "train", window=config.span, keys=["frames"])
+    cuda = process.device.type == "cuda"
 
     def batches(first: int) -> Iterator[Tensor]:
         sampler = WindowSampler(clips, seed=config.seed, start=first * config.batch, rank=process.rank, ranks=process.count)
@@ -106,6 +110,17 @@ def from_file(path: Path, config: TrainConfig, process: Process) -> Source:
     return Source(batches, record_of(path))
 
 
+@contextmanager
+def _named_window(config: TrainConfig) -> Iterator[None]:
+    """Name the values of the configuration in the error of a window that is longer than the clips."""
+    try:
+        yield
+    except ArgumentError as error:
+        if error.argument != "window":
+            raise
+        raise UserError(f"train.window = {config.window}, train.skip = {config.skip}: {error.problem}; make them smaller") from None
+
+
 def _ignore_signals(_worker: int) -> None:
     """Let a worker outlive a signal to all processes of a job, so that the main process can still write a checkpoint and end it."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -118,7 +133,8 @@ def from_world(world: World, config: TrainConfig, process: Process) -> Source:
     def stream() -> RenderedClips:
         return RenderedClips(world, "train", config.span, config.seed, config.batch, process.device, rank=process.rank, ranks=process.count)
 
-    stream()  # a world that cannot be streamed is refused before anything is written
+    with _named_window(config):
+        stream()  # a world that cannot be streamed is refused before anything is written
 
     def batches(first: int) -> Iterator[Tensor]:
         clips = stream()

@@ -114,6 +114,20 @@ def test_an_error_of_files_is_never_a_name_alone():
     assert message(FileNotFoundError(2, "No such file or directory", "a"), []) == "[Errno 2] No such file or directory: 'a'"
 
 
+def test_any_exception_is_one_line():
+    class NoException(BaseException):
+        pass
+
+    class NoMessageError(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    with pytest.raises(ForeignError, match=r"^a: NoException: odd"), foreign_code("a"):
+        raise NoException("odd")
+    with pytest.raises(ForeignError, match=r"^a: NoMessageError: its message cannot be made \(ValueError\)"), foreign_code("a"):
+        raise NoMessageError
+
+
 def test_what_passes_unchanged():
     with pytest.raises(KeyboardInterrupt), foreign_code("a"):
         raise KeyboardInterrupt

@@ -156,6 +156,8 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
                 others.add("folders and files that are not images", path.name)
         others.report()
         lines = f"{len(images)} images of the user's own"
+        if credits.licence != "unknown":
+            credits = dataclasses.replace(credits, licence=f"{credits.licence} (characters), unknown (backgrounds)")
     text = f"Characters\n{credits.attribution}\n\nBackgrounds\n{lines}"
     return Art(characters, load_backgrounds(images, spec.background_size), Credits(credits.licence, text))
 

@@ -1,5 +1,6 @@
 """Authors and licence of the art: stored in every file, and printed by `wsprites credits`."""
 
+import codecs
 import csv
 import hashlib
 import re
@@ -75,4 +76,7 @@ def _name(path: Path, folder: Path) -> str:
 def _text(path: Path) -> str:
     if path.stat().st_size > _MOST_BYTES:
         raise UserError(f"{path}: over 1 MiB of attribution; shorten it to the authors of the sheets in use")
-    return path.read_text(encoding="utf-8-sig", errors="replace").strip()
+    content = path.read_bytes()
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    text = content.decode(encoding, "replace").replace("\r\n", "\n").replace("\r", "\n")
+    return re.sub(r"[\x00-\x08\x0b\x0e-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", text).strip()  # HDF5 stores no NUL

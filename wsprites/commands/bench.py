@@ -128,7 +128,7 @@ def _check_files(outs: list[Path], report: Path | None, compare: Path | None, te
     for path in (*outs, report, template):
         if path:
             check_output(path, overwrite=True)  # an existing template is refused when it is written
-    if compare in outs:
+    if compare and compare.resolve() in [path.resolve() for path in outs]:
         raise click.UsageError(f"--out {compare} is the baseline of --compare, which would be lost; choose another name")
     if report:
         with extra("report"):

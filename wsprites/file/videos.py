@@ -111,13 +111,20 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     return dataset
 
 
+def _stored(dataset: h5py.Dataset) -> h5py.Dataset:
+    """A list that is to be read as a whole. Raises ValueError if the file has not as many entries as it says, before memory is taken."""
+    if dataset.id.get_storage_size() < dataset.size * dataset.id.get_type().get_size():
+        raise ValueError(f"{dataset.name} has fewer than its {dataset.size:,} entries")
+    return dataset
+
+
 def _left_out(h5: h5py.File) -> tuple[LeftOut, ...]:
     if "left_out" not in h5:
         return ()
     dataset = _dataset(h5, "left_out")
     if dataset.dtype.names != LeftOut._fields or dataset.ndim != 1:
         raise ValueError(f"{dataset.name} is {dataset.dtype} {dataset.shape}")
-    rows = dataset[()].tolist()
+    rows = _stored(dataset)[()].tolist()
     return tuple(LeftOut(name.decode(), reason.decode(), int(frames), detail.decode()) for name, reason, frames, detail in rows)
 
 
@@ -155,7 +162,7 @@ class VideoFile(AbstractContextManager["VideoFile"]):
             self.how_split, self.skip = self.facts.splits, self.facts.skip
             self.splits = {name: VideoSplit(self.path, local_item(self.h5, name, h5py.Group)) for name in SPLITS}
             self.left_out = _left_out(self.h5)
-            self.names = tuple(_dataset(self.h5, "videos").asstr()[()].tolist())
+            self.names = tuple(_stored(_dataset(self.h5, "videos")).asstr()[()].tolist())
             shapes = {split["frames"].shape[1:] for split in self.splits.values()}
             if len(shapes) != 1:
                 raise ValueError("its splits have clips of several sizes")

@@ -1,6 +1,7 @@
 """Decoding video files with FFmpeg (PyAV). After a frame that cannot be decoded, the next one that can be is read."""
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
@@ -13,6 +14,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from wsprites.errors import UserError
@@ -70,6 +72,7 @@ class Decoder(AbstractContextManager["Decoder"]):
             self._stream, self.streams = streams[0], len(streams)
             # Read now: of a closed file PyAV returns anything.
             self._listed, self.rate, self.unit = self._stream.frames, self._stream.average_rate, self._stream.time_base or Fraction(1)
+            self._stated, self._end = _stated_end(self._container, self._stream), 0
             # Without "explode", frames in which errors are concealed look like all others.
             self._stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
             self._stream.codec_context.thread_count = threads
@@ -93,6 +96,12 @@ class Decoder(AbstractContextManager["Decoder"]):
     def lost(self) -> int:
         """Number of frames that the file lists and lacks, or that cannot be decoded or build on such a frame."""
         return max(self._listed - self._decoded - self._hidden, len(self.missing) + self._unknown)
+
+    @property
+    def cut_short(self) -> str:
+        """ "after 1.92 of 4.00 s" if a file that was read to its end ends before the time that it states; else the empty string."""
+        end, tolerance = float(self._end * self.unit), max(2 / float(self.rate or 20), 0.1)
+        return f"after {end:.2f} of {self._stated:.2f} s" if end + tolerance < self._stated else ""
 
     def __iter__(self) -> Iterator[tuple[av.VideoFrame, bool]]:
         """Yield each frame that is right, and whether something without a time is missing before it."""
@@ -129,6 +138,7 @@ class Decoder(AbstractContextManager["Decoder"]):
                 if frame.pts is not None:
                     self._unseen.discard(frame.pts)
                     last = frame.pts
+                    self._end = max(self._end, frame.pts + frame.duration)
                 self._decoded += 1
                 yield frame, gap
                 gap = False
@@ -142,6 +152,16 @@ class Decoder(AbstractContextManager["Decoder"]):
             except av.FFmpegError:
                 self._errors += 1
                 yield None
+
+
+def _stated_end(container: InputContainer, stream: VideoStream) -> float:
+    """Seconds at which the video of a Matroska file ends, as its header says; 0 if it does not, and for other files, which list frames."""
+    if "matroska" not in container.format.name:
+        return 0.0
+    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if match:
+        return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+    return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0
 
 
 def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video:
@@ -178,6 +198,8 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
         LeftOut(name, "frames turned by other angles than multiples of 90 degrees, stored as they are", sum(tilted)),
     ]
     kept = tuple(entry for entry in left_out if entry.frames)
+    if decoder.cut_short:
+        kept += (LeftOut(name, "videos that end before the time that their file states", detail=decoder.cut_short),)
     if decoder.streams > 1:
         kept += (LeftOut(name, "files of several videos, of which the first is used", detail=f"{decoder.streams} videos"),)
     return Video(path, name, len(frames), size, np.flatnonzero(used), times[used], breaks, kept, damaged)

@@ -69,7 +69,7 @@ def _listed(folder: Path, root: Path, left_out: list[LeftOut]) -> list[Path]:
 def _walk(folder: Path, root: Path, left_out: list[LeftOut], above: tuple[Path, ...]) -> Iterator[Path]:
     """The files and folders below a folder that may be videos."""
     real = Path(os.path.realpath(folder))
-    if real in above:
+    if real in above or (folder != root and real == Path(os.path.realpath(root))):
         left_out.append(LeftOut(name_of(folder, root), "links to a folder that contains them"))
         return
     entries = _listed(folder, root, left_out)

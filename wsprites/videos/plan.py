@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.errors import ArgumentError, UserError
+from wsprites.fields import whole
 from wsprites.file.videos import LeftOut
 from wsprites.videos.decode import scan_file
 from wsprites.videos.find import VIDEO_SUFFIXES, find
@@ -74,6 +75,9 @@ def plan(
     Raises:
         UserError: there is no video that can be read, sizes differ, times are needed and not known, or a clip is too large.
     """
+    frames, skip = whole("frames", frames, 1, _MOST_FRAMES), whole("skip", skip, 0, _MOST_FRAMES)
+    if fps is not None and not 0 < fps < np.inf:
+        raise ArgumentError("fps", f"{fps} is not a rate above 0")
     found = find(folder)
     left_out = list(found.left_out)
     # Read all videos once: only that shows how many frames they have.

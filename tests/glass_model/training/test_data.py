@@ -41,7 +41,7 @@ def test_data_continues_from_any_batch(data_file: Path, spec: WorldSpec, art: Ar
 
 
 def test_worlds_that_cannot_be_streamed_are_refused_at_once(spec: WorldSpec, art: Art) -> None:
-    with pytest.raises(UserError, match="window: 41 is outside the range 1 to 40"):
+    with pytest.raises(UserError, match=r"train\.window = .*, train\.skip = .*: 41 is outside the range 1 to 40"):
         from_world(World(spec, art), TrainConfig(window=21, skip=2), ALONE)
 
 

@@ -231,14 +231,26 @@ def test_backgrounds_of_any_mode(tmp_path: Path, sheets: Path, mode: str):
     assert abs(image[60, 76, 0] - 127) < 5 and image[60, 0, 1] < 5 and image[60, -1, 2] > 250
 
 
-def test_credits_come_from_the_files_beside_the_sheets(art: Art, sheets: Path):
+def test_credits_come_from_the_files_beside_the_sheets(art: Art, sheets: Path, backgrounds: Path):
     assert art.credits.licence == "unknown"
     assert "Ada Pixel" in art.credits.attribution and "AUTHORS.txt" in art.credits.attribution
     (sheets / "LICENSE.md").write_text("be kind", encoding="utf-8")
     try:
         assert load_art(PAPER, sheets).credits.licence == "see LICENSE.md of the sheets"
+        assert load_art(PAPER, sheets, backgrounds).credits.licence == "see LICENSE.md of the sheets (characters), unknown (backgrounds)"
     finally:
         (sheets / "LICENSE.md").unlink()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_credits_may_be_utf_16_and_hold_control_characters(sheets: Path, encoding: str):
+    (sheets / "CREDITS.txt").write_text("Zoë\n\0\x1b[1mPixel", encoding=encoding)
+    try:
+        assert (
+            "CREDITS.txt:\nZoë\n\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[1mPixel" in load_art(PAPER, sheets).credits.attribution
+        )
+    finally:
+        (sheets / "CREDITS.txt").unlink()
 
 
 def test_the_hash_of_art_sees_every_pixel_and_every_name(art: Art, sheets: Path, backgrounds: Path, tmp_path: Path):

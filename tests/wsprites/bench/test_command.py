@@ -70,6 +70,7 @@ def test_the_command(bench, few: data.Data, data_file: Path, tmp_path: Path):
         (["--out", "scores.html"], "--out: scores.html: the name must end in .json"),
         (["--out", "scores"], "--out: scores: the name must end in .json"),
         (["--out", "good.json", "--compare", "good.json"], "is the baseline of --compare"),
+        (["--out", "good.json", "--compare", Path("good.json").resolve()], "is the baseline of --compare"),
         (["--out", "x.json", "--protocol", "released"], "--out does not go with --protocol released"),
         (["--compare", "good.json", "--fail-on", rule, "--protocol", "released"], "--compare does not go with --protocol released"),
         (["--fail-on", rule, "--protocol", "released"], "--fail-on does not go with --protocol released"),

@@ -117,6 +117,26 @@ def test_what_a_model_lacks_is_named(file: Path, model: object, missing: dict[st
     assert not [score for score in found.scores if any(f"{score}.".startswith(f"{name}.") for name in found.not_scored)]
 
 
+class Overwriting(Tracker):
+    """Uses the memory of its input for something else."""
+
+    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        arrays = super().infer(frames)
+        frames[...] = 0
+        return arrays
+
+    def rollout(self, first: np.ndarray, actions: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+        assert shifts is not None
+        frames = super().rollout(first, actions, shifts)
+        for array in (first, actions, shifts):
+            array[...] = 0
+        return frames
+
+
+def test_a_model_may_overwrite_what_it_is_given(file: Path):
+    assert evaluate(Overwriting(), file).scores == evaluate(Tracker(), file).scores
+
+
 class ByLength(Tracker):
     """Infers masks of whole clips only."""
 

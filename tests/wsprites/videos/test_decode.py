@@ -150,6 +150,20 @@ def test_what_is_left_of_a_damaged_video_is_right(folder: Path, name: str, damag
             assert numbers_of(clip) == [first, first + 1, first + 2, first + 3]
 
 
+def test_a_matroska_file_that_is_cut_short_is_named(folder: Path):
+    write_video(folder / "a.mkv", 60, container="matroska")
+    write_video(folder / "b.mkv", 60, container="matroska", times=[number / 25 + 3 for number in range(60)])
+    content = (folder / "a.mkv").read_bytes()
+    with imported(folder, frames=5) as data:
+        assert not data.left_out
+    (folder / "a.mkv").write_bytes(content[: len(content) // 2])
+    with imported(folder, frames=1) as data:
+        short = [entry for entry in data.left_out if entry.reason == "videos that end before the time that their file states"]
+        assert [entry.name for entry in short] == ["a.mkv"]
+        frames = int((data["train"]["video"][:] == 0).sum())
+        assert short[0].detail == f"after {frames / 25:.2f} of 2.40 s"
+
+
 def test_a_video_without_its_table_is_left_out_by_name(folder: Path):
     write_video(folder / "a.mp4", 20)
     write_video(folder / "b.mp4", 20)

@@ -112,6 +112,15 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path):
     assert summary(tmp_path / "in") == ({"train": ["linked/a.mp4"]}, [("linked/up", "links to a folder that contains them")])
 
 
+def test_a_link_to_the_imported_folder_brings_no_split_into_another(tmp_path: Path):
+    video(tmp_path / "train" / "a.mp4")
+    video(tmp_path / "test" / "b.mp4")
+    (tmp_path / "train" / "up").symlink_to(tmp_path)
+    (tmp_path / "val").symlink_to(tmp_path)
+    circles = [("train/up", "links to a folder that contains them"), ("val", "links to a folder that contains them")]
+    assert summary(tmp_path) == ({"train": ["train/a.mp4"], "test": ["test/b.mp4"]}, circles)
+
+
 # Folders of numbered pictures.
 
 

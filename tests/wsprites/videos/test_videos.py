@@ -14,7 +14,7 @@ from PIL import Image
 
 import wsprites
 from wsprites import cli
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError, UserError
 from wsprites.file import DataFile
 from wsprites.videos import VideoFile, import_videos, load_list, plan
 
@@ -302,6 +302,17 @@ def test_times_are_needed_to_resample(imported: Path, capsys: pytest.CaptureFixt
     assert stop.value.code == 2 and "--fps: the times of the frames of 00000 are not known" in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize("values", [{"fps": float("nan")}, {"fps": float("inf")}, {"fps": 0}, {"frames": 0}, {"skip": -1}, {"skip": 0.5}])
+def test_numbers_are_checked(imported: Path, values: dict[str, float]):
+    with pytest.raises(ArgumentError, match=f"^{next(iter(values))}: "):
+        plan(imported.parent / "in", **{"frames": 4} | values)
+
+
+def endless(h5: h5py.File) -> None:
+    del h5["videos"]
+    h5.create_dataset("videos", (10**12,), h5py.string_dtype(), chunks=(1000,))
+
+
 def virtual(h5: h5py.File) -> None:
     shape = h5["train/frames"].shape
     del h5["train/frames"]
@@ -342,7 +353,7 @@ def wrong_list(h5: h5py.File) -> None:
     h5["left_out"] = np.zeros(3, [("name", "i8"), ("reason", "i8"), ("frames", "i8"), ("detail", "i8")])
 
 
-@pytest.mark.parametrize("damage", [virtual, away, no_split, wrong_rows, other_source, wrong_times, wrong_fps, wrong_list])
+@pytest.mark.parametrize("damage", [virtual, away, no_split, wrong_rows, other_source, wrong_times, wrong_fps, wrong_list, endless])
 def test_damaged_files_are_one_line(imported: Path, tmp_path: Path, damage):
     path = tmp_path / "bad.h5"
     path.write_bytes(imported.read_bytes())
