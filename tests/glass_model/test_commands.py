@@ -106,6 +106,7 @@ KILLED = """
 import os, signal, sys
 from glass_model.training import loop
 from wsprites import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
 take = loop.train_step
 def step(system, frames, number, *arguments):
     take(system, frames, number, *arguments)
