@@ -94,7 +94,7 @@ def test_nothing_is_printed_unless_logging_is_told_to(compiled_here, capfd: pyte
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("kind", ["nbc", pytest.param("nbi", marks=pytest.mark.slow)])
 def test_damaged_files_are_compiled_again(kind: str, tmp_path: Path):
     """As a crash or a power failure leaves them."""
     env = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}

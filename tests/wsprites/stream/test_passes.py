@@ -106,7 +106,7 @@ def test_a_pass_left_early_is_over(world: World, truth: Seen, workers: int, pers
     assert taken == [truth[:1], truth[7:14], truth[14:17]]
 
 
-@pytest.mark.parametrize(("workers", "persistent"), WORKERS)
+@pytest.mark.parametrize(("workers", "persistent"), [(0, False), (2, True), pytest.param(3, False, marks=pytest.mark.slow)])
 def test_a_pass_without_end(world: World, truth: Seen, workers: int, persistent: bool):
     """Without workers it is continued; with them, that is an error until the place is given."""
     stream = rendered(world)
