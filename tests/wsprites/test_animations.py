@@ -149,7 +149,7 @@ def test_the_theory_is_that_of_the_actions_of_the_world():
     spec = replace(PAPER, animations=("walk", "slash"))
     script = scripts(spec, 1, np.arange(2000))
     joint = joint_counts(script.global_action, script.local_action, (5, 9))
-    assert np.abs(joint / joint.sum() - coupled_joint(joint.sum(1) / joint.sum(), 3, spec.animations)).max() < 0.005
+    assert np.abs(joint / joint.sum() - coupled_joint(joint.sum(1) / joint.sum(), 3, animations=spec.animations)).max() < 0.005
     assert sorted(label for kind in local_runs(spec) for label in kind.labels) == [0, 1, 2, 6, 7, 8]
     assert [kind.name for kind in local_runs(spec)][-1] == "slash"
     # A chain of six actions is kept by inertia, or drawn again by chance.

@@ -36,7 +36,7 @@ def complete(
     Raises:
         UserError: a sheet is incomplete, or all sheets of a layer are, or no sheet of a character shows anything in some cell.
     """
-    used, every = (np.unique(CELL_OF[list(local_actions(facings, some))]) for some in (animations, ANIMATIONS))
+    used, every = (np.unique(CELL_OF[list(local_actions(facings, animations=some))]) for some in (animations, ANIMATIONS))
     whole = [np.stack([characters.alpha(layer, sheet) for sheet in range(count)]) for layer, count in enumerate(characters.counts)]
     alpha = [alpha_sc[:, used] for alpha_sc in whole]
     lacks = {}

@@ -57,7 +57,7 @@ class Reader:
     """
 
     def __init__(self, art: Art, character: int, facings: int, *, animations: Collection[str] = ANIMATIONS) -> None:
-        actions = np.array(local_actions(facings, animations))
+        actions = np.array(local_actions(facings, animations=animations))
         possible = CELL_OF[actions]
         self._cells = np.unique(possible)
         self._cell = art.characters.cell

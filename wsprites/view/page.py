@@ -198,7 +198,7 @@ def _joint(a: str, b: str, counts: Counts) -> dict[str, Any]:
     bits, nmi = mutual_information(joint)
     control = mutual_information(counts.control_ab[a, b]) if counts.control_ab[a, b].any() else None
     if spec.local.coupled and (a, b) == PAIRS[0]:
-        theory = mutual_information(coupled_joint(joint.sum(1) / joint.sum(), spec.facings, spec.animations))
+        theory = mutual_information(coupled_joint(joint.sum(1) / joint.sum(), spec.facings, animations=spec.animations))
         meaning = (
             "What the rule implies for these shares of directions, because the direction determines the action of a walking character. It "
             "is the maximum for a model that sees the direction and nothing of the pose: only an NMI well above it shows knowledge of "

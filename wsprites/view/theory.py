@@ -163,7 +163,9 @@ def _names(walks: list[int], spec: WorldSpec) -> str:
     return ", ".join(action.name.replace("_", " ") for action in spec.local_actions if action in walks)
 
 
-def coupled_joint(share_of_direction: NDArray[np.floating], facings: int, animations: Collection[str] = ANIMATIONS) -> NDArray[np.float64]:
+def coupled_joint(
+    share_of_direction: NDArray[np.floating], facings: int, *, animations: Collection[str] = ANIMATIONS
+) -> NDArray[np.float64]:
     """Compute the joint distribution of global and local actions in a coupled world.
 
     The direction determines the local action of a walking character; a standing one shows each of its actions equally often. The NMI of
@@ -178,7 +180,7 @@ def coupled_joint(share_of_direction: NDArray[np.floating], facings: int, animat
         (5, A) float64 probabilities; A counts the actions of all animations.
     """
     actions = local_actions(facings)
-    standing = [a for a in local_actions(facings, animations) if not is_walk(a)]
+    standing = [a for a in local_actions(facings, animations=animations) if not is_walk(a)]
     joint = np.zeros((len(GlobalAction), len(actions)))
     for direction in GlobalAction:
         if direction == GlobalAction.stay:

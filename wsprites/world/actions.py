@@ -44,14 +44,14 @@ ANIMATIONS = ("walk", "spellcast", "slash")
 """The animations, each of which is seen in all facings of a world."""
 
 
-def local_actions(facings: int, animations: Collection[str] = ANIMATIONS) -> tuple[LocalAction, ...]:
+def local_actions(facings: int, *, animations: Collection[str] = ANIMATIONS) -> tuple[LocalAction, ...]:
     """The local actions of worlds with 3 or 4 facings, in the order of their numbers; or those of some animations.
 
     The actions of a particular world are `WorldSpec.local_actions`. Numbers are the same in all worlds, so that arrays which are indexed by
     number have as many places as there are actions of all animations.
 
     Example:
-        >>> len(local_actions(3)), len(local_actions(4)), len(local_actions(3, ["walk"]))
+        >>> len(local_actions(3)), len(local_actions(4)), len(local_actions(3, animations=["walk"]))
         (9, 12, 3)
     """
     return tuple(action for action in tuple(LocalAction)[: 3 * facings] if animation_of(action) in animations)

@@ -206,7 +206,7 @@ class WorldSpec:
     @property
     def local_actions(self) -> tuple[LocalAction, ...]:
         """The local actions that characters show, in the order of their numbers."""
-        return local_actions(self.facings, self.animations)
+        return local_actions(self.facings, animations=self.animations)
 
     @property
     def cell(self) -> int:
