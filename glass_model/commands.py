@@ -25,6 +25,7 @@ _MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
 @click.option("--stream", is_flag=True, help="Learn from clips that are rendered on the device, without end and without a file.")
 @click.option("--world", help="With --stream: name of a world (paper, released, factorial, small-world), or a TOML file.  [default: paper]")
 @click.option("--sheets", help="With --stream: 'own', 'lpc' or a folder of LPC sheets.  [default: own]")
+@click.option("--animations", metavar="NAME,...", help="With --stream: animations that characters show.  [default: those of the world]")
 @click.option("--skip-incomplete", is_flag=True, default=None, help="With --stream: leave out sheets that lack an animation.")
 @click.option("--backgrounds", help="With --stream: 'painted', 'photos' or a folder of images.  [default: painted]")
 @click.option("--out", type=PATH, required=True, help="Folder for checkpoints, metrics and pictures.")
@@ -43,6 +44,7 @@ def train(
     stream: bool,
     world: str | None,
     sheets: str | None,
+    animations: str | None,
     skip_incomplete: bool | None,
     backgrounds: str | None,
     out: Path,
@@ -70,7 +72,7 @@ def train(
     settings = (*settings, *(f"{key}={value}" for key, value in short.items() if value is not None))
     config = load_config(presets, preset or next(iter(presets)), settings)
     process = join(device)
-    source = _source(config.train, process, data, world, sheets, backgrounds, skip_incomplete)
+    source = _source(config.train, process, data, world, sheets, animations, backgrounds, skip_incomplete)
 
     # The run.
     if process.leads:
@@ -120,6 +122,7 @@ def _source(
     data: Path | None,
     world: str | None,
     sheets: str | None,
+    animations: str | None,
     backgrounds: str | None,
     skip_incomplete: bool | None,
 ) -> "Source":
@@ -128,9 +131,17 @@ def _source(
     from wsprites.art import load_world
 
     if data is None:
-        art = load_world(world or "paper", sheets or "own", backgrounds or "painted", skip_incomplete=bool(skip_incomplete))
+        shown = () if animations is None else [name.strip() for name in animations.split(",")]
+        skip = bool(skip_incomplete)
+        art = load_world(world or "paper", sheets or "own", backgrounds or "painted", skip_incomplete=skip, animations=shown)
         return from_world(art, config, process)
-    given = {"--world": world, "--sheets": sheets, "--backgrounds": backgrounds, "--skip-incomplete": skip_incomplete}
+    given = {
+        "--world": world,
+        "--sheets": sheets,
+        "--animations": animations,
+        "--backgrounds": backgrounds,
+        "--skip-incomplete": skip_incomplete,
+    }
     for option, value in given.items():
         if value is not None:
             raise click.UsageError(f"{option} goes with --stream; a data file has its own world and art")

@@ -9,8 +9,15 @@ import numpy as np
 
 LEFT, RIGHT, UP, DOWN, STAY = range(5)
 UNIT = {LEFT: (-1, 0), RIGHT: (1, 0), UP: (0, -1), DOWN: (0, 1), STAY: (0, 0)}
-STANDING = {3: [3, 4, 5, 6, 7, 8], 4: [3, 4, 5, 6, 7, 8, 10, 11]}
+VIEWS = {3: {"walk": [0, 1, 2], "spellcast": [3, 4, 5], "slash": [6, 7, 8]}}
+VIEWS[4] = {animation: [*views, 9 + number] for number, (animation, views) in enumerate(VIEWS[3].items())}
 WALK_OF = {3: {LEFT: 1, RIGHT: 2, UP: 0, DOWN: 0}, 4: {LEFT: 1, RIGHT: 2, UP: 9, DOWN: 0}}
+
+
+def shown_by(world, *, standing=False):
+    """The numbers of the local actions that characters show, or of those that they show while they stand."""
+    animations = [animation for animation in world.animations if not (standing and animation == "walk")]
+    return sorted(number for animation in animations for number in VIEWS[world.facings][animation])
 
 
 def words(seed, key, count):
@@ -75,12 +82,12 @@ def walk(rule, spec, box, start, rows):
 
 def coupled(world, steps, rows):
     """A moving character shows the walk of its direction, resumed where it stopped; a standing one acts in bouts of other actions."""
-    shown, remaining, following = None, 0, {}
+    shown, remaining, following, standing = None, 0, {}, shown_by(world, standing=True)
     actions, frames = [], []
     for step, (what, length) in zip(steps, rows, strict=True):
-        begins = step == STAY and (remaining == 0 or shown not in STANDING[world.facings])
+        begins = step == STAY and (remaining == 0 or shown not in standing)
         if begins:
-            shown = pick([action for action in STANDING[world.facings] if action != shown], what)
+            shown = pick([action for action in standing if action != shown], what)
             remaining = pick(range(world.local.bout_min, world.local.bout_max + 1), length)
         elif step != STAY:
             shown = WALK_OF[world.facings][step]
@@ -100,7 +107,7 @@ def uncoupled(world, rows):
         if previous is not None and uniform(whether) < world.local.p_inertia:
             actions.append(previous)
         else:
-            actions.append(pick([a for a in range(3 * world.facings) if world.rule == "paper" or a != previous], what))
+            actions.append(pick([a for a in shown_by(world) if world.rule == "paper" or a != previous], what))
         frames.append((frames[-1] + 1) % 8 if actions[-1] == previous else 0)
     return actions, frames
 

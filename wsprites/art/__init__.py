@@ -101,10 +101,13 @@ class World:
 
         Raises:
             SpecError: a value is not possible.
+            ArgumentError: `animations` has some that this world leaves out, for which its sheets were not checked.
             UserError: the sprite cannot move in any direction.
             ValueError: the art does not fit the new values.
         """
         spec = dataclasses.replace(self.spec, **changes)
+        if more := [animation for animation in spec.animations if animation not in self.spec.animations]:
+            raise ArgumentError("animations", f"the sheets were not checked for {' and '.join(more)}; use load_world, which does")
         _report_motion(spec, known=remarks(self.spec))
         return World(spec, self.art)
 
@@ -137,7 +140,8 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
     """
     folder, left_out = sheets_folder(sheets), LeftOut("sheets")
     files = find_sheets(folder, spec.cast.layers, left_out)
-    characters = complete(Characters.from_files(files, cell=spec.cell), spec.facings, folder, skip_incomplete=skip_incomplete)
+    given = Characters.from_files(files, cell=spec.cell)
+    characters = complete(given, spec.facings, folder, animations=spec.animations, skip_incomplete=skip_incomplete)
     found = [sheet for layer in files.values() for sheet in layer]
     credits = sheet_credits(credit_folders(folder, found), [picture.path for sheet in found for picture in sheet.pictures], ASSETS)
     left_out.report()
@@ -168,6 +172,7 @@ def load_world(
     backgrounds: str | Path = "painted",
     *,
     skip_incomplete: bool = False,
+    animations: Sequence[str] = (),
 ) -> World:
     """A world with its art, ready to be generated, rendered or streamed.
 
@@ -177,6 +182,7 @@ def load_world(
         world: the name of a preset ("paper", "released", "factorial", "small-world"), the path of a TOML file, a specification, or a
             World, which is returned as it is.
         sheets, backgrounds, skip_incomplete: the art, as for `load_art`; ignored for a World.
+        animations: the animations that characters show, in place of the world's (`WorldSpec.animations`); none: the world's.
 
     Raises:
         UserError: there is no such preset or file, it has a value that is not possible, the sprite cannot move in any direction, or the
@@ -187,10 +193,11 @@ def load_world(
         13
     """
     if isinstance(world, World):
-        return world
+        return world.replace(animations=tuple(animations)) if animations else world
     spec = load_spec(os.fspath(world)) if isinstance(world, str | os.PathLike) else world
     if not isinstance(spec, WorldSpec):
         raise ArgumentError("world", f"a {type(spec).__name__}, not the name of a preset, a TOML file, a WorldSpec or a World")
+    spec = dataclasses.replace(spec, animations=tuple(animations)) if animations else spec
     _report_motion(spec)
     return load_art(spec, sheets, backgrounds, skip_incomplete=skip_incomplete).world(spec)
 

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from wsprites.art.characters import Characters
 from wsprites.art.sheets import CELL_OF, CELL_PLACES, FIRST_ROW
 from wsprites.errors import UserError
-from wsprites.world.actions import LocalAction, local_actions
+from wsprites.world.actions import ANIMATIONS, LocalAction, local_actions
 
 _LOG = logging.getLogger("wsprites.art")
+_REMEDY = "add the missing pictures, or set the world's animations to those that all sheets have"
 _MASKED = 128  # the alpha from which on a pixel belongs to the sprite's mask
 
 
-def complete(characters: Characters, facings: int, folder: Path, *, skip_incomplete: bool = False) -> Characters:
+def complete(
+    characters: Characters, facings: int, folder: Path, *, animations: Collection[str] = ANIMATIONS, skip_incomplete: bool = False
+) -> Characters:
     """Characters that are seen in every animation of a world.
 
     A sheet is incomplete if it shows something in some animations but nothing at all in another; an entirely clear sheet, of a layer that
@@ -27,25 +30,29 @@ def complete(characters: Characters, facings: int, folder: Path, *, skip_incompl
         characters: the characters of all sheets.
         facings: 3 or 4: the facings that the world shows.
         folder: where the sheets come from, for messages.
+        animations: those that the world shows.
         skip_incomplete: leave out incomplete sheets, and log how many, in place of an error.
 
     Raises:
         UserError: a sheet is incomplete, or all sheets of a layer are, or no sheet of a character shows anything in some cell.
     """
-    used = np.unique(CELL_OF[: len(local_actions(facings))])
-    alpha = [np.stack([characters.alpha(layer, sheet) for sheet in range(count)])[:, used] for layer, count in enumerate(characters.counts)]
+    used, every = (np.unique(CELL_OF[list(local_actions(facings, animations=some))]) for some in (animations, ANIMATIONS))
+    whole = [np.stack([characters.alpha(layer, sheet) for sheet in range(count)]) for layer, count in enumerate(characters.counts)]
+    alpha = [alpha_sc[:, used] for alpha_sc in whole]
     lacks = {}
     for layer, alpha_sc in enumerate(alpha):
         for sheet, alpha_c in enumerate(alpha_sc):
-            missing = _missing(alpha_c >= _MASKED if len(alpha) == 1 else alpha_c > 0, used, whole=len(alpha) == 1)
+            if len(alpha) > 1 and not whole[layer][sheet][every].any():
+                continue
+            missing = _missing(alpha_c >= _MASKED if len(alpha) == 1 else alpha_c > 0, used, animations, whole=len(alpha) == 1)
             if missing:
                 lacks[layer, sheet] = missing
     if lacks and not skip_incomplete:
-        raise UserError(f"{folder}: {_text(characters, lacks)}; add the missing pictures, or pass skip_incomplete=True")
+        raise UserError(f"{folder}: {_text(characters, lacks)}; {_REMEDY}, or pass skip_incomplete=True")
     kept = [[sheet for sheet in range(count) if (layer, sheet) not in lacks] for layer, count in enumerate(characters.counts)]
     for name, sheets in zip(characters.layers, kept, strict=True):
         if not sheets:
-            raise UserError(f"{folder}: no sheet of the layer '{name}' is complete: {_text(characters, lacks)}; add the missing pictures")
+            raise UserError(f"{folder}: no sheet of the layer '{name}' is complete: {_text(characters, lacks)}; {_REMEDY}")
     some = characters.only(kept) if lacks else characters
     _check_seen([alpha_sc[sheets] for alpha_sc, sheets in zip(alpha, kept, strict=True)], some, used, folder)
     if lacks:
@@ -54,12 +61,10 @@ def complete(characters: Characters, facings: int, folder: Path, *, skip_incompl
     return some
 
 
-def _missing(seen_c: NDArray[np.bool_], used: NDArray[np.int64], *, whole: bool) -> list[str]:
-    """The animations that a sheet lacks, of the cells in use; of a whole character, those with an empty cell."""
-    if not whole and not seen_c.any():
-        return []
+def _missing(seen_c: NDArray[np.bool_], used: NDArray[np.int64], animations: Collection[str], *, whole: bool) -> list[str]:
+    """Those animations that a sheet lacks, of the cells in use; of a whole character, those with an empty cell."""
     rows = np.array([CELL_PLACES[cell][0] for cell in used])
-    in_animation = {animation: (rows >= first) & (rows < first + 4) for animation, first in FIRST_ROW.items()}
+    in_animation = {animation: (rows >= first) & (rows < first + 4) for animation, first in FIRST_ROW.items() if animation in animations}
     return [name for name, cells in in_animation.items() if not (seen_c[cells].all() if whole else seen_c[cells].any())]
 
 

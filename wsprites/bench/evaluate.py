@@ -190,7 +190,8 @@ def code_scores(
     target, fit, truth = SOURCES.index(source), data.fit.sources(), data.scored.sources()
     count_fit = actions.table(fitted_nt, fit.labels[target], k, fit.sizes[target])
     count = actions.table(scored_nt, truth.labels[target], k, truth.sizes[target])
-    confusion = Confusion(tuple(map(tuple, count.tolist())), tuple(actions.one_to_one(count_fit).tolist()))
+    label_k = actions.one_to_one(count_fit, labels=data.fit.spec.local_actions if source == "local" else None)
+    confusion = Confusion(tuple(map(tuple, count.tolist())), tuple(label_k.tolist()))
     return {who: _prefixed(source, scores) for who, scores in results.items()}, confusion
 
 

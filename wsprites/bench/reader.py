@@ -8,7 +8,7 @@ frame of a quarter of the size, then the best few near their places in one of ha
 Axis suffixes: t frames, m cells, k candidates, h, w, c; 2 = (x, y) in pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from wsprites.art import Art
 from wsprites.art.sheets import CELL_OF
 from wsprites.bench.metrics import motion
 from wsprites.bench.metrics.interval import Score, mean
-from wsprites.world.actions import local_actions
+from wsprites.world.actions import ANIMATIONS, local_actions
 from wsprites.world.script import Script
 
 Floats = NDArray[Any]
@@ -53,14 +53,17 @@ class Reader:
     Args:
         character: the character id.
         facings: 3 or 4, which decides about the cells that may occur.
+        animations: those of the world, which decide about them as well.
     """
 
-    def __init__(self, art: Art, character: int, facings: int) -> None:
-        possible = CELL_OF[: len(local_actions(facings))]
+    def __init__(self, art: Art, character: int, facings: int, *, animations: Collection[str] = ANIMATIONS) -> None:
+        actions = np.array(local_actions(facings, animations=animations))
+        possible = CELL_OF[actions]
         self._cells = np.unique(possible)
         self._cell = art.characters.cell
         first = [np.argwhere(possible == cell)[0] for cell in self._cells]
-        self._action, self._frame = np.array(first).T
+        row, self._frame = np.array(first).T
+        self._action = actions[row]
         rgba = art.characters.atlas(character)[self._cells].astype(np.float32)
         covered = rgba[..., 3].any(0)
         rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))

@@ -17,7 +17,7 @@ from wsprites.bench.metrics.interval import Score, mean
 from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, rollout
 from wsprites.bench.reader import PoseReading, Reader, accuracy
 from wsprites.world.act import Pose, act, pose
-from wsprites.world.actions import DELTA_XY, GlobalAction, LocalAction, local_actions
+from wsprites.world.actions import DELTA_XY, GlobalAction, LocalAction
 from wsprites.world.script import FRAME_LABELS, Script
 
 STARTS, STEPS, HOLD = 12, 16, 4
@@ -63,7 +63,7 @@ class Start:
     @cached_property
     def reader(self) -> Reader:
         """A reader of the clip's character."""
-        return Reader(self.part.art, int(self.script.character), self.part.spec.facings)
+        return Reader(self.part.art, int(self.script.character), self.part.spec.facings, animations=self.part.spec.animations)
 
     def after(self, steps: int) -> Frames:
         """(steps, H, W, 3) the true frames that follow."""
@@ -216,7 +216,7 @@ def _actor_of_model(model: Controllable, data: Data, begin: Sequence[Start], fit
     return Actor(
         lambda action, shifts: rollout(model, first, action, shifts),
         action_k,
-        actions.one_to_one(count),
+        actions.one_to_one(count, labels=data.scored.spec.local_actions),
         directions.argmax(1),
         directions.argmax(0),
         replay,
@@ -235,10 +235,10 @@ def _actor_of_world(data: Data, begin: Sequence[Start], steps: int) -> Actor:
         return np.stack([part.render(world(part, *each)).frames_thwc for each in zip(begin, action_st, direction_st, strict=True)])
 
     after = [start.script_after(steps) for start in begin]
-    every = np.arange(truth.sizes[1])
+    every = np.array(part.spec.local_actions)
     replay = np.stack([script.local_action.astype(np.int64) for script in after])
     shifts = np.stack([script.shift.astype(float) for script in after])
-    return Actor(generate, every, every, directions.argmax(1), directions.argmax(0), replay, shifts)
+    return Actor(generate, every, every, directions[every].argmax(1), directions[every].argmax(0), replay, shifts)
 
 
 def read_actions(model: Model, begin: Sequence[Start], steps: int) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
@@ -272,24 +272,25 @@ def _held_scores(begin: Sequence[Start], actor: Actor, held: list[Frames]) -> Sc
     return {
         "control.consistency": mean((read_ks == most_k[:, None]).mean(0)),
         "control.faithful": mean((read_ks == actor.meaning_k[:, None])[named].mean(0)),
-        "control.distinct": Score(len(set(most_k.tolist())) / len(local_actions(begin[0].part.spec.facings))),
+        "control.distinct": Score(len(set(most_k.tolist())) / len(begin[0].part.spec.local_actions)),
         "control.delta_psnr": mean(_delta_psnr(begin, actor, held), unit="dB"),
     }
 
 
 def _delta_psnr(begin: Sequence[Start], actor: Actor, held: list[Frames]) -> NDArray[np.float64]:
     """(S,) dB: PSNR of each code's last frame with the world's for its own action, minus the mean of that with the other actions'."""
-    part, hold = begin[0].part, held[0].shape[1]
+    part, hold, shown = begin[0].part, held[0].shape[1], begin[0].part.spec.local_actions
     gain = []
     for k, own in enumerate(actor.meaning_k.tolist()):
         if own < 0:
             continue
         direction = np.full(hold, actor.direction_k[k])
-        psnr = np.empty((len(local_actions(part.spec.facings)), len(begin)))
-        for action in range(len(psnr)):
+        psnr = np.empty((len(shown), len(begin)))
+        for at, action in enumerate(shown):
             ends = [world(part, start, np.full(hold, action), direction).window(hold - 1, hold) for start in begin]
-            psnr[action] = images.psnr(held[k][:, -1], np.stack([part.render(end).frames_thwc[0] for end in ends]))
-        gain.append(psnr[own] - np.delete(psnr, own, 0).mean(0))
+            psnr[at] = images.psnr(held[k][:, -1], np.stack([part.render(end).frames_thwc[0] for end in ends]))
+        at = shown.index(LocalAction(own))
+        gain.append(psnr[at] - np.delete(psnr, at, 0).mean(0))
     return np.mean(gain, 0) if gain else np.full(len(begin), np.nan)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from wsprites.commands import OVERWRITE, PATH
+from wsprites.commands import ANIMATIONS, OVERWRITE, PATH
 from wsprites.terminal import cores, frames_bar, show_help
 
 
@@ -26,6 +26,7 @@ def _shard(_context: click.Context, _option: click.Parameter, value: str | None)
     "--world", default="paper", show_default=True, help="Name of a world (paper, released, factorial, small-world), or a TOML file."
 )
 @click.option("--sheets", default="own", show_default=True, help="'own', 'lpc' (after 'wsprites assets fetch'), or a folder of LPC sheets.")
+@ANIMATIONS
 @click.option("--skip-incomplete", is_flag=True, help="Leave out sheets that lack an animation, and say how many.")
 @click.option("--backgrounds", default="painted", show_default=True, help="'painted', 'photos' (from scikit-image), or a folder of images.")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Number of worker threads.  [default: available processor cores]")
@@ -52,6 +53,7 @@ def generate(
     seed: int,
     world: str,
     sheets: str,
+    animations: tuple[str, ...],
     skip_incomplete: bool,
     backgrounds: str,
     workers: int | None,
@@ -81,7 +83,7 @@ def generate(
     if like:
         order = order_like(like, shard=shard)
     else:
-        loaded = load_world(world, sheets, backgrounds, skip_incomplete=skip_incomplete)
+        loaded = load_world(world, sheets, backgrounds, skip_incomplete=skip_incomplete, animations=animations)
         order = Order(loaded, seed, n, compression, not no_frames, not no_masks, shard)
     if resume and is_complete(order, out, overwrite):
         click.echo(f"complete already: {out}")

@@ -15,7 +15,7 @@ from wsprites.errors import ArgumentError
 from wsprites.file import DataFile
 from wsprites.render import Background, Clip, render
 from wsprites.world.act import Pose, act, pose
-from wsprites.world.actions import GlobalAction, local_actions
+from wsprites.world.actions import GlobalAction, LocalAction, local_actions
 from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, scripts
 from wsprites.world.spec import SPLITS, WorldSpec
 
@@ -81,6 +81,8 @@ class Stage:
             raise ArgumentError("split", f"this world has no characters in {split}")
         height, width = self.spec.height, self.spec.width
         self.observation_space = gymnasium.spaces.Box(0, 255, (height, width, 3), np.uint8)
+        # Local actions keep their numbers in a world without some animations, so its space has numbers that `step` refuses.
+        self._possible = np.isin(np.arange(len(local_actions(self.spec.facings))), self.spec.local_actions)
         self.action_space = gymnasium.spaces.MultiDiscrete([len(GlobalAction), len(local_actions(self.spec.facings))])
 
     def running(self, method: str) -> EnvState:
@@ -139,7 +141,9 @@ class Stage:
         self.state = EnvState(script, _replaced(old.t, rows, first.t), poses, _replaced(old.actions, rows, first.actions))
 
     def step(self, actions: object, shape: tuple[int, ...], ignored: NDArray[np.bool_] | None = None) -> None:
-        """Do one action of each of n characters. Raises ValueError, and does nothing, if one is not in the action space.
+        """Do one action of each of n characters.
+
+        Raises ValueError, and does nothing, if one is not in the action space, and ArgumentError if the world lacks its animation.
 
         Args:
             actions: n pairs of integers.
@@ -148,11 +152,15 @@ class Stage:
         """
         state, action = self.running("step"), np.asarray(actions)
         if action.shape == shape and ignored is not None:
-            action = np.where(ignored[:, None], 0, action)
+            action = np.where(ignored[:, None], (0, self.spec.local_actions[0]), action)
         # MultiDiscrete.contains takes a third of the time of a step.
         if action.shape != shape or action.dtype.kind not in "iu" or (action < 0).any() or (action >= self.action_space.nvec).any():
             raise ValueError(f"action {actions!r} is not of shape {shape} in {self.action_space}")
         global_n, local_n = action.reshape(-1, 2).T
+        if not self._possible[local_n].all():
+            name, given = ("action", "actions")[len(shape) - 1], LocalAction(local_n[~self._possible[local_n]][0])
+            possible = ", ".join(f"{shown.value} {shown.name}" for shown in self.spec.local_actions)
+            raise ArgumentError(name, f"this world has no {given.name} ({given.value}); its local actions are {possible}")
         after = act(self.spec, state.pose, global_n, local_n)
         self.state = EnvState(state.script, state.t + 1, after, global_n.astype(np.uint8))
 

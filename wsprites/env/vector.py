@@ -145,6 +145,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
 
         Raises:
             ValueError: an action is not in the action space; no environment was stepped.
+            UserError: the world lacks the animation of an action (`WorldSpec.animations`); no environment was stepped.
             ResetNeeded: no episode has begun.
             RuntimeError: an episode is over, and the mode is Disabled.
         """

@@ -23,8 +23,8 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
     """One character in one world. The reward is always 0, and an episode is truncated after `length` steps.
 
     Observations are frames, (H, W, 3) uint8 RGB. Actions are (GlobalAction, LocalAction), MultiDiscrete([5, 9]), or [5, 12] with
-    facings=4; any pair is possible in any world. `info` holds the labels of the frame by their names in a data file, and its
-    `mask`, (H, W) bool.
+    facings=4; any pair is possible in any world that shows all animations, and `spec_of_world.local_actions` are those of any world.
+    `info` holds the labels of the frame by their names in a data file, and its `mask`, (H, W) bool.
 
     Args:
         world: "paper", "released", "factorial", "small-world", a TOML file, a data file (its world and its art), a WorldSpec, its JSON, or
@@ -112,6 +112,7 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
 
         Raises:
             ValueError: the action is not in the action space.
+            UserError: the world lacks the animation of the action (`WorldSpec.animations`); nothing changes.
             ResetNeeded: no episode has begun.
             RuntimeError: the episode is over.
         """

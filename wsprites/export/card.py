@@ -9,10 +9,12 @@ from wsprites.export.job import Job, Written
 from wsprites.file import DESCRIPTIONS, DataFile, VideoFile
 from wsprites.file.videos import VIDEO_DESCRIPTIONS
 from wsprites.view.info import cast_line, clips_line, world_line
-from wsprites.world.actions import GlobalAction, local_actions
+from wsprites.world.actions import GlobalAction
 from wsprites.world.spec import SPLITS
 
 _LICENCES = {"CC0 1.0": "cc0-1.0", "unknown": "unknown"}  # to identifiers of the Hugging Face Hub; other licences have none
+
+_VERBS = {"walk": "walks", "spellcast": "casts spells", "slash": "slashes"}
 
 
 def folder_card(job: Job, usage: str, written: Written) -> str:
@@ -65,7 +67,7 @@ def _part(job: Job) -> str:
 def _of_world(job: Job, data: DataFile, licence: str) -> str:
     clips = {split: len(job.rows(split)) for split in SPLITS}
     shard = "" if data.shard == (1, 1) else f"\n| shard | {data.shard[0]} of {data.shard[1]}: the clips are a part of {data.clips:,} |"
-    return f"""Clips of a synthetic video world in which every action is known: a character walks, casts spells and slashes in front of a
+    return f"""Clips of a synthetic video world in which every action is known: a character {_acts(data)} in front of a
 scene that moves on its own. Written by `wsprites export --to {job.to}`, wsprites {wsprites.__version__}.{_part(job)}
 
 | | |
@@ -79,6 +81,11 @@ scene that moves on its own. Written by `wsprites export --to {job.to}`, wsprite
 
 `wsprites.json` holds the world with all its numbers, the seed and the versions, from which the clips can be generated again with the same
 art, which is not among the files here."""
+
+
+def _acts(data: DataFile) -> str:
+    *first, last = [verb for animation, verb in _VERBS.items() if animation in data.spec.animations]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _of_videos(job: Job, data: VideoFile) -> str:
@@ -103,7 +110,7 @@ def _meaning(data: DataFile) -> str:
 others, but the frame before it is not part of the clip. x grows to the right, y grows down, all in pixels.
 
 - Global actions, of the sprite and of the background's crop: {_numbered(list(GlobalAction))}.
-- Local actions: {_numbered(list(local_actions(data.spec.facings)))}.
+- Local actions: {_numbered(data.spec.local_actions)}.
 
 No character is in two splits."""
 

@@ -136,6 +136,9 @@ class Split:
             values = getattr(script_n, name)
             for row in np.unique(np.nonzero((values < 0) | (values > limit))[0]).tolist():
                 problems[row] = f"{name} of row {first + row} is outside 0 to {limit}"
+        left_out_nt = ~np.isin(script_n.local_action, self.spec.local_actions)
+        for row in np.unique(np.nonzero(left_out_nt)[0]).tolist():
+            problems.setdefault(row, f"local_action of row {first + row} is not in the world's animations {list(self.spec.animations)}")
         return script_n, problems
 
     def render(self, row: int, *, first: int = 0, stop: int | None = None) -> Clip:

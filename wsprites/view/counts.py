@@ -37,6 +37,11 @@ def label_names(spec: WorldSpec) -> dict[str, list[str]]:
     return {"global_action": directions, "local_action": local, "background_action": directions}
 
 
+def label_values(spec: WorldSpec) -> dict[str, tuple[int, ...]]:
+    """Return the values that each label which is an action can have in a world, by label."""
+    return {"global_action": tuple(GlobalAction), "local_action": spec.local_actions, "background_action": tuple(GlobalAction)}
+
+
 @dataclass
 class Counts:
     """Counts over all clips of a data file: int64 arrays, zero at the start, filled by `count`."""

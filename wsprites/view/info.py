@@ -6,7 +6,7 @@ import numpy as np
 
 from wsprites.file import DataFile, Split
 from wsprites.generate import Order, readable_size
-from wsprites.world.actions import GlobalAction, LocalAction, local_actions
+from wsprites.world.actions import ANIMATIONS, GlobalAction
 from wsprites.world.script import split_sizes
 from wsprites.world.spec import WorldSpec
 
@@ -23,7 +23,8 @@ def world_line(spec: WorldSpec) -> str:
     local = "coupled to the walk" if spec.local.coupled else "independent of the walk"
     holdout = f", {spec.split.holdout} held out" if spec.split.holdout else ""
     scale = f", characters scaled by {spec.scale:g}" if spec.scale != 1 else ""
-    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{scale}{holdout})"
+    some = "" if set(spec.animations) == set(ANIMATIONS) else f", animations {' and '.join(spec.animations)} only"
+    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{some}{scale}{holdout})"
 
 
 def cast_line(spec: WorldSpec) -> str:
@@ -126,17 +127,14 @@ def summary(data: "DataFile | VideoFile") -> str:
         f"source       seed {data.seed}, art {data.art_sha256[:16]}",
         f"art          {data.credits.licence} (names: wsprites credits {data.path})",
     ]
-    choices = {
-        "global_action": [action.name for action in GlobalAction],
-        "local_action": [LocalAction(action).name for action in local_actions(spec.facings)],
-        "background_action": [action.name for action in GlobalAction],
-    }
-    for key, names in choices.items():
-        counts = np.sum([_counts(split, key, len(names)) for split in data.splits.values()], axis=0)
+    choices = {"global_action": tuple(GlobalAction), "local_action": spec.local_actions, "background_action": tuple(GlobalAction)}
+    for key, actions in choices.items():
+        counts = np.sum([_counts(split, key, max(actions) + 1) for split in data.splits.values()], axis=0)[list(actions)]
         shares = counts / counts.sum()
         lines += ["", key]
         lines += [
-            f"  {name:<16} {share:6.1%} {'#' * round(_BAR * share / shares.max())}" for name, share in zip(names, shares, strict=True)
+            f"  {action.name:<16} {share:6.1%} {'#' * round(_BAR * share / shares.max())}"
+            for action, share in zip(actions, shares, strict=True)
         ]
     return "\n".join(lines)
 

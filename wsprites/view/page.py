@@ -12,7 +12,7 @@ from xxhash import xxh3_64
 from wsprites.file import DataFile, VideoFile
 from wsprites.generate import check_ending, check_output, readable_size, replace_file
 from wsprites.terminal import extra
-from wsprites.view.counts import PAIRS, Counts, LabelRuns, count, label_names
+from wsprites.view.counts import PAIRS, Counts, LabelRuns, count, label_names, label_values
 from wsprites.view.info import cast_line, clips_line, left_out_lines, rate_line, world_line
 from wsprites.view.picture import data_uri, encode_webp
 from wsprites.view.plots import STYLE, draw_places, draw_runs
@@ -183,21 +183,22 @@ def _title(key: str) -> str:
 
 def _balance(key: str, names: list[str], counts: Counts) -> dict[str, Any]:
     """Compute the share of each value of a label in each split, and the widest bar."""
-    counts_sa = counts.labels_sa[key]
+    values = list(label_values(counts.spec)[key])
+    counts_sa = counts.labels_sa[key][:, values]
     shares_sa = counts_sa / np.maximum(counts_sa.sum(1, keepdims=True), 1)
-    rows = [(_title(name), shares_sa[:, a].tolist()) for a, name in enumerate(names)]
+    rows = [(_title(names[value]), shares_sa[:, a].tolist()) for a, value in enumerate(values)]
     return {"title": _title(key), "rows": rows, "most": max(float(shares_sa.max()), 1e-9), "used": counts_sa.any(1).tolist()}
 
 
 def _joint(a: str, b: str, counts: Counts) -> dict[str, Any]:
     """Compute the table of a pair of labels, and its mutual information next to that of theory and of a control."""
-    names, spec = label_names(counts.spec), counts.spec
+    names, spec, values = label_names(counts.spec), counts.spec, label_values(counts.spec)
     joint = counts.joint_ab[a, b]
     row_shares = joint / np.maximum(joint.sum(1, keepdims=True), 1)
     bits, nmi = mutual_information(joint)
     control = mutual_information(counts.control_ab[a, b]) if counts.control_ab[a, b].any() else None
     if spec.local.coupled and (a, b) == PAIRS[0]:
-        theory = mutual_information(coupled_joint(joint.sum(1) / joint.sum(), spec.facings))
+        theory = mutual_information(coupled_joint(joint.sum(1) / joint.sum(), spec.facings, animations=spec.animations))
         meaning = (
             "What the rule implies for these shares of directions, because the direction determines the action of a walking character. It "
             "is the maximum for a model that sees the direction and nothing of the pose: only an NMI well above it shows knowledge of "
@@ -209,8 +210,8 @@ def _joint(a: str, b: str, counts: Counts) -> dict[str, Any]:
     return {
         "title": f"{_title(a)} and {_title(b)}",
         "row": _title(a),
-        "columns": [_title(name) for name in names[b]],
-        "rows": [(_title(name), shares.tolist()) for name, shares in zip(names[a], row_shares, strict=True)],
+        "columns": [_title(names[b][value]) for value in values[b]],
+        "rows": [(_title(names[a][value]), row_shares[value, list(values[b])].tolist()) for value in values[a]],
         "bits": bits,
         "nmi": nmi,
         "theory": theory,

@@ -1,11 +1,12 @@
 """Distributions of labels, as observed in data and as the rule of a world implies. Axis suffixes: n clips, t frames, g groups, k ages."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.world.actions import GlobalAction, is_walk, local_actions, walk_of
+from wsprites.world.actions import ANIMATIONS, GlobalAction, animation_of, is_walk, local_actions, walk_of
 from wsprites.world.spec import WorldSpec
 from wsprites.world.walk import choices
 
@@ -137,7 +138,7 @@ def walk_runs(p_inertia: float, rule: str) -> list[Runs]:
 
 def local_runs(spec: WorldSpec) -> list[Runs]:
     """Return the kinds of runs of a world's local actions: one chain, or those of walking and the bouts of standing."""
-    actions = local_actions(spec.facings)
+    actions = spec.local_actions
     if not spec.local.coupled:
         p = spec.local.p_inertia
         return [Runs("all actions", tuple(actions), p + (1 - p) / len(actions) if spec.rule == "paper" else p)]
@@ -152,14 +153,19 @@ def local_runs(spec: WorldSpec) -> list[Runs]:
     runs = [Runs(_names(walks, spec), tuple(walks), p_keep) for p_keep, walks in kinds.items()]
     standing = tuple(a for a in actions if not is_walk(a))
     bout = (spec.local.bout_min, spec.local.bout_max)
-    return [*runs, Runs("spellcast, slash", standing, float(chances[GlobalAction.stay, GlobalAction.stay]), bout)]
+    return [
+        *runs,
+        Runs(", ".join(dict.fromkeys(map(animation_of, standing))), standing, float(chances[GlobalAction.stay, GlobalAction.stay]), bout),
+    ]
 
 
 def _names(walks: list[int], spec: WorldSpec) -> str:
-    return ", ".join(action.name.replace("_", " ") for action in local_actions(spec.facings) if action in walks)
+    return ", ".join(action.name.replace("_", " ") for action in spec.local_actions if action in walks)
 
 
-def coupled_joint(share_of_direction: NDArray[np.floating], facings: int) -> NDArray[np.float64]:
+def coupled_joint(
+    share_of_direction: NDArray[np.floating], facings: int, *, animations: Collection[str] = ANIMATIONS
+) -> NDArray[np.float64]:
     """Compute the joint distribution of global and local actions in a coupled world.
 
     The direction determines the local action of a walking character; a standing one shows each of its actions equally often. The NMI of
@@ -168,12 +174,13 @@ def coupled_joint(share_of_direction: NDArray[np.floating], facings: int) -> NDA
     Args:
         share_of_direction: (5,) float shares of the global actions.
         facings: 3, or 4 with views of the back.
+        animations: those of the world.
 
     Returns:
-        (5, A) float64 probabilities.
+        (5, A) float64 probabilities; A counts the actions of all animations.
     """
     actions = local_actions(facings)
-    standing = [a for a in actions if not is_walk(a)]
+    standing = [a for a in local_actions(facings, animations=animations) if not is_walk(a)]
     joint = np.zeros((len(GlobalAction), len(actions)))
     for direction in GlobalAction:
         if direction == GlobalAction.stay:

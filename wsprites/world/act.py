@@ -50,7 +50,7 @@ def act(spec: WorldSpec, before: Pose, global_n: NDArray[np.integer], local_n: N
         spec: the world.
         before: the state that the actions are done in.
         global_n: (N,) GlobalAction: the sprite's steps.
-        local_n: (N,) LocalAction: the animations to show; any pair of actions is possible in any world.
+        local_n: (N,) LocalAction: the animations to show; any pair of a step and one of the world's local actions is possible.
 
     Returns:
         The state at the next frame, its arrays with the dtypes that labels have.

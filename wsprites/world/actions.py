@@ -1,5 +1,6 @@
 """The meaning of integer labels, defined here only. The numbers are those of the released W-Sprites data."""
 
+from collections.abc import Collection
 from enum import IntEnum
 
 import numpy as np
@@ -39,19 +40,31 @@ DELTA_XY = np.array([(-1, 0), (1, 0), (0, -1), (0, 1), (0, 0)], np.int64)
 """(5, 2) int64: the unit step (dx, dy) of each GlobalAction."""
 
 
-def local_actions(facings: int) -> tuple[LocalAction, ...]:
-    """The local actions of a world with 3 or 4 facings, in the order of their numbers.
+ANIMATIONS = ("walk", "spellcast", "slash")
+"""The animations, each of which is seen in all facings of a world."""
+
+
+def local_actions(facings: int, *, animations: Collection[str] = ANIMATIONS) -> tuple[LocalAction, ...]:
+    """The local actions of worlds with 3 or 4 facings, in the order of their numbers; or those of some animations.
+
+    The actions of a particular world are `WorldSpec.local_actions`. Numbers are the same in all worlds, so that arrays which are indexed by
+    number have as many places as there are actions of all animations.
 
     Example:
-        >>> len(local_actions(3)), len(local_actions(4))
-        (9, 12)
+        >>> len(local_actions(3)), len(local_actions(4)), len(local_actions(3, animations=["walk"]))
+        (9, 12, 3)
     """
-    return tuple(LocalAction)[: 3 * facings]
+    return tuple(action for action in tuple(LocalAction)[: 3 * facings] if animation_of(action) in animations)
+
+
+def animation_of(action: LocalAction) -> str:
+    """The one of ANIMATIONS that an action is a view of."""
+    return action.name.partition("_")[0]
 
 
 def is_walk(action: LocalAction) -> bool:
     """True for the animations of a moving character in the coupled world."""
-    return action.name.startswith("walk")
+    return animation_of(action) == "walk"
 
 
 def walk_of(direction: GlobalAction, facings: int) -> LocalAction:

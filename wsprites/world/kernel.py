@@ -103,14 +103,14 @@ def _coupled(word_tw: Any, bouts: Any, global_t: Any, local_t: Any, frame_t: Any
 def _uncoupled(word_tw: Any, chain: Any, local_t: Any, frame_t: Any) -> None:
     """Local actions that are an inertia chain of their own, whatever the walk does."""
     actions, p_inertia, is_released = chain
-    shown, frame = np.int64(actions), 0
+    shown, frame = np.int64(len(actions)), 0  # the place of the action in `actions`
     for t in range(len(word_tw)):
         new = shown
         if t == 0 or uniform(word_tw[t, LOCAL + 1]) >= p_inertia:
             # As in the walk, the released rule draws any candidate but the previous action; at first there is none.
             excluded = 1 if is_released and t > 0 else 0
-            new = np.int64(uniform(word_tw[t, LOCAL]) * (actions - excluded))
+            new = np.int64(uniform(word_tw[t, LOCAL]) * (len(actions) - excluded))
             new += excluded * (new >= shown)
         frame = (frame + 1) % CYCLE if new == shown else 0
         shown = new
-        local_t[t], frame_t[t] = shown, frame
+        local_t[t], frame_t[t] = actions[shown], frame

@@ -216,7 +216,7 @@ def permutation(seed: int, key: int, n: int) -> NDArray[np.int64]:
 
 
 class Bouts(NamedTuple):
-    """How a coupled character chooses its local actions. A is the number of local actions, and as an action "nothing shown yet"."""
+    """How a coupled character chooses its local actions. A is the number of those of all animations, and the action "nothing shown yet"."""
 
     walks: NDArray[np.int64]
     """(5,) the local action of a character that walks, by GlobalAction; A for one that stays."""
@@ -235,8 +235,8 @@ class Bouts(NamedTuple):
 class Chain(NamedTuple):
     """How the local actions of an uncoupled world follow one another."""
 
-    actions: int
-    """Number of local actions."""
+    actions: NDArray[np.int64]
+    """The local actions of the world, ascending."""
     p_inertia: float
     """Probability of keeping the previous local action."""
     released: bool
@@ -259,7 +259,7 @@ def _rules(spec: WorldSpec) -> Rules:
     """The tables of a world."""
     actions = local_actions(spec.facings)
     nothing = len(actions)
-    standing = [a for a in actions if not is_walk(a)]
+    standing = [a for a in spec.local_actions if not is_walk(a)]
     candidates = np.zeros((nothing + 1, len(standing)), np.int64)
     options = np.zeros(nothing + 1, np.int64)
     for before in range(nothing + 1):
@@ -278,7 +278,7 @@ def _rules(spec: WorldSpec) -> Rules:
         background=WalkRule(spec.background_box, spec.background.step, choices(spec.background.p_inertia, spec.rule)),
         coupled=spec.local.coupled,
         bouts=bouts,
-        chain=Chain(nothing, float(spec.local.p_inertia), spec.rule == "released"),
+        chain=Chain(np.array(spec.local_actions, np.int64), float(spec.local.p_inertia), spec.rule == "released"),
     )
 
 

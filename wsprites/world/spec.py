@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import SpecError, build, check, choice, from_json, number, show, to_json
+from wsprites.world.actions import ANIMATIONS, LocalAction, local_actions
 
 CELL = 64
 """Height and width in pixels of the cells of LPC sheets, and of a world that does not scale them; see `WorldSpec.cell`."""
@@ -149,6 +150,9 @@ class WorldSpec:
     is kept with probability 0.9 whatever p_inertia is, and boxes end one pixel earlier."""
     facings: int = choice(3, 3, 4)
     """3: front, left, right, as released; 4: back as well."""
+    animations: tuple[str, ...] = dataclasses.field(default=ANIMATIONS, metadata={"added": True})
+    """The animations that characters show, some of `walk`, `spellcast` and `slash` in any order: for sheets that lack the others. Actions
+    keep their numbers. A coupled world needs `walk` and one of the others, for a character that stands."""
     sprite: WalkSpec = WalkSpec()
     """Walk of the sprite."""
     background: BackgroundSpec = BackgroundSpec()
@@ -170,6 +174,7 @@ class WorldSpec:
             if getattr(self, name) < self.cell:
                 size = f"{self.cell} x {self.cell} pixels (scale = {self.scale:g})"
                 raise SpecError(f"{name} = {getattr(self, name)} is below {self.cell}: a character's cell has {size} and must fit in")
+        self._check_animations()
         if self.split.holdout:
             if self.split.holdout not in self.cast.layers:
                 raise SpecError(f"split.holdout = {self.split.holdout!r} is not a layer ({', '.join(self.cast.layers)})")
@@ -177,9 +182,31 @@ class WorldSpec:
             if count < sum(share > 0 for share in (self.split.train, self.split.val, self.split.test)):
                 raise SpecError(f"split.holdout = {self.split.holdout!r} has only {count} parts, fewer than there are splits")
 
+    def _check_animations(self) -> None:
+        given, choices = f"animations = {show(self.animations)}", ", ".join(ANIMATIONS)
+        if not self.animations:
+            raise SpecError(f"{given} must name at least one of {choices}")
+        for animation in self.animations:
+            if animation not in ANIMATIONS:
+                raise SpecError(f"{given}: {show(animation)} is not one of {choices}")
+        if len(set(self.animations)) != len(self.animations):
+            raise SpecError(f"{given} must name no animation twice")
+        if self.local.coupled:
+            if "walk" not in self.animations:
+                raise SpecError(f"{given}: a character that moves has nothing to show; add walk, or set local.coupled = false")
+            if len(self.animations) == 1:
+                raise SpecError(
+                    f"{given}: a character that stands has nothing to show; add spellcast or slash, or set local.coupled = false"
+                )
+
     def with_cast(self, layers: tuple[str, ...], counts: tuple[int, ...], backgrounds: int) -> "WorldSpec":
         """This world with the layers, the sheets in each layer and the number of backgrounds of a loaded art."""
         return dataclasses.replace(self, cast=CastSpec(layers, counts, backgrounds))
+
+    @property
+    def local_actions(self) -> tuple[LocalAction, ...]:
+        """The local actions that characters show, in the order of their numbers."""
+        return local_actions(self.facings, animations=self.animations)
 
     @property
     def cell(self) -> int:

@@ -19,7 +19,8 @@ def unseen_actions(spec: WorldSpec) -> dict[str, tuple[GlobalAction, ...] | tupl
         spec: the world.
 
     Returns:
-        The values that "global_action", "local_action" and "background_action" never have.
+        The values that "global_action", "local_action" and "background_action" never have; without those of animations that
+        `spec.animations` leaves out, which is a choice.
 
     Example:
         >>> import dataclasses

@@ -549,6 +549,9 @@ steps = st.integers(1, 80)
 def worlds(draw):
     bout_min, bout_max = sorted([draw(st.integers(1, 12)), draw(st.integers(1, 12))])
     counts = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
+    coupled = draw(st.booleans())
+    subsets = [("walk", "spellcast", "slash"), ("slash", "walk"), ("walk", "spellcast")]
+    subsets += [] if coupled else [("walk",), ("slash",), ("slash", "spellcast")]
     return WorldSpec(
         height=draw(st.integers(64, 100)),
         width=draw(st.integers(64, 140)),
@@ -557,7 +560,8 @@ def worlds(draw):
         facings=draw(st.sampled_from([3, 4])),
         sprite=WalkSpec(draw(probabilities), draw(steps)),
         background=BackgroundSpec(draw(probabilities), draw(steps), draw(st.integers(0, 30))),
-        local=LocalSpec(draw(st.booleans()), bout_min, bout_max, draw(probabilities)),
+        animations=draw(st.sampled_from(subsets)),
+        local=LocalSpec(coupled, bout_min, bout_max, draw(probabilities)),
         cast=CastSpec(tuple("abc"[: len(counts)]), tuple(counts), draw(st.integers(1, 5))),
     )
 

@@ -4,6 +4,7 @@ Information is in nats, shares are in [0, 1]. Where the labels of a table take a
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,13 +107,19 @@ def perplexity(count_k: Counts) -> Floats:
     return np.exp(entropy(count_k))
 
 
-def one_to_one(count_kl: Ints) -> NDArray[np.int64]:
-    """(K,) int64: the label of each code in the one-to-one map with most hits (Kuhn 1955); -1 for surplus codes and those never seen."""
+def one_to_one(count_kl: Ints, *, labels: Sequence[int] | None = None) -> NDArray[np.int64]:
+    """(K,) int64: the label of each code in the one-to-one map with most hits (Kuhn 1955); -1 for surplus codes and those never seen.
+
+    Args:
+        count_kl: (K, L) counts.
+        labels: the labels that codes may be mapped to, ascending; None: all.
+    """
     from scipy.optimize import linear_sum_assignment
 
     label_k = np.full(len(count_kl), -1)
-    code, label = linear_sum_assignment(-count_kl)
-    label_k[code] = label
+    possible = np.arange(count_kl.shape[1]) if labels is None else np.array(labels)
+    code, place = linear_sum_assignment(-count_kl[:, possible])
+    label_k[code] = possible[place]
     label_k[count_kl.sum(1) == 0] = -1
     return label_k
 
