@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -20,13 +18,13 @@ from numpy.typing import NDArray
 from wsprites.errors import UserError
 from wsprites.file.videos import LeftOut
 from wsprites.pictures import MAX_PIXELS, on_white
+from wsprites.videos.packets import AviFrames, demuxed
 from wsprites.videos.video import OTHER_SIZE, Video, times_or_rate
 
 # Containers that hold their own frames. Playlists and lists of files, which FFmpeg would follow, are not among them.
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,mpegvideo,asf,flv,ogg,mxf,nut,ivf,yuv4mpegpipe,h264,hevc,m4v,obu,dv,rm,vc1"
 )
-_MOST_DEMUXING_ERRORS = 1000
 _ALL_THREADS, _ONE_THREAD = 0, 1
 
 
@@ -72,6 +70,11 @@ class Decoder(AbstractContextManager["Decoder"]):
             self._stream, self.streams = streams[0], len(streams)
             # Read now: of a closed file PyAV returns anything.
             self._listed, self.rate, self.unit = self._stream.frames, self._stream.average_rate, self._stream.time_base or Fraction(1)
+            self._avi: AviFrames | None = None
+            if self._container.format.name == "avi":
+                with _File(path) as again, av.open(again, "r", format="avi") as packets:
+                    self._avi = AviFrames(path, packets, self._stream.index)
+                self._listed = self._avi.total
             self._stated, self._end = _stated_end(self._container, self._stream), 0
             # Without "explode", frames in which errors are concealed look like all others.
             self._stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
@@ -86,6 +89,11 @@ class Decoder(AbstractContextManager["Decoder"]):
     def intact(self) -> bool:
         """Whether every packet that was read gave a frame."""
         return self._errors == 0 and self._packets == self._decoded
+
+    @property
+    def numbered(self) -> bool:
+        """Whether times are numbers of frames, so that a step of more than 1 is a gap: in AVI files."""
+        return self._avi is not None
 
     @property
     def missing(self) -> NDArray[np.int64]:
@@ -109,8 +117,10 @@ class Decoder(AbstractContextManager["Decoder"]):
         damaged = False  # from a packet that cannot be decoded to the next key frame, since all others build on it
         wrong = set[int]()  # times of the packets in between
         last: int | None = None
-        for packet in self._demuxed():
+        packets = demuxed(self._container, self._stream)
+        for packet in self._avi.placed(packets) if self._avi else packets:
             if packet is None:
+                self._errors += 1
                 gap = damaged = True
                 continue
             self._packets += packet.size > 0
@@ -122,17 +132,23 @@ class Decoder(AbstractContextManager["Decoder"]):
             except av.FFmpegError:
                 self._errors += 1
                 damaged, frames = True, []
+                if self._avi:
+                    self._avi.spoil()
                 gap |= packet.pts is None
                 self._unknown += packet.pts is None
             if packet.pts is not None and not packet.is_discard:
-                self._unseen.add(packet.pts)
+                if not self._avi:
+                    self._unseen.add(packet.pts)
                 if damaged:
                     wrong.add(packet.pts)
             for frame in frames:
+                wrong_here = frame.is_corrupt or frame.pts in wrong
+                self._errors += frame.is_corrupt
+                if self._avi:  # of each frame, since it counts them
+                    frame.pts = self._avi.number(frame)
                 # After an error, frames may also come out of order.
                 late = self._errors and frame.pts is not None and last is not None and frame.pts <= last
-                if frame.is_corrupt or frame.pts in wrong or late:
-                    self._errors += frame.is_corrupt
+                if wrong_here or late or (self._avi and frame.pts is None):
                     gap |= frame.pts is None
                     continue
                 if frame.pts is not None:
@@ -142,16 +158,6 @@ class Decoder(AbstractContextManager["Decoder"]):
                 self._decoded += 1
                 yield frame, gap
                 gap = False
-
-    def _demuxed(self) -> "Iterator[Packet[Any] | None]":
-        """The packets of the video, an empty one that flushes the decoder last, and None where something cannot be read."""
-        for _ in range(_MOST_DEMUXING_ERRORS):
-            try:
-                yield from self._container.demux(self._stream)
-                return
-            except av.FFmpegError:
-                self._errors += 1
-                yield None
 
 
 def _stated_end(container: InputContainer, stream: VideoStream) -> float:
@@ -190,6 +196,8 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
     times, replaced = times_or_rate(seconds, decoder.rate)
     # What is missing before a frame that cannot be used is missing before the next one that can.
     count = np.cumsum(gaps + ~used) + np.searchsorted(decoder.missing, [moment or 0 for moment in moments])
+    if decoder.numbered:
+        count += np.array(moments, np.int64) - np.arange(len(frames))
     breaks = np.diff(count[used], prepend=count[used][:1]) > 0
     left_out = [
         LeftOut(name, "frames that cannot be decoded, or build on one that cannot", decoder.lost),
