@@ -2,10 +2,11 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ from wsprites.errors import UserError
 from wsprites.file.videos import LeftOut
 from wsprites.pictures import MAX_PIXELS, on_white
 from wsprites.videos.packets import AviFrames, demuxed
-from wsprites.videos.video import OTHER_SIZE, Video, times_or_rate
+from wsprites.videos.video import OTHER_SIZE, Video, constant_steps, times_or_rate
 
 # Containers that hold their own frames. Playlists and lists of files, which FFmpeg would follow, are not among them.
 _FORMATS = (
@@ -94,6 +95,11 @@ class Decoder(AbstractContextManager["Decoder"]):
     def numbered(self) -> bool:
         """Whether times are numbers of frames, so that a step of more than 1 is a gap: in AVI files."""
         return self._avi is not None
+
+    @property
+    def lists_frames(self) -> bool:
+        """Whether the file states its number of frames."""
+        return self._listed > 0
 
     @property
     def missing(self) -> NDArray[np.int64]:
@@ -189,37 +195,89 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
             frames = _listed(decoder, progress)
     if not frames:
         raise UserError(f"{path}: no frame of it can be decoded")
-    moments, gaps, sizes, tilted = zip(*frames, strict=True)
-    size = sizes[0]
-    used = np.array([of == size for of in sizes])
-    seconds = np.array([np.nan if moment is None else float(moment * decoder.unit) for moment in moments])
+    size = frames[0].size
+    sized = np.array([frame.size == size for frame in frames])
+    seconds = np.array([np.nan if frame.moment is None else float(frame.moment * decoder.unit) for frame in frames])
     times, replaced = times_or_rate(seconds, decoder.rate)
+    missing = np.searchsorted(decoder.missing, [frame.moment or 0 for frame in frames])
+    skipped, jumps = _skipped(decoder, frames, times, missing, replaced=replaced)
+    unfounded = _unfounded(frames, skipped)
+    used = sized & ~unfounded
+    if not used.any():
+        raise UserError(f"{path}: no frame of it can be decoded")
+    missing = missing + np.cumsum(skipped)
     # What is missing before a frame that cannot be used is missing before the next one that can.
-    count = np.cumsum(gaps + ~used) + np.searchsorted(decoder.missing, [moment or 0 for moment in moments])
-    if decoder.numbered:
-        count += np.array(moments, np.int64) - np.arange(len(frames))
+    count = np.cumsum([frame.gap for frame in frames] + ~used) + missing
     breaks = np.diff(count[used], prepend=count[used][:1]) > 0
+    uncounted = 0 if decoder.numbered else int(skipped.sum())  # those of numbered frames are among the lost
+    tilted = sum(frame.tilted for frame in frames)
     left_out = [
-        LeftOut(name, "frames that cannot be decoded, or build on one that cannot", decoder.lost),
-        LeftOut(name, OTHER_SIZE, int((~used).sum()), f"not {size[0]}x{size[1]}"),
+        LeftOut(name, "frames that cannot be decoded, or build on one that cannot", decoder.lost + int(unfounded.sum())),
+        LeftOut(name, "frames missing where times jump by more than 1.5 frame intervals of a constant rate", uncounted),
+        LeftOut(name, OTHER_SIZE, int((~sized).sum()), f"not {size[0]}x{size[1]}"),
         LeftOut(name, "times of frames that are missing or do not increase, replaced by those of a constant rate", replaced * len(frames)),
-        LeftOut(name, "frames turned by other angles than multiples of 90 degrees, stored as they are", sum(tilted)),
+        LeftOut(name, "frames turned by other angles than multiples of 90 degrees, stored as they are", tilted),
     ]
     kept = tuple(entry for entry in left_out if entry.frames)
     if decoder.cut_short:
         kept += (LeftOut(name, "videos that end before the time that their file states", detail=decoder.cut_short),)
+    if jumps:
+        kept += (LeftOut(name, "videos of a rate that varies, whose times jump by more than 1.5 of the usual steps", detail=jumps),)
     if decoder.streams > 1:
         kept += (LeftOut(name, "files of several videos, of which the first is used", detail=f"{decoder.streams} videos"),)
-    return Video(path, name, len(frames), size, np.flatnonzero(used), times[used], breaks, kept, damaged)
+    return Video(path, name, len(frames), size, np.flatnonzero(used), times[used], breaks, kept, damaged, missing[used])
 
 
-def _listed(decoder: Decoder, progress: Callable[[int], object]) -> list[tuple[int | None, bool, tuple[int, int], bool]]:
-    """(time in units of the file, whether something is missing before it, size, whether it is tilted) of each frame."""
+class _Frame(NamedTuple):
+    """What is noted of a frame in the first pass."""
+
+    moment: int | None
+    """Time in units of the file."""
+    gap: bool
+    """Whether something without a time is missing before it."""
+    key: bool
+    """Whether it builds on no other."""
+    size: tuple[int, int]
+    """(height, width) as it is shown."""
+    tilted: bool
+    """Whether it is to be turned by other angles than multiples of 90 degrees."""
+
+
+def _listed(decoder: Decoder, progress: Callable[[int], object]) -> list[_Frame]:
     frames = []
     for frame, gap in decoder:
-        frames.append((frame.pts, gap, _shown_size(frame), _is_tilted(frame)))
+        frames.append(_Frame(frame.pts, gap, bool(frame.key_frame), _shown_size(frame), _is_tilted(frame)))
         progress(1)
     return frames
+
+
+def _skipped(
+    decoder: Decoder, frames: Sequence[_Frame], times: NDArray[np.float64], missing: NDArray[np.int64], *, replaced: bool
+) -> tuple[NDArray[np.int64], str]:
+    """How many frames the file skips before each, besides `missing` ones; and where times jump if the rate is not constant, in words."""
+    none = np.zeros(len(frames), np.int64)
+    if replaced or len(frames) < 2 or np.isnan(times).any():
+        return none, ""
+    if decoder.numbered:
+        return np.diff([frame.moment or 0 for frame in frames], prepend=0) - (np.arange(len(frames)) > 0), ""
+    known = np.diff(missing)
+    # A file that lists its frames skips none.
+    intervals = None if decoder.lists_frames else constant_steps(times, decoder.rate, decoder.unit)
+    if intervals is not None:
+        none[1:] = np.maximum(intervals - 1 - known, 0)
+        return none, ""
+    steps = np.diff(times)
+    jumps = np.flatnonzero((steps > 1.5 * np.median(steps)) & (known == 0))
+    return none, f"{len(jumps):,} times, first after {times[jumps[0]]:.2f} s" if len(jumps) else ""
+
+
+def _unfounded(frames: Sequence[_Frame], skipped: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(F,) bool: the frames from skipped ones to the next key frame, which build on what is not there, often without an error."""
+    unfounded, lacks = np.zeros(len(frames), bool), False
+    for number, frame in enumerate(frames):
+        lacks = not frame.key and (lacks or bool(skipped[number]))
+        unfounded[number] = lacks
+    return unfounded
 
 
 def file_frames(video: Video) -> Iterator[Callable[[], NDArray[np.uint8]]]:
