@@ -19,6 +19,9 @@ from wsprites.videos.decode import file_frames, scan_file
 
 RNG = np.random.default_rng(0)
 LOST = "frames that cannot be decoded, or build on one that cannot"
+SKIPPED = "frames missing where times jump by more than 1.5 frame intervals of a constant rate"
+SHORT = "videos that end before the time that their file states"
+JUMPS = "videos of a rate that varies, whose times jump by more than 1.5 of the usual steps"
 
 
 def imported(folder: Path, **options) -> VideoFile:
@@ -120,10 +123,10 @@ KINDS = {
 }
 
 
-# Matroska with a block of ones or a hole is not among them: FFmpeg resumes behind it without an error.
+# Matroska with a hole is not among them: of the frame that the hole begins in, FFmpeg shows what it has, without an error.
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [(name, damage) for name in MEDIA for damage in (zeros, cut, ones, hole) if name != "a.mkv" or damage in (zeros, cut)],
+    [(name, damage) for name in MEDIA for damage in (zeros, cut, ones, hole) if (name, damage) != ("a.mkv", hole)],
 )
 def test_what_is_left_of_a_damaged_video_is_right(folder: Path, name: str, damage: Callable[[bytearray], None]):
     container = {"mkv": "matroska", "ts": "mpegts"}.get(name[2:])
@@ -137,11 +140,15 @@ def test_what_is_left_of_a_damaged_video_is_right(folder: Path, name: str, damag
     with imported(folder, frames=1) as data:
         numbers = numbers_of(everything(data, "frames"))
         assert 25 <= len(numbers) < 60 and all(before < after for before, after in pairwise(numbers))
-        lost = sum(entry.frames for entry in data.left_out if entry.reason == LOST)
+        lost = sum(entry.frames for entry in data.left_out if entry.reason in (LOST, SKIPPED))
         if name == "a.mp4" or name.endswith("avi"):  # these list how many frames they have
             assert lost == 60 - len(numbers)
+        elif name == "a.mkv":
+            assert lost == numbers[-1] + 1 - len(numbers) or SHORT in [entry.reason for entry in data.left_out]
         elif damage is not cut:
             assert lost > 0
+        if name != "a.ts":
+            assert everything(data, "first_frame").tolist() == numbers
         times = everything(data, "time").ravel()
         assert np.abs(times - times[0] - (np.array(numbers) - numbers[0]) / 25).max() < 2e-3
     # The second time gives the same bytes, and no clip spans what is missing.
@@ -241,6 +248,45 @@ def test_variable_rates_are_recorded_and_resampled(folder: Path, fps: int):
     clips = [chosen[first : first + 20] for first in range(0, len(chosen) // 20 * 20, 20)]
     steps_of = [after - before for clip in clips for before, after in pairwise(clip)]
     assert planned.resampling() == (steps_of.count(0), sum(max(step - 1, 0) for step in steps_of))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "libx264"), ("a.webm", "libvpx-vp9"), ("a.nut", "ffv1")])
+@pytest.mark.parametrize("rate", [25, 30])
+def test_frames_that_a_constant_rate_lacks_are_missing(folder: Path, name: str, codec: str, rate: int):
+    """Written without two frames of 60 and without four, as FFmpeg reads a file of which a part is gone."""
+    kept = [number for number in range(60) if number not in (20, 21, 40, 41, 42, 43)]
+    options = {"g": "1"} if codec == "ffv1" else {"g": "1", "crf": "10"}  # key frames only: no frame builds on a missing one
+    frames = [numbered_frame(number) for number in kept]
+    container = "matroska" if name == "a.mkv" else None
+    times = [round(number / rate, 3) for number in kept]
+    write_video(folder / name, frames, codec=codec, options=options, times=times, rate=rate, container=container)
+    with imported(folder, frames=7) as data:
+        assert [numbers_of(clip) for clip in everything(data, "frames")] == [
+            list(range(first, first + 7)) for first in (0, 7, 22, 29, 44, 51)
+        ]
+        assert everything(data, "first_frame").tolist() == [0, 7, 22, 29, 44, 51]
+        assert [(entry.reason, entry.frames) for entry in data.left_out if entry.reason in (LOST, SKIPPED, JUMPS)] == [(SKIPPED, 6)]
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
+@pytest.mark.parametrize("kind", ["one pause", "many pauses", "two rates", "any times"])
+def test_rates_that_vary_lose_nothing(folder: Path, name: str, kind: str):
+    steps = np.full(59, 0.04)
+    if kind == "one pause":
+        steps[30] = 0.5
+    elif kind == "many pauses":
+        steps[::5] = 0.08
+    elif kind == "two rates":
+        steps[40:] = 0.1
+    else:
+        steps = np.random.default_rng(1).choice([0.02, 0.04, 0.1, 0.5], 59)
+    times = [0.0, *np.cumsum(steps).round(3)]
+    write_video(folder / name, 60, times=times, container="matroska" if name == "a.mkv" else None)
+    with imported(folder, frames=60) as data:
+        assert numbers_of(everything(data, "frames")) == list(range(60))
+        jumps = np.flatnonzero(steps > 1.5 * np.median(steps))
+        detail = f"{len(jumps)} times, first after {times[jumps[0]]:.2f} s"
+        assert [(entry.reason, entry.detail) for entry in data.left_out] == [(JUMPS, detail)]
 
 
 def test_resampling_of_an_even_rate_takes_every_second_frame(folder: Path):
