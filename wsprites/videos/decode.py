@@ -92,9 +92,9 @@ class Decoder(AbstractContextManager["Decoder"]):
         return self._errors == 0 and self._packets == self._decoded
 
     @property
-    def numbered(self) -> bool:
-        """Whether times are numbers of frames, so that a step of more than 1 is a gap: in AVI files."""
-        return self._avi is not None
+    def all_times(self) -> NDArray[np.int64] | None:
+        """(N,) int64 times of all frames of an AVI file, also of missing ones, in units of the file; None for other files."""
+        return None if self._avi is None else self._avi.times
 
     @property
     def lists_frames(self) -> bool:
@@ -151,7 +151,7 @@ class Decoder(AbstractContextManager["Decoder"]):
                 wrong_here = frame.is_corrupt or frame.pts in wrong
                 self._errors += frame.is_corrupt
                 if self._avi:  # of each frame, since it counts them
-                    frame.pts = self._avi.number(frame)
+                    frame.pts = self._avi.time(frame)
                 # After an error, frames may also come out of order.
                 late = self._errors and frame.pts is not None and last is not None and frame.pts <= last
                 if wrong_here or late or (self._avi and frame.pts is None):
@@ -209,7 +209,7 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
     # What is missing before a frame that cannot be used is missing before the next one that can.
     count = np.cumsum([frame.gap for frame in frames] + ~used) + missing
     breaks = np.diff(count[used], prepend=count[used][:1]) > 0
-    uncounted = 0 if decoder.numbered else int(skipped.sum())  # those of numbered frames are among the lost
+    uncounted = 0 if decoder.all_times is not None else int(skipped.sum())  # those of numbered frames are among the lost
     tilted = sum(frame.tilted for frame in frames)
     left_out = [
         LeftOut(name, "frames that cannot be decoded, or build on one that cannot", decoder.lost + int(unfounded.sum())),
@@ -258,8 +258,9 @@ def _skipped(
     none = np.zeros(len(frames), np.int64)
     if replaced or len(frames) < 2 or np.isnan(times).any():
         return none, ""
-    if decoder.numbered:
-        return np.diff([frame.moment or 0 for frame in frames], prepend=0) - (np.arange(len(frames)) > 0), ""
+    if decoder.all_times is not None:
+        numbers = np.searchsorted(decoder.all_times, [frame.moment or 0 for frame in frames])
+        return np.diff(numbers, prepend=-1) - 1, ""
     known = np.diff(missing)
     # A file that lists its frames skips none.
     intervals = None if decoder.lists_frames else constant_steps(times, decoder.rate, decoder.unit)

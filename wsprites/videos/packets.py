@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -49,6 +50,11 @@ class AviFrames:
         index = [(entry.pos, entry.size) for entry in stream.index_entries]
         found = [(packet.pos, packet.size) for packet in demuxed(container, stream) if packet and packet.size and packet.pos is not None]
         index = next((index for index in (_index(path, stream.index), index) if index and len(index) in (listed, listed or len(index))), [])
+        # Empty packets repeat the frame before: they take time, and are no frames.
+        self.times = np.array([time for time, (_, size) in enumerate(index) if size] if index else range(len(found)), np.int64)
+        """(N,) int64 times of the frames, in frame intervals."""
+        if index:
+            listed, index = 0, [place for place in index if place[1]]
         self._numbers = _aligned(found, index) if index else {position: number for number, (position, _) in enumerate(found)}
         self._gaps = set[int]() if index or len(container.streams) > 1 else _gaps(found)
         self.total = max(listed, len(index), len(found))
@@ -88,8 +94,8 @@ class AviFrames:
         for stretch in range(len(self._begins) - 2, max(len(self._begins) - _MOST_DELAYED, -1), -1):
             self._broken[stretch] |= self._shown[stretch] < self._begins[stretch + 1] - self._begins[stretch]
 
-    def number(self, frame: av.VideoFrame) -> int | None:
-        """The number of a frame, called for each frame in the order in which they are shown; None if it is not certain.
+    def time(self, frame: av.VideoFrame) -> int | None:
+        """The time of a frame, called for each frame in the order in which they are shown; None if it is not certain.
 
         Frames are shown in another order than they are stored, but those from one key frame to the next stay together.
         """
@@ -97,7 +103,8 @@ class AviFrames:
         stretch = -1 if packet is None else bisect_right(self._begins, packet) - 1
         self._shown[stretch] += 1
         self._broken[stretch] |= frame.is_corrupt
-        return None if self._broken[stretch] else self._begins[stretch] + self._shown[stretch] - 1
+        number = self._begins[stretch] + self._shown[stretch] - 1
+        return None if self._broken[stretch] or number >= len(self.times) else int(self.times[number])
 
 
 def _index(path: Path, stream: int) -> list[_Place]:

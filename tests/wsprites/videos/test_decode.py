@@ -268,6 +268,16 @@ def test_frames_that_a_constant_rate_lacks_are_missing(folder: Path, name: str, 
         assert [(entry.reason, entry.frames) for entry in data.left_out if entry.reason in (LOST, SKIPPED, JUMPS)] == [(SKIPPED, 6)]
 
 
+def test_frames_that_an_avi_file_repeats_are_not_missing(folder: Path):
+    """FFmpeg writes an empty packet for each interval without a frame of its own."""
+    times = [(number + (number > 15)) / 25 for number in range(30)]
+    write_video(folder / "a.avi", 30, codec="mjpeg", pixels="yuvj420p", times=times)
+    assert (folder / "a.avi").read_bytes().count(b"00dc") > 1000
+    with imported(folder, frames=30) as data:
+        assert numbers_of(everything(data, "frames")) == list(range(30)) and data.left_out == ()
+        assert np.abs(everything(data, "time").ravel() - times).max() < 1e-6
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
 @pytest.mark.parametrize("kind", ["one pause", "many pauses", "two rates", "any times"])
 def test_rates_that_vary_lose_nothing(folder: Path, name: str, kind: str):
