@@ -51,13 +51,16 @@ class AviFrames:
         found = [(packet.pos, packet.size) for packet in demuxed(container, stream) if packet and packet.size and packet.pos is not None]
         index = next((index for index in (_index(path, stream.index), index) if index and len(index) in (listed, listed or len(index))), [])
         # Empty packets repeat the frame before: they take time, and are no frames.
-        self.times = np.array([time for time, (_, size) in enumerate(index) if size] if index else range(len(found)), np.int64)
+        times = [time for time, (_, size) in enumerate(index) if size]
+        index = [place for place in index if place[1]]
+        self._numbers = _aligned(found, index)
+        if 2 * len(self._numbers) < len(found) or not index:  # a list of something else, or none
+            index, times = [], list(range(len(found)))
+            self._numbers = {position: number for number, (position, _) in enumerate(found)}
+        self.times = np.array(times, np.int64)
         """(N,) int64 times of the frames, in frame intervals."""
-        if index:
-            listed, index = 0, [place for place in index if place[1]]
-        self._numbers = _aligned(found, index) if index else {position: number for number, (position, _) in enumerate(found)}
         self._gaps = set[int]() if index or len(container.streams) > 1 else _gaps(found)
-        self.total = max(listed, len(index), len(found))
+        self.total = len(index) or max(listed, len(found))
         """Number of frames."""
         self._next = 0
         # Stretches from one key frame to the next: number of the first frame, how many were shown, whether a packet is missing or damaged.
@@ -126,7 +129,7 @@ def _aligned(found: Sequence[_Place], index: Sequence[_Place]) -> dict[int, int]
     """The number of each packet by its position. All positions are shifted behind a part of the file that is lost."""
     rows = {place: number for number, place in enumerate(index)}
     numbers = dict[int, int]()
-    shift, last, tries = index[0][0] - found[0][0] if found else 0, -1, 0
+    shift, last, tries = index[0][0] - found[0][0] if found and index else 0, -1, 0
     for i, (position, size) in enumerate(found):
         if rows.get((position + shift, size), -1) <= last and tries < _MOST_SHIFTS:
             tries += 1

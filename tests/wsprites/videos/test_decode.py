@@ -278,6 +278,21 @@ def test_frames_that_an_avi_file_repeats_are_not_missing(folder: Path):
         assert np.abs(everything(data, "time").ravel() - times).max() < 1e-6
 
 
+@pytest.mark.parametrize("lie", ["sizes", "name"])
+def test_an_avi_file_with_a_wrong_list_is_read_in_its_order(folder: Path, lie: str):
+    write_video(folder / "a.avi", 20)
+    content = bytearray((folder / "a.avi").read_bytes())
+    start = content.rindex(b"idx1")
+    if lie == "name":
+        content[start : start + 4] = b"JUNK"
+    else:
+        for entry in range(start + 8, start + 8 + 16 * 20, 16):
+            content[entry + 12 : entry + 16] = b"\x07\0\0\0"
+    (folder / "a.avi").write_bytes(content)
+    with imported(folder, frames=20) as data:
+        assert numbers_of(everything(data, "frames")) == list(range(20)) and data.left_out == ()
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
 @pytest.mark.parametrize("kind", ["one pause", "many pauses", "two rates", "any times"])
 def test_rates_that_vary_lose_nothing(folder: Path, name: str, kind: str):
