@@ -219,13 +219,18 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
         LeftOut(name, "frames turned by other angles than multiples of 90 degrees, stored as they are", tilted),
     ]
     kept = tuple(entry for entry in left_out if entry.frames)
-    if decoder.cut_short:
-        kept += (LeftOut(name, "videos that end before the time that their file states", detail=decoder.cut_short),)
-    if jumps:
-        kept += (LeftOut(name, "videos of a rate that varies, whose times jump by more than 1.5 of the usual steps", detail=jumps),)
-    if decoder.streams > 1:
-        kept += (LeftOut(name, "files of several videos, of which the first is used", detail=f"{decoder.streams} videos"),)
+    kept += _remarks(name, decoder, jumps)
     return Video(path, name, len(frames), size, np.flatnonzero(used), times[used], breaks, kept, damaged, missing[used])
+
+
+def _remarks(name: str, decoder: Decoder, jumps: str) -> tuple[LeftOut, ...]:
+    """What is to be said about a file as a whole, that was read to its end."""
+    of_file = [
+        LeftOut(name, "videos that end before the time that their file states", detail=decoder.cut_short),
+        LeftOut(name, "videos of a rate that varies, whose times jump by more than 1.5 of the usual steps", detail=jumps),
+        LeftOut(name, "files of several videos, of which the first is used", detail=f"{decoder.streams} videos" * (decoder.streams > 1)),
+    ]
+    return tuple(entry for entry in of_file if entry.detail)
 
 
 class _Frame(NamedTuple):
