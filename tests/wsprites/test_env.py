@@ -290,6 +290,9 @@ def test_states_of_other_environments(paper):
         ({"clip": 2, "data_seed": 0.5}, "data_seed 0.5 is not a whole number"),
         ({"data_seed": 3}, "data_seed without clip"),
         ({"reset_mask": np.ones(1, bool)}, "reset_mask unknown"),
+        ([1], r"\[1\] is not a dict"),
+        (5, "5 is not a dict"),
+        ("clip", "'clip' is not a dict"),
     ],
 )
 def test_impossible_options(paper, options: dict, words: str):

@@ -82,12 +82,14 @@ def find_sheets(folder: Path, layers: Sequence[str], left_out: LeftOut) -> dict[
         whole = [split] if split else _sheets_in(folder, left_out)
         if whole:
             return {"character": whole}
+        _refuse_zip_files(folder)
     sheets = {}
     for layer in layers:
         if not (folder / layer).is_dir():
             raise UserError(f"{folder}: the folder '{layer}' is missing; characters are made of {', '.join(layers)}")
         sheets[layer] = _sheets_in(folder / layer, left_out)
         if not sheets[layer]:
+            _refuse_zip_files(folder / layer)
             raise UserError(f"{folder / layer}: there is no PNG file in it; every layer needs at least one sheet")
     for path in files_of(folder):
         if path.is_dir() and path.name not in layers and path.name != "credits":
@@ -145,6 +147,12 @@ def _sheets_in(folder: Path, left_out: LeftOut) -> list[SheetFiles]:
         elif not is_credit(path):
             left_out.add(_OTHERS, path.name)
     return sheets
+
+
+def _refuse_zip_files(folder: Path) -> None:
+    """Raise UserError if a folder without sheets holds ZIP files."""
+    if zips := [path.name for path in files_of(folder) if path.suffix.lower() == ".zip"]:
+        raise UserError(f"{folder}: holds no sheets but ZIP files ({zips[0]}{', ...' * (len(zips) > 1)}); unpack each into a folder")
 
 
 def _split(folder: Path, left_out: LeftOut) -> SheetFiles | None:

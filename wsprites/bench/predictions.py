@@ -1,5 +1,6 @@
 """Predictions files: the arrays of a model that runs elsewhere, for all clips of both splits. NPZ or HDF5."""
 
+import logging
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,13 +18,15 @@ from wsprites.errors import ArgumentError, UserError
 from wsprites.file.h5 import open_read_only
 from wsprites.generate import check_ending, written_aside
 
+_LOG = logging.getLogger("wsprites.bench")
+
 
 class Predictions:
     """A model's arrays for all clips, read from an NPZ or HDF5 file.
 
     The arrays are named `val/codes`, `test/codes` and so on; `data` is the name and hash of the data that they were inferred from, and
     `codes`, which may be missing, the model's number of codes. In HDF5 these two are attributes. Nothing is unpickled, and shapes and types
-    are checked before an array is read.
+    are checked before an array is read. If all arrays are zero, as in a template that was not filled in, a warning is logged.
 
     Raises:
         UserError: the file is unreadable or was made for other data, or an array is wrong or exists for one split only.
@@ -76,6 +79,8 @@ class Predictions:
                     self._arrays[key] = checked(name, read(key), len(part), part, codes=self.codes)
                 except ProtocolError as error:
                     raise UserError(f"{path}: {split}: {error}") from None
+        if not any(array.any() for array in self._arrays.values()):
+            _LOG.warning("%s: all values of all arrays are zero, as in a template that was not filled in", path)
 
     def rows(self, part: Clips, rows: NDArray[np.integer]) -> Arrays:
         """The arrays of some clips of a part; `rows` are the numbers of the clips, (n,)."""

@@ -165,6 +165,8 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
         click.echo(missing)
     if report:
         page.write(report, results)
+    for path in (*outs, *filter(None, [report])):
+        click.echo(f"done     {path}")
     if baseline:
         broken = []
         for new, _ in results:

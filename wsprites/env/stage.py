@@ -114,7 +114,7 @@ class Stage:
         Raises:
             UserError: an option is unknown or has an impossible value.
         """
-        if unknown := set(options) - {"clip", "data_seed"}:
+        if unknown := set(as_options(options)) - {"clip", "data_seed"}:
             raise ArgumentError("options", f"{', '.join(map(str, unknown))} unknown; use clip and data_seed")
         if "clip" not in options:
             if "data_seed" in options:
@@ -187,6 +187,13 @@ def _replaced(old_n: NDArray[Any], rows: NDArray[np.bool_], new_k: NDArray[Any])
     result = old_n.copy()
     result[rows] = new_k
     return result
+
+
+def as_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of `reset`. Raises ArgumentError if they are not a mapping."""
+    if not isinstance(options, Mapping):
+        raise ArgumentError("options", f"{options!r:.60} is not a dict with the names of options")
+    return options
 
 
 def _whole(argument: str, seed: object) -> int:

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from wsprites.art import World
-from wsprites.env.stage import AHEAD, Info, Stage
+from wsprites.env.stage import AHEAD, Info, Stage, as_options
 from wsprites.env.walk import WalkEnv
 from wsprites.errors import ArgumentError
 from wsprites.render import Background
@@ -124,7 +124,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
             ValueError, TypeError: there are not n seeds, or the mask is not an (n,) bool array with a True in it.
             ResetNeeded: there is a mask before all environments were reset once.
         """
-        seed_n, options = self._seeds(seed), dict(options or {})
+        seed_n, options = self._seeds(seed), dict(as_options(options or {}))
         rows = self._mask(options.pop("reset_mask")) if "reset_mask" in options else np.ones(self.num_envs, bool)
         if not rows.all():
             self._stage.running("step")

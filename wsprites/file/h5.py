@@ -53,7 +53,8 @@ def open_h5(path: Path) -> h5py.File:
         try:
             version = operator.index(h5.attrs["format_version"])
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise damaged(path, "the attribute 'format_version' is missing or its value is not possible") from None
+            problem = "the attribute 'format_version' is missing or its value is not possible"
+            raise damaged(path, problem, imported="source" in h5.attrs) from None
         if version > FORMAT_VERSION:
             raise UserError(f"{path}: format {version}, newer than this wsprites reads ({FORMAT_VERSION}); update wsprites")
     except UserError:
@@ -83,13 +84,13 @@ def open_read_only(path: Path) -> h5py.File:
         elif error.errno:
             problem = f"{os.strerror(error.errno)}; check the path and its permissions"
         else:
-            problem = f"{'truncated: ' * ('truncated' in text)}not a complete HDF5 file; generate or copy it again"
+            problem = f"{'truncated: ' * ('truncated' in text)}not a complete HDF5 file; generate, import or copy it again"
         raise UserError(f"{path}: {problem}") from None
 
 
-def damaged(path: Path, problem: object) -> UserError:
-    """The error that says that a file is damaged, and what to do."""
-    return UserError(f"{path}: damaged: {problem}; generate it again or get another copy")
+def damaged(path: Path, problem: object, *, imported: bool = False) -> UserError:
+    """The error that says that a generated or imported file is damaged, and what to do."""
+    return UserError(f"{path}: damaged: {problem}; {'import' if imported else 'generate'} it again or get another copy")
 
 
 def attributes_of(h5: h5py.File) -> dict[str, object]:

@@ -22,9 +22,8 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from wsprites.errors import UserError
 from wsprites.file.facts import VideoFacts
-from wsprites.file.h5 import attributes_of, find_clip, local_item, open_h5
+from wsprites.file.h5 import attributes_of, damaged, find_clip, local_item, open_h5
 from wsprites.file.pixels import Array, Pixels
 from wsprites.world.spec import SPLITS
 
@@ -169,7 +168,7 @@ class VideoFile(AbstractContextManager["VideoFile"]):
             (self.clip_shape,) = shapes
         except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             self.h5.close()
-            raise UserError(f"{self.path}: damaged: {error}; import it again or get another copy") from None
+            raise damaged(self.path, error, imported=True) from None
 
     def __getitem__(self, split: str) -> VideoSplit:
         try:

@@ -2,16 +2,15 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -20,13 +19,13 @@ from numpy.typing import NDArray
 from wsprites.errors import UserError
 from wsprites.file.videos import LeftOut
 from wsprites.pictures import MAX_PIXELS, on_white
-from wsprites.videos.video import OTHER_SIZE, Video, times_or_rate
+from wsprites.videos.packets import AviFrames, demuxed
+from wsprites.videos.video import OTHER_SIZE, Video, constant_steps, times_or_rate
 
 # Containers that hold their own frames. Playlists and lists of files, which FFmpeg would follow, are not among them.
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,mpegvideo,asf,flv,ogg,mxf,nut,ivf,yuv4mpegpipe,h264,hevc,m4v,obu,dv,rm,vc1"
 )
-_MOST_DEMUXING_ERRORS = 1000
 _ALL_THREADS, _ONE_THREAD = 0, 1
 
 
@@ -72,6 +71,11 @@ class Decoder(AbstractContextManager["Decoder"]):
             self._stream, self.streams = streams[0], len(streams)
             # Read now: of a closed file PyAV returns anything.
             self._listed, self.rate, self.unit = self._stream.frames, self._stream.average_rate, self._stream.time_base or Fraction(1)
+            self._avi: AviFrames | None = None
+            if self._container.format.name == "avi":
+                with _File(path) as again, av.open(again, "r", format="avi") as packets:
+                    self._avi = AviFrames(path, packets, self._stream.index)
+                self._listed = self._avi.total
             self._stated, self._end = _stated_end(self._container, self._stream), 0
             # Without "explode", frames in which errors are concealed look like all others.
             self._stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
@@ -86,6 +90,16 @@ class Decoder(AbstractContextManager["Decoder"]):
     def intact(self) -> bool:
         """Whether every packet that was read gave a frame."""
         return self._errors == 0 and self._packets == self._decoded
+
+    @property
+    def all_times(self) -> NDArray[np.int64] | None:
+        """(N,) int64 times of all frames of an AVI file, also of missing ones, in units of the file; None for other files."""
+        return None if self._avi is None else self._avi.times
+
+    @property
+    def lists_frames(self) -> bool:
+        """Whether the file states its number of frames."""
+        return self._listed > 0
 
     @property
     def missing(self) -> NDArray[np.int64]:
@@ -109,8 +123,10 @@ class Decoder(AbstractContextManager["Decoder"]):
         damaged = False  # from a packet that cannot be decoded to the next key frame, since all others build on it
         wrong = set[int]()  # times of the packets in between
         last: int | None = None
-        for packet in self._demuxed():
+        packets = demuxed(self._container, self._stream)
+        for packet in self._avi.placed(packets) if self._avi else packets:
             if packet is None:
+                self._errors += 1
                 gap = damaged = True
                 continue
             self._packets += packet.size > 0
@@ -122,17 +138,23 @@ class Decoder(AbstractContextManager["Decoder"]):
             except av.FFmpegError:
                 self._errors += 1
                 damaged, frames = True, []
+                if self._avi:
+                    self._avi.spoil()
                 gap |= packet.pts is None
                 self._unknown += packet.pts is None
             if packet.pts is not None and not packet.is_discard:
-                self._unseen.add(packet.pts)
+                if not self._avi:
+                    self._unseen.add(packet.pts)
                 if damaged:
                     wrong.add(packet.pts)
             for frame in frames:
+                wrong_here = frame.is_corrupt or frame.pts in wrong
+                self._errors += frame.is_corrupt
+                if self._avi:  # of each frame, since it counts them
+                    frame.pts = self._avi.time(frame)
                 # After an error, frames may also come out of order.
                 late = self._errors and frame.pts is not None and last is not None and frame.pts <= last
-                if frame.is_corrupt or frame.pts in wrong or late:
-                    self._errors += frame.is_corrupt
+                if wrong_here or late or (self._avi and frame.pts is None):
                     gap |= frame.pts is None
                     continue
                 if frame.pts is not None:
@@ -142,16 +164,6 @@ class Decoder(AbstractContextManager["Decoder"]):
                 self._decoded += 1
                 yield frame, gap
                 gap = False
-
-    def _demuxed(self) -> "Iterator[Packet[Any] | None]":
-        """The packets of the video, an empty one that flushes the decoder last, and None where something cannot be read."""
-        for _ in range(_MOST_DEMUXING_ERRORS):
-            try:
-                yield from self._container.demux(self._stream)
-                return
-            except av.FFmpegError:
-                self._errors += 1
-                yield None
 
 
 def _stated_end(container: InputContainer, stream: VideoStream) -> float:
@@ -183,35 +195,95 @@ def scan_file(path: Path, name: str, progress: Callable[[int], object]) -> Video
             frames = _listed(decoder, progress)
     if not frames:
         raise UserError(f"{path}: no frame of it can be decoded")
-    moments, gaps, sizes, tilted = zip(*frames, strict=True)
-    size = sizes[0]
-    used = np.array([of == size for of in sizes])
-    seconds = np.array([np.nan if moment is None else float(moment * decoder.unit) for moment in moments])
+    size = frames[0].size
+    sized = np.array([frame.size == size for frame in frames])
+    seconds = np.array([np.nan if frame.moment is None else float(frame.moment * decoder.unit) for frame in frames])
     times, replaced = times_or_rate(seconds, decoder.rate)
+    missing = np.searchsorted(decoder.missing, [frame.moment or 0 for frame in frames])
+    skipped, jumps = _skipped(decoder, frames, times, missing, replaced=replaced)
+    unfounded = _unfounded(frames, skipped)
+    used = sized & ~unfounded
+    if not used.any():
+        raise UserError(f"{path}: no frame of it can be decoded")
+    missing = missing + np.cumsum(skipped)
     # What is missing before a frame that cannot be used is missing before the next one that can.
-    count = np.cumsum(gaps + ~used) + np.searchsorted(decoder.missing, [moment or 0 for moment in moments])
+    count = np.cumsum([frame.gap for frame in frames] + ~used) + missing
     breaks = np.diff(count[used], prepend=count[used][:1]) > 0
+    uncounted = 0 if decoder.all_times is not None else int(skipped.sum())  # those of numbered frames are among the lost
+    tilted = sum(frame.tilted for frame in frames)
     left_out = [
-        LeftOut(name, "frames that cannot be decoded, or build on one that cannot", decoder.lost),
-        LeftOut(name, OTHER_SIZE, int((~used).sum()), f"not {size[0]}x{size[1]}"),
+        LeftOut(name, "frames that cannot be decoded, or build on one that cannot", decoder.lost + int(unfounded.sum())),
+        LeftOut(name, "frames missing where times jump by more than 1.5 frame intervals of a constant rate", uncounted),
+        LeftOut(name, OTHER_SIZE, int((~sized).sum()), f"not {size[0]}x{size[1]}"),
         LeftOut(name, "times of frames that are missing or do not increase, replaced by those of a constant rate", replaced * len(frames)),
-        LeftOut(name, "frames turned by other angles than multiples of 90 degrees, stored as they are", sum(tilted)),
+        LeftOut(name, "frames turned by other angles than multiples of 90 degrees, stored as they are", tilted),
     ]
     kept = tuple(entry for entry in left_out if entry.frames)
-    if decoder.cut_short:
-        kept += (LeftOut(name, "videos that end before the time that their file states", detail=decoder.cut_short),)
-    if decoder.streams > 1:
-        kept += (LeftOut(name, "files of several videos, of which the first is used", detail=f"{decoder.streams} videos"),)
-    return Video(path, name, len(frames), size, np.flatnonzero(used), times[used], breaks, kept, damaged)
+    kept += _remarks(name, decoder, jumps)
+    return Video(path, name, len(frames), size, np.flatnonzero(used), times[used], breaks, kept, damaged, missing[used])
 
 
-def _listed(decoder: Decoder, progress: Callable[[int], object]) -> list[tuple[int | None, bool, tuple[int, int], bool]]:
-    """(time in units of the file, whether something is missing before it, size, whether it is tilted) of each frame."""
+def _remarks(name: str, decoder: Decoder, jumps: str) -> tuple[LeftOut, ...]:
+    """What is to be said about a file as a whole, that was read to its end."""
+    of_file = [
+        LeftOut(name, "videos that end before the time that their file states", detail=decoder.cut_short),
+        LeftOut(name, "videos of a rate that varies, whose times jump by more than 1.5 of the usual steps", detail=jumps),
+        LeftOut(name, "files of several videos, of which the first is used", detail=f"{decoder.streams} videos" * (decoder.streams > 1)),
+    ]
+    return tuple(entry for entry in of_file if entry.detail)
+
+
+class _Frame(NamedTuple):
+    """What is noted of a frame in the first pass."""
+
+    moment: int | None
+    """Time in units of the file."""
+    gap: bool
+    """Whether something without a time is missing before it."""
+    key: bool
+    """Whether it builds on no other."""
+    size: tuple[int, int]
+    """(height, width) as it is shown."""
+    tilted: bool
+    """Whether it is to be turned by other angles than multiples of 90 degrees."""
+
+
+def _listed(decoder: Decoder, progress: Callable[[int], object]) -> list[_Frame]:
     frames = []
     for frame, gap in decoder:
-        frames.append((frame.pts, gap, _shown_size(frame), _is_tilted(frame)))
+        frames.append(_Frame(frame.pts, gap, bool(frame.key_frame), _shown_size(frame), _is_tilted(frame)))
         progress(1)
     return frames
+
+
+def _skipped(
+    decoder: Decoder, frames: Sequence[_Frame], times: NDArray[np.float64], missing: NDArray[np.int64], *, replaced: bool
+) -> tuple[NDArray[np.int64], str]:
+    """How many frames the file skips before each, besides `missing` ones; and where times jump if the rate is not constant, in words."""
+    none = np.zeros(len(frames), np.int64)
+    if replaced or len(frames) < 2 or np.isnan(times).any():
+        return none, ""
+    if decoder.all_times is not None:
+        numbers = np.searchsorted(decoder.all_times, [frame.moment or 0 for frame in frames])
+        return np.diff(numbers, prepend=-1) - 1, ""
+    known = np.diff(missing)
+    # A file that lists its frames skips none.
+    intervals = None if decoder.lists_frames else constant_steps(times, decoder.rate, decoder.unit)
+    if intervals is not None:
+        none[1:] = np.maximum(intervals - 1 - known, 0)
+        return none, ""
+    steps = np.diff(times)
+    jumps = np.flatnonzero((steps > 1.5 * np.median(steps)) & (known == 0))
+    return none, f"{len(jumps):,} times, first after {times[jumps[0]]:.2f} s" if len(jumps) else ""
+
+
+def _unfounded(frames: Sequence[_Frame], skipped: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(F,) bool: the frames from skipped ones to the next key frame, which build on what is not there, often without an error."""
+    unfounded, lacks = np.zeros(len(frames), bool), False
+    for number, frame in enumerate(frames):
+        lacks = not frame.key and (lacks or bool(skipped[number]))
+        unfounded[number] = lacks
+    return unfounded
 
 
 def file_frames(video: Video) -> Iterator[Callable[[], NDArray[np.uint8]]]:

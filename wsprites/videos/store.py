@@ -94,7 +94,7 @@ def _write_labels(
     steps = (len(cuts), plan.frames)
     group["index"] = np.arange(first_clip, first_clip + len(cuts))
     group["video"] = np.array([row_of[video] for video, _ in cuts], np.int32)
-    group["first_frame"] = np.array([video.numbers[positions[0]] for video, positions in cuts], np.int32)
+    group["first_frame"] = np.array([video.places[positions[0]] for video, positions in cuts], np.int32)
     group["time"] = np.array([video.times[positions] for video, positions in cuts], np.float64).reshape(steps)
     for name, values in labels.items():
         rows = [values[row_of[video]][video.numbers[positions]] for video, positions in cuts]

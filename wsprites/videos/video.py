@@ -36,11 +36,18 @@ class Video:
     """What of it cannot be used, and why."""
     damaged: bool = False
     """Whether parts of the file could not be decoded."""
+    missing: NDArray[np.int64] | None = None
+    """(F,) int64 how many frames that cannot be decoded lie before each frame and are not counted in `numbers`; None: none."""
 
     @property
     def frames(self) -> int:
         """Number of frames that can be used, F."""
         return len(self.numbers)
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """(F,) int64 numbers of the frames in the whole video, where frames that cannot be decoded count."""
+        return self.numbers if self.missing is None else self.numbers + self.missing
 
 
 def name_of(path: Path, root: Path) -> str:
@@ -64,3 +71,30 @@ def times_or_rate(times: NDArray[np.float64], rate: Fraction | None) -> tuple[ND
     if np.isfinite(times).all() and (np.diff(times) > 0).all():
         return times - times[:1], False
     return np.arange(len(times)) / float(rate) if rate else np.full(len(times), np.nan), True
+
+
+def constant_steps(times: NDArray[np.float64], rate: Fraction | None, unit: Fraction) -> NDArray[np.int64] | None:
+    """How many frame intervals lie between each two frames, if the rate is constant; None if it is not.
+
+    It is if the median step is that of the stated rate, at least 9 in 10 steps are one interval, and all others are whole multiples.
+
+    Args:
+        times: (F,) seconds, increasing.
+        rate: frames per second that the file states, if it does.
+        unit: seconds to which the file rounds times.
+
+    Example:
+        >>> times = np.delete(np.arange(40), [20, 21, 22]) / 25
+        >>> constant_steps(times, Fraction(25), Fraction(1, 1000)).tolist()[18:21]
+        [1, 4, 1]
+        >>> constant_steps(np.cumsum([0.04, 0.06, 0.04, 0.1]), Fraction(25), Fraction(1, 1000)) is None
+        True
+    """
+    steps = np.diff(times)
+    if not rate or not len(steps):
+        return None
+    intervals = np.rint(steps * float(rate))
+    uneven = abs(steps - intervals / float(rate)) > 1.5 * float(unit) + 0.02 * intervals / float(rate)
+    if round(np.median(steps) * float(rate)) != 1 or uneven.any() or (intervals == 1).mean() < 0.9:
+        return None
+    return intervals.astype(np.int64)

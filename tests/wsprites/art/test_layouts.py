@@ -244,6 +244,23 @@ def test_a_zip_file_has_to_be_unpacked(tmp_path: Path):
         load_art(PAPER, tmp_path / "lpc.zip")
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["hero.zip"], r"no sheets but ZIP files \(hero.zip\); unpack each"),
+        (["a.ZIP", "b.zip", "notes.txt"], r"no sheets but ZIP files \(a.ZIP, ...\); unpack each"),
+        (["body/hero.zip"], r"body: holds no sheets but ZIP files \(hero.zip\); unpack each"),
+        (["notes.txt"], r"'body' is missing"),
+    ],
+)
+def test_a_folder_of_zip_files_asks_to_unpack_them(tmp_path: Path, names: list[str], words: str):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(UserError, match=words):
+        load_art(PAPER, tmp_path)
+
+
 @pytest.mark.parametrize("metadata", ["", "[]", "{}", '{"directions": 3}', '{"directions": ["up", "up", "left", "right"]}', "[" * 100_000])
 def test_metadata_of_strangers_are_not_trusted(metadata, items, expected, tmp_path: Path):
     folder = export(tmp_path / "knight", by_frame, items)

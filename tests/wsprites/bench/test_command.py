@@ -30,6 +30,7 @@ def test_the_command(bench, few: data.Data, data_file: Path, tmp_path: Path):
     np.savez("good.npz", **predictions(few))
     code, out, err = bench("--clips", CLIPS, "--model", "good.npz", "--out", "good.json", "--report", "good.html")
     assert code == 0 and re.search(r"local.matched_accuracy +1.000 +\[1.000, 1.000\]", out), err
+    assert out.splitlines()[-2:] == ["done     good.json", "done     good.html"]
     written = json.loads(Path("good.json").read_text())
     figure = written["figures"]["local.matched_accuracy"]
     assert figure["value"] == 1 and set(figure["controls"]) == {"random", "majority", "direction", "best_code", "oracle"}

@@ -8,6 +8,7 @@ import pytest
 from bench_models import predictions
 
 from wsprites.bench import data, evaluate, load
+from wsprites.bench.predictions import write_template
 from wsprites.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -30,6 +31,23 @@ def test_a_predictions_file_scores_like_its_model(few: data.Data, seen: evaluate
         h5.attrs["codes"] = 3
     with pytest.raises(UserError, match=r"p\.h5: .*codes has the code 8, but the model says that it has 3"):
         load.load(str(tmp_path / "p.h5"), few)
+
+
+def test_a_template_that_was_not_filled_in_is_told(few: data.Data, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    write_template(tmp_path / "t.npz", few)
+    with np.load(tmp_path / "t.npz") as template:
+        zero = dict(template)
+    np.savez(tmp_path / "codes.npz", **{name: array for name, array in zero.items() if "codes" in name or name == "data"})
+    line = "all values of all arrays are zero, as in a template that was not filled in"
+    for name in ("t.npz", "codes.npz"):
+        caplog.clear()
+        load.load(str(tmp_path / name), few)
+        assert caplog.messages == [f"{tmp_path / name}: {line}"]
+    caplog.clear()
+    zero["val/shift"][3, 5, 1] = 1
+    np.savez(tmp_path / "filled.npz", **zero)
+    load.load(str(tmp_path / "filled.npz"), few)
+    assert not caplog.messages
 
 
 BAD = [

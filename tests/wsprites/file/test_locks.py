@@ -71,8 +71,8 @@ def test_a_shard_that_is_open_elsewhere(order: Order, tmp_path: Path):
         (errno.EACCES, "unable to open file", "Permission denied; check"),
         (errno.EMFILE, "unable to open file", "Too many open files; check"),
         (errno.EIO, "file read failed", "Input/output error; check"),
-        (None, "truncated file: eof = 3", "truncated: not a complete HDF5 file; generate or copy it again"),
-        (None, "file signature not found", "not a complete HDF5 file; generate or copy it again"),
+        (None, "truncated file: eof = 3", "truncated: not a complete HDF5 file; generate, import or copy it again"),
+        (None, "file signature not found", "not a complete HDF5 file; generate, import or copy it again"),
     ],
 )
 def test_what_the_system_says_is_passed_on(labels_file: Path, monkeypatch: pytest.MonkeyPatch, number: int | None, text: str, words: str):

@@ -19,6 +19,9 @@ from wsprites.videos.decode import file_frames, scan_file
 
 RNG = np.random.default_rng(0)
 LOST = "frames that cannot be decoded, or build on one that cannot"
+SKIPPED = "frames missing where times jump by more than 1.5 frame intervals of a constant rate"
+SHORT = "videos that end before the time that their file states"
+JUMPS = "videos of a rate that varies, whose times jump by more than 1.5 of the usual steps"
 
 
 def imported(folder: Path, **options) -> VideoFile:
@@ -111,18 +114,23 @@ def hole(media: bytearray) -> None:
     del media[len(media) // 2 : len(media) // 2 + 3000]
 
 
-MEDIA = {"a.mp4": b"mdat", "a.mkv": b"\x1f\x43\xb6\x75", "a.ts": b"G", "a.avi": b"movi"}
+MEDIA = {"a.mp4": b"mdat", "a.mkv": b"\x1f\x43\xb6\x75", "a.ts": b"G", "a.avi": b"movi", "b.avi": b"movi", "c.avi": b"movi"}
 """What precedes the frames in a file: the tables before it are left as they are."""
 
+KINDS = {
+    "a.avi": {"codec": "mjpeg", "pixels": "yuvj420p"},
+    "c.avi": {"codec": "mpeg4", "options": {"g": "8", "qmin": "2", "qmax": "4"}},
+}
 
-# Matroska with a block of ones or a hole is not among them: FFmpeg resumes behind it without an error.
+
+# Matroska with a hole is not among them: of the frame that the hole begins in, FFmpeg shows what it has, without an error.
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [(name, damage) for name in MEDIA for damage in (zeros, cut, ones, hole) if name != "a.mkv" or damage in (zeros, cut)],
+    [(name, damage) for name in MEDIA for damage in (zeros, cut, ones, hole) if (name, damage) != ("a.mkv", hole)],
 )
 def test_what_is_left_of_a_damaged_video_is_right(folder: Path, name: str, damage: Callable[[bytearray], None]):
     container = {"mkv": "matroska", "ts": "mpegts"}.get(name[2:])
-    kind = {"codec": "mjpeg", "pixels": "yuvj420p"} if name == "a.avi" else {}
+    kind = KINDS.get(name, {})
     write_video(folder / name, 60, container=container, **kind)
     content = (folder / name).read_bytes()
     before, mark, media = content.partition(MEDIA[name])
@@ -132,14 +140,17 @@ def test_what_is_left_of_a_damaged_video_is_right(folder: Path, name: str, damag
     with imported(folder, frames=1) as data:
         numbers = numbers_of(everything(data, "frames"))
         assert 25 <= len(numbers) < 60 and all(before < after for before, after in pairwise(numbers))
-        lost = sum(entry.frames for entry in data.left_out if entry.reason == LOST)
-        if name in ("a.mp4", "a.avi"):  # these list how many frames they have
+        lost = sum(entry.frames for entry in data.left_out if entry.reason in (LOST, SKIPPED))
+        if name == "a.mp4" or name.endswith("avi"):  # these list how many frames they have
             assert lost == 60 - len(numbers)
+        elif name == "a.mkv":
+            assert lost == numbers[-1] + 1 - len(numbers) or SHORT in [entry.reason for entry in data.left_out]
         elif damage is not cut:
             assert lost > 0
-        if name != "a.avi":  # which stores no times: those after skipped frames are too early
-            times = everything(data, "time").ravel()
-            assert np.abs(times - times[0] - (np.array(numbers) - numbers[0]) / 25).max() < 2e-3
+        if name != "a.ts":
+            assert everything(data, "first_frame").tolist() == numbers
+        times = everything(data, "time").ravel()
+        assert np.abs(times - times[0] - (np.array(numbers) - numbers[0]) / 25).max() < 2e-3
     # The second time gives the same bytes, and no clip spans what is missing.
     written = (folder.parent / "data.h5").read_bytes()
     with imported(folder, frames=1):
@@ -237,6 +248,70 @@ def test_variable_rates_are_recorded_and_resampled(folder: Path, fps: int):
     clips = [chosen[first : first + 20] for first in range(0, len(chosen) // 20 * 20, 20)]
     steps_of = [after - before for clip in clips for before, after in pairwise(clip)]
     assert planned.resampling() == (steps_of.count(0), sum(max(step - 1, 0) for step in steps_of))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "libx264"), ("a.webm", "libvpx-vp9"), ("a.nut", "ffv1")])
+@pytest.mark.parametrize("rate", [25, 30])
+def test_frames_that_a_constant_rate_lacks_are_missing(folder: Path, name: str, codec: str, rate: int):
+    """Written without two frames of 60 and without four, as FFmpeg reads a file of which a part is gone."""
+    kept = [number for number in range(60) if number not in (20, 21, 40, 41, 42, 43)]
+    options = {"g": "1"} if codec == "ffv1" else {"g": "1", "crf": "10"}  # key frames only: no frame builds on a missing one
+    frames = [numbered_frame(number) for number in kept]
+    container = "matroska" if name == "a.mkv" else None
+    times = [round(number / rate, 3) for number in kept]
+    write_video(folder / name, frames, codec=codec, options=options, times=times, rate=rate, container=container)
+    with imported(folder, frames=7) as data:
+        assert [numbers_of(clip) for clip in everything(data, "frames")] == [
+            list(range(first, first + 7)) for first in (0, 7, 22, 29, 44, 51)
+        ]
+        assert everything(data, "first_frame").tolist() == [0, 7, 22, 29, 44, 51]
+        assert [(entry.reason, entry.frames) for entry in data.left_out if entry.reason in (LOST, SKIPPED, JUMPS)] == [(SKIPPED, 6)]
+
+
+def test_frames_that_an_avi_file_repeats_are_not_missing(folder: Path):
+    """FFmpeg writes an empty packet for each interval without a frame of its own."""
+    times = [(number + (number > 15)) / 25 for number in range(30)]
+    write_video(folder / "a.avi", 30, codec="mjpeg", pixels="yuvj420p", times=times)
+    assert (folder / "a.avi").read_bytes().count(b"00dc") > 1000
+    with imported(folder, frames=30) as data:
+        assert numbers_of(everything(data, "frames")) == list(range(30)) and data.left_out == ()
+        assert np.abs(everything(data, "time").ravel() - times).max() < 1e-6
+
+
+@pytest.mark.parametrize("lie", ["sizes", "name"])
+def test_an_avi_file_with_a_wrong_list_is_read_in_its_order(folder: Path, lie: str):
+    write_video(folder / "a.avi", 20)
+    content = bytearray((folder / "a.avi").read_bytes())
+    start = content.rindex(b"idx1")
+    if lie == "name":
+        content[start : start + 4] = b"JUNK"
+    else:
+        for entry in range(start + 8, start + 8 + 16 * 20, 16):
+            content[entry + 12 : entry + 16] = b"\x07\0\0\0"
+    (folder / "a.avi").write_bytes(content)
+    with imported(folder, frames=20) as data:
+        assert numbers_of(everything(data, "frames")) == list(range(20)) and data.left_out == ()
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
+@pytest.mark.parametrize("kind", ["one pause", "many pauses", "two rates", "any times"])
+def test_rates_that_vary_lose_nothing(folder: Path, name: str, kind: str):
+    steps = np.full(59, 0.04)
+    if kind == "one pause":
+        steps[30] = 0.5
+    elif kind == "many pauses":
+        steps[::5] = 0.08
+    elif kind == "two rates":
+        steps[40:] = 0.1
+    else:
+        steps = np.random.default_rng(1).choice([0.02, 0.04, 0.1, 0.5], 59)
+    times = [0.0, *np.cumsum(steps).round(3)]
+    write_video(folder / name, 60, times=times, container="matroska" if name == "a.mkv" else None)
+    with imported(folder, frames=60) as data:
+        assert numbers_of(everything(data, "frames")) == list(range(60))
+        jumps = np.flatnonzero(steps > 1.5 * np.median(steps))
+        detail = f"{len(jumps)} times, first after {times[jumps[0]]:.2f} s"
+        assert [(entry.reason, entry.detail) for entry in data.left_out] == [(JUMPS, detail)]
 
 
 def test_resampling_of_an_even_rate_takes_every_second_frame(folder: Path):

@@ -353,7 +353,14 @@ def wrong_list(h5: h5py.File) -> None:
     h5["left_out"] = np.zeros(3, [("name", "i8"), ("reason", "i8"), ("frames", "i8"), ("detail", "i8")])
 
 
-@pytest.mark.parametrize("damage", [virtual, away, no_split, wrong_rows, other_source, wrong_times, wrong_fps, wrong_list, endless])
+def no_version(h5: h5py.File) -> None:
+    del h5.attrs["format_version"]
+
+
+DAMAGE = [virtual, away, no_split, wrong_rows, other_source, wrong_times, wrong_fps, wrong_list, endless, no_version]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_files_are_one_line(imported: Path, tmp_path: Path, damage):
     path = tmp_path / "bad.h5"
     path.write_bytes(imported.read_bytes())
