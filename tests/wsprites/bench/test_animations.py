@@ -61,6 +61,7 @@ def test_rollouts_ask_for_actions_of_the_world_only(unmagical: data.Data, monkey
     assert scores["oracle"]["control.distinct"].value == 1.0 and scores["oracle"]["control.faithful"].value > 0.9
 
 
+@pytest.mark.slow
 def test_the_classical_model_is_scored(unmagical: data.Data):
     evaluation = evaluate(Classical([unmagical.fit]), unmagical, "classical")
     assert {label for label in evaluation.confusion["local"].matched if label >= 0} <= SEEN

@@ -189,7 +189,7 @@ print(total)
 """
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_killed_at_random_moments_until_it_is_through(sheets: Path, backgrounds: Path, undisturbed: str, tmp_path: Path, workers: int):
     out = tmp_path / "data.h5"
     command = [sys.executable, "-W", "ignore", "-c", KILLED, sheets, backgrounds, out, workers, workers, 8]

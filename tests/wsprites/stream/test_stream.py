@@ -80,7 +80,7 @@ def test_files_of_videos_have_no_labels(tmp_path: Path):
     assert sample["frames"][:, 0, 0, 0].tolist() == [42, 43, 44, 45] and sample["start"] == 2
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.slow)])
 def test_workers_of_any_kind_read_the_same(data_file: Path, method: str):
     clips = FileClips(data_file, "train", keys=["frames", "index"])
     clips[0]  # it is open here when others start

@@ -126,7 +126,12 @@ KINDS = {
 # Matroska with a hole is not among them: of the frame that the hole begins in, FFmpeg shows what it has, without an error.
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [(name, damage) for name in MEDIA for damage in (zeros, cut, ones, hole) if (name, damage) != ("a.mkv", hole)],
+    [
+        pytest.param(name, damage, marks=pytest.mark.slow if damage in (ones, hole) else ())
+        for name in MEDIA
+        for damage in (zeros, cut, ones, hole)
+        if (name, damage) != ("a.mkv", hole)
+    ],
 )
 def test_what_is_left_of_a_damaged_video_is_right(folder: Path, name: str, damage: Callable[[bytearray], None]):
     container = {"mkv": "matroska", "ts": "mpegts"}.get(name[2:])
