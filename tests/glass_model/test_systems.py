@@ -41,7 +41,7 @@ def test_configurations(name: str) -> None:
         assert isinstance(config.train, TrainConfig) and {"name", "train"} <= {f.name for f in fields(config)}
         assert from_json(next(iter(find(name).PRESETS.values())), to_json(config)) == config
         with pytest.raises(AttributeError):
-            config.name = "other"  # type: ignore[misc]
+            config.name = "other"
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

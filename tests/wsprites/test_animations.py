@@ -62,7 +62,7 @@ def world(unmagical: Path) -> World:
 )
 def test_impossible_animations_are_refused(animations: object, coupled: bool, words: str):
     with pytest.raises(SpecError, match="^animations = .*" + words):
-        WorldSpec(animations=animations, local=LocalSpec(coupled=coupled))  # type: ignore[arg-type]
+        WorldSpec(animations=animations, local=LocalSpec(coupled=coupled))
 
 
 def test_the_field_is_written_only_where_it_is_used(tmp_path: Path):

@@ -32,7 +32,7 @@ def inputs(order: Order, tmp_path_factory: pytest.TempPathFactory) -> Path:
         generate(replace(order, shard=(shard, 2)), folder / f"shard-{shard}.h5")
     data = bench_data.from_file(folder / "data.h5")
     codes = {f"{part.name}/codes": np.zeros((len(part), part.spec.frames - 1), np.int32) for part in (data.fit, data.scored)}
-    np.savez(folder / "p.npz", data=f"{data.name}@{data.sha256[:16]}", **codes)  # type: ignore[arg-type]
+    np.savez(folder / "p.npz", data=f"{data.name}@{data.sha256[:16]}", **codes)
     return folder
 
 

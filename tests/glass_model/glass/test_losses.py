@@ -131,7 +131,7 @@ def test_gradients_of_every_term() -> None:
     model, terms = forward(SMALL)
     for name, term in terms.items():
         model.zero_grad()
-        term.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+        term.backward(retain_graph=True)
         in_gma = {part for part, module in model.gma.named_children() if reached(module)}
         in_lma = {part for part, module in model.lma.named_children() if reached(module)}
         assert (in_gma, in_lma) == (GMA_TERMS.get(name, set()), LMA_TERMS.get(name, set())), name

@@ -21,7 +21,7 @@ def model() -> GLASS:
     torch.manual_seed(1)
     model = GLASS(CONFIG.model)
     for net in (model.gma.shift, model.gma.background_shift):  # at first they answer the same to everything
-        torch.nn.init.normal_(net.head[-1].weight, std=0.3)  # type: ignore[arg-type]
+        torch.nn.init.normal_(net.head[-1].weight, std=0.3)
     with torch.no_grad():  # statistics of BatchNorm that differ from their start
         model.train()(torch.rand(4, 5, 3, 32, 40) * 2 - 1, 2)
     return model.eval()
@@ -127,7 +127,7 @@ def test_generated_frames_are_in_range(model: GLASS, frames: torch.Tensor) -> No
     """A video can go on from any frame that was generated, though the inpainter has no bounds."""
     with torch.no_grad():
         loud = copy.deepcopy(model)
-        loud.gma.inpainter.layers[-1].norm.bias.add_(1000)  # type: ignore[union-attr, operator]
+        loud.gma.inpainter.layers[-1].norm.bias.add_(1000)
     shown, _ = loud.step(loud.start(frames[:, 0]), Action(torch.zeros(2, dtype=torch.long)))
     assert shown.abs().max() == 1
     loud.start(shown)

@@ -286,4 +286,4 @@ def test_worlds_of_many_kinds_of_names(tmp_path: Path):
         assert load_world(world).spec.frames == 7
     assert load_world(load_world("factorial")).spec.name == "factorial"
     with pytest.raises(ArgumentError, match="world: a int, not the name of a preset"):
-        load_world(7)  # type: ignore[arg-type]
+        load_world(7)

@@ -25,7 +25,7 @@ _ADVICE = re.compile(
     r"damaged|is a directory|from \d+ to|has codes|ends in",
     re.IGNORECASE,
 )
-"""What a line says besides what is wrong: what there is, what is possible, or what to do."""
+"""Matches the part of a message that helps to fix the error: the available values, the valid range, or the next step."""
 
 
 @pytest.fixture(scope="session")

@@ -31,13 +31,13 @@ def test_seeds(name: str, seed: object):
 
 
 def test_a_seed_of_numpy_is_a_seed():
-    assert np.array_equal(script(SPEC, np.uint8(7), 3).position, script(SPEC, 7, 3).position)  # type: ignore[arg-type]
+    assert np.array_equal(script(SPEC, np.uint8(7), 3).position, script(SPEC, 7, 3).position)
 
 
 @pytest.mark.parametrize("indices", [[-1], [0, -5], [0.5], ["1"], [2**63], [None], [True]])
 def test_indices(indices: list[object]):
     with pytest.raises(ArgumentError, match=r"^indices: \[.*\] must be whole numbers from 0 to"):
-        scripts(SPEC, 0, indices)  # type: ignore[arg-type]
+        scripts(SPEC, 0, indices)
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_indices(indices: list[object]):
 def test_orders(order: Order, changes: dict[str, object], words: str):
     arguments = {"world": order.world, "seed": 0, "n": 4, **changes}
     with pytest.raises(ArgumentError, match=words):
-        Order(**arguments)  # type: ignore[arg-type]
+        Order(**arguments)

@@ -81,7 +81,7 @@ def test_a_wrong_model_is_named_in_one_line(few: data.Data, tmp_path: Path):
         ({"codes": [[1], [2, 3]]}, "codes is a list that NumPy cannot convert"),
     ):
         with pytest.raises(UserError, match="x: ") as caught:
-            evaluate.evaluate(Wrong(answer), few, "x")  # type: ignore[arg-type]
+            evaluate.evaluate(Wrong(answer), few, "x")
         assert line in str(caught.value)
     (tmp_path / "not.npz").write_bytes(b"PK\3\4 nothing")
     (tmp_path / "not.pt").write_bytes(b"nothing")

@@ -152,6 +152,6 @@ def test_modules_of_the_current_folder_come_first(run: Run, few: data.Data, tmp_
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     modules = set(sys.modules)
-    assert load.load("benchmarks.mine:make", few).code == 3  # type: ignore[union-attr]
+    assert load.load("benchmarks.mine:make", few).code == 3
     for name in set(sys.modules) - modules:
         del sys.modules[name]

@@ -60,7 +60,7 @@ def scores_to_test(**options: object) -> list[str]:
     metafunc = SimpleNamespace(
         fixturenames=["wsprites_score"], config=Config(**options), parametrize=lambda name, values: made.extend(values)
     )
-    suite.pytest_generate_tests(metafunc)  # type: ignore[arg-type]
+    suite.pytest_generate_tests(metafunc)
     return made
 
 

@@ -60,7 +60,7 @@ def test_the_format_of_score_files_never_changes():
     assert json.loads(SMALL.to_json()) == JSON
     assert ScoreFile.from_json(json.dumps(JSON)).to_json() == SMALL.to_json()
     with_weights = replace(SMALL, settings=Settings(scores.INTERVAL, 40, "val", weights={"alex.pth": "1" * 64}, torch="2"))
-    assert json.loads(with_weights.to_json())["config"] == {**JSON["config"], "weights": {"alex.pth": "1" * 64}, "torch": "2"}  # type: ignore[dict-item]
+    assert json.loads(with_weights.to_json())["config"] == {**JSON["config"], "weights": {"alex.pth": "1" * 64}, "torch": "2"}
     assert ScoreFile.from_json(with_weights.to_json()).settings == with_weights.settings
 
 
@@ -219,7 +219,7 @@ def test_what_counts_as_worse(name: str, unit: str, before: float, fine: float, 
 
     def run(value: float) -> None:
         baseline, new = (replace(SMALL, scores={name: Entry(one, one, one, unit, 6, {})}) for one in (before, value))
-        compare_score(name, new, baseline, request)  # type: ignore[arg-type]
+        compare_score(name, new, baseline, request)
 
     run(fine)
     for value in (worse, math.nan):

@@ -49,7 +49,7 @@ def baseline(file: Path) -> str:
 
 
 def evaluate(model: object, file: Path, **options: object) -> Evaluation:
-    return videos.evaluate(model, data.from_videos(file), "m", **options)  # type: ignore[arg-type]
+    return videos.evaluate(model, data.from_videos(file), "m", **options)
 
 
 def test_a_model_that_knows_the_video_is_perfect(file: Path):

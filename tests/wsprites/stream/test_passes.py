@@ -11,17 +11,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wsprites.art import Art, World
+from wsprites.errors import UserError
+from wsprites.world.spec import WorldSpec
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from torch.utils.data import DataLoader  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402 the module is skipped without torch
 
-from wsprites.art import Art, World  # noqa: E402
-from wsprites.errors import UserError  # noqa: E402
 from wsprites.stream import FileClips, RenderedClips, WindowSampler, collate, passes  # noqa: E402
-from wsprites.world.spec import WorldSpec  # noqa: E402
 
 # Loaders use forked workers; Python warns that another thread could hold a lock. torchdata calls a deprecated function of torch.
 pytestmark = [
@@ -40,7 +41,7 @@ def world(spec: WorldSpec, art: Art) -> World:
 
 
 def rendered(world: World, **options: object) -> RenderedClips:
-    return RenderedClips(world, "train", window=2, batch=2, seed=3, **options)  # type: ignore[arg-type]
+    return RenderedClips(world, "train", window=2, batch=2, seed=3, **options)
 
 
 def loader_of(source: object, workers: int = 0, persistent: bool = False, **options: object) -> DataLoader:
