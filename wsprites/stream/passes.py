@@ -136,7 +136,7 @@ class Passes:
     def enter(self) -> tuple[int, int]:
         """Find or make the entry of this pass in the log: its place, and its tag. Raises UserError if there is none."""
         worker, tag = get_worker_info(), _HERE
-        log = self._cells[_LOG:]
+        log = self._cells[_LOG:].copy()  # as it is now: what other workers write meanwhile must not be seen in part
         joined = np.zeros(len(log), bool)
         if worker:
             parent = multiprocessing.parent_process()
@@ -157,22 +157,21 @@ class Passes:
         place = int(places[0])
         if worker:
             if not log[place] and self._process != os.getpid():
-                self._close(tag, worker.num_workers)
+                self._close(np.flatnonzero(log == tag), worker.num_workers)
             self._process = os.getpid()
             begun[place % _RECENT] = place + 1
-        log[place] = tag
+        self._cells[_LOG + place] = tag
         return place, tag
 
     def _begun(self, worker: int) -> NDArray[np.int64]:
         """The places after the last entries that a worker has begun, entry n at n % _RECENT."""
         return self._cells[_BEGUN + worker * _RECENT :][:_RECENT]
 
-    def _close(self, tag: int, workers: int) -> None:
-        """End a pass with this tag that not all of its workers have begun: nobody knows which pass the others belong to."""
-        log = self._cells[_LOG:]
-        for place in np.flatnonzero(log == tag)[-1:]:
+    def _close(self, places: NDArray[np.int64], workers: int) -> None:
+        """End the last pass of these if not all of its workers have begun it: nobody knows which pass the others belong to."""
+        for place in places[-1:]:
             if any(self._begun(worker)[place % _RECENT] <= place for worker in range(workers)):
-                log[place] = _ENDED
+                self._cells[_LOG + place] = _ENDED
                 raise UserError(_SAME)
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -290,10 +291,10 @@ def test_any_loops_over_any_workers(length: int, first: int, loops: list):
             assert given == expected
 
 
-def begin_as(patch: pytest.MonkeyPatch, of: passes.Passes, seed: int, worker: int) -> passes.Numbers:
-    """A pass that one of two workers begins, in a process of its own."""
+def begin_as(patch: pytest.MonkeyPatch, of: passes.Passes, seed: int, worker: int, process: int | None = None) -> passes.Numbers:
+    """A pass that one of two workers begins, in a process of its own, or one that has begun passes before."""
     patch.setattr(passes, "get_worker_info", lambda: SimpleNamespace(id=worker, num_workers=2, seed=seed + worker))
-    patch.setattr(of, "_process", None)
+    patch.setattr(of, "_process", process)
     return passes.Numbers(of)
 
 
@@ -304,6 +305,38 @@ def test_loaders_whose_workers_begin_in_any_order(monkeypatch: pytest.MonkeyPatc
     of, first = passes.Passes(4, {"seed": 0}), order[0][0]
     given = {(seed, worker): begin_as(monkeypatch, of, seed, worker).current() for seed, worker in order}
     assert given == {(seed, worker): worker + 4 * (seed != first) for seed, worker in order}
+
+
+class Changing(np.ndarray):
+    """Cells that another worker writes to as soon as this one has compared some of them."""
+
+    write = staticmethod(lambda: None)
+
+    def __eq__(self, other: object):
+        equal = np.asarray(self) == other
+        Changing.write()
+        return equal
+
+
+@pytest.mark.parametrize(("begun", "process"), [(0, None), (0, os.getpid()), (1, os.getpid()), (2, os.getpid())])
+def test_a_worker_that_begins_while_another_does_joins_its_pass(monkeypatch: pytest.MonkeyPatch, begun: int, process: int | None):
+    """New workers, and persistent ones after some passes: the other one writes the entry of the pass while this one looks for it."""
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
+    of = passes.Passes(4, {"seed": 0})
+    for _ in range(begun):
+        assert [begin_as(monkeypatch, of, 5, worker, process=process).current() % 4 for worker in (0, 1)] == [0, 1]
+    cells, others = of._cells, []
+
+    def write() -> None:
+        if not others:
+            others.append(None)
+            with monkeypatch.context() as patch:
+                patch.setattr(passes.Passes, "_cells", cells)
+                others.append(begin_as(patch, of, 5, 0, process=process))
+
+    monkeypatch.setattr(Changing, "write", write)
+    monkeypatch.setattr(passes.Passes, "_cells", cells.view(Changing))
+    assert begin_as(monkeypatch, of, 5, 1, process=process)._place == begun == others[1]._place
 
 
 def test_a_loader_with_the_seed_of_one_that_did_not_begin(monkeypatch: pytest.MonkeyPatch):
