@@ -318,11 +318,11 @@ class Changing(np.ndarray):
         return equal
 
 
-@pytest.mark.parametrize(("begun", "process"), [(0, None), (0, os.getpid()), (1, os.getpid()), (2, os.getpid())])
-def test_a_worker_that_begins_while_another_does_joins_its_pass(monkeypatch: pytest.MonkeyPatch, begun: int, process: int | None):
+@pytest.mark.parametrize(("begun", "persistent"), [(0, False), (0, True), (1, True), (2, True)])
+def test_a_worker_that_begins_while_another_does_joins_its_pass(monkeypatch: pytest.MonkeyPatch, begun: int, persistent: bool):
     """New workers, and persistent ones after some passes: the other one writes the entry of the pass while this one looks for it."""
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
-    of = passes.Passes(4, {"seed": 0})
+    of, process = passes.Passes(4, {"seed": 0}), os.getpid() if persistent else None
     for _ in range(begun):
         assert [begin_as(monkeypatch, of, 5, worker, process=process).current() % 4 for worker in (0, 1)] == [0, 1]
     cells, others = of._cells, []
