@@ -94,12 +94,12 @@ class Probing:
         scores = {}
         for source, setting in settings.items():
             label = self._labels[source][0]
-            chosen = [probes.choose_epochs(latent[0], label, self._held, setting.features, width) for width in probes.WIDTHS]
-            for one in chosen:
-                predicted = probes.fit(one, latent[0], label)(latent[1])
-                scores[f"vectors.{source}.mlp_{one.width}"] = self._accuracy(source, predicted)
-            best = max(chosen, key=lambda one: one.held_out)
-            scores[f"vectors.{source}.mlp"] = scores[f"vectors.{source}.mlp_{best.width}"]
+            held_out = {}
+            for width in probes.WIDTHS:
+                predict, held_out[width] = probes.fit_mlp(width, setting.features, latent[0], label, self._held)
+                scores[f"vectors.{source}.mlp_{width}"] = self._accuracy(source, predict(latent[1]))
+            best = max(held_out, key=lambda width: held_out[width])
+            scores[f"vectors.{source}.mlp"] = scores[f"vectors.{source}.mlp_{best}"]
         return scores
 
     def by_samples(self, latent: Pair) -> dict[str, Score]:
@@ -155,7 +155,8 @@ class Probing:
     def _accuracy_r(self, latent: Pair, source: str, setting: Setting) -> Floats:
         """(R,) accuracy of a linear probe that is fitted without each group of characters, with the same settings."""
         label, true = self._labels[source]
-        return np.array([(probes.fit(setting, latent[0][rows], label[rows])(latent[1]) == true).mean() for rows in self._without])
+        predictions = (probes.fit(setting, latent[0][rows], label[rows], tolerance=1e-3)(latent[1]) for rows in self._without)
+        return np.array([(predicted == true).mean() for predicted in predictions])
 
     # Leakage.
 

@@ -162,12 +162,12 @@ def _leakage(file: ScoreFile) -> _Matrix | None:
 
 
 def _capacity(file: ScoreFile) -> list[_Plot]:
-    plots, ticks = [], [{"linear": "linear", "mlp": "64"}.get(kind, kind.removeprefix("mlp_")) for kind in probes.CAPACITY]
+    plots, ticks = [], [kind.removeprefix("mlp_") for kind in probes.CAPACITY]
     for source in SOURCES:
         names = [f"vectors.{source}.{kind}" for kind in probes.CAPACITY]
         if all(name in file.scores for name in names):
             lines = {"vectors": [file.value(name) for name in names]}
-            lines |= {who: [_baseline(file, name, who) for name in names] for who in ("state_only", "shuffled")}
+            lines |= {who: [_baseline(file, name, who) for name in names] for who in ("state_only", "majority")}
             plots.append(_plot(f"{source} action, accuracy by probe", lines, ticks))
     return plots
 

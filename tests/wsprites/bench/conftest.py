@@ -18,8 +18,10 @@ def _quick_settings() -> Iterator[None]:
         patch.setattr(probes, "FITTED", 600)
         patch.setattr(probes, "SCORED", 500)
         patch.setattr(probes, "STEPS", 120)
-        patch.setattr(probes, "CAPACITY", ("linear", "mlp_4"))
-        patch.setattr(probes, "KINDS", ("linear", "mlp_4", "mlp", "knn"))
+        patch.setattr(probes, "SHUFFLES", 3)
+        patch.setattr(probes, "WIDTHS", (4, 64))
+        patch.setattr(probes, "CAPACITY", ("linear", "mlp_4", "mlp_64"))
+        patch.setattr(probes, "KINDS", ("linear", "mlp_4", "mlp_64", "mlp"))
         patch.setattr(rollouts, "STARTS", 4)
         yield
 

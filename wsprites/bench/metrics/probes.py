@@ -1,13 +1,15 @@
 """Probes: classifiers and regressions that read labels from latents, fitted on other characters. Axis suffixes: n samples, d features.
 
 A probe has settings: how many of the features it gets, how strong its penalty is, for how many epochs it is trained. They are chosen on
-characters of the fitted part that are held out, from a fixed list of candidates; then the probe is fitted on all of the fitted part.
+characters of the fitted part that are held out, from a fixed list of candidates. A linear probe is then fitted on all of the fitted part.
 """
 
+import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,20 +28,20 @@ FITTED, SCORED = 5_000, 20_000
 SAMPLES = (50, 250, 1_000)
 """Numbers of transitions of the accuracy against the number of fitted transitions."""
 FEATURES = (16, 64, 256, 1_024)
-"""Candidate numbers of features, as far as they are below the width of the latent, which is a candidate as well."""
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+"""Candidate numbers of features, as far as they are at most a quarter of the width of the latent, which is a candidate as well."""
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Candidates for C of the logistic regression, and for the inverse of the penalty of the ridge regression."""
 WIDTHS = (4, 16, 64, 256)
 """Hidden units of the MLP probes."""
-STEPS, PATIENCE = 600, 10
-"""Largest number of training steps of an MLP; it is checked 40 times on the way, and stopped after so many checks without a gain."""
+STEPS, PATIENCE = 450, 5
+"""Largest number of training steps of an MLP; it is checked 30 times on the way, and stopped after so many checks without a gain."""
 SHUFFLES = 20
 """Number of permutations of the labels that the accuracy by chance is the mean of."""
 CAPACITY = ("linear", *(f"mlp_{width}" for width in WIDTHS))
 """Kinds of probes by capacity. A label that only a strong probe can read is present, but not laid out as an action would be."""
 KINDS = (*CAPACITY, "mlp")
 """All kinds; "mlp" is the width with the highest accuracy on the characters that are held out."""
-_BATCH, _CHECKS, _PENALTY, _WORSE, _ROWS = 250, 40, 0.1, 0.02, 4_096
+_BATCH, _CHECKS, _PENALTY, _WORSE, _ROWS = 250, 30, 0.1, 0.02, 4_096
 
 
 def spread(shape_nt: tuple[int, int], most: int) -> NDArray[np.int64]:
@@ -49,45 +51,72 @@ def spread(shape_nt: tuple[int, int], most: int) -> NDArray[np.int64]:
 
 
 class Setting(NamedTuple):
-    """What is chosen for a probe."""
+    """What is chosen for a linear probe."""
 
     features: int
     """Number of features: those that differ most between labels by the F test of an analysis of variance."""
     strength: float = 1.0
     """C of a logistic regression, or the inverse of the penalty of a ridge regression."""
-    width: int = 0
-    """Hidden units; 0 for a linear probe."""
-    epochs: int = 0
-    """Epochs of an MLP."""
     held_out: float = -math.inf
     """Accuracy or R2 on the characters that were held out for the choice."""
 
 
 class _Inputs:
-    """Standardised features, those that tell most about a label or shift on their own first. Constant features become 0."""
+    """Standardised features, those that tell most about a label or shift on their own. Constant features become 0."""
 
     def __init__(self, x_nd: Floats, y_n: NDArray[Any]) -> None:
-        from sklearn.feature_selection import f_classif, f_regression
         from sklearn.preprocessing import StandardScaler
 
-        scaler = StandardScaler()
-        x = scaler.fit_transform(x_nd.astype(np.float64))
+        scaler = StandardScaler().fit(x_nd.astype(np.float64))
         self._mean, self._scale = scaler.mean_, scaler.scale_
-        # The F statistic of each feature, of a shift the sum over x and y; NaN, of a constant feature, is last.
-        value = f_classif(x, y_n)[0] if y_n.ndim == 1 else sum(np.nan_to_num(f_regression(x, column)[0]) for column in y_n.T)
-        self._order = np.argsort(np.where(np.isnan(value), -np.inf, value), kind="stable")
+        self._fitted = x_nd, y_n
 
     def __call__(self, x_nd: Floats, features: int) -> Floats:
         """(n, features) float32."""
-        at = np.sort(self._order[-features:])
+        at = slice(None) if features == x_nd.shape[1] else np.sort(self._order[-features:])
         return np.asarray((x_nd[:, at] - self._mean[at]) / self._scale[at], np.float32)
 
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        """(D,) features by ascending F statistic, of a shift the sum over x and y; constant features come first."""
+        from sklearn.feature_selection import f_classif, f_regression
 
-def fit(setting: Setting, x_nd: Floats, y_n: NDArray[Any]) -> Predict:
-    """Fit a probe.
+        x, (_, y) = (self._fitted[0] - self._mean) / self._scale, self._fitted
+        f = f_classif(x, y)[0] if y.ndim == 1 else np.sum([f_regression(x, column)[0] for column in y.T], 0)
+        return np.argsort(np.where(np.isnan(f), -np.inf, f), kind="stable")
+
+
+def choose_linear(x_nd: Floats, y_n: NDArray[Any], held_n: Mask) -> Setting:
+    """The number of features and the strength with the highest accuracy, or R2, where `held_n`, of a probe fitted on the others.
+
+    Of equal ones the one with fewer features, and then with more strength, which reads a clear label with more certainty. For each number
+    of features, strengths are tried from the least until one is worse than the best of them by more than 0.02.
+    """
+    best = Setting(x_nd.shape[1])
+    (x, y), (x_held, y_held) = ((x_nd[rows], y_n[rows]) for rows in (~held_n, held_n))
+    if not len(y) or not len(y_held) or (y.ndim == 1 and y.min() == y.max()):
+        return best
+    with _quiet():
+        inputs = _Inputs(x, y)
+        for features in (*(number for number in FEATURES if 4 * number <= x.shape[1]), x.shape[1]):
+            a, b = inputs(x, features), inputs(x_held, features)
+            highest = -math.inf
+            for strength in STRENGTHS:
+                value = _quality(_linear(strength, y).fit(a, y).predict(b), y_held)
+                if value > best.held_out or (value == best.held_out and features == best.features):
+                    best = Setting(features, strength, held_out=value)
+                highest = max(highest, value)
+                if value < highest - _WORSE:
+                    break
+    return best
+
+
+def fit(setting: Setting, x_nd: Floats, y_n: NDArray[Any], *, tolerance: float = 1e-4) -> Predict:
+    """Fit a linear probe: multinomial logistic regression of labels, ridge regression of shifts.
 
     Args:
         x_nd, y_n: features, and labels (n,) or shifts (n, 2).
+        tolerance: largest component of the gradient of the logistic regression that ends the fit.
 
     Returns:
         A function of (m, D) features that returns the (m,) most likely labels, or (m, 2) shifts.
@@ -96,66 +125,42 @@ def fit(setting: Setting, x_nd: Floats, y_n: NDArray[Any]) -> Predict:
         return lambda x: np.full(len(x), y_n[0])
     with _quiet():
         inputs = _Inputs(x_nd, y_n)
-        x = inputs(x_nd, setting.features)
-        if setting.width:
-            probe = _mlp(setting.width, len(x))
-            for _ in range(setting.epochs):
-                probe.partial_fit(x, y_n, classes=np.unique(y_n))
-        else:
-            probe = _linear(setting.strength, y_n).fit(x, y_n)
+        probe = _linear(setting.strength, y_n, tolerance).fit(inputs(x_nd, setting.features), y_n)
+        return _predict(probe, inputs, setting.features)
 
+
+def _predict(probe: Any, inputs: _Inputs, features: int) -> Predict:
     def predict(x_md: Floats) -> NDArray[Any]:
         blocks = np.split(x_md, range(_ROWS, len(x_md), _ROWS))
-        return np.concatenate([probe.predict(inputs(block, setting.features)) for block in blocks])
+        return np.concatenate([probe.predict(inputs(block, features)) for block in blocks])
 
     return predict
 
 
-def choose_linear(x_nd: Floats, y_n: NDArray[Any], held_n: Mask) -> Setting:
-    """The number of features and the strength with the highest accuracy, or R2, where `held_n`, of a probe fitted on the others.
+def fit_mlp(width: int, features: int, x_nd: Floats, label_n: Labels, held_n: Mask) -> tuple[Predict, float]:
+    """Fit an MLP where not `held_n`, and keep its weights as they were at the check with the highest accuracy where `held_n`.
 
-    Of equal ones the one with fewer features and then with less strength. For each number of features, strengths are tried from the
-    least until one is worse than the best by more than 0.02.
+    Returns:
+        A function of (m, D) features that returns the (m,) most likely labels, and that accuracy, of equal ones the first.
     """
-    best = Setting(x_nd.shape[1])
-    (x, y), (x_held, y_held) = ((x_nd[rows], y_n[rows]) for rows in (~held_n, held_n))
-    if not len(y) or not len(y_held) or (y.ndim == 1 and y.min() == y.max()):
-        return best
-    with _quiet():
-        inputs = _Inputs(x, y)
-        for features in (*(number for number in FEATURES if number < x.shape[1]), x.shape[1]):
-            a, b = inputs(x, features), inputs(x_held, features)
-            highest = -math.inf
-            for strength in STRENGTHS:
-                value = _quality(_linear(strength, y).fit(a, y).predict(b), y_held)
-                if value > best.held_out:
-                    best = Setting(features, strength, held_out=value)
-                highest = max(highest, value)
-                if value < highest - _WORSE:
-                    break
-    return best
-
-
-def choose_epochs(x_nd: Floats, label_n: Labels, held_n: Mask, features: int, width: int) -> Setting:
-    """The number of epochs with the highest accuracy where `held_n` of an MLP fitted on the others; the first of equal ones."""
     (x, label), (x_held, label_held) = ((x_nd[rows], label_n[rows]) for rows in (~held_n, held_n))
-    best = Setting(features, width=width, epochs=1)
     if not len(label) or not len(label_held) or label.min() == label.max():
-        return best
+        return fit(Setting(features), x_nd, label_n), -math.inf
     with _quiet():
         inputs = _Inputs(x, label)
         a, b = inputs(x, features), inputs(x_held, features)
-        probe, classes = _mlp(width, len(a)), np.unique(label)
-        between = max(1, round(STEPS / _CHECKS * _BATCH / len(a)))  # epochs from check to check
-        for check in range(1, _CHECKS + 1):
-            for _ in range(between):
-                probe.partial_fit(a, label, classes=classes)
-            value = _quality(probe.predict(b), label_held)
-            if value > best.held_out:
-                best = Setting(features, width=width, epochs=check * between, held_out=value)
-            if value == 1 or check * between - best.epochs >= PATIENCE * between:
+        probe, best, best_accuracy, since = _mlp(width, len(a)), None, -math.inf, 0
+        epochs = max(1, round(STEPS / _CHECKS * _BATCH / len(a)))  # from check to check
+        for _ in range(_CHECKS):
+            for _ in range(epochs):
+                probe.partial_fit(a, label, classes=np.unique(label))
+            accuracy = _quality(probe.predict(b), label_held)
+            since = 0 if accuracy > best_accuracy else since + 1
+            if since == 0:
+                best, best_accuracy = copy.deepcopy(probe), accuracy
+            if accuracy == 1 or since == PATIENCE:
                 break
-    return best
+    return _predict(best, inputs, features), best_accuracy
 
 
 def _quality(predicted: NDArray[Any], true: NDArray[Any]) -> float:
@@ -165,10 +170,10 @@ def _quality(predicted: NDArray[Any], true: NDArray[Any]) -> float:
     return float(1 - ((predicted - true) ** 2).sum() / max(((true - true.mean(0)) ** 2).sum(), 1e-12))
 
 
-def _linear(strength: float, y_n: NDArray[Any]) -> Any:
+def _linear(strength: float, y_n: NDArray[Any], tolerance: float = 1e-4) -> Any:
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    return LogisticRegression(C=strength) if y_n.ndim == 1 else Ridge(alpha=1 / strength)
+    return LogisticRegression(C=strength, tol=tolerance) if y_n.ndim == 1 else Ridge(alpha=1 / strength)
 
 
 def _mlp(width: int, samples: int) -> Any:
