@@ -17,7 +17,7 @@ from wsprites.generate import replace_file
 
 FORMAT, FORMAT_VERSION = "wsprites-scores", 1
 PROTOCOL, _FIRST_PROTOCOL = "bench-2", "bench-1"
-"""Version of the definitions of all scores, and that of files that do not name one. Scores of one are not compared with those of another."""
+"""Version of the definitions of all scores, and that of files that do not name one. Only scores of one version are compared."""
 INTERVAL = "95 %, percentiles of the bootstrap over clips"
 _MAX_BYTES, _MAX_TEXT, _MAX_NUMBER = 2**24, 4096, 2**53
 _KEYS = {"settings": "config", "scores": "figures", "baselines": "controls"}
