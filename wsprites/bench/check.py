@@ -52,13 +52,9 @@ def job_of(file: ScoreFile, model: str, data: str) -> Job:
         ArgumentError: the path of a data file is missing.
     """
     if file.settings.protocol != PROTOCOL:
-        raise UserError(
-            f"the scores are of protocol {file.settings.protocol:.20}, this wsprites computes {PROTOCOL}; score the model again"
-        )
+        raise UserError(f"the scores are of protocol {file.settings.protocol:.20}, not {PROTOCOL}; score the model again")
     if not file.per_clip:
-        raise UserError(
-            "the scores cannot be checked, because nothing is kept clip by clip of videos and of large data; score the model again"
-        )
+        raise UserError("the file holds nothing of single clips, as of videos and large data; score the model again and compare")
     name = re.fullmatch(r"(?P<world>.+?)(-seed-(?P<seed>\d{1,19}))?(-first-(?P<clips>\d{1,9}))?", file.data.name)
     if name and name["world"] in STANDARD:
         job = Job((model,), name["world"], clips=_number(name["clips"]), seed=_number(name["seed"]))
@@ -94,7 +90,7 @@ def check(file: ScoreFile, job: Job, *, rng: np.random.Generator | None = None) 
     findings = [*_of_hashes(file, name, model), *_of_scores(file, data, kept)]
     with named(name):
         for part in data.parts:
-            findings += _of_sample(kept, model, part, rng or np.random.default_rng())
+            findings += _of_sample(kept, model, part, rng or np.random.default_rng(), with_masks=part is data.scored)
     return findings
 
 
@@ -119,10 +115,10 @@ def _of_scores(file: ScoreFile, data: Data, kept: Kept) -> list[Finding]:
         return [Finding(False, text) for text in wrong]
     expected: dict[str, Entry] = {}
     if {fit, scored} <= kept.keys():
-        codes = [kept[key].astype(np.int64) for key in (fit, scored)]
+        fitted_nt, scored_nt = (kept[key].astype(np.int64) for key in (fit, scored))
         counts = file.confusion["local"].counts if "local" in file.confusion else ()
-        k = max(len(counts), *(int(code.max()) + 1 for code in codes))
-        results, confusion = scores_of_codes(data, *codes, k)
+        k = max(len(counts), int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
+        results, confusion = scores_of_codes(data, fitted_nt, scored_nt, k)
         for score_name, score in results["model"].items():
             baselines = {who: scores[score_name].value for who, scores in results.items() if who != "model" and score_name in scores}
             expected[score_name] = Entry(score.value, score.low, score.high, score.unit, score.clips, baselines)
@@ -166,21 +162,19 @@ def _close(a: float, b: float, tolerance: float = _NUMERIC) -> bool:
     return (math.isnan(a) and math.isnan(b)) or abs(a - b) <= tolerance * max(1.0, abs(b))
 
 
-def _of_sample(kept: Kept, model: Model | Predictions, part: Part, rng: np.random.Generator) -> list[Finding]:
+def _of_sample(kept: Kept, model: Model | Predictions, part: Part, rng: np.random.Generator, *, with_masks: bool) -> list[Finding]:
     """Whether the model infers from some clips what the file holds of them."""
     rows = np.sort(rng.choice(len(part), min(SAMPLE, len(part)), replace=False))
     stored = {key.partition("/")[2]: values for key, values in kept.items() if key.startswith(f"{part.name}/")}
     wrong = []
     for n in rows.tolist():
-        now = _inferred(model, part, n, with_masks="masks" in stored)
+        now = _inferred(model, part, n, with_masks=with_masks)
         if now.keys() != stored.keys():
             offered, held = (", ".join(sorted(keys)) or "nothing" for keys in (now, stored))
             return [Finding(False, f"the model infers {offered} from clips of {part.name}; the file holds {held}")]
         wrong += [f"clip {n} of {part.name}: {text}" for name in now if (text := _other(name, now[name], stored[name][n]))]
     listed = ", ".join(map(str, rows.tolist()))
-    return [Finding(False, text) for text in wrong] or [
-        Finding(True, f"the model infers the same again from clips {listed} of {part.name}")
-    ]
+    return [Finding(False, text) for text in wrong] or [Finding(True, f"the model infers the same from clips {listed} of {part.name}")]
 
 
 def _inferred(model: Model | Predictions, part: Part, n: int, *, with_masks: bool) -> Mapping[str, Any]:
