@@ -1,9 +1,9 @@
 """Comparison of a score file with a baseline: paired differences, and rules such as 'local.matched_accuracy<-0.02'.
 
 Both are scores of the same clips. The difference of a score has the replicates of one minus those of the other (interval.py): what is
-easy or difficult for both cancels, so that its interval is narrower than those of the two scores suggest. Many scores are compared at once, so
-the p-values of all of them are corrected by Holm's method (1979), which holds however scores depend on one another: where two models are
-equally good, the chance that any difference is marked is 5 %.
+easy or difficult for both models cancels, so that its interval is narrower than theirs suggest. Many scores are compared at once, so their
+p-values are corrected by Holm's method (1979), which holds however scores depend on one another: where two models are equally good, the
+chance that any difference is marked is 5 %.
 """
 
 import math
@@ -61,7 +61,7 @@ def _check_same_data(baseline: ScoreFile, data: DataDescription) -> None:
 def _check_same_protocol(baseline: ScoreFile, protocol: str) -> None:
     if baseline.settings.protocol != protocol:
         raise UserError(
-            f"the baseline is of protocol {baseline.settings.protocol:.20}, whose scores are defined otherwise than those of {protocol:.20}; "
+            f"the baseline is of protocol {baseline.settings.protocol:.20}, which defines scores otherwise than {protocol:.20}; "
             "score its model again with this version of wsprites"
         )
 
@@ -117,7 +117,7 @@ def regressions(new: ScoreFile, baseline: ScoreFile, rules: Sequence[Rule]) -> l
     broken = [f"{name}: {baseline.value(name):.4f} -> no such score" for name in missing]
     for name, sign, limit in rules:
         if name == WORSE:
-            broken += [one.line() for one in differences(new, baseline) if one.significant and loss(one.name, one.change) > 0]
+            broken += [one.line() for one in differences(new, baseline) if one.significant and one.meaning == "worse"]
             continue
         before, after = baseline.value(name), new.value(name)
         if name.startswith(_BY_NETWORKS) and new.settings.weights != baseline.settings.weights:
@@ -149,14 +149,17 @@ class Difference(NamedTuple):
         """New minus baseline."""
         return self.after - self.before
 
+    @property
+    def meaning(self) -> str:
+        """What the change means: "better", "worse", or "differs" where neither direction is better."""
+        worse = loss(self.name, self.change)
+        return "worse" if worse > 0 else "better" if worse < 0 else "differs"
+
     def line(self) -> str:
         """The difference as a line of text."""
         interval = "" if math.isnan(self.low) else f"  [{self.low:+.3f}, {self.high:+.3f}]"
-        mark = f" * {_MARKS[sign(loss(self.name, self.change))]}" if self.significant else ""
+        mark = f" * {self.meaning}" if self.significant else ""
         return f"{self.name:<36} {self.before:8.3f} -> {self.after:8.3f}  {self.change:+.3f}{interval}{mark}"
-
-
-_MARKS = {1: "worse", -1: "better", 0: "differs"}
 
 
 def differences(new: ScoreFile, baseline: ScoreFile) -> list[Difference]:

@@ -15,7 +15,7 @@ from wsprites.bench.data import Data, Part
 from wsprites.bench.latents import Probing
 from wsprites.bench.metrics import actions, masks, motion, probes
 from wsprites.bench.metrics.actions import SOURCES
-from wsprites.bench.metrics.interval import Score, ratio
+from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.packed import Packed
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, check_same_arrays, infer, named
@@ -84,7 +84,7 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
     scored, mask_values = collect(model, data.scored, progress=progress)
     check_same_arrays(fitted, scored)
     results, confusion = score(data, fitted, scored, getattr(model, "codes", None))
-    _add(results, mask_scores(mask_values))
+    _add(results, mask_scores(mask_values, data.scored.clusters))
     # Scores that need the model itself, on clips that are made for them.
     videos: list[Video] = []
     if isinstance(model, Model):
@@ -183,7 +183,7 @@ def scores_of_codes(
     data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], k: int
 ) -> tuple[ByPredictor, dict[str, Confusion]]:
     """All scores that need the codes alone, and the confusion matrices by source."""
-    results: ByPredictor = {"model": {f"codes.{name}": one for name, one in actions.usage(scored_nt, k).items()}}
+    results: ByPredictor = {"model": {f"codes.{name}": one for name, one in actions.usage(scored_nt, k, data.scored.clusters).items()}}
     confusion: dict[str, Confusion] = {}
     for source in SOURCES:
         scores, confusion[source] = code_scores(data, fitted_nt, scored_nt, source, k)
@@ -214,7 +214,7 @@ def code_scores(
 def _codes_against(data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], source: str, k: int) -> Scores:
     codes = max(k, int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
     character_n = data.scored.script.character
-    return actions.scores(fitted_nt, data.fit.sources(), scored_nt, data.scored.sources(), character_n, source, codes)
+    return actions.scores(fitted_nt, data.fit.sources(), scored_nt, data.scored.sources(), character_n, source, codes, data.scored.clusters)
 
 
 def shift_scores(data: Data, name: str, shift_nt2: NDArray[np.float64]) -> ByPredictor:
@@ -227,14 +227,13 @@ def shift_scores(data: Data, name: str, shift_nt2: NDArray[np.float64]) -> ByPre
         arrays = baselines.arrays(baseline, part)
         if name in arrays:
             predicted[baseline] = arrays[name]
-    return {who: _prefixed(name, motion.scores(values, true_nt2, on_screen, walk.step)) for who, values in predicted.items()}
+    return {who: _prefixed(name, motion.scores(values, true_nt2, on_screen, walk.step, part.clusters)) for who, values in predicted.items()}
 
 
-def mask_scores(values: MaskValues) -> ByPredictor:
+def mask_scores(values: MaskValues, clusters: Clusters) -> ByPredictor:
     """Means over all frames of the values that `collect` returns, named `masks.SCORE`."""
     return {
-        who: {f"masks.{name}": ratio(value_nt.sum(1), np.full(len(value_nt), value_nt.shape[1])) for name, value_nt in by_name.items()}
-        for who, by_name in values.items()
+        who: {f"masks.{name}": mean(value_nt.mean(1), clusters) for name, value_nt in by_name.items()} for who, by_name in values.items()
     }
 
 

@@ -17,12 +17,11 @@ from wsprites.bench.data import STANDARD_WORLD, Data, VideoData, open_data
 from wsprites.bench.distances import left_out
 from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
 from wsprites.bench.load import load
-from wsprites.bench.metrics import interval
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Controllable, Model
 from wsprites.bench.provenance import hashes, printable
 from wsprites.bench.rollouts import Video
-from wsprites.bench.scores import INTERVAL, PROTOCOL, DataDescription, Entry, ScoreFile, Settings
+from wsprites.bench.scores import INTERVAL, PROTOCOL, DataDescription, Entry, ScoreFile, Settings, stored_replicates
 from wsprites.bench.table import reference_values
 from wsprites.errors import ArgumentError
 from wsprites.file import versions
@@ -146,9 +145,9 @@ def score_file(
         baselines = {who: scores[name].value for who, scores in evaluation.baselines.items() if name in scores}
         if name in classical:
             baselines["classical"] = classical[name]
-        entries[name] = Entry(**vars(score), baselines=baselines)
+        entries[name] = Entry(score.value, score.low, score.high, score.unit, score.clips, baselines, stored_replicates(score))
     fit = data.fit.name if isinstance(data, Data) else ""
-    settings = Settings(INTERVAL, interval.DRAWS, fit, weights=weights or {}, torch=version("torch") if weights else "", protocol=PROTOCOL)
+    settings = Settings(INTERVAL, fit, weights=weights or {}, torch=version("torch") if weights else "", protocol=PROTOCOL)
     return ScoreFile(
         printable(model),
         describe(data),
