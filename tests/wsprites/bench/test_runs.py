@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from score_files import clips, file_of, free
+from score_files import SCENES, clips, file_of, free
 
 from wsprites.bench.metrics import interval
 from wsprites.bench.runs import joined
@@ -32,8 +32,9 @@ def test_runs_of_one_system_become_one():
     # The definition, from the clips themselves.
     of_mean = free(np.mean(values, 0), clusters)
     assert of_mean.replicates is not None
-    variance = of_mean.replicates.variance + np.var(each, ddof=1) / 4
-    half = stats.t.ppf(0.975, 4 - 1) * np.sqrt(variance)
+    of_clips, of_seeds = of_mean.replicates.variance, np.var(each, ddof=1) / 4
+    freedom = (of_clips + of_seeds) ** 2 / (of_clips**2 / (SCENES - 1) + of_seeds**2 / 3)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(of_clips + of_seeds)
     assert (entry.low, entry.high) == pytest.approx((np.mean(each) - half, np.mean(each) + half), rel=0.01)
     assert np.isnan(one.scores["masks.soft_iou"].low) and one.scores["masks.soft_iou"].runs == (0.5,) * 4
 
@@ -65,7 +66,7 @@ def test_a_run_that_is_given_twice_is_refused():
 @pytest.mark.slow
 def test_the_interval_covers_the_mean_of_all_clips_and_seeds():
     """Simulated: effects of characters, scenes, seeds, and of seeds on single clips, drawn anew each time."""
-    covered, tried = 0, 400
+    covered, tried = 0, 600
     for number in range(tried):
         rng = np.random.default_rng([number, 7])
         character, scene = rng.integers(0, 15, 120), rng.integers(0, 12, 120)
@@ -74,4 +75,4 @@ def test_the_interval_covers_the_mean_of_all_clips_and_seeds():
         files = runs_of([easy + seed + rng.normal(0, 0.05, 120) for seed in rng.normal(0, 0.05, 5)], clusters)
         entry = joined(files)[0].scores["local.ami"]
         covered += entry.low <= 0.5 <= entry.high
-    assert 0.93 <= covered / tried <= 0.99
+    assert 0.93 <= covered / tried <= 0.97
