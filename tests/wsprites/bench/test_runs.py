@@ -1,15 +1,20 @@
 """Several runs of one system as one row: median, range, and an interval over clips and seeds."""
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_models import predictions
 from scipy import stats
 from score_files import SCENES, clips, file_of, free
 
+from wsprites.bench import data
 from wsprites.bench.metrics import interval
 from wsprites.bench.runs import joined
-from wsprites.bench.scores import Hashes, ScoreFile
+from wsprites.bench.scores import Hashes, ScoreFile, read
 from wsprites.bench.table import markdown, table
 from wsprites.errors import UserError
 
@@ -52,6 +57,25 @@ def test_tables_show_runs_in_one_column():
     undefined = replace(files[1].scores["local.ami"], value=float("nan"))
     half = replace(files[1], scores={**files[1].scores, "local.ami": undefined})
     assert np.isnan(joined([files[0], half])[0].value("local.ami"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_command_joins_runs_on_clips_of_a_private_seed(run: Callable[..., tuple[int, str, str]]):
+    private = data.standard("wsprites-paper-v1", clips=4, seed=7)
+    for name, shift in (("a", 0.25), ("b", 0.75)):
+        arrays = {key: array for key, array in predictions(private).items() if "codes" not in key}
+        moved = np.array([shift, 0.0])
+        np.savez(f"{name}.npz", **{key: array if key == "data" else array + moved for key, array in arrays.items()})
+    options = ("--clips", 4, "--seed", 7, "--models", "a.npz,b.npz", "--system", "tiny")
+    code, out, err = run("bench", *options, "--out", "tiny.json")
+    assert code == 0 and "wsprites-paper-v1-seed-7-first-4 (4 clips of test)" in out, err
+    assert "tiny (2 runs)" in out and re.search(r"shift\.mean +0\.500 +\[.*\] \(0\.250 to 0\.750\)", out)
+    files = [read(Path(f"tiny-{number}.json")) for number in (1, 2)]
+    assert [file.system for file in files] == ["tiny", "tiny"] and [file.value("shift.mean") for file in files] == pytest.approx(
+        [0.25, 0.75]
+    )
+    code, _, err = run("bench", *options[:-1], "ti\nny")
+    assert code == 2 and "--system is not a name" in err and err.count("\n") == 1
 
 
 @pytest.mark.bad_input
