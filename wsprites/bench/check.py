@@ -118,7 +118,7 @@ def _of_scores(file: ScoreFile, data: Data, kept: Kept) -> list[Finding]:
         fitted_nt, scored_nt = (kept[key].astype(np.int64) for key in (fit, scored))
         counts = file.confusion["local"].counts if "local" in file.confusion else ()
         k = max(len(counts), int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
-        results, confusion = scores_of_codes(data, fitted_nt, scored_nt, k)
+        results, confusion = scores_of_codes(data, (fitted_nt, scored_nt), k)
         for score_name, score in results["model"].items():
             baselines = {who: scores[score_name].value for who, scores in results.items() if who != "model" and score_name in scores}
             expected[score_name] = Entry(score.value, score.low, score.high, score.unit, score.clips, baselines)

@@ -40,7 +40,7 @@ class Memorised:
 
 def code_scores(model: Model, of: data.Data) -> dict[str, float]:
     fitted, scored = (evaluate.collect(model, part)[0]["codes"] for part in of.parts)
-    results, _ = evaluate.scores_of_codes(of, fitted, scored, 9)
+    results, _ = evaluate.scores_of_codes(of, (fitted, scored), 9)
     return {name: score.value for name, score in results["model"].items()}
 
 
@@ -156,7 +156,7 @@ def test_edited_predictions_are_not_those_of_the_model(honest: ScoreFile, model_
     codes = honest.per_clip["test/codes"].array().copy()
     codes[3] = few.scored.script.local_action[3, 1:]
     fitted = honest.per_clip["val/codes"].array().astype(int)
-    better, confusion = evaluate.scores_of_codes(few, fitted, codes.astype(int), 9)
+    better, confusion = evaluate.scores_of_codes(few, (fitted, codes.astype(int)), 9)
     forged = replace(honest, per_clip={**honest.per_clip, "test/codes": packed(codes, "u2")}, confusion=confusion)
     for name, score in better["model"].items():
         forged = changed(forged, name, value=score.value, low=score.low, high=score.high)
