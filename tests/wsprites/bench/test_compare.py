@@ -100,13 +100,13 @@ def test_other_protocols_and_files_without_replicates_are_refused():
 def test_what_more_and_less_mean():
     wanted = {
         "more": "local.ami local.onset.matched_accuracy vectors.local.linear.n250 shift.angle shift.clipped.angle masks.hard_iou"
-        " control.faithful control.shift.action_accuracy control.transfer.faithful drift.psnr.16 drift.local.4 consistency.codes"
+        " control.faithful control.shift.action_accuracy transfer.local.4 transfer.psnr.1 drift.psnr.16 drift.local.4 consistency.codes"
         " leakage.local.codes leakage.background_shift.background_shift background_shift.action_accuracy",
         "less": "shift.mean shift.p95 shift.clipped.mean background_shift.median null.codes nuisance.character.vectors control.unreadable"
-        " control.ghost control.shift.mean drift.position.16 drift.lpips.4 images.fid consistency.vectors leakage.background.codes"
+        " control.ghost transfer.position.16 drift.unreadable.4 nuisance.repeat.codes control.shift.mean drift.position.16 drift.lpips.4 images.fid consistency.vectors leakage.background.codes"
         " leakage.background_shift.vectors leakage.shift.background_shift",
         "neither": "global.ami global.matched_accuracy background.conditional codes.perplexity vectors.global.mlp reader.position"
-        " local.completeness leakage.global.codes local.lag_1.ami",
+        " local.completeness leakage.global.codes local.lag_late.matched_accuracy",
     }
     for better, names in wanted.items():
         assert [name for name in names.split() if rule_of(name).better != better] == []
