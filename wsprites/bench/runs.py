@@ -13,12 +13,14 @@ V^2 / (V_clips^2 / f + (V_seeds / S)^2 / (S - 1)) degrees of freedom (Satterthwa
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from wsprites.bench.metrics.interval import LEVEL, Replicates
-from wsprites.bench.scores import Entry, ScoreFile
+from wsprites.bench.provenance import hashes
+from wsprites.bench.scores import Entry, Hashes, ScoreFile
 from wsprites.errors import UserError
 
 
@@ -38,11 +40,23 @@ def joined(files: Sequence[ScoreFile]) -> list[ScoreFile]:
     return [runs[0] if len(runs) == 1 else _as_one(runs) for runs in groups.values()]
 
 
+def check_runs(models: Sequence[str], system: str) -> None:
+    """Raise UserError, before anything is scored, if two names of models are of the same file."""
+    _check_different([(name, hashes(name)) for name in models if Path(name).is_file()], system)
+
+
+def _check_different(runs: Sequence[tuple[str, Hashes]], system: str) -> None:
+    """Raise UserError if a run is there twice: a file with the same content, or a factory of the same name."""
+    for number, (name, made) in enumerate(runs):
+        for other, of_other in runs[:number]:
+            if made.model and made.model == of_other.model and (name == other or not made.model_file.endswith(".py")):
+                twice = f"{name} is there twice" if name == other else f"{other} and {name} are the same file"
+                raise UserError(f"{twice}, as runs of {system}; give each run once")
+
+
 def _as_one(runs: Sequence[ScoreFile]) -> ScoreFile:
     first, values = runs[0], [{name: entry.value for name, entry in run.scores.items()} for run in runs]
-    for number, run in enumerate(runs):
-        if run.hashes and run.hashes.model and any(other.hashes == run.hashes and other.model == run.model for other in runs[:number]):
-            raise UserError(f"{run.model} is there twice as a run of {first.system}; give each run once")
+    _check_different([(run.model, run.hashes) for run in runs if run.hashes], first.system)
     names = [name for name in first.scores if all(name in of for of in values)]
     scores = {name: _entry([run.scores[name] for run in runs]) for name in names}
     seconds = sum(run.seconds for run in runs)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wsprites.bench.runs import joined
-from wsprites.bench.scores import Entry, ScoreFile, read
+from wsprites.bench.scores import PROTOCOL, Entry, ScoreFile, read
 
 TABLE = (
     "codes.perplexity",
@@ -121,16 +121,17 @@ def number(value: float) -> str:
 
 
 def reference_values(name: str, sha256: str) -> dict[str, float]:
-    """Scores of the classical model on a standard world, if they were measured on the data with this hash; empty otherwise."""
+    """Scores of the classical model on a standard world, if they are of this protocol and of the data with this hash; empty otherwise."""
     path = _REFERENCE / f"{name}.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return dict(stored["figures"]) if stored.get("sha256") == sha256 else {}
+    return dict(stored["figures"]) if (stored.get("sha256"), stored.get("protocol")) == (sha256, PROTOCOL) else {}
 
 
 def reference(file: ScoreFile) -> str:
     """The JSON that is kept of the classical model's scores on a standard world, which stand beside those of other models."""
     kept = {name: round(file.value(name), 4) for name in sorted(file.scores) if "reader" not in name and not math.isnan(file.value(name))}
-    return json.dumps({"model": file.model, "sha256": file.data.sha256, "versions": file.versions, "figures": kept}, indent=1)
+    about = {"model": file.model, "sha256": file.data.sha256, "protocol": file.settings.protocol, "versions": file.versions}
+    return json.dumps({**about, "figures": kept}, indent=1)
 
 
 if __name__ == "__main__":  # [--reference] scores.json ...

@@ -167,10 +167,12 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
     """Score, write and print. Exits with 1 if a rule is broken."""
     from wsprites.bench import compare as comparison
     from wsprites.bench import page, scores
-    from wsprites.bench.runs import joined
+    from wsprites.bench.runs import check_runs, joined
     from wsprites.bench.table import missing_table, table
 
     # Everything that can be refused is refused before scoring.
+    if job.system:
+        check_runs(job.models, job.system)
     baseline = scores.read(compare) if compare else None
     rules = comparison.parse_rules(fail_on, baseline) if baseline else []
     if baseline:

@@ -18,6 +18,8 @@ from wsprites.bench.scores import Hashes, ScoreFile, read
 from wsprites.bench.table import markdown, table
 from wsprites.errors import UserError
 
+Run = Callable[..., tuple[int, str, str]]
+
 
 def runs_of(values: list[np.ndarray], clusters: interval.Clusters) -> list[ScoreFile]:
     files = [file_of({"local.ami": free(value_n, clusters), "masks.soft_iou": interval.Score(0.5)}) for value_n in values]
@@ -60,7 +62,7 @@ def test_tables_show_runs_in_one_column():
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_command_joins_runs_on_clips_of_a_private_seed(run: Callable[..., tuple[int, str, str]]):
+def test_the_command_joins_runs_on_clips_of_a_private_seed(run: Run):
     private = data.standard("wsprites-paper-v1", clips=4, seed=7)
     for name, shift in (("a", 0.25), ("b", 0.75)):
         arrays = {key: array for key, array in predictions(private).items() if "codes" not in key}
@@ -79,12 +81,21 @@ def test_the_command_joins_runs_on_clips_of_a_private_seed(run: Callable[..., tu
 
 
 @pytest.mark.bad_input
-def test_a_run_that_is_given_twice_is_refused():
+def test_a_run_that_is_given_twice_is_refused(run: Run):
     """It would make the interval narrower without anything new."""
     clusters, easy, _ = clips(2)
     a, b = runs_of([easy, easy + 0.1], clusters)
-    with pytest.raises(UserError, match="run-0 is there twice as a run of tiny"):
+    with pytest.raises(UserError, match="run-0 is there twice, as runs of tiny; give each run once"):
         joined([a, b, a])
+    copied = replace(b, hashes=replace(a.hashes, model_file="b.ckpt"))
+    with pytest.raises(UserError, match="run-0 and run-1 are the same file, as runs of tiny"):
+        joined([a, copied])
+    source = Hashes("0" * 64, "model.py", "")  # with a factory for each seed
+    assert len(joined([replace(a, hashes=source), replace(b, hashes=source)])) == 1
+    np.savez("a.npz", codes=np.zeros(3))
+    np.savez("b.npz", codes=np.zeros(3))
+    code, _, err = run("bench", "--models", "a.npz,b.npz", "--system", "tiny")
+    assert code == 2 and "a.npz and b.npz are the same file, as runs of tiny" in err and err.count("\n") == 1
 
 
 @pytest.mark.slow
