@@ -102,9 +102,10 @@ def test_what_more_and_less_mean():
         "more": "local.ami local.onset.matched_accuracy vectors.local.linear.n250 shift.angle shift.clipped.angle masks.hard_iou"
         " control.faithful control.shift.action_accuracy transfer.local.4 transfer.psnr.1 drift.psnr.16 drift.local.4 consistency.codes"
         " leakage.local.codes leakage.background_shift.background_shift background_shift.action_accuracy",
-        "less": "shift.mean shift.p95 shift.clipped.mean background_shift.median null.codes nuisance.character.vectors"
-        " nuisance.repeat.codes control.unreadable control.ghost control.shift.mean drift.unreadable.4 drift.position.16 drift.lpips.4 transfer.position.16"
-        " images.fid consistency.vectors leakage.background.codes leakage.background_shift.vectors leakage.shift.background_shift",
+        "less": "shift.mean shift.p95 shift.clipped.mean background_shift.median null.codes nuisance.character.vectors images.fid"
+        " nuisance.repeat.codes control.unreadable control.ghost control.shift.mean drift.unreadable.4 drift.position.16 drift.lpips.4"
+        " transfer.position.16 consistency.vectors leakage.background.codes leakage.background_shift.vectors"
+        " leakage.shift.background_shift",
         "neither": "global.ami global.matched_accuracy background.conditional codes.perplexity vectors.global.mlp reader.position"
         " local.completeness leakage.global.codes local.lag_late.matched_accuracy",
     }
