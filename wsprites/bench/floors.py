@@ -1,19 +1,18 @@
-"""Which baselines of a score are floors, which of them is the strongest, and what its ceiling is."""
+"""Which baselines of a score are floors, which of them is the strongest, and what the ceiling is."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from wsprites.bench.direction import rule_of
 from wsprites.bench.scores import Entry
-
-Better = Literal["high", "low", "neither"]
 
 _CEILINGS = ("oracle", "best_code")
 _MODELS = ("classical",)
 """Baselines that are models, which are neither floors nor ceilings."""
 _TOLD_DIRECTION = ("global.", "shift.", "vectors.global.")
 """Scores of what the baseline "direction" is told: for these it is no floor."""
-_NEITHER_BETTER = ("leakage.", "codes.", "background.", "vectors.background.", "reader.")
-_LESS_IS_BETTER = ("null.", "nuisance.", "consistency.vectors")
+_WITHOUT = ("codes.", "leakage.", "reader.")
+"""Scores of which neither more nor less is what a better predictor has: they have no strongest floor."""
 
 
 class Baseline(NamedTuple):
@@ -23,11 +22,12 @@ class Baseline(NamedTuple):
     value: float
 
 
-def better(name: str, unit: str) -> Better:
-    """Whether more or less of a score is better, by its name and unit."""
-    if name.startswith(_NEITHER_BETTER):
-        return "neither"
-    return "low" if unit in ("px", "distance") or name.startswith(_LESS_IS_BETTER) else "high"
+def less_is_better(name: str) -> bool:
+    """True for errors, and for responses to what is no action; False for scores that this version does not know."""
+    try:
+        return rule_of(name).better == "less"
+    except KeyError:  # of a file by another version
+        return False
 
 
 def is_floor(who: str, name: str) -> bool:
@@ -43,14 +43,16 @@ def strongest_floor(name: str, entry: Entry) -> Baseline | None:
         >>> strongest_floor("vectors.local.linear", entry)
         Baseline(name='state_only', value=0.8)
     """
-    direction = better(name, entry.unit)
     floors = [Baseline(who, value) for who, value in sorted(entry.baselines.items()) if is_floor(who, name) and not math.isnan(value)]
-    if not floors or direction == "neither":
+    if not floors or name.startswith(_WITHOUT):
         return None
-    return (max if direction == "high" else min)(floors, key=lambda floor: floor.value)
+    return (min if less_is_better(name) else max)(floors, key=lambda floor: floor.value)
 
 
 def ceiling(name: str, entry: Entry) -> Baseline | None:
-    """The predictor that knows everything; None if the score has none."""
-    value = math.nan if better(name, entry.unit) == "neither" else entry.baselines.get("oracle", math.nan)
+    """The predictor that knows everything; None if the score has none.
+
+    It is the same for every number of codes; what K codes can do at most is the baseline "best_code".
+    """
+    value = math.nan if name.startswith(_WITHOUT) else entry.baselines.get("oracle", math.nan)
     return None if math.isnan(value) else Baseline("oracle", value)

@@ -9,8 +9,8 @@ import numpy as np
 
 from wsprites.bench import plots
 from wsprites.bench.baselines import DESCRIPTIONS
-from wsprites.bench.floors import is_floor, strongest_floor
-from wsprites.bench.headline import Headline, headlines, sentence, short
+from wsprites.bench.floors import ceiling, strongest_floor
+from wsprites.bench.headline import SAYS, Headline, headlines, sentence, short
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.plots import Plot
 from wsprites.bench.rollouts import Video
@@ -24,12 +24,6 @@ _MOST_CODES = 24
 _MILLISECONDS, _GIF_COLOURS = 140, 160
 _FLOOR_AT, _CEILING_AT = 16, 96
 """Places of floor and ceiling in the bar of a headline, per cent of its width; what is worse than the floor lies to the left of it."""
-_SAYS = {
-    "above": "better than its floor",
-    "same": "not distinguishable from its floor",
-    "below": "worse than its floor",
-    "unknown": "",
-}
 
 
 def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> None:
@@ -56,7 +50,7 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
         "dot": Markup(".<wbr>"),
         "underscore": Markup("_<wbr>"),
     }
-    page = template.render(models=models, first=results[0][0], strongest_floor=strongest_floor, is_floor=is_floor, **facts, **functions)
+    page = template.render(models=models, first=results[0][0], strongest_floor=strongest_floor, ceiling=ceiling, **facts, **functions)
     replace_file(path, page.encode("utf-8", errors="replace"))
 
 
@@ -74,7 +68,7 @@ class _Bar(NamedTuple):
 
 
 def _bar(headline: Headline) -> _Bar:
-    says = _SAYS[headline.verdict]
+    says = SAYS[headline.verdict]
     if headline.entry is None or math.isnan(headline.place(headline.entry.value)):
         return _Bar(headline, says, None, None, False)
     at, *ends = (_FLOOR_AT + (_CEILING_AT - _FLOOR_AT) * headline.place(value) for value in (headline.entry.value, *headline.ends))

@@ -103,7 +103,12 @@ def plot(caption: str, lines: Mapping[str, Sequence[float]], ticks: Sequence[str
     for n in range(len(ends)):
         ends[n] = min(ends[n], ends[n - 1] - _LABEL if n else _BOTTOM + 4)
     drawn = [
-        Line(who, who if who in ("model", "oracle") else "floor", " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys[who], strict=True)), f"{end:.0f}")
+        Line(
+            who,
+            who if who in ("model", "oracle") else "floor",
+            " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys[who], strict=True)),
+            f"{end:.0f}",
+        )
         for who, end in zip(order, ends, strict=True)
     ]
     text = "; ".join(f"{who}: {', '.join(f'{value:.3g}' for value in values)}" for who, values in defined.items())

@@ -139,7 +139,7 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
     """Score, write and print. Exits with 1 if a rule is broken."""
     from wsprites.bench import compare as comparison
     from wsprites.bench import page, scores
-    from wsprites.bench.table import missing_table, table
+    from wsprites.bench.table import headline_lines, missing_table, table
 
     # Everything that can be refused is refused before scoring.
     baseline = scores.read(compare) if compare else None
@@ -160,6 +160,8 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
     scored = job.opened.scored
     click.echo(f"data     {job.opened.name} ({len(scored)} clips of {scored.name}), sha256 {job.opened.sha256[:16]}")
     files = [result.scores for result in results]
+    for file in files:
+        click.echo(headline_lines(file) + "\n")
     click.echo(table(files))
     if missing := missing_table(files):
         click.echo(missing)
