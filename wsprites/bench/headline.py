@@ -73,6 +73,7 @@ _CALLED = {
 """Floors in a sentence."""
 _DEGREES = ((0.9, "almost perfectly"), (0.5, "mostly"), (0.1, "partly"), (-math.inf, "barely"))
 """Adverbs by the share of the way from floor to ceiling."""
+_NO_VIDEO = "the model does not generate"
 SAYS: dict[Verdict, str] = {
     "above": "better than its floor",
     "same": "not distinguishable from its floor",
@@ -145,7 +146,7 @@ def _missing(question: Question, file: ScoreFile) -> str:
     """Why a model has none of the scores that answer a question."""
     if question.title == "used" or question.group == "Drift":
         generates = any(name.startswith("control.") for name in file.scores)
-        return "the model infers no shift to ask for" if generates else "the model does not generate"
+        return "the model infers no shift to ask for" if generates else _NO_VIDEO
     if question.group == "Nuisance":
         return "the model itself is needed, not its predictions"
     return "the model infers no vectors, codes or shifts" if question.group == "Global action" else "the model infers no vectors or codes"
@@ -168,7 +169,7 @@ def sentence(file: ScoreFile) -> str:
         if one.verdict in _NOT:
             not_better.setdefault(f"{_NOT[one.verdict]} {_called(one)} at", []).append(_said(one, one.question.doing))
     cannot = [f"{beginning} {' and '.join(parts)}" for beginning, parts in not_better.items()]
-    if all(one.reason for one in answers if one.question.title == "used"):
+    if any(one.reason == _NO_VIDEO for one in answers):
         cannot.append("does not generate video")
     return " ".join(f"It {_listed(parts)}." for parts in (can, cannot) if parts)
 

@@ -24,7 +24,7 @@ class Packed:
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS or math.prod(self.shape) > _MOST_NUMBERS:
-            raise ValueError(f"an array of {self.kind:.20} {str(self.shape):.40} is of no kind or size that is read")
+            raise ValueError(f"an array of {self.kind:.20} {self.shape!s:.40} is of no kind or size that is read")
         self.array()
 
     def array(self) -> NDArray[Any]:
@@ -37,7 +37,7 @@ class Packed:
         except zlib.error as error:
             raise ValueError(f"an array is damaged: {error}") from None
         if len(content) != size * dtype.itemsize or unpacking.unconsumed_tail or not unpacking.eof:
-            raise ValueError(f"an array of shape {str(self.shape):.40} has another number of values")
+            raise ValueError(f"an array of shape {self.shape!s:.40} has another number of values")
         values = np.frombuffer(content, dtype).reshape(self.shape)
         if dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError("an array has values that are not finite")
