@@ -16,8 +16,10 @@ from wsprites.bench.latents import Probing
 from wsprites.bench.metrics import actions, masks, motion, probes
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Clusters, Score, mean
+from wsprites.bench.packed import Packed
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, check_same_arrays, infer, named
+from wsprites.bench.provenance import per_clip_of_data
 from wsprites.bench.rollouts import HORIZONS, Video, control, try_out
 from wsprites.bench.scores import Confusion
 from wsprites.bench.twins import CLIPS, nuisance
@@ -52,6 +54,8 @@ class Evaluation:
     """Rollouts for the page; none of a model that does not generate."""
     not_scored: dict[str, str] = field(default_factory=dict)
     """Why scores are missing that need labels, or something else that the model or the job lacks, by the beginning of their names."""
+    per_clip: dict[str, Packed] = field(default_factory=dict)
+    """What a score file keeps of the arrays of each clip, see provenance.py."""
 
 
 def evaluate(
@@ -90,7 +94,9 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
         if networks and isinstance(model, Controllable):
             _add(results, distances.distances(model, data, networks, progress=progress))
     too_short = beyond(data.scored.spec.frames, ("position", "local", "psnr", "ssim")) if isinstance(model, Controllable) else {}
-    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short)
+    iou_n = mask_values["model"]["soft_iou"].mean(1) if mask_values else None
+    kept = per_clip_of_data(data, fitted, scored, iou_n)
+    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short, kept)
 
 
 def beyond(frames: int, names: Iterable[str]) -> dict[str, str]:
@@ -161,10 +167,8 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     confusion: dict[str, Confusion] = {}
     if "codes" in scored:
         k = max(k or 1, int(fitted["codes"].max()) + 1, int(scored["codes"].max()) + 1)
-        results["model"].update({f"codes.{name}": one for name, one in actions.usage(scored["codes"], k, data.scored.clusters).items()})
-        for source in SOURCES:
-            scores, confusion[source] = code_scores(data, fitted["codes"], scored["codes"], source, k)
-            _add(results, scores)
+        of_codes, confusion = scores_of_codes(data, fitted["codes"], scored["codes"], k)
+        _add(results, of_codes)
     for name in _SHIFTS:
         if name in scored:
             _add(results, shift_scores(data, name, scored[name]))
@@ -172,6 +176,18 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     _add(results, leakage_scores(data, probing, fitted, scored, k or 1))
     if "vectors" in scored:
         _add(results, vector_scores(data, probing, fitted["vectors"], scored["vectors"]))
+    return results, confusion
+
+
+def scores_of_codes(
+    data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], k: int
+) -> tuple[ByPredictor, dict[str, Confusion]]:
+    """All scores that need the codes alone, and the confusion matrices by source."""
+    results: ByPredictor = {"model": {f"codes.{name}": one for name, one in actions.usage(scored_nt, k, data.scored.clusters).items()}}
+    confusion: dict[str, Confusion] = {}
+    for source in SOURCES:
+        scores, confusion[source] = code_scores(data, fitted_nt, scored_nt, source, k)
+        _add(results, scores)
     return results, confusion
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_KINDS = {"i1": np.dtype("i1"), "u2": np.dtype("<u2"), "f4": np.dtype("<f4")}
+_KINDS: dict[str, np.dtype[Any]] = {"i1": np.dtype("i1"), "u2": np.dtype("<u2"), "f4": np.dtype("<f4")}
 _MOST_NUMBERS, _MOST_TEXT = 2**20, 2**22
 
 
@@ -38,7 +38,7 @@ class Packed:
             raise ValueError(f"an array is damaged: {error}") from None
         if len(content) != size * dtype.itemsize or unpacking.unconsumed_tail or not unpacking.eof:
             raise ValueError(f"an array of shape {self.shape!s:.40} has another number of values")
-        values = np.frombuffer(content, dtype).reshape(self.shape)
+        values: NDArray[Any] = np.frombuffer(content, dtype).reshape(self.shape)
         if dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError("an array has values that are not finite")
         return values

@@ -11,29 +11,56 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from wsprites.bench.packed import Packed
+import numpy as np
+
+from wsprites.bench.metrics import interval
+from wsprites.bench.packed import Packed, packed
 from wsprites.errors import UserError
 from wsprites.generate import replace_file
 
 FORMAT, FORMAT_VERSION = "wsprites-scores", 1
 PROTOCOL, _FIRST_PROTOCOL = "bench-2", "bench-1"
-"""Version of the definitions of all scores, and that of files that do not name one. Scores of one are not compared with those of another."""
+"""Version of the definitions of all scores, and that of files that do not name one. Only scores of one version are compared."""
 INTERVAL = "95 %, t with a jackknife over characters and scenes"
 _MAX_BYTES, _MAX_TEXT, _MAX_NUMBER = 2**24, 4096, 2**53
 _KEYS = {"settings": "config", "scores": "figures", "baselines": "controls"}
 """Fields that have another name in the JSON."""
+_UNDEFINED = -128
 
 
 @dataclass(frozen=True)
-class Replicates:
-    """The values of a score without one group of clips after the other, as small numbers."""
+class StoredReplicates:
+    """`interval.Replicates` of a score as small numbers, exact to 1/254 of the largest deviation from the score."""
 
-    groups: tuple[int, ...] = field(metadata={"low": 1})
-    """Number of groups of each way of grouping the clips, in the order of the replicates."""
+    sizes: tuple[int, ...] = field(metadata={"low": 1})
+    """Number of groups of each kind."""
     largest: float
-    """The deviation from the value that 127 stands for."""
+    """The deviation that 127 stands for."""
     deviations: Packed
-    """(R,) i1."""
+    """(R,) i1: of the replicates of each kind in turn, then of those of the fitted maps; -128 for one that is not defined."""
+
+    def __post_init__(self) -> None:
+        if len(self.sizes) not in (1, 3) or len(self.deviations.shape) != 1 or sum(self.sizes) > self.deviations.shape[0]:
+            raise ValueError("the replicates of a score are of no possible number")
+
+    def around(self, value: float) -> interval.Replicates:
+        """The replicates of the score with this value."""
+        stored = self.deviations.array().astype(np.float64)
+        value_r = value + np.where(stored == _UNDEFINED, np.nan, stored) * (self.largest / 127)
+        *kinds, fit = np.split(value_r, np.cumsum(self.sizes))
+        return interval.Replicates(tuple(kinds), fit if len(fit) else None)
+
+
+def stored_replicates(score: interval.Score) -> StoredReplicates | None:
+    """The replicates of a score as a score file holds them; None without any."""
+    if score.replicates is None:
+        return None
+    kinds, fit = score.replicates.kinds, score.replicates.fit
+    deviation_r = np.concatenate(kinds if fit is None else (*kinds, fit)) - score.value
+    defined = np.isfinite(deviation_r)
+    largest = float(np.abs(deviation_r[defined]).max(initial=0))
+    small = np.where(defined, np.round(np.where(defined, deviation_r, 0) * (127 / (largest or 1))), _UNDEFINED)
+    return StoredReplicates(tuple(map(len, kinds)), largest, packed(small, "i1"))
 
 
 @dataclass(frozen=True)
@@ -47,7 +74,7 @@ class Entry:
     clips: int
     baselines: dict[str, float]
     """Value of each baseline that has this score; NaN where the data does not define it."""
-    replicates: Replicates | None = None
+    replicates: StoredReplicates | None = None
     """What a paired comparison needs; None for a score without an interval, and in files of bench-1."""
     runs: tuple[float, ...] = ()
     """The values of several runs of one system, whose median is `value`; empty for one run."""

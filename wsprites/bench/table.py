@@ -1,4 +1,7 @@
-"""Tables of scores as text and as Markdown. `python -m wsprites.bench.table scores.json ...` prints a Markdown table of score files."""
+"""Tables of scores as text and as Markdown. `python -m wsprites.bench.table scores.json ...` prints a Markdown table of score files.
+
+Score files of several runs of one system (`wsprites bench --system NAME`) become one column.
+"""
 
 import json
 import math
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from wsprites.bench.floors import Baseline, ceiling, less_is_better, strongest_floor
 from wsprites.bench.headline import SAYS, headlines, sentence
+from wsprites.bench.runs import joined
 from wsprites.bench.scores import Entry, ScoreFile, read
 
 TABLE = (
@@ -133,10 +137,12 @@ def markdown(files: Sequence[ScoreFile]) -> str:
 
 
 def _cells(entry: Entry | None) -> list[str]:
-    """Value, interval and unit."""
+    """Value, interval with the range of several runs, and unit."""
     if entry is None:
         return [number(math.nan), "", ""]
     interval = "" if math.isnan(entry.low) else f"[{number(entry.low)}, {number(entry.high)}]"
+    if entry.runs:
+        interval = f"{interval} ({number(min(entry.runs))} to {number(max(entry.runs))})".strip()
     return [number(entry.value), interval, entry.unit]
 
 
@@ -160,4 +166,4 @@ def reference(file: ScoreFile) -> str:
 
 if __name__ == "__main__":  # [--reference] scores.json ...
     _files = [read(Path(name)) for name in sys.argv[1:] if name != "--reference"]
-    print(reference(*_files) if "--reference" in sys.argv else markdown(_files))
+    print(reference(*_files) if "--reference" in sys.argv else markdown(joined(_files)))
