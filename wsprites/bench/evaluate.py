@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wsprites.bench import baselines, distances
 from wsprites.bench.data import Data, Part
 from wsprites.bench.latents import Probing
+from wsprites.bench.mask_baselines import MaskBaselines, fit_masks
 from wsprites.bench.metrics import actions, masks, motion, probes
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Clusters, Score, mean
@@ -47,7 +48,7 @@ class Evaluation:
 
     scores: Scores
     baselines: ByPredictor
-    """Scores of each baseline: those of `baselines.NAMES`, and where they apply "shuffled", "state_only", "copy" and "other_clips"."""
+    """Scores of each baseline: those of `baselines.DESCRIPTIONS` that apply, and "shuffled"."""
     confusion: dict[str, Confusion]
     """By source; empty for a model without codes."""
     videos: tuple[Video, ...]
@@ -80,8 +81,8 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
     if isinstance(model, Model) and isinstance(model, Controllable):
         try_out(model, data.scored)  # an error after an hour of scoring would be too late
     # Arrays of all clips; masks are too large to keep and are scored on the way.
-    fitted, _ = collect(model, data.fit, progress=progress, with_masks=False)
-    scored, mask_values = collect(model, data.scored, progress=progress)
+    fitted, _ = collect(model, data.fit, progress=progress)
+    scored, mask_values = collect(model, data.scored, progress=progress, fit=data.fit)
     check_same_arrays(fitted, scored)
     results, confusion = score(data, fitted, scored, getattr(model, "codes", None))
     _add(results, mask_scores(mask_values, data.scored.clusters))
@@ -123,12 +124,21 @@ MaskValues = dict[str, dict[str, NDArray[np.float64]]]
 
 
 def collect(
-    model: Model | Predictions, part: Part, *, progress: Progress = lambda _: None, with_masks: bool = True
+    model: Model | Predictions, part: Part, *, progress: Progress = lambda _: None, fit: Part | None = None
 ) -> tuple[Arrays, MaskValues]:
-    """A model's arrays for all clips of a part but masks, and the scores of its masks. Raises ProtocolError for a wrong array."""
+    """A model's arrays for all clips of a part but masks, and the scores of its masks.
+
+    Args:
+        progress: called with the number of clips done since the last call.
+        fit: the part that baselines of masks are fitted on; without it masks are not scored.
+
+    Raises:
+        ProtocolError: a wrong array.
+    """
     rows: list[Arrays] = []
     first_arrays: Arrays = {}
     values: list[dict[str, dict[str, NDArray[np.float64]]]] = []
+    mask_baselines: MaskBaselines | None = None
     for first in range(0, len(part), BATCH):
         at = np.arange(first, min(first + BATCH, len(part)))
         arrays = dict(model.rows(part, at)) if isinstance(model, Predictions) else {}
@@ -138,8 +148,9 @@ def collect(
         first_arrays = first_arrays or dict(arrays)
         check_same_arrays(first_arrays, arrays)
         predicted = arrays.pop("masks", None)
-        if with_masks and predicted is not None:
-            values += [_mask_values(mask, clip.masks_thw) for mask, clip in zip(predicted, clips, strict=True)]
+        if fit and predicted is not None:
+            mask_baselines = mask_baselines or fit_masks(fit)
+            values += [_mask_values(mask, clip.masks_thw, mask_baselines) for mask, clip in zip(predicted, clips, strict=True)]
         rows.append(arrays)
         progress(len(at))
     together = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
@@ -147,9 +158,9 @@ def collect(
     return together, {who: {name: np.stack([clip[who][name] for clip in values]) for name in _MASK_SCORES} for who in predictors}
 
 
-def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_]) -> dict[str, dict[str, NDArray[np.float64]]]:
+def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_], others: MaskBaselines) -> dict[str, dict[str, NDArray[np.float64]]]:
     """(T,) values of each score of masks in one clip, by predictor."""
-    predicted = {"model": mask_thw, **{name: make(true_thw) for name, make in baselines.MASKS.items()}}
+    predicted = {"model": mask_thw, **others.masks(mask_thw, true_thw)}
     return {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
 
 

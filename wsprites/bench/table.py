@@ -38,7 +38,20 @@ TABLE = (
 )
 """The scores that the table shows; a score file has all of them."""
 _REFERENCE = Path(__file__).parent / "reference"
-_BASELINES = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "copy", "other_clips", "classical", "oracle")
+_BASELINES = (
+    "random",
+    "majority",
+    "shuffled",
+    "state_only",
+    "direction",
+    "best_code",
+    "mean_mask",
+    "silhouette",
+    "copy",
+    "other_clips",
+    "classical",
+    "oracle",
+)
 
 
 def names_in_table(files: Sequence[ScoreFile]) -> list[str]:
