@@ -14,6 +14,7 @@ from wsprites.bench.headline import SAYS, Headline, headlines, sentence, short
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.plots import Plot
 from wsprites.bench.rollouts import Video
+from wsprites.bench.runs import joined
 from wsprites.bench.scores import Entry, ScoreFile
 from wsprites.bench.table import names_in_table, not_scored, number
 from wsprites.generate import replace_file
@@ -39,10 +40,12 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("page.html")
     models = [(scores, _sections(scores, videos)) for scores, videos in results]
+    lead = joined([scores for scores, _ in results])
     functions = {"number": _number, "short": short, "x": _x, "defined": _defined, "is_share": _is_share, "not_scored": not_scored}
     facts = {
         "table": names_in_table([scores for scores, _ in results]),
-        "questions": list(zip(*(sections.bars for _, sections in models), strict=True)),
+        "lead": [(file, sentence(file)) for file in lead],
+        "questions": list(zip(*([_bar(headline) for headline in headlines(file)] for file in lead), strict=True)),
         "baselines": DESCRIPTIONS,
         "floor_at": _FLOOR_AT,
         "ceiling_at": _CEILING_AT,
@@ -100,28 +103,31 @@ class _Animation(NamedTuple):
 class _Sections(NamedTuple):
     """The plots and videos of one model; empty sections are left out."""
 
-    sentence: str
-    bars: list[_Bar]
-    """One for each headline; none of videos."""
     occurring: set[str]
     """Names of the baselines."""
+    timing: _Matrix | None
     confusion: list[_Matrix]
     leakage: _Matrix | None
     capacity: list[Plot]
+    samples: list[Plot]
     drift: list[Plot]
+    transfer: list[Plot]
+    reader: list[Plot]
     replays: list[_Animation]
     codes: list[_Animation]
 
 
 def _sections(file: ScoreFile, videos: Sequence[Video]) -> _Sections:
     return _Sections(
-        sentence(file),
-        [_bar(headline) for headline in headlines(file)],
         {who for entry in file.scores.values() for who in entry.baselines},
+        _timing(file),
         [_confusion(file, source) for source in SOURCES if source in file.confusion],
         _leakage(file),
         plots.capacity(file),
-        plots.drift(file),
+        plots.samples(file),
+        plots.over_steps(file, "drift"),
+        plots.over_steps(file, "transfer"),
+        plots.reader(file),
         [_animation(video, f"{video.title}: truth, model") for video in videos if video.kind == "replay"],
         [_animation(video, video.title) for video in videos if video.kind == "code"],
     )
@@ -140,6 +146,28 @@ def _is_share(entry: Entry) -> bool:
 def _x(share: float) -> float:
     """Place of a share on a line from 0 to 1, px."""
     return 10 + 160 * min(max(share, 0), 1)
+
+
+_TIMING = {
+    "one transition early": "lag_early.",
+    "as inferred": "",
+    "one transition late": "lag_late.",
+    "where the action changes": "onset.",
+    "where it stays": "steady.",
+}
+"""Codes against the actions of some transitions; the beginning of the score's name after the source."""
+
+
+def _timing(file: ScoreFile) -> _Matrix | None:
+    """Matched accuracy at other times, and at onsets, beside that of the strongest floor; None without codes."""
+    rows = []
+    for source in ("local", "global"):
+        names = [f"{source}.{part}matched_accuracy" for part in _TIMING.values()]
+        if sum(name in file.scores for name in names) > 1:
+            floors = [strongest_floor(name, file.scores[name]) if name in file.scores else None for name in names]
+            rows.append((f"{source} action", [_cell(file.value(name), file.value(name)) for name in names]))
+            rows.append(("strongest floor", [_cell(floor.value, floor.value) if floor else None for floor in floors]))
+    return _Matrix("matched accuracy", list(_TIMING), rows) if rows else None
 
 
 def _confusion(file: ScoreFile, source: str) -> _Matrix:

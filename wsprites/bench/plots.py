@@ -1,6 +1,7 @@
 """Plots of scores as lines, for the page: what a score becomes with more capacity, more samples, more steps, more blur."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from wsprites.bench.scores import ScoreFile
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 220, 10, 126
 """Place of the axes in a plot, px."""
+_GENERATORS = ("copy", "shift_only", "oracle")
+_CONTROLS = ("state_only", "shuffled")
 _LABEL = 12
 """Least distance of two labels of lines, px."""
 
@@ -39,33 +42,24 @@ class Plot(NamedTuple):
     """The values, for readers that cannot see the plot."""
 
 
-def steps_of(file: ScoreFile, pattern: str) -> list[str]:
-    """The numbers that stand for * in the names of scores of a pattern, ascending; whole numbers, or decimals with a point.
-
-    For "drift.position.*" these are "1", "4", "8" and "16".
-    """
-    before, after = pattern.split("*")
-    names = (name for name in file.scores if name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after))
-    middle = (name[len(before) : len(name) - len(after)] for name in names)
-    return sorted((text for text in middle if text.replace(".", "", 1).isdigit()), key=float)
+def numbers(file: ScoreFile, pattern: str) -> list[str]:
+    """The numbers that stand for * in the names of the scores of a pattern, ascending: of "drift.position.*" 1, 4, 8 and 16."""
+    before, after = map(re.escape, pattern.split("*"))
+    matches = (re.fullmatch(rf"{before}(\d+(?:\.\d+)?){after}", name) for name in file.scores)
+    return sorted((match[1] for match in matches if match), key=float)
 
 
-def curve(file: ScoreFile, pattern: str, caption: str, *, others: Sequence[str] = ("oracle",)) -> list[Plot]:
-    """One plot of the scores of a pattern by the number that stands for *, beside some baselines; none without two such scores.
-
-    Args:
-        others: names of the baselines that are drawn, where all scores have them.
-    """
-    steps = steps_of(file, pattern)
-    names = [pattern.replace("*", step) for step in steps]
-    return [plot(caption, _lines(file, names, others), steps)] if len(names) > 1 else []
+def curve(file: ScoreFile, pattern: str, caption: str, *, others: Sequence[str] = ()) -> list[Plot]:
+    """One plot of the scores of a pattern by the number that stands for *, beside some baselines; none if it has fewer than two scores."""
+    ticks = numbers(file, pattern)
+    names = [pattern.replace("*", tick) for tick in ticks]
+    return [plot(caption, _lines(file, names, others), ticks)] if len(names) > 1 else []
 
 
 def _lines(file: ScoreFile, names: Sequence[str], others: Sequence[str]) -> dict[str, list[float]]:
-    return {
-        "model": [file.value(name) for name in names],
-        **{who: [file.scores[name].baselines.get(who, math.nan) for name in names] for who in others},
-    }
+    """The scores of the model, and of the baselines with these names."""
+    by_baseline = {who: [file.scores[name].baselines.get(who, math.nan) for name in names] for who in others}
+    return {"model": [file.value(name) for name in names], **by_baseline}
 
 
 def capacity(file: ScoreFile) -> list[Plot]:
@@ -74,19 +68,34 @@ def capacity(file: ScoreFile) -> list[Plot]:
     for source in SOURCES:
         names = [f"vectors.{source}.{kind}" for kind in probes.CAPACITY]
         if all(name in file.scores for name in names):
-            lines = _lines(file, names, ("state_only", "shuffled"))
-            plots.append(plot(f"{source} action, accuracy by probe", lines, ticks))
+            plots.append(plot(f"{source} action, accuracy by probe", _lines(file, names, _CONTROLS), ticks))
     return plots
 
 
-def drift(file: ScoreFile) -> list[Plot]:
-    """Replays against their clips by the number of steps, one plot for each quantity."""
+def samples(file: ScoreFile) -> list[Plot]:
+    """Accuracy of the linear probe of the vectors by the number of transitions that it is fitted on, one plot for each source."""
+    caption = "action, accuracy by fitted transitions"
+    return [each for source in SOURCES for each in curve(file, f"vectors.{source}.linear.n*", f"{source} {caption}", others=_CONTROLS)]
+
+
+def over_steps(file: ScoreFile, kind: str) -> list[Plot]:
+    """Generated video against the truth by the number of steps, one plot for each quantity.
+
+    Args:
+        kind: "drift", replays of a clip's own actions, or "transfer", actions that were inferred from another clip.
+    """
     quantities = {"position": "px", "local": "share right", "psnr": "dB", "ssim": "SSIM", "lpips": "distance"}
+    captions = {f"{kind}.{quantity}.*": f"{quantity}, {unit}, by steps after the start" for quantity, unit in quantities.items()}
     return [
-        each
-        for quantity, unit in quantities.items()
-        for each in curve(file, f"drift.{quantity}.*", f"{quantity}, {unit}, by steps after the start", others=("copy", "oracle"))
+        each for pattern, caption in captions.items() for each in curve(file, pattern, caption, others=("copy", "shift_only", "oracle"))
     ]
+
+
+def reader(file: ScoreFile) -> list[Plot]:
+    """How well the reader reads true frames that were made worse, by how much."""
+    kinds = {"blur": "blur, px", "noise": "noise, grey levels", "contrast": "contrast", "shift": "colour shift, grey levels"}
+    captions = {f"reader.{kind}.*.local": f"share of right actions by {by}" for kind, by in kinds.items()}
+    return [each for pattern, caption in captions.items() for each in curve(file, pattern, caption)]
 
 
 def plot(caption: str, lines: Mapping[str, Sequence[float]], ticks: Sequence[str]) -> Plot:
