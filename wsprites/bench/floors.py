@@ -9,8 +9,9 @@ from wsprites.bench.scores import Entry
 _CEILINGS = ("oracle", "best_code")
 _MODELS = ("classical",)
 """Baselines that are models, which are neither floors nor ceilings."""
-_TOLD_DIRECTION = ("global.", "shift.", "vectors.global.")
-"""Scores of what the baseline "direction" is told: for these it is no floor."""
+_MOTION = ("control.shift.", "drift.position.", "transfer.position.")
+_TOLD = {"direction": ("global.", "shift.", "vectors.global."), "shift_only": _MOTION, "random_codes": _MOTION}
+"""Beginnings of the names of scores that ask for what a baseline is told: for these it is no floor."""
 _WITHOUT = ("codes.", "leakage.", "reader.")
 """Scores of which neither more nor less is what a better predictor has: they have no strongest floor."""
 
@@ -32,7 +33,7 @@ def less_is_better(name: str) -> bool:
 
 def is_floor(who: str, name: str) -> bool:
     """True if a baseline does not know what a score asks for."""
-    return who not in (*_CEILINGS, *_MODELS) and not (who == "direction" and name.startswith(_TOLD_DIRECTION))
+    return who not in (*_CEILINGS, *_MODELS) and not name.startswith(_TOLD.get(who, ()))
 
 
 def strongest_floor(name: str, entry: Entry) -> Baseline | None:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wsprites.bench.metrics import probes
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.scores import ScoreFile
 
@@ -64,11 +63,12 @@ def _lines(file: ScoreFile, names: Sequence[str], others: Sequence[str]) -> dict
 
 def capacity(file: ScoreFile) -> list[Plot]:
     """Accuracy of probes of the vectors by their capacity, one plot for each source."""
-    plots, ticks = [], [{"linear": "linear", "mlp": "64"}.get(kind, kind.removeprefix("mlp_")) for kind in probes.CAPACITY]
+    plots = []
     for source in SOURCES:
-        names = [f"vectors.{source}.{kind}" for kind in probes.CAPACITY]
-        if all(name in file.scores for name in names):
-            plots.append(plot(f"{source} action, accuracy by probe", _lines(file, names, _CONTROLS), ticks))
+        widths = numbers(file, f"vectors.{source}.mlp_*")
+        names = {"linear": f"vectors.{source}.linear", **{width: f"vectors.{source}.mlp_{width}" for width in widths}}
+        if widths and all(name in file.scores for name in names.values()):
+            plots.append(plot(f"{source} action, accuracy by probe", _lines(file, list(names.values()), _CONTROLS), list(names)))
     return plots
 
 
@@ -91,11 +91,17 @@ def over_steps(file: ScoreFile, kind: str) -> list[Plot]:
     ]
 
 
-def reader(file: ScoreFile) -> list[Plot]:
-    """How well the reader reads true frames that were made worse, by how much."""
-    kinds = {"blur": "blur, px", "noise": "noise, grey levels", "contrast": "contrast", "shift": "colour shift, grey levels"}
-    captions = {f"reader.{kind}.*.local": f"share of right actions by {by}" for kind, by in kinds.items()}
-    return [each for pattern, caption in captions.items() for each in curve(file, pattern, caption)]
+def reader(shares: Mapping[str, float]) -> list[Plot]:
+    """How well the reader reads true frames after a blur, by its width; nothing without at least two widths.
+
+    Args:
+        shares: `ScoreFile.reader`.
+    """
+    found = (re.fullmatch(r"reader\.blur\.(\d+(?:\.\d+)?)\.local", name) for name in shares)
+    widths = sorted((match[1] for match in found if match), key=float)
+    kinds = {"local": "right actions", "unreadable": "unreadable"}
+    lines = {line: [shares.get(f"reader.blur.{width}.{kind}", math.nan) for width in widths] for kind, line in kinds.items()}
+    return [plot("share of frames by blur, px", lines, widths)] if len(widths) > 1 else []
 
 
 def plot(caption: str, lines: Mapping[str, Sequence[float]], ticks: Sequence[str]) -> Plot:

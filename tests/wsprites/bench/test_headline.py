@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from score_files import DATA, FLOORS, LEAK, LOCAL, NUISANCE, SHIFT, WHOLE, entry, made
+from made_scores import DATA, FLOORS, LEAK, LOCAL, NUISANCE, SHIFT, WHOLE, entry, made
 
 from wsprites.bench.floors import Baseline, ceiling, is_floor, strongest_floor
 from wsprites.bench.headline import Headline, headlines, sentence
@@ -32,6 +32,7 @@ def test_the_strongest_floor():
         assert strongest_floor(without, one) is None is ceiling(without, one)
     assert strongest_floor("local.ami", replace(one, baselines={"oracle": 1.0, "random": math.nan})) is None
     assert strongest_floor("a.score.of.another.version", one) == ("direction", 0.5)
+    assert not is_floor("shift_only", "control.shift.mean") and is_floor("shift_only", "control.faithful")
     assert not is_floor("classical", "local.ami") and is_floor("copy", "control.faithful")
 
 
@@ -99,7 +100,7 @@ def test_the_sentence_of_a_whole_model():
         "It partly tells the local action (0.62, floor 0.51), almost perfectly tells the global action (0.97, floor 0.10), "
         "mostly keeps the scene's motion out of its vectors (0.20, floor 1.00), "
         "and almost perfectly keeps its vectors the same when only the scene moves (0.05, floor 1.00). "
-        "It does not measurably beat codes drawn at random at generating the local action asked for (0.21, floor 0.20), "
+        "It does not measurably beat random local actions at generating the local action asked for (0.21, floor 0.20), "
         "and does worse than a repeated first frame at generating the global action asked for (0.15, floor 0.20) "
         "and keeping the character of a replay near its place (30.00 px, floor 20.00)."
     )

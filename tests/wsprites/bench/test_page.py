@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from score_files import WHOLE, entry, made
+from made_scores import WHOLE, entry, made
 
 from wsprites.bench import page, plots
 from wsprites.bench.metrics import probes
