@@ -1,7 +1,7 @@
 """Scores -> one self-contained HTML page without scripts; the template is page.html."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,8 +112,10 @@ class _Sections(NamedTuple):
     samples: list[Plot]
     drift: list[Plot]
     transfer: list[Plot]
-    reader: list[Plot]
+    blur: list[Plot]
+    reader: _Matrix | None
     replays: list[_Animation]
+    transfers: list[_Animation]
     codes: list[_Animation]
 
 
@@ -127,9 +129,11 @@ def _sections(file: ScoreFile, videos: Sequence[Video]) -> _Sections:
         plots.samples(file),
         plots.over_steps(file, "drift"),
         plots.over_steps(file, "transfer"),
-        plots.reader(file),
-        [_animation(video, f"{video.title}: truth, model") for video in videos if video.kind == "replay"],
-        [_animation(video, video.title) for video in videos if video.kind == "code"],
+        plots.reader(getattr(file, "reader", {})),
+        _reader(getattr(file, "reader", {})),
+        _animations(videos, "replay", ": truth, model"),
+        _animations(videos, "transfer"),
+        _animations(videos, "code"),
     )
 
 
@@ -190,10 +194,37 @@ def _leakage(file: ScoreFile) -> _Matrix | None:
     latents = [latent for latent in ("codes", "vectors", "shift", "background_shift") if f"leakage.local.{latent}" in file.scores]
     rows = []
     for target in (*SOURCES, "shift", "background_shift"):
-        label, scale = (f"{target} (R2)", 1) if "shift" in target else (f"{target} action (accuracy)", 4)
+        label = f"{target} (R2)" if "shift" in target else f"{target} action"
         values = [file.value(f"leakage.{target}.{latent}") for latent in latents]
-        rows.append((label, [_cell(value, scale * value) for value in values]))
+        rows.append((label, [_cell(value, value) for value in values]))
     return _Matrix("", latents, rows) if latents else None
+
+
+_CHANGES = {
+    "as they are": "blur.0",
+    "at 48 x 64, enlarged": "size.48x64",
+    "at 32 x 40, enlarged": "size.32x40",
+    "in another tint": "colour",
+    "with less contrast": "contrast",
+    "with noise": "noise",
+    "scenes without the character": "empty",
+    "random pixels": "static",
+}
+"""Pictures that the reader is tried on, and the middle of the names of their values."""
+
+
+def _reader(shares: Mapping[str, float]) -> _Matrix | None:
+    """What the reader makes of other pictures; None without generated video."""
+    kinds, rows = {"right actions": "local", "unreadable": "unreadable", "error, px": "position"}, []
+    for name, change in _CHANGES.items():
+        values = [shares.get(f"reader.{change}.{kind}", math.nan) for kind in kinds.values()]
+        if not all(map(math.isnan, values)):
+            rows.append((name, [_cell(value, 0 if title == "error, px" else value) for title, value in zip(kinds, values, strict=True)]))
+    return _Matrix("true frames", list(kinds), rows) if rows else None
+
+
+def _animations(videos: Sequence[Video], kind: str, more: str = "") -> list[_Animation]:
+    return [_animation(video, f"{video.title}{more}") for video in videos if video.kind == kind]
 
 
 def _animation(video: Video, caption: str) -> _Animation:

@@ -158,6 +158,22 @@ def test_curves_are_in_the_order_of_their_numbers():
     assert plots.curve(made(drift__psnr__1=entry(1.0, 0.1)), "drift.psnr.*", "x") == []
 
 
+def test_the_reader():
+    shares = {f"reader.blur.{blur}.local": value for blur, value in {"0": 1.0, "2.5": 0.4, "0.5": 0.9}.items()}
+    shares |= {f"reader.blur.{blur}.unreadable": value for blur, value in {"0": 0.0, "2.5": 0.5, "0.5": 0.1}.items()}
+    (one,) = plots.reader(shares)
+    assert [name for _, name in one.ticks] == ["0", "0.5", "2.5"] and one.text == "right actions: 1, 0.9, 0.4; unreadable: 0, 0.1, 0.5"
+    table = page._reader({**shares, "reader.empty.unreadable": 0.98, "reader.size.32x40.local": 0.7, "reader.size.32x40.position": 1.5})
+    assert table is not None
+    cells = {name: [cell.text if cell else "" for cell in row] for name, row in table.rows}
+    assert cells == {
+        "as they are": ["1.00", "0.00", ""],
+        "at 32 x 40, enlarged": ["0.70", "", "1.50"],
+        "scenes without the character": ["", "0.98", ""],
+    }
+    assert plots.reader({}) == [] and page._reader({}) is None
+
+
 def test_labels_of_lines_do_not_overlap():
     one = plots.plot("x", {"a": [1.0, 1.0], "b": [1.0, 1.0], "c": [0.0, 0.0], "undefined": [math.nan, 1.0]}, ["1", "2"])
     ends = sorted(float(line.label_y) for line in one.lines)
