@@ -233,7 +233,7 @@ def shift_scores(data: Data, name: str, shift_nt2: NDArray[np.float64]) -> ByPre
     part, walk = data.scored, data.scored.spec.sprite if name == "shift" else data.scored.spec.background
     true_nt2, action_nt = getattr(part.script, name)[:, 1:], getattr(part.script, _SHIFTS[name])[:, 1:]
     on_screen = motion.opposite(action_nt) if name == "background_shift" else action_nt  # the scene moves against its crop
-    predicted = {"model": shift_nt2}
+    predicted = {"model": shift_nt2, "previous": getattr(part.script, name)[:, :-1]}
     for baseline in baselines.NAMES:
         arrays = baselines.arrays(baseline, part)
         if name in arrays:
