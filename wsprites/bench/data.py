@@ -107,9 +107,9 @@ class Part:
 
     def sources(self) -> Sources:
         """The labels of the transitions, (N, T-1) each. The label at t = 0 led to the first frame and belongs to no transition."""
-        script = self.script
-        labels = tuple(values[:, 1:].astype(np.int64) for values in (script.global_action, script.local_action, script.background_action))
-        return Sources(labels, (len(GlobalAction), len(local_actions(self.spec.facings)), len(GlobalAction)))  # type: ignore[arg-type]
+        script, sizes = self.script, (len(GlobalAction), len(local_actions(self.spec.facings)), len(GlobalAction))
+        steps, shown, crop = (values.astype(np.int64) for values in (script.global_action, script.local_action, script.background_action))
+        return Sources((steps[:, 1:], shown[:, 1:], crop[:, 1:]), sizes, (steps[:, :-1], shown[:, :-1], crop[:, :-1]), script.character)
 
     def state(self, at: NDArray[np.integer]) -> NDArray[np.float64]:
         """(n, D) the state before some of the N (T-1) transitions: actions, animation frame, position and crop.

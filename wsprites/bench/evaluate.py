@@ -3,7 +3,7 @@
 Each kind of prediction has a function that returns the scores of the model and those of every baseline on the same data.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -176,14 +176,14 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     """
     results: ByPredictor = {name: {} for name in ("model", *baselines.NAMES)}
     confusion: dict[str, Confusion] = {}
+    probing = Probing(data)
     if "codes" in scored:
         k = max(k or 1, int(fitted["codes"].max()) + 1, int(scored["codes"].max()) + 1)
-        of_codes, confusion = scores_of_codes(data, fitted["codes"], scored["codes"], k)
+        of_codes, confusion = scores_of_codes(data, (fitted["codes"], scored["codes"]), k, probing=probing)
         _add(results, of_codes)
     for name in _SHIFTS:
         if name in scored:
             _add(results, shift_scores(data, name, scored[name]))
-    probing = Probing(data)
     _add(results, leakage_scores(data, probing, fitted, scored, k or 1))
     if "vectors" in scored:
         _add(results, vector_scores(data, probing, fitted["vectors"], scored["vectors"]))
@@ -191,41 +191,56 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
 
 
 def scores_of_codes(
-    data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], k: int
+    data: Data, codes: baselines.Codes, k: int, *, probing: Probing | None = None
 ) -> tuple[ByPredictor, dict[str, Confusion]]:
-    """All scores that need the codes alone, and the confusion matrices by source."""
-    results: ByPredictor = {"model": {f"codes.{name}": one for name, one in actions.usage(scored_nt, k, data.scored.clusters).items()}}
-    confusion: dict[str, Confusion] = {}
-    for source in SOURCES:
-        scores, confusion[source] = code_scores(data, fitted_nt, scored_nt, source, k)
-        _add(results, scores)
-    return results, confusion
+    """All scores that need nothing but the codes of both parts, and the confusion matrices by source.
+
+    Args:
+        k: number of codes.
+        probing: adds the baseline "state_only".
+    """
+    results = code_scores(data, codes, k, probing)
+    results["model"] |= {f"codes.{name}": one for name, one in actions.usage(codes[1], k, data.scored.clusters).items()}
+    return results, {source: confusion_of(data, codes, source, k) for source in SOURCES}
 
 
-def code_scores(
-    data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], source: str, k: int
-) -> tuple[ByPredictor, Confusion]:
-    """Scores of codes against the actions of a source, named `SOURCE.SCORE`."""
-    results = {"model": _codes_against(data, fitted_nt, scored_nt, source, k)}
-    for name in baselines.NAMES:
-        scores = _codes_against(data, *baselines.codes(name, data, source, k), source, k)
-        if name == "best_code":
-            # The best map for accuracy is another code than that with most information, and neither is the best for a part of the data.
-            accuracy = _codes_against(data, *baselines.codes(name, data, source, k, for_accuracy=True), source, k)
-            scores = {key: (accuracy if key in _ACCURACIES else scores)[key] for key in (*_ACCURACIES, *_INFORMATION)}
-        results[name] = scores
+def code_scores(data: Data, codes: baselines.Codes, k: int, probing: Probing | None) -> ByPredictor:
+    """Scores of codes of both parts against the actions of each source, named `SOURCE.SCORE`."""
+    every = range(len(SOURCES))
+    results = {"model": actions.scores(*_beside(data, codes, k), every, data.scored.clusters)}
+    switch_rate = float(actions.switches(codes[1]).mean())
+
+    def of_baseline(name: str, source: str, targets: Sequence[int], *, for_accuracy: bool = False) -> dict[str, float]:
+        made = baselines.codes(name, data, source, k, for_accuracy=for_accuracy, switch_rate=switch_rate)
+        return actions.values(*_beside(data, made, k), targets)[0]
+
+    values = {name: of_baseline(name, "local", every) for name in ("random", "persistent", "majority", "direction")}
+    values |= {name: {} for name in ("best_code", "oracle", "previous", "state_only")}
+    for target, source in enumerate(SOURCES):
+        for name in ("oracle", "previous"):
+            values[name] |= of_baseline(name, source, [target])
+        if probing:
+            values["state_only"] |= actions.values(*_beside(data, probing.predicted_by_state(source), k), [target])[0]
+        # The best map for accuracy is another code than that with most information, and neither is the best for a part of the data.
+        best = {flag: of_baseline("best_code", source, [target], for_accuracy=flag) for flag in (False, True)}
+        kinds = {**dict.fromkeys(_ACCURACIES, True), **dict.fromkeys(_INFORMATION, False)}
+        values["best_code"] |= {f"{source}.{score}": best[flag][f"{source}.{score}"] for score, flag in kinds.items()}
+    return results | {who: {name: Score(value, clips=len(data.scored)) for name, value in of.items()} for who, of in values.items()}
+
+
+def confusion_of(data: Data, codes: baselines.Codes, source: str, k: int) -> Confusion:
+    """Codes against the actions of a source."""
     target, fit, truth = SOURCES.index(source), data.fit.sources(), data.scored.sources()
-    count_fit = actions.table(fitted_nt, fit.labels[target], k, fit.sizes[target])
-    count = actions.table(scored_nt, truth.labels[target], k, truth.sizes[target])
+    count_fit = actions.table(codes[0], fit.labels[target], k, fit.sizes[target])
+    count = actions.table(codes[1], truth.labels[target], k, truth.sizes[target])
     label_k = actions.one_to_one(count_fit, labels=data.fit.spec.local_actions if source == "local" else None)
-    confusion = Confusion(tuple(map(tuple, count.tolist())), tuple(label_k.tolist()))
-    return {who: _prefixed(source, scores) for who, scores in results.items()}, confusion
+    return Confusion(tuple(map(tuple, count.tolist())), tuple(label_k.tolist()))
 
 
-def _codes_against(data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], source: str, k: int) -> Scores:
-    codes = max(k, int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
-    character_n = data.scored.script.character
-    return actions.scores(fitted_nt, data.fit.sources(), scored_nt, data.scored.sources(), character_n, source, codes, data.scored.clusters)
+def _beside(data: Data, codes: baselines.Codes, k: int) -> tuple[actions.Laid, actions.Laid]:
+    """Codes of both parts beside the labels."""
+    size = max(k, *(int(code.max()) + 1 for code in codes))
+    return actions.Laid(codes[0], data.fit.sources(), size), actions.Laid(codes[1], data.scored.sources(), size)
 
 
 def shift_scores(data: Data, name: str, shift_nt2: NDArray[np.float64]) -> ByPredictor:
