@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import wsprites
 from wsprites.art import Art, World, load_world
 from wsprites.bench.metrics.actions import Sources
+from wsprites.bench.metrics.interval import Clusters
 from wsprites.errors import ArgumentError, UserError
 from wsprites.file import DataFile, Split, VideoFile
 from wsprites.file.videos import VIDEO_LABELS, VideoSplit
@@ -87,6 +88,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.script.index)
 
+    @cached_property
+    def clusters(self) -> Clusters:
+        """The groups of the clips: those of one character, and those in front of one scene."""
+        return Clusters(self.script.character, self.script.background)
+
     def clip(self, n: int) -> Clip:
         """Frames (T, H, W, 3) uint8 and masks (T, H, W) bool of a clip."""
         if self.stored is not None:
@@ -151,6 +157,11 @@ class VideoPart:
 
     def __len__(self) -> int:
         return self.clips
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        """The groups of the clips: those that were cut from one video."""
+        return Clusters(self.stored["video"][: self.clips])
 
     @property
     def videos(self) -> int:

@@ -16,7 +16,7 @@ from wsprites.bench.latents import Probing
 from wsprites.bench.mask_baselines import MaskBaselines, fit_masks
 from wsprites.bench.metrics import actions, masks, motion, probes
 from wsprites.bench.metrics.actions import SOURCES
-from wsprites.bench.metrics.interval import Score, ratio
+from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, check_same_arrays, infer, named
 from wsprites.bench.rollouts import HORIZONS, Video, control, try_out
@@ -81,7 +81,7 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
     scored, mask_values = collect(model, data.scored, progress=progress, fit=data.fit)
     check_same_arrays(fitted, scored)
     results, confusion = score(data, fitted, scored, getattr(model, "codes", None))
-    _add(results, mask_scores(mask_values))
+    _add(results, mask_scores(mask_values, data.scored.clusters))
     # Scores that need the model itself, on clips that are made for them.
     videos: list[Video] = []
     if isinstance(model, Model):
@@ -172,7 +172,7 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     confusion: dict[str, Confusion] = {}
     if "codes" in scored:
         k = max(k or 1, int(fitted["codes"].max()) + 1, int(scored["codes"].max()) + 1)
-        results["model"].update({f"codes.{name}": one for name, one in actions.usage(scored["codes"], k).items()})
+        results["model"].update({f"codes.{name}": one for name, one in actions.usage(scored["codes"], k, data.scored.clusters).items()})
         for source in SOURCES:
             scores, confusion[source] = code_scores(data, fitted["codes"], scored["codes"], source, k)
             _add(results, scores)
@@ -209,7 +209,7 @@ def code_scores(
 def _codes_against(data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], source: str, k: int) -> Scores:
     codes = max(k, int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
     character_n = data.scored.script.character
-    return actions.scores(fitted_nt, data.fit.sources(), scored_nt, data.scored.sources(), character_n, source, codes)
+    return actions.scores(fitted_nt, data.fit.sources(), scored_nt, data.scored.sources(), character_n, source, codes, data.scored.clusters)
 
 
 def shift_scores(data: Data, name: str, shift_nt2: NDArray[np.float64]) -> ByPredictor:
@@ -222,14 +222,13 @@ def shift_scores(data: Data, name: str, shift_nt2: NDArray[np.float64]) -> ByPre
         arrays = baselines.arrays(baseline, part)
         if name in arrays:
             predicted[baseline] = arrays[name]
-    return {who: _prefixed(name, motion.scores(values, true_nt2, on_screen, walk.step)) for who, values in predicted.items()}
+    return {who: _prefixed(name, motion.scores(values, true_nt2, on_screen, walk.step, part.clusters)) for who, values in predicted.items()}
 
 
-def mask_scores(values: MaskValues) -> ByPredictor:
+def mask_scores(values: MaskValues, clusters: Clusters) -> ByPredictor:
     """Means over all frames of the values that `collect` returns, named `masks.SCORE`."""
     return {
-        who: {f"masks.{name}": ratio(value_nt.sum(1), np.full(len(value_nt), value_nt.shape[1])) for name, value_nt in by_name.items()}
-        for who, by_name in values.items()
+        who: {f"masks.{name}": mean(value_nt.mean(1), clusters) for name, value_nt in by_name.items()} for who, by_name in values.items()
     }
 
 

@@ -21,7 +21,7 @@ class Probing:
         steps = data.scored.spec.frames - 1
         self._fit = probes.spread((len(data.fit), steps), probes.FITTED)
         self._scored = probes.spread((len(data.scored), steps), probes.SCORED)
-        self._clip = self._scored // steps
+        self._clip, self._clusters = self._scored // steps, data.scored.clusters
         parts = ((data.fit, self._fit), (data.scored, self._scored))
         self._labels = {
             source: tuple(part.sources().labels[target].ravel()[at] for part, at in parts) for target, source in enumerate(SOURCES)
@@ -78,11 +78,14 @@ class Probing:
             with_state = probes.classify("linear", a_state, [label for label, _ in self._labels.values()], b_state)
             for (source, (_, true)), predicted in zip(self._labels.items(), with_state, strict=True):
                 gain = (predicted == true).astype(float) - (self._by_state[source] == true)
-                scores[f"leakage.{source}.{name}"] = self._mean(source, gain)
+                scores[f"leakage.{source}.{name}"] = self._mean(source, gain, least=-1.0)
             for shift, (true_fit, true_scored) in self._shifts.items():
-                scores[f"leakage.{shift}.{name}"] = probes.explained(probes.regress(a, true_fit, b), true_scored, self._clip)
+                scores[f"leakage.{shift}.{name}"] = probes.explained(
+                    probes.regress(a, true_fit, b), true_scored, self._clip, self._clusters
+                )
         return scores
 
-    def _mean(self, source: str, value_n: NDArray[Any]) -> Score:
+    def _mean(self, source: str, value_n: NDArray[Any], *, least: float = 0.0) -> Score:
         """The mean over transitions; not defined where the source has one label only, as for codes."""
-        return probes.mean_by_clip(value_n if np.ptp(self._labels[source][1]) else np.full(len(value_n), np.nan), self._clip)
+        values = value_n if np.ptp(self._labels[source][1]) else np.full(len(value_n), np.nan)
+        return probes.mean_by_clip(values, self._clip, self._clusters, least=least)

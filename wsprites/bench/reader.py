@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from wsprites.art import Art
 from wsprites.art.sheets import CELL_OF
 from wsprites.bench.metrics import motion
-from wsprites.bench.metrics.interval import Score, mean
+from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.world.actions import ANIMATIONS, local_actions
 from wsprites.world.script import Script
 
@@ -156,9 +156,14 @@ def accuracy(clips: Sequence[tuple[Reader, Script, NDArray[np.uint8]]]) -> dict[
             same = (CELL_OF[read.local_action, read.animation_frame] == cells).mean()
             rows[name].append((float(error), float(right), float(same)))
     scores: dict[str, Score] = {}
+    clusters = Clusters([int(script.character) for _, script, _ in clips], [int(script.background) for _, script, _ in clips])
     for name, values in rows.items():
         position, local, frame = zip(*values, strict=True)
-        scores |= {f"{name}.position": mean(position, unit="px"), f"{name}.local": mean(local), f"{name}.frame": mean(frame)}
+        scores |= {
+            f"{name}.position": mean(position, clusters, unit="px"),
+            f"{name}.local": mean(local, clusters),
+            f"{name}.frame": mean(frame, clusters),
+        }
     return scores
 
 

@@ -3,6 +3,7 @@
 The scene stands still in all of this, because a model is not told how it moves. Axis suffixes: s starts, k codes, t steps, h, w, c.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from wsprites.bench.data import Data, Part
 from wsprites.bench.metrics import actions, images, motion
-from wsprites.bench.metrics.interval import Score, mean
+from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, rollout
 from wsprites.bench.reader import PoseReading, Reader, accuracy
 from wsprites.world.act import Pose, act, pose
@@ -270,10 +271,10 @@ def _held_scores(begin: Sequence[Start], actor: Actor, held: list[Frames]) -> Sc
     most_k = np.array([np.bincount(row).argmax() for row in read_ks])
     named = actor.meaning_k >= 0
     return {
-        "control.consistency": mean((read_ks == most_k[:, None]).mean(0)),
-        "control.faithful": mean((read_ks == actor.meaning_k[:, None])[named].mean(0)),
+        "control.consistency": mean((read_ks == most_k[:, None]).mean(0), _clusters(begin)),
+        "control.faithful": mean((read_ks == actor.meaning_k[:, None])[named].mean(0), _clusters(begin)),
         "control.distinct": Score(len(set(most_k.tolist())) / len(begin[0].part.spec.local_actions)),
-        "control.delta_psnr": mean(_delta_psnr(begin, actor, held), unit="dB"),
+        "control.delta_psnr": mean(_delta_psnr(begin, actor, held), _clusters(begin), unit="dB", least=-math.inf),
     }
 
 
@@ -308,7 +309,10 @@ def _shift_scores(begin: Sequence[Start], actor: Actor, hold: int) -> Scores:
         expected = np.array(ends) - at
         error.append(motion.error(moved, expected))
         hits.append(motion.action_of(moved, part.spec.sprite.step) == motion.action_of(expected, part.spec.sprite.step))
-    return {"control.shift.mean": mean(np.mean(error, 0), unit="px"), "control.shift.action_accuracy": mean(np.mean(hits, 0))}
+    return {
+        "control.shift.mean": mean(np.mean(error, 0), _clusters(begin), unit="px"),
+        "control.shift.action_accuracy": mean(np.mean(hits, 0), _clusters(begin)),
+    }
 
 
 def _drift_scores(begin: Sequence[Start], replay: Frames, steps: int, lpips: images.Lpips | None) -> Scores:
@@ -316,14 +320,14 @@ def _drift_scores(begin: Sequence[Start], replay: Frames, steps: int, lpips: ima
     true = np.stack([start.after(steps) for start in begin])
     after = [start.script_after(steps) for start in begin]
     at = [horizon - 1 for horizon in HORIZONS if horizon <= steps]
-    read = _read(begin, replay[:, at])
+    read, clusters = _read(begin, replay[:, at]), _clusters(begin)
     scores: Scores = {}
     for column, t in enumerate(at):
         position = np.array([script.position[t] for script in after])
-        scores[f"drift.position.{t + 1}"] = mean(motion.error(read.position[:, column], position), unit="px")
-        scores[f"drift.local.{t + 1}"] = mean(read.local_action[:, column] == [script.local_action[t] for script in after])
+        scores[f"drift.position.{t + 1}"] = mean(motion.error(read.position[:, column], position), clusters, unit="px")
+        scores[f"drift.local.{t + 1}"] = mean(read.local_action[:, column] == [script.local_action[t] for script in after], clusters)
         for name, values in images.similarity(replay[:, t], true[:, t], lpips).items():
-            scores[f"drift.{name}.{t + 1}"] = mean(values, unit=images.UNITS[name])
+            scores[f"drift.{name}.{t + 1}"] = mean(values, clusters, unit=images.UNITS[name], least=-1.0 if name == "ssim" else 0.0)
     return scores
 
 
@@ -339,6 +343,11 @@ def _videos(begin: Sequence[Start], actor: Actor, held: list[Frames], replay: Fr
         shown = zip(begin[:STARTS_SHOWN], frames, strict=False)
         videos.append(Video("code", title, tuple(np.concatenate([start.frame_hwc[None], clip]) for start, clip in shown)))
     return videos
+
+
+def _clusters(begin: Sequence[Start]) -> Clusters:
+    """The groups of the clips of the starts."""
+    return Clusters([int(start.script.character) for start in begin], [int(start.script.background) for start in begin])
 
 
 def _read(begin: Sequence[Start], frames_sthwc: Frames) -> PoseReading:

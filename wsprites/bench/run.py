@@ -17,7 +17,6 @@ from wsprites.bench.data import STANDARD_WORLD, Data, VideoData, open_data
 from wsprites.bench.distances import left_out
 from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
 from wsprites.bench.load import load
-from wsprites.bench.metrics import interval
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Controllable, Model
 from wsprites.bench.rollouts import Video
@@ -140,10 +139,10 @@ def score_file(
         baselines = {who: scores[name].value for who, scores in evaluation.baselines.items() if name in scores}
         if name in classical:
             baselines["classical"] = classical[name]
-        entries[name] = Entry(**vars(score), baselines=baselines)
+        entries[name] = Entry(score.value, score.low, score.high, score.unit, score.clips, baselines)
     printable = "".join(character if character.isprintable() else "?" for character in model)  # a path may be no text
     fit = data.fit.name if isinstance(data, Data) else ""
-    settings = Settings(INTERVAL, interval.DRAWS, fit, weights=weights or {}, torch=version("torch") if weights else "")
+    settings = Settings(INTERVAL, fit, weights=weights or {}, torch=version("torch") if weights else "")
     return ScoreFile(
         printable,
         describe(data),

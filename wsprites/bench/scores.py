@@ -13,7 +13,7 @@ from wsprites.errors import UserError
 from wsprites.generate import replace_file
 
 FORMAT, FORMAT_VERSION = "wsprites-scores", 1
-INTERVAL = "95 %, percentiles of the bootstrap over clips"
+INTERVAL = "95 %, t with a jackknife over characters and scenes"
 _MAX_BYTES, _MAX_TEXT, _MAX_NUMBER = 2**24, 4096, 2**53
 _KEYS = {"settings": "config", "scores": "figures", "baselines": "controls"}
 """Fields that have another name in the JSON."""
@@ -60,10 +60,10 @@ class Settings:
 
     interval: str
     """Kind of interval."""
-    draws: int
-    """Number of bootstrap draws of an interval."""
     maps_fitted_on: str
     """Split that maps and probes are fitted on; empty for videos."""
+    draws: int = 0
+    """Number of bootstrap draws of an interval, in files of older versions; 0 for a jackknife."""
     weights: dict[str, str] = field(default_factory=dict)
     """SHA-256 by name of each file of weights for LPIPS, FID and FVD; empty without these."""
     torch: str = ""

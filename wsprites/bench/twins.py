@@ -4,6 +4,7 @@ Every score is a ratio to the response to a true action, so that shrinking the l
 script and are rendered with a scene that stands still, another scene, or another character.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -76,6 +77,7 @@ def _videos(part: Part, n: int) -> dict[str, Clip]:
 
 def _scores(clips: list[Responses], part: Part) -> dict[str, Score]:
     scores = {}
+    clusters = part.clusters[: len(clips)]
     for name in clips[0]["itself"]:
         action_nt = getattr(part.script, _ACTION[name])[: len(clips), 1:]
         own = np.stack([videos["itself"][name] for videos in clips])
@@ -84,13 +86,13 @@ def _scores(clips: list[Responses], part: Part) -> dict[str, Score]:
         if "shift" in name:
             at_rest = np.linalg.norm(null, axis=-1).mean(1)
             moves = np.linalg.norm(own, axis=-1) * (action_nt != GlobalAction.stay)
-            scores[f"null.{name}"] = ratio(at_rest, moves.sum(1) / np.maximum((moves > 0).sum(1), 1))
+            scores[f"null.{name}"] = ratio(at_rest, moves.sum(1) / np.maximum((moves > 0).sum(1), 1), clusters, most=math.inf)
         else:
-            scores[f"null.{name}"] = ratio(between(name, null), to_action)
+            scores[f"null.{name}"] = ratio(between(name, null), to_action, clusters, most=math.inf)
         for twin in TWINS:
             if (twin, name) != ("background_motion", "background_shift"):  # a response to this one is right
                 other = np.stack([videos[twin][name] for videos in clips])
-                scores[f"nuisance.{twin}.{name}"] = ratio(distance(name, own, other).mean(1), to_action)
+                scores[f"nuisance.{twin}.{name}"] = ratio(distance(name, own, other).mean(1), to_action, clusters, most=math.inf)
     return scores
 
 

@@ -4,6 +4,7 @@ A model that generates replays the beginning of every clip: from its first frame
 Axis suffixes: n clips, t frames or steps, h, w, c = RGB; d features of a latent.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from wsprites.bench.data import VideoData, VideoPart
 from wsprites.bench.distances import Features, left_out
 from wsprites.bench.evaluate import BATCH, ByPredictor, Evaluation, Progress, Scores, beyond
 from wsprites.bench.metrics import actions, images, masks, motion
-from wsprites.bench.metrics.interval import mean
+from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
 from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of
@@ -97,7 +98,7 @@ def _evaluate(model: Model | Predictions, data: VideoData, progress: Progress, n
     results = replays.scores()
     if "codes" in inferred:
         k = max(getattr(model, "codes", None) or 1, int(inferred["codes"].max()) + 1)
-        results["model"] |= {f"codes.{name}": score for name, score in actions.usage(inferred["codes"], k).items()}
+        results["model"] |= {f"codes.{name}": score for name, score in actions.usage(inferred["codes"], k, part.clusters).items()}
     if not results["model"]:
         raise ProtocolError(f"infers {', '.join(offered)}, which cannot be scored without labels; codes and rollouts can")
     videos: list[Video] = []
@@ -165,7 +166,7 @@ class _Replays:
     def scores(self) -> ByPredictor:
         """Scores of "model" and "copy", and of "oracle" where its distance is defined."""
         results: dict[str, Scores] = {
-            who: {name: mean(np.concatenate(values), unit=_unit(name)) for name, values in by_name.items()}
+            who: {name: _mean(name, np.concatenate(values), self._window.clusters[: self._clips]) for name, values in by_name.items()}
             for who, by_name in self._values.items()
         }
         if self._features and self._clips:
@@ -174,8 +175,16 @@ class _Replays:
         return results
 
 
-def _unit(name: str) -> str:
-    return "px" if name == "consistency.shift" else images.UNITS.get(name.split(".")[1], "")
+def _mean(name: str, value_n: NDArray[np.float64], clusters: Clusters) -> Score:
+    """The mean over clips; only a distance of vectors over another can be above 1."""
+    unit = "px" if name == "consistency.shift" else images.UNITS.get(name.split(".")[1], "")
+    return mean(
+        value_n,
+        clusters,
+        unit=unit,
+        least=-1.0 if name.startswith("drift.ssim") else 0.0,
+        most=math.inf if unit or "vectors" in name else 1.0,
+    )
 
 
 def _agreement(name: str, read: NDArray[Any], again: NDArray[Any]) -> NDArray[np.float64]:

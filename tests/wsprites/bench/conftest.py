@@ -8,23 +8,20 @@ from bench_models import CLIPS, Seer
 
 from wsprites.bench import data, rollouts
 from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
-from wsprites.bench.metrics import interval, probes
+from wsprites.bench.metrics import probes
 
 
 @contextmanager
 def _quick_settings() -> Iterator[None]:
-    """Fewer draws, smaller probes, fewer starts."""
+    """Smaller probes, fewer starts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(interval, "DRAWS", 40)
         patch.setattr(probes, "FITTED", 600)
         patch.setattr(probes, "SCORED", 500)
         patch.setattr(probes, "STEPS", 120)
         patch.setattr(probes, "CAPACITY", ("linear", "mlp_4"))
         patch.setattr(probes, "KINDS", ("linear", "mlp_4", "mlp", "knn"))
         patch.setattr(rollouts, "STARTS", 4)
-        interval.weights.cache_clear()
         yield
-    interval.weights.cache_clear()
 
 
 @pytest.fixture(scope="module")

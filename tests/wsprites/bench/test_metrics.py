@@ -57,7 +57,7 @@ def test_scores_of_codes_are_those_of_each_part():
     (code_fit, local_fit), (code, local) = labels((30, 40)), labels((50, 40))
     fit, truth = sources((30, 40), local_fit), sources((50, 40), local)
     character = np.arange(50) // 2
-    got = actions.scores(code_fit, fit, code, truth, character, "local", 6)
+    got = actions.scores(code_fit, fit, code, truth, character, "local", 6, interval.Clusters(character))
     standing = truth.labels[0] == 4
     for prefix, part in (("", np.ones_like(standing)), ("standing.", standing), ("walking.", ~standing)):
         assert got[f"{prefix}ami"].value == pytest.approx(sk.adjusted_mutual_info_score(local[part], code[part]))
@@ -75,11 +75,11 @@ def test_conditional_information_is_what_the_others_do_not_tell():
     truth, fit = (sources(shape, RNG.integers(0, 9, shape)) for _ in range(2))
 
     def conditional(code: np.ndarray, truth: actions.Sources = truth, source: str = "local") -> float:
-        return actions.scores(code, fit, code, truth, np.arange(60), source, 9)["conditional"].value
+        return actions.scores(code, fit, code, truth, np.arange(60), source, 9, interval.Clusters(np.arange(60)))["conditional"].value
 
     assert conditional(truth.labels[1]) == pytest.approx(1)
     random = RNG.integers(0, 9, shape)
-    drawn = actions.scores(random, fit, random, truth, np.arange(60), "local", 9)
+    drawn = actions.scores(random, fit, random, truth, np.arange(60), "local", 9, interval.Clusters(np.arange(60)))
     assert drawn["ami"].low < 0 < drawn["ami"].high and drawn["conditional"].low < 0
     assert abs(conditional(random)) < 0.01  # by chance alone it would be above 0
     assert abs(conditional(truth.labels[0])) < 0.01
@@ -91,31 +91,13 @@ def test_conditional_information_is_what_the_others_do_not_tell():
     assert np.isnan(conditional(coin, actions.Sources((coin, coin, coin), (5, 9, 5))))
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    covered = 0
-    for _ in range(200):
-        clip = RNG.normal(0.0, 1.0, (40, 1)) + RNG.normal(3.0, 0.3, (40, 20))  # transitions of a clip are alike
-        got = interval.ratio(clip.sum(1), np.full(40, 20))
-        assert got.value == pytest.approx(clip.mean())
-        covered += got.low <= 3.0 <= got.high
-    assert 0.88 <= covered / 200 <= 0.99
-    skewed = RNG.gamma(1.0, 2.0, (100, 50))
-    skewed[3, 7] = np.nan
-    got = interval.quantile(skewed, 0.95)
-    assert got.value == pytest.approx(np.nanquantile(skewed, 0.95)) and 0.9 < got.low / got.value <= 1 <= got.high / got.value < 1.1
-    corrected = interval.score_of_draws(0.001, RNG.normal(0.05, 0.01, 500), least=-np.inf)  # all draws are biased upwards
-    assert corrected.low < 0 < corrected.high and interval.score_of_draws(0.001, RNG.normal(0.05, 0.01, 500)).low == 0
-    assert np.isnan(interval.mean([np.nan]).value) and np.isnan(interval.mean([np.nan]).low)
-    assert interval.mean([np.nan, 2.0]).value == 2
-
-
 def test_shifts():
     true = np.array([[[7, 0], [0, -7], [3, 0], [0, 0]]])
     action = np.array([[1, 2, 1, 4]])
-    perfect = motion.scores(true, true, action, 7)
+    perfect = motion.scores(true, true, action, 7, interval.Clusters(np.arange(len(true))))
     names = ("mean", "median", "angle", "action_accuracy", "clipped.mean", "clipped.angle")
     assert [perfect[name].value for name in names] == [0, 0, 1, 1, 0, 1]
-    turned = motion.scores(true + np.array([0.0, 8.0]), true, action, 7)  # by 8 px down
+    turned = motion.scores(true + np.array([0.0, 8.0]), true, action, 7, interval.Clusters(np.arange(len(true))))  # by 8 px down
     assert turned["mean"].value == 8 and turned["angle"].value == 0 and turned["action_accuracy"].value == 0
     assert not motion.within_45_degrees(np.zeros(2), np.array([7, 0]))
     assert not motion.within_45_degrees(np.array([1, 1.01]), np.array([7, 0]))
@@ -152,12 +134,13 @@ def test_nearest_neighbours_of_very_few():
 
 def test_explained_variance():
     x, clip = RNG.normal(size=(600, 4)), np.repeat(np.arange(20), 30)
+    clusters = interval.Clusters(np.arange(10))
     y = x[:, :2] @ np.array([[1.0, 2], [0, 1]]) + RNG.normal(0, 0.5, (600, 2))
     predicted = probes.regress(x[:300], y[:300], x[300:])
-    got = probes.explained(predicted, y[300:], clip[:300])
+    got = probes.explained(predicted, y[300:], clip[:300], clusters)
     level = y * [1, 0]  # a world as high as the character: nothing moves up or down
-    assert probes.explained(predicted, level[300:], clip[:300]).value == pytest.approx(sk.r2_score(y[300:, 0], predicted[:, 0]))
-    assert np.isnan(probes.explained(predicted, level[300:] * 0, clip[:300]).value)
+    assert probes.explained(predicted, level[300:], clip[:300], clusters).value == pytest.approx(sk.r2_score(y[300:, 0], predicted[:, 0]))
+    assert np.isnan(probes.explained(predicted, level[300:] * 0, clip[:300], clusters).value)
     assert got.value == pytest.approx(sk.r2_score(y[300:], predicted)) and 0.6 < got.low < got.value < got.high < 0.95
 
 

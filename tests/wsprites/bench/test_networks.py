@@ -17,7 +17,7 @@ from torch import nn
 
 from wsprites.bench import compare, data, distances, evaluate, networks, page, rollouts
 from wsprites.bench import scores as score_files
-from wsprites.bench.metrics import images, interval, probes
+from wsprites.bench.metrics import images, probes
 from wsprites.bench.networks import Lpips, Networks, lpips
 from wsprites.bench.run import score_file
 from wsprites.errors import UserError
@@ -304,13 +304,10 @@ FAKE = Networks(
 def few() -> Iterator[data.Data]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rollouts, "STARTS", 2)
-        patch.setattr(interval, "DRAWS", 40)
         patch.setattr(probes, "FITTED", 400)
         patch.setattr(probes, "SCORED", 400)
         patch.setattr(distances, "FEATURES", {"fid": 3, "fvd": 3})
-        interval.weights.cache_clear()
         yield data.standard("wsprites-paper-v1", clips=CLIPS)
-    interval.weights.cache_clear()
 
 
 class Deaf(Quiet):

@@ -68,7 +68,7 @@ def scores_to_test(**options: object) -> list[str]:
 def test_what_would_fail_every_test_is_found_before_scoring(few: data.Data, tmp_path: Path):
     np.savez(tmp_path / "good.npz", **predictions(few))
     entry = Entry(1.0, 1.0, 1.0, "", CLIPS, {})
-    settings = scores.Settings(scores.INTERVAL, 40, "val")
+    settings = scores.Settings("95 %, percentiles of the bootstrap over clips", "val", 40)
     good = scores.ScoreFile("good", describe(few), settings, {}, "", 1.0, {"local.ami": entry}, {})
     for name, file in (("good", good), ("empty", replace(good, scores={})), ("fid", replace(good, scores={"images.fid": entry}))):
         scores.write(tmp_path / f"{name}.json", file)

@@ -21,7 +21,7 @@ from wsprites.errors import UserError
 SMALL = ScoreFile(
     "a:b",
     DataDescription("d", "0" * 64, "paper", 90, {"val": 12, "test": 6}, {"val": 12, "test": 6}),
-    Settings(scores.INTERVAL, 40, "val"),
+    Settings("95 %, percentiles of the bootstrap over clips", "val", 40),
     {"python": "3"},
     "a processor",
     1.5,
@@ -43,7 +43,7 @@ JSON = {
         "clips": {"val": 12, "test": 6},
         "characters": {"val": 12, "test": 6},
     },
-    "config": {"interval": "95 %, percentiles of the bootstrap over clips", "draws": 40, "maps_fitted_on": "val"},
+    "config": {"interval": "95 %, percentiles of the bootstrap over clips", "maps_fitted_on": "val", "draws": 40},
     "versions": {"python": "3"},
     "hardware": "a processor",
     "seconds": 1.5,
@@ -59,7 +59,9 @@ def test_the_format_of_score_files_never_changes():
     """Files in this form exist; another form is another version."""
     assert json.loads(SMALL.to_json()) == JSON
     assert ScoreFile.from_json(json.dumps(JSON)).to_json() == SMALL.to_json()
-    with_weights = replace(SMALL, settings=Settings(scores.INTERVAL, 40, "val", weights={"alex.pth": "1" * 64}, torch="2"))
+    with_weights = replace(
+        SMALL, settings=Settings("95 %, percentiles of the bootstrap over clips", "val", 40, weights={"alex.pth": "1" * 64}, torch="2")
+    )
     assert json.loads(with_weights.to_json())["config"] == {**JSON["config"], "weights": {"alex.pth": "1" * 64}, "torch": "2"}
     assert ScoreFile.from_json(with_weights.to_json()).settings == with_weights.settings
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.metrics.interval import Score, mean, ratio, score_of_draws, weights
+from wsprites.bench.metrics.interval import Clusters, Score, mean, ratio
 from wsprites.world.actions import GlobalAction
 
 Floats = NDArray[np.floating]
@@ -154,7 +154,9 @@ PARTS = ("pooled", "standing", "walking")
 """All transitions, those whose global action is `stay`, and the others."""
 
 
-def scores(code_fit: Ints, fit: Sources, code: Ints, truth: Sources, character_n: Ints, source: str, codes: int) -> dict[str, Score]:
+def scores(
+    code_fit: Ints, fit: Sources, code: Ints, truth: Sources, character_n: Ints, source: str, codes: int, clusters: Clusters
+) -> dict[str, Score]:
     """All scores of codes against one source.
 
     Args:
@@ -163,6 +165,7 @@ def scores(code_fit: Ints, fit: Sources, code: Ints, truth: Sources, character_n
         character_n: (N,) character ids of these clips.
         source: the name of the target in SOURCES.
         codes: K; all codes are below it.
+        clusters: the groups of these clips.
 
     Returns:
         {"matched_accuracy": ..., "standing.nmi": ..., "per_character.nmi": ..., "conditional": ...}, for each of PARTS. The maps are
@@ -177,18 +180,18 @@ def scores(code_fit: Ints, fit: Sources, code: Ints, truth: Sources, character_n
     point = joint.tables(np.ones((1, clips)), target)
     by_chance = {part: expected_information(point.parts[part][0].astype(np.int64)) for part in PARTS}
     by_chance_s = np.array([expected_information(stratum.astype(np.int64)) for stratum in point.strata[0]])
-    # The same on draws of clips, as many at once as fit in memory.
-    drawn_rn = weights(clips)
+    # The same without each group of clips, as many at once as fit in memory.
+    replicates = sum(clusters.sizes)
     at_once = max(1, 2**22 // int(np.prod(joint.sizes)))
-    draws = [
-        _values(joint.tables(drawn_rn[first : first + at_once], target), maps, by_chance, by_chance_s)
-        for first in range(0, len(drawn_rn), at_once)
+    parts = [
+        _values(joint.tables(1 - clusters.members[first : first + at_once].toarray(), target), maps, by_chance, by_chance_s)
+        for first in range(0, replicates, at_once)
     ]
     result = {}
     for name, value in _values(point, maps, by_chance, by_chance_s).items():
-        value_r = np.concatenate([draw[name] for draw in draws])
+        value_r = np.concatenate([values[name] for values in parts])
         least = -math.inf if name.endswith(("ami", "conditional")) else 0.0
-        result[name] = score_of_draws(float(value[0]), value_r, clips=clips, least=least)
+        result[name] = clusters.score(float(value[0]), value_r, least=least)
     return {**result, **per_character(code, truth.labels[target], character_n, codes, labels)}
 
 
@@ -245,25 +248,26 @@ def _values(tables: _Tables, maps: tuple[Ints, Ints], by_chance: dict[str, float
 
 
 def per_character(code: Ints, label: Ints, character_n: Ints, codes: int, labels: int) -> dict[str, Score]:
-    """NMI (the released evaluator's "local NMI") and AMI within each character, averaged over characters, which the interval draws."""
+    """NMI (the released evaluator's "local NMI") and AMI within each character, averaged over characters."""
     tables = [table(code[character_n == id_], label[character_n == id_], codes, labels) for id_ in np.unique(character_n)]
+    characters = Clusters(np.arange(len(tables)))
     return {
-        "per_character.nmi": mean([float(nmi(one)) for one in tables]),
-        "per_character.ami": mean([float(ami(one)) for one in tables]),
+        "per_character.nmi": mean([float(nmi(one)) for one in tables], characters),
+        "per_character.ami": mean([float(ami(one)) for one in tables], characters, least=-math.inf),
     }
 
 
-def usage(code: Ints, codes: int) -> dict[str, Score]:
+def usage(code: Ints, codes: int, clusters: Clusters) -> dict[str, Score]:
     """Use of a model's K codes: `usage`, the share that occurs at all, `perplexity`, and `switch_rate`. `code` is (N, T-1).
 
     The switch rate is the share of transitions whose code is another than that of the transition before; 0 for a code that never changes.
     """
     switches_nt = code[:, 1:] != code[:, :-1]
     count_nk = np.stack([np.bincount(row, minlength=codes) for row in code])
-    drawn = weights(len(code)) @ count_nk.astype(np.float32)
+    count_rk = clusters.sums(count_nk)
     total = count_nk.sum(0)
     return {
-        "usage": score_of_draws(float((total > 0).mean()), (drawn > 0).mean(1), clips=len(code)),
-        "perplexity": score_of_draws(float(perplexity(total)), perplexity(drawn), unit="codes", clips=len(code)),
-        "switch_rate": ratio(switches_nt.sum(1), np.full(len(code), switches_nt.shape[1])),
+        "usage": clusters.score(float((total > 0).mean()), (count_rk > 0).mean(1)),
+        "perplexity": clusters.score(float(perplexity(total)), perplexity(count_rk), unit="codes"),
+        "switch_rate": ratio(switches_nt.sum(1), np.full(len(code), switches_nt.shape[1]), clusters),
     }

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.metrics.interval import Score, quantile, ratio
+from wsprites.bench.metrics.interval import Clusters, Score, quantile, ratio
 from wsprites.world.actions import DELTA_XY, GlobalAction
 
 Floats = NDArray[np.floating]
@@ -43,13 +43,16 @@ def r2(shift_2: Floats, true_2: NDArray[np.number]) -> Floats:
     return np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), np.nan)
 
 
-def scores(shift_nt2: Floats, true_nt2: NDArray[np.number], action_nt: NDArray[np.integer], step: int) -> dict[str, Score]:
+def scores(
+    shift_nt2: Floats, true_nt2: NDArray[np.number], action_nt: NDArray[np.integer], step: int, clusters: Clusters
+) -> dict[str, Score]:
     """Scores of predicted shifts.
 
     Args:
         shift_nt2, true_nt2: (N, T-1, 2) px.
         action_nt: (N, T-1) GlobalAction of the motion on the screen.
         step: Length of a whole step, px.
+        clusters: the groups of the clips.
 
     Returns:
         `mean`, `median`, `p95` of the error; `angle`, the share of moving transitions whose direction is right within 45 degrees;
@@ -62,12 +65,12 @@ def scores(shift_nt2: Floats, true_nt2: NDArray[np.number], action_nt: NDArray[n
     hits = action_of(shift_nt2, step) == action_nt
 
     def share(value: NDArray[np.generic], among: NDArray[np.bool_], unit: str = "") -> Score:
-        return ratio((value * among).sum(1), among.sum(1), unit=unit)
+        return ratio((value * among).sum(1), among.sum(1), clusters, unit=unit)
 
     return {
         "mean": share(distance, np.ones_like(moves), "px"),
-        "median": quantile(distance, 0.5, unit="px"),
-        "p95": quantile(distance, 0.95, unit="px"),
+        "median": quantile(distance, 0.5, clusters, unit="px"),
+        "p95": quantile(distance, 0.95, clusters, unit="px"),
         "angle": share(inside, moves),
         "action_accuracy": share(hits, ~clipped),
         "clipped.mean": share(distance, clipped, "px"),

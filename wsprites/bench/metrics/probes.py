@@ -5,6 +5,7 @@ the transition instead of the latent. Most transitions repeat the action before,
 a linear probe to 256 hidden units.
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.metrics.interval import Score, ratio, score_of_draws, weights
+from wsprites.bench.metrics.interval import Clusters, Score, ratio
 
 Floats = NDArray[np.floating]
 FITTED, SCORED = 5_000, 20_000
@@ -79,25 +80,24 @@ def standardised(fit_nd: Floats, scored_nd: Floats) -> tuple[Floats, Floats]:
     return (fit_nd - mean) / std, (scored_nd - mean) / std
 
 
-def mean_by_clip(value_n: NDArray[Any], clip_n: NDArray[np.integer]) -> Score:
-    """Mean over transitions with an interval over clips; `clip_n` is the clip of each transition."""
-    clips = int(clip_n.max()) + 1
-    return ratio(np.bincount(clip_n, value_n, clips), np.bincount(clip_n, minlength=clips))
+def mean_by_clip(value_n: NDArray[Any], clip_n: NDArray[np.integer], clusters: Clusters, *, least: float = 0.0) -> Score:
+    """Mean over transitions; `clip_n` is the clip of each transition, `clusters` the groups of the clips."""
+    clips = len(clusters)
+    return ratio(np.bincount(clip_n, value_n, clips), np.bincount(clip_n, minlength=clips), clusters, least=least)
 
 
-def explained(predicted_n2: Floats, true_n2: Floats, clip_n: NDArray[np.integer]) -> Score:
-    """R2 of a shift with an interval over clips: at most 1, mean over x and y, or the one of them that varies.
+def explained(predicted_n2: Floats, true_n2: Floats, clip_n: NDArray[np.integer], clusters: Clusters) -> Score:
+    """R2 of a shift: at most 1, mean over x and y, or the one of them that varies.
 
-    All draws compare with the mean shift of all clips.
+    All replicates compare with the mean shift of all clips.
     """
-    clips = int(clip_n.max()) + 1
+    clips = len(clusters)
     residual, total = (predicted_n2 - true_n2) ** 2, (true_n2 - true_n2.mean(0)) ** 2
     sums = np.stack([np.bincount(clip_n, column, clips) for column in (*residual.T, *total.T)], 1)
-    drawn = weights(clips) @ sums
 
     def value(of: Floats) -> Floats:
         varies = of[..., 2:] > 0
         share = np.where(varies, 1 - of[..., :2] / np.where(varies, of[..., 2:], 1), 0)
         return np.asarray(share.sum(-1) / np.where(varies.any(-1), varies.sum(-1), np.nan))
 
-    return score_of_draws(float(value(sums.sum(0))), value(drawn), clips=clips)
+    return clusters.score(float(value(sums.sum(0))), value(clusters.sums(sums)), least=-math.inf)
