@@ -17,6 +17,8 @@ from wsprites.foreign import ForeignError, foreign_code
 
 Arrays = dict[str, NDArray[Any]]
 
+BATCH = 4
+"""Number of clips in a call of `infer`, when a model is scored and in the tests of twins alike; the last call may have fewer."""
 MAX_CODES, MAX_FEATURES, _MAX_BYTES = 1024, 4096, 2**32
 
 
