@@ -3,6 +3,7 @@
 Each kind of prediction has a function that returns the scores of the model and those of every baseline on the same data.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,14 +20,16 @@ from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.packed import Packed
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, check_same_arrays, infer, named
+from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, check_same_arrays, infer, named
 from wsprites.bench.provenance import per_clip_of_data
 from wsprites.bench.rollouts import HORIZONS, Video, control, try_out
 from wsprites.bench.scores import Confusion
-from wsprites.bench.twins import CLIPS, nuisance
+from wsprites.bench.twins import nuisance, remarks, videos_to_do
 
 if TYPE_CHECKING:
     from wsprites.bench.networks import Networks
+
+_LOG = logging.getLogger("wsprites.bench")
 
 Scores = dict[str, Score]
 """By name, such as `local.matched_accuracy`."""
@@ -34,8 +37,6 @@ ByPredictor = dict[str, Scores]
 """Scores of "model" and of each baseline that has any."""
 Progress = Callable[[int], object]
 
-BATCH = 4
-"""Number of clips that a model is given at once."""
 _ACCURACIES, _INFORMATION = ("matched_accuracy", "many_to_one"), ("nmi", "ami", "homogeneity", "completeness")
 _MASK_SCORES = {"soft_iou": masks.soft_iou, "hard_iou": masks.hard_iou, "boundary_f": masks.boundary_f}
 _SHIFTS = {"shift": "global_action", "background_shift": "background_action"}
@@ -74,7 +75,10 @@ def evaluate(
         ForeignError: the model raised an exception.
     """
     with named(name):
-        return _evaluate(model, data, progress, networks)
+        evaluation = _evaluate(model, data, progress, networks)
+    for line in remarks(evaluation.scores):
+        _LOG.warning("%s: %s", name, line)
+    return evaluation
 
 
 def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networks: "Networks | None") -> Evaluation:
@@ -89,7 +93,7 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
     # Scores that need the model itself, on clips that are made for them.
     videos: list[Video] = []
     if isinstance(model, Model):
-        _add(results, nuisance(model, data.scored, progress=progress))
+        _add(results, nuisance(model, data.scored, scored, progress=progress))
         read_back, videos = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
         _add(results, read_back)
         if networks and isinstance(model, Controllable):
@@ -112,7 +116,7 @@ def _add(results: ByPredictor, more: ByPredictor) -> None:
 
 def clips_to_do(model: Model | Predictions, data: Data, *, networks: "Networks | None" = None) -> int:
     """The number of clips that `evaluate` reports to its progress in all."""
-    twins = min(len(data.scored), CLIPS) + 1 if isinstance(model, Model) else 0
+    twins = videos_to_do(data.scored) + 1 if isinstance(model, Model) else 0
     replays = 3 + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
     return len(data.fit) + len(data.scored) + twins + replays
 

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from wsprites.bench import baselines
 from wsprites.bench.data import Data, Part
-from wsprites.bench.evaluate import BATCH, collect
+from wsprites.bench.evaluate import collect
 from wsprites.bench.metrics import actions, masks, motion
 from wsprites.bench.metrics.chance import information_within
 from wsprites.bench.metrics.information import information, nmi
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
+from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
 from wsprites.bench.rollouts import actions_of
 
 WINDOW = 12
