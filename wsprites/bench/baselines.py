@@ -1,5 +1,7 @@
 """Baselines: predictors that know a stated part of the truth, scored by the same code on the same data as a model: floors and ceilings."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -15,7 +15,7 @@ from wsprites.bench import baselines, distances
 from wsprites.bench.data import Data, Part
 from wsprites.bench.latents import Probing
 from wsprites.bench.mask_baselines import MaskBaselines, fit_masks
-from wsprites.bench.metrics import actions, masks, motion, probes
+from wsprites.bench.metrics import actions, masks, motion
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.packed import Packed
@@ -188,7 +188,7 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     for name in _SHIFTS:
         if name in scored:
             _add(results, shift_scores(data, name, scored[name]))
-    _add(results, leakage_scores(data, probing, fitted, scored, k or 1))
+    _add(results, leakage_scores(probing, fitted, scored))
     if "vectors" in scored:
         _add(results, vector_scores(data, probing, fitted["vectors"], scored["vectors"]))
     return results, confusion
@@ -267,31 +267,30 @@ def mask_scores(values: MaskValues, clusters: Clusters) -> ByPredictor:
     }
 
 
-def leakage_scores(data: Data, probing: Probing, fitted: Arrays, scored: Arrays, k: int) -> ByPredictor:
+def leakage_scores(probing: Probing, fitted: Arrays, scored: Arrays) -> ByPredictor:
     """What each latent tells beyond the state before the transition, see `Probing.leakage`."""
-    results = {"model": probing.leakage({name: (fitted[name], scored[name]) for name in scored})}
-    for who in ("random", "oracle"):
-        fit, true = (baselines.arrays(who, part) for part in (data.fit, data.scored))
-        pairs = {"codes": baselines.codes(who, data, "local", k), **{name: (fit[name], true[name]) for name in fit}}
-        if who == "oracle":
-            pairs["vectors"] = baselines.oracle_vectors(data.fit, "local"), baselines.oracle_vectors(data.scored, "local")
-        results[who] = probing.leakage({name: pairs[name] for name in scored})
-    return results
+    latents = {name: probing.chosen(fitted[name], scored[name]) for name in scored}
+    return {**probing.leakage(latents), "oracle": probing.ceiling(list(latents))}
 
 
 def vector_scores(data: Data, probing: Probing, fitted_ntd: NDArray[Any], scored_ntd: NDArray[Any]) -> ByPredictor:
     """Accuracy of probes of vectors, named `vectors.SOURCE.KIND`."""
-    vectors = probing.chosen(fitted_ntd, scored_ntd)
-    results = {"model": probing.probes(*vectors), "state_only": probing.probes(*probing.state)}
-    results["shuffled"] = probing.probes(*vectors, shuffled=True)
-    for who in ("random", "majority", "direction"):
-        kinds = probes.KINDS if who == "random" else ("linear",)
-        drawn = (baselines.arrays(who, part)["vectors"] for part in (data.fit, data.scored))
-        results[who] = probing.probes(*probing.chosen(*drawn), kinds=kinds)
-    results["oracle"] = {}
-    for source in SOURCES:
-        true = (baselines.oracle_vectors(part, source) for part in (data.fit, data.scored))
-        results["oracle"] |= probing.probes(*probing.chosen(*true), sources=(source,))
+    vectors, state = probing.chosen(fitted_ntd, scored_ntd), probing.state
+    settings = probing.settings(vectors)
+    results = {
+        "model": probing.linear(vectors, settings, with_fit=True) | probing.mlps(vectors, settings) | probing.by_samples(vectors),
+        "state_only": probing.linear(state, probing.state_settings)
+        | probing.mlps(state, probing.state_settings)
+        | probing.by_samples(state),
+        "majority": probing.majority(),
+        **probing.by_chance(vectors, settings),
+        "oracle": {},
+    }
+    direction = probing.chosen(data.fit.sources().labels[0], data.scored.sources().labels[0])
+    results["direction"] = probing.linear(direction, probing.settings(direction))
+    for target, source in enumerate(SOURCES):
+        true = probing.chosen(data.fit.sources().labels[target], data.scored.sources().labels[target])
+        results["oracle"] |= probing.linear(true, probing.settings(true, sources=(source,)))
     return results
 
 
