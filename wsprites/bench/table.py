@@ -6,9 +6,11 @@ Score files of several runs of one system (`wsprites bench --system NAME`) becom
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from wsprites.bench.floors import Baseline, ceiling, less_is_better, strongest_floor
+from wsprites.bench.headline import SAYS, headlines, sentence
 from wsprites.bench.runs import joined
 from wsprites.bench.scores import PROTOCOL, Entry, ScoreFile, read
 
@@ -16,17 +18,20 @@ TABLE = (
     "codes.perplexity",
     "codes.switch_rate",
     *(f"{source}.{name}" for source in ("local", "global", "background") for name in ("matched_accuracy", "ami", "nmi", "conditional")),
-    *("local.standing.ami", "local.walking.ami", "local.per_character.nmi"),
+    *("local.onset.matched_accuracy", "local.onset.ami", "local.standing.ami", "local.walking.ami", "local.per_character.nmi"),
     *(f"vectors.{source}.{kind}" for source in ("local", "global", "background") for kind in ("linear", "mlp")),
+    *("leakage.background.codes", "leakage.background.vectors"),
     *("shift.mean", "shift.p95", "shift.angle", "shift.action_accuracy", "background_shift.mean", "background_shift.angle"),
     *("masks.soft_iou", "masks.hard_iou", "masks.boundary_f"),
     *(
         "null.codes",
         "null.vectors",
         "null.shift",
+        "nuisance.repeat.codes",
         "nuisance.background_motion.codes",
         "nuisance.background.codes",
         "nuisance.character.codes",
+        "nuisance.repeat.vectors",
         "nuisance.background_motion.vectors",
         "nuisance.background.vectors",
         "nuisance.character.vectors",
@@ -36,7 +41,6 @@ TABLE = (
 )
 """The scores that the table shows; a score file has all of them."""
 _REFERENCE = Path(__file__).parent / "reference"
-_BASELINES = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "copy", "other_clips", "classical", "oracle")
 
 
 def names_in_table(files: Sequence[ScoreFile]) -> list[str]:
@@ -63,45 +67,74 @@ def missing_table(files: Sequence[ScoreFile]) -> str:
     return "\n".join(lines)
 
 
-def table(files: Sequence[ScoreFile]) -> str:
-    """The main scores as text: those of one model with its baselines, or those of several models side by side."""
-    names = names_in_table(files)
-    if len(files) == 1:
-        entries = files[0].scores
-        columns = [who for who in _BASELINES if any(who in entries[name].baselines for name in names)]
-        head = ["", files[0].model, "95 %", "", *columns]
-        rows = [[name, *_cells(entries[name]), *(number(entries[name].baselines.get(who, math.nan)) for who in columns)] for name in names]
-    else:
-        head = ["", *(file.model for file in files)]
-        rows = [[name, *(" ".join(_cells(file.scores.get(name))[:2]) for file in files)] for name in names]
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) if not n else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in (head, *rows)
+def headline_lines(file: ScoreFile) -> str:
+    """The headline scores of a model as text, each beside its strongest floor and its ceiling, and what they say in words."""
+    rows = [
+        [
+            f"{one.question.group}, {one.question.title}",
+            *([one.name, " ".join(_cells(one.entry)), _of(one.floor), _of(one.ceiling), SAYS[one.verdict]] if one.entry else [one.reason]),
+        ]
+        for one in headlines(file)
     ]
-    return "\n".join(line.rstrip() for line in lines)
+    head = ["", "score", "value, 95 %", "strongest floor", "ceiling", ""]
+    return "\n".join([f"{file.model}: {sentence(file)}", *(_aligned([head, *rows], str.ljust) if rows else ())])
+
+
+def _of(baseline: Baseline | None) -> str:
+    return f"{number(baseline.value)} {baseline.name}" if baseline else "-"
+
+
+def _strongest(name: str, files: Sequence[ScoreFile]) -> Baseline | None:
+    """The strongest floor of all models of the same data: some floors, such as random codes, depend on the model."""
+    floors = [floor for file in files if name in file.scores and (floor := strongest_floor(name, file.scores[name]))]
+    return (min if less_is_better(name) else max)(floors, key=lambda floor: floor.value, default=None)
+
+
+def table(files: Sequence[ScoreFile]) -> str:
+    """The main scores of models of the same data as text, beside the strongest floor and the ceiling."""
+    rows = [["", *(file.model for file in files), "strongest floor", "ceiling"]]
+    for name in names_in_table(files):
+        entries = [file.scores.get(name) for file in files]
+        first = next(filter(None, entries))
+        best = ceiling(name, first)
+        cells = (" ".join(_cells(entry)[:2]).strip() for entry in entries)
+        rows.append([_with_unit(name, first), *cells, _of(_strongest(name, files)), number(best.value if best else math.nan)])
+    return "\n".join(_aligned(rows, str.rjust))
+
+
+def _with_unit(name: str, entry: Entry) -> str:
+    return f"{name}, {entry.unit}" if entry.unit else name
+
+
+def _aligned(rows: Sequence[Sequence[str]], justify: Callable[[str, int], str]) -> list[str]:
+    """Rows as lines with columns of equal width, the first to the left; the last cell of a shorter row may be wider than its column."""
+    columns = len(rows[0])
+    widths = [max(len(row[at]) for row in rows if at < len(row) - (len(row) < columns)) for at in range(columns)]
+    return ["  ".join([row[0].ljust(widths[0]), *map(justify, row[1:], widths[1:])]).rstrip() for row in rows]
 
 
 _MARKDOWN = (
-    *("local.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami", "vectors.local.linear"),
+    *("local.matched_accuracy", "local.onset.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami"),
+    *("vectors.local.linear", "leakage.background.vectors"),
     *("shift.mean", "shift.action_accuracy", "background_shift.mean", "masks.soft_iou", "nuisance.background_motion.codes"),
-    *("control.faithful", "control.delta_psnr", "drift.position.16"),
+    *("control.faithful", "control.shift.action_accuracy", "control.delta_psnr", "drift.position.16"),
 )
 
 
 def markdown(files: Sequence[ScoreFile]) -> str:
-    """A short Markdown table of several models, with the baselines of the first."""
-    baselines = ("random", "direction", "best_code", "oracle")
+    """A short Markdown table of several models: each score beside its strongest floor on the data of each model, and the ceiling."""
+    data = {file.data.sha256: file.data for file in files}
+    floors = [f"strongest floor, `{one.world}`" for one in data.values()]
     names = [f"{Path(file.model.rsplit(':')[-1]).stem}, `{file.data.world}`" for file in files]
-    lines = ["| score | " + " | ".join([*baselines, *names]) + " |"]
-    lines.append("| --- |" + " ---: |" * (len(baselines) + len(files)))
+    lines = [f"| score | {' | '.join([*floors, 'ceiling', *names])} |", "| --- |" + " ---: |" * (len(floors) + 1 + len(files))]
     for name in _MARKDOWN:
         entries = [file.scores.get(name) for file in files]
-        first = next((entry for entry in entries if entry), None)
-        if first:
-            floors = (number(first.baselines.get(who, math.nan)) for who in baselines)
-            cells = [*floors, *(" ".join(_cells(entry)[:2]).strip() for entry in entries)]
-            lines.append(f"| `{name}`{', ' + first.unit if first.unit else ''} | " + " | ".join(cells) + " |")
+        if first := next(filter(None, entries), None):
+            strongest = (_strongest(name, [file for file in files if file.data.sha256 == sha256]) for sha256 in data)
+            best, unit = ceiling(name, first), f", {first.unit}" if first.unit else ""
+            cells = [*map(_of, strongest), number(best.value if best else math.nan)]
+            cells += [" ".join(_cells(entry)[:2]).strip() for entry in entries]
+            lines.append(f"| `{name}`{unit} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from wsprites.bench.data import VideoData, VideoPart
 from wsprites.bench.distances import Features, left_out
-from wsprites.bench.evaluate import BATCH, ByPredictor, Evaluation, Progress, Scores, beyond
+from wsprites.bench.evaluate import ByPredictor, Evaluation, Progress, Scores, beyond
 from wsprites.bench.metrics import actions, images, masks, motion
 from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
+from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
 from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of
 from wsprites.bench.twins import between, distance
 

@@ -168,7 +168,7 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
     from wsprites.bench import compare as comparison
     from wsprites.bench import page, scores
     from wsprites.bench.runs import check_runs, joined
-    from wsprites.bench.table import missing_table, table
+    from wsprites.bench.table import headline_lines, missing_table, table
 
     # Everything that can be refused is refused before scoring.
     if job.system:
@@ -191,7 +191,8 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
     scored = job.opened.scored
     click.echo(f"data     {job.opened.name} ({len(scored)} clips of {scored.name}), sha256 {job.opened.sha256[:16]}")
     files = [result.scores for result in results]
-    click.echo(table(joined(files)))
+    shown = joined(files)
+    click.echo("\n\n".join([*map(headline_lines, shown), table(shown)]))
     if missing := missing_table(files):
         click.echo(missing)
     if report:
