@@ -19,6 +19,8 @@ DESCRIPTIONS = {
     "direction": "knows the true global action and nothing else",
     "best_code": "the best that K codes can do over all transitions: the highest NMI, for accuracies the K most frequent actions",
     "oracle": "knows everything",
+    "shift_only": "generates: moves as it is told, with the local action that is most frequent with the motion; ignores codes",
+    "random_codes": "generates: moves as it is told, with random local actions",
     "copy": "repeats the first frame",
     "other_clips": "as many true videos of other characters",
 }

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.bench import baselines, distances
+from wsprites.bench.control import control, starts_to_do
 from wsprites.bench.data import Data, Part
 from wsprites.bench.latents import Probing
 from wsprites.bench.metrics import actions, masks, motion, probes
@@ -18,7 +19,8 @@ from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, check_same_arrays, infer, named
-from wsprites.bench.rollouts import HORIZONS, Video, control, try_out
+from wsprites.bench.replays import BY_HORIZON
+from wsprites.bench.rollouts import HORIZONS, Video, try_out
 from wsprites.bench.scores import Confusion
 from wsprites.bench.twins import CLIPS, nuisance
 
@@ -52,6 +54,8 @@ class Evaluation:
     """Rollouts for the page; none of a model that does not generate."""
     not_scored: dict[str, str] = field(default_factory=dict)
     """Why scores are missing that need labels, or something else that the model or the job lacks, by the beginning of their names."""
+    reader: dict[str, float] = field(default_factory=dict)
+    """What the instrument that reads generated video can read, see `reading.curves`; empty for a model that does not generate."""
 
 
 def evaluate(
@@ -83,19 +87,20 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
     _add(results, mask_scores(mask_values, data.scored.clusters))
     # Scores that need the model itself, on clips that are made for them.
     videos: list[Video] = []
+    reader: dict[str, float] = {}
     if isinstance(model, Model):
         _add(results, nuisance(model, data.scored, progress=progress))
-        read_back, videos = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
+        read_back, videos, reader = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
         _add(results, read_back)
         if networks and isinstance(model, Controllable):
             _add(results, distances.distances(model, data, networks, progress=progress))
-    too_short = beyond(data.scored.spec.frames, ("position", "local", "psnr", "ssim")) if isinstance(model, Controllable) else {}
-    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short)
+    too_short = beyond(data.scored.spec.frames, BY_HORIZON) if isinstance(model, Controllable) else {}
+    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short, reader)
 
 
 def beyond(frames: int, names: Iterable[str]) -> dict[str, str]:
-    """Why clips of so many frames have no `drift.NAME.T` for some of HORIZONS, by score."""
-    return {f"drift.{name}.{t}": f"clips of {frames} frames, {t + 1} are needed" for name in names for t in HORIZONS if t >= frames}
+    """Why clips of so many frames have no `NAME.T` for some of HORIZONS, by score."""
+    return {f"{name}.{t}": f"clips of {frames} frames, {t + 1} are needed" for name in names for t in HORIZONS if t >= frames}
 
 
 def _add(results: ByPredictor, more: ByPredictor) -> None:
@@ -105,8 +110,8 @@ def _add(results: ByPredictor, more: ByPredictor) -> None:
 
 def clips_to_do(model: Model | Predictions, data: Data, *, networks: "Networks | None" = None) -> int:
     """The number of clips that `evaluate` reports to its progress in all."""
-    twins = min(len(data.scored), CLIPS) + 1 if isinstance(model, Model) else 0
-    replays = 3 + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
+    twins = min(len(data.scored), CLIPS) if isinstance(model, Model) else 0
+    replays = starts_to_do(data.scored) + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
     return len(data.fit) + len(data.scored) + twins + replays
 
 

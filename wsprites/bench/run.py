@@ -153,6 +153,7 @@ def score_file(
         entries,
         evaluation.confusion,
         evaluation.not_scored,
+        evaluation.reader,
     )
 
 

@@ -104,6 +104,8 @@ class ScoreFile:
     """By source: `global`, `local`, `background`; empty for a model without codes."""
     not_scored: dict[str, str] = field(default_factory=dict)
     """Why scores of data without labels are missing, by the beginning of their names."""
+    reader: dict[str, float] = field(default_factory=dict)
+    """What the instrument that reads generated video can read on these data, by name (`reading.curves`); empty without generated video."""
 
     def value(self, name: str) -> float:
         """The value of a score; NaN if the file has no such score or the data does not define it."""

@@ -15,7 +15,7 @@ from wsprites.bench.scores import Entry, ScoreFile, read
 from wsprites.errors import ArgumentError, UserError
 
 _NEITHER_BETTER = ("leakage.", "codes.", "background.", "vectors.background.")
-_LESS_IS_BETTER = ("null.", "nuisance.", "consistency.vectors")
+_LESS_IS_BETTER = ("null.", "nuisance.", "consistency.vectors", "control.unreadable", "control.ghost", "drift.unreadable")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bench_models import Guesser, Seer
 
-from wsprites.bench import data, evaluate, load, rollouts
+from wsprites.bench import control, data, evaluate, load
 from wsprites.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -61,7 +61,7 @@ def test_vectors_alone_are_enough_to_be_controlled(few: data.Data):
             return seer.rollout(first, actions.argmax(-1), shifts)
 
     fitted, _ = evaluate.collect(ByVectors(), few.fit)
-    scores, videos = rollouts.control(ByVectors(), few, fitted)
+    scores, videos, _ = control.control(ByVectors(), few, fitted)
     assert scores["model"]["control.faithful"].value == 1 and scores["model"]["drift.psnr.16"].value == 60 and len(videos) > 9
 
 
@@ -121,7 +121,7 @@ def test_what_a_model_offers_is_the_same_for_all_clips_and_tried_before_all_is_s
 
 
 def test_scores_that_short_clips_do_not_have_are_named():
-    assert evaluate.beyond(17, ["psnr"]) == {}
-    assert evaluate.beyond(8, ["psnr", "local"]) == {
+    assert evaluate.beyond(17, ["drift.psnr"]) == {}
+    assert evaluate.beyond(8, ["drift.psnr", "drift.local"]) == {
         f"drift.{name}.{t}": f"clips of 8 frames, {t + 1} are needed" for name in ("psnr", "local") for t in (8, 16)
     }
