@@ -19,13 +19,17 @@ def test_what_knows_everything_is_perfect_in_every_column(seen: evaluate.Evaluat
         if not np.isfinite(value):
             assert name.startswith("global.standing") or "clipped" in name, name  # one label only, or no such step
         elif name.startswith(("null.", "nuisance.")) or name.endswith((".mean", ".median", ".p95", "shift.mean")) or "position" in name:
-            assert value <= (0.3 if name.startswith(("control", "drift")) else 0), name  # read back, sub-pixel
+            assert value <= (0.3 if name.startswith(("control", "drift", "transfer")) else 0), name  # read back, sub-pixel
+        elif "unreadable" in name or "ghost" in name:
+            assert value == 0, name
         elif "psnr" in name:
             assert value > 30, name
         elif not name.startswith("leakage"):
             assert value == pytest.approx(1), name
     perfect = [
-        name for name in figures if name.split(".")[0] in ("local", "masks", "shift", "background_shift", "control", "drift", "leakage")
+        name
+        for name in figures
+        if name.split(".")[0] in ("local", "masks", "shift", "background_shift", "control", "drift", "transfer", "leakage")
     ]
     assert len(perfect) > 60
     for name in perfect:
