@@ -23,6 +23,8 @@ DESCRIPTIONS = {
     "oracle": "knows everything",
     "mean_mask": "one mask for all frames: the one that is best on other clips",
     "silhouette": "the mean shape on other clips, at the centre of the model's own mask",
+    "shift_only": "generates: moves as it is told, with the local action that is most frequent with the motion; ignores codes",
+    "random_codes": "generates: moves as it is told, with random local actions",
     "copy": "repeats the first frame",
     "other_clips": "as many true videos of other characters",
 }

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.bench import baselines, distances
+from wsprites.bench.control import control, starts_to_do
 from wsprites.bench.data import Data, Part
 from wsprites.bench.latents import Probing
 from wsprites.bench.mask_baselines import MaskBaselines, fit_masks
@@ -22,7 +23,8 @@ from wsprites.bench.packed import Packed
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, check_same_arrays, infer, named
 from wsprites.bench.provenance import per_clip_of_data
-from wsprites.bench.rollouts import HORIZONS, Video, control, try_out
+from wsprites.bench.replays import BY_HORIZON
+from wsprites.bench.rollouts import HORIZONS, Video, try_out
 from wsprites.bench.scores import Confusion
 from wsprites.bench.twins import nuisance, remarks, videos_to_do
 
@@ -58,6 +60,8 @@ class Evaluation:
     """Why scores are missing that need labels, or something else that the model or the job lacks, by the beginning of their names."""
     per_clip: dict[str, Packed] = field(default_factory=dict)
     """What a score file keeps of the arrays of each clip, see provenance.py."""
+    reader: dict[str, float] = field(default_factory=dict)
+    """What the instrument that reads generated video can read, see `reading.curves`; empty for a model that does not generate."""
 
 
 def evaluate(
@@ -92,21 +96,22 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
     _add(results, mask_scores(mask_values, data.scored.clusters))
     # Scores that need the model itself, on clips that are made for them.
     videos: list[Video] = []
+    reader: dict[str, float] = {}
     if isinstance(model, Model):
         _add(results, nuisance(model, data.scored, scored, progress=progress))
-        read_back, videos = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
+        read_back, videos, reader = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
         _add(results, read_back)
         if networks and isinstance(model, Controllable):
             _add(results, distances.distances(model, data, networks, progress=progress))
-    too_short = beyond(data.scored.spec.frames, ("position", "local", "psnr", "ssim")) if isinstance(model, Controllable) else {}
+    too_short = beyond(data.scored.spec.frames, BY_HORIZON) if isinstance(model, Controllable) else {}
     iou_n = mask_values["model"]["soft_iou"].mean(1) if mask_values else None
     kept = per_clip_of_data(data, fitted, scored, iou_n)
-    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short, kept)
+    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short, kept, reader)
 
 
 def beyond(frames: int, names: Iterable[str]) -> dict[str, str]:
-    """Why clips of so many frames have no `drift.NAME.T` for some of HORIZONS, by score."""
-    return {f"drift.{name}.{t}": f"clips of {frames} frames, {t + 1} are needed" for name in names for t in HORIZONS if t >= frames}
+    """Why clips of so many frames have no `NAME.T` for some of HORIZONS, by score."""
+    return {f"{name}.{t}": f"clips of {frames} frames, {t + 1} are needed" for name in names for t in HORIZONS if t >= frames}
 
 
 def _add(results: ByPredictor, more: ByPredictor) -> None:
@@ -116,8 +121,8 @@ def _add(results: ByPredictor, more: ByPredictor) -> None:
 
 def clips_to_do(model: Model | Predictions, data: Data, *, networks: "Networks | None" = None) -> int:
     """The number of clips that `evaluate` reports to its progress in all."""
-    twins = videos_to_do(data.scored) + 1 if isinstance(model, Model) else 0
-    replays = 3 + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
+    twins = videos_to_do(data.scored) if isinstance(model, Model) else 0
+    replays = starts_to_do(data.scored) + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
     return len(data.fit) + len(data.scored) + twins + replays
 
 

@@ -36,8 +36,17 @@ TABLE = (
         "nuisance.background.vectors",
         "nuisance.character.vectors",
     ),
-    *("reader.position", "reader.local", "control.consistency", "control.faithful", "control.shift.mean", "control.delta_psnr"),
-    *("drift.position.1", "drift.position.16", "drift.psnr.16", "drift.lpips.16", "images.fid", "images.fvd"),
+    *("control.unreadable", "control.ghost", "control.consistency", "control.faithful", "control.shift.mean", "control.delta_psnr"),
+    *(
+        "drift.local.4",
+        "transfer.local.4",
+        "drift.position.1",
+        "drift.position.16",
+        "transfer.position.16",
+        "drift.psnr.16",
+        "drift.lpips.16",
+    ),
+    *("images.fid", "images.fvd"),
 )
 """The scores that the table shows; a score file has all of them."""
 _REFERENCE = Path(__file__).parent / "reference"
