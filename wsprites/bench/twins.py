@@ -23,7 +23,7 @@ from wsprites.bench.protocol import BATCH, Arrays, Model, check_same_arrays, inf
 from wsprites.world.actions import GlobalAction
 from wsprites.world.script import FRAME_LABELS, Script
 
-CLIPS = 32
+CLIPS = 24
 """Number of clips that are rendered with their twins."""
 TWINS = ("repeat", "still", "actions", "background_motion", "background", "character")
 """The clip again; the clip with every frame twice; and what is changed in the others."""

@@ -42,7 +42,10 @@ def test_the_command(bench, few: data.Data, data_file: Path, tmp_path: Path):
         and "http" not in page.replace("http://www.w3.org", "")
         and "<script" not in page
     )
+    code, _, err = bench("--clips", CLIPS, "--model", "t.npz")
+    assert code == 2 and "t.npz: val: codes is -1 everywhere, as in a template that was not filled in; fill it in, or leave it out" in err
     rule = "local.matched_accuracy<-0.02"
+    np.savez("t.npz", **{name: array if name == "data" else np.zeros_like(array) for name, array in predictions(few).items()})
     code, out, err = bench("--clips", CLIPS, "--model", "t.npz", "--compare", "good.json", "--fail-on", rule)
     assert code == 1 and "FAILED   local.matched_accuracy: 1.0000 -> 0." in out
     code, out, _ = bench("--clips", CLIPS, "--models", "good.npz,t.npz", "--compare", "good.json", "--fail-on", rule)
