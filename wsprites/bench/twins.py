@@ -69,7 +69,7 @@ def nuisance(
     np.random.default_rng().shuffle(order)
     answers: dict[tuple[int, str], Arrays] = {}
     for first in range(0, len(order), BATCH):
-        called = [(int(n), str(video)) for n, video in order[first : first + BATCH]]
+        called = order[first : first + BATCH]
         videos = [part.clip(n) if video == "repeat" else part.render(scripts[n][video]) for n, video in called]
         arrays = infer(model, np.stack([video.frames_thwc for video in videos]).transpose(0, 1, 4, 2, 3), part)
         arrays.pop("masks", None)

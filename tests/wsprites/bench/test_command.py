@@ -100,6 +100,7 @@ def test_a_data_file(bench, data_file: Path, tmp_path: Path):
     assert (stored.frames_thwc == rendered.frames_thwc).all() and parts.fit.name == "val"
     code, out, err = bench("--data", data_file, "--model", "bench_models:guesser", "--split", "val", "--report", "page.html")
     assert code == 0 and "data.h5:val" in out, err
+    assert "bench_models:guesser: codes: what is inferred from a clip changes from call to call" in err
     page = Path("page.html").read_text(encoding="utf-8")
     assert "Capacity of the probes" in page and page.count("<polyline") == 3 * 3 + 4 * 3
     code, _, err = bench("--data", data_file, "--split", "all", "--model", "x:y")
