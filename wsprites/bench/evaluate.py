@@ -168,9 +168,10 @@ def collect(
 
 
 def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_], others: MaskBaselines) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """(T,) values of each score of masks in one clip, by predictor."""
-    predicted = {"model": mask_thw, **others.masks(mask_thw, true_thw)}
-    return {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
+    """(T,) values of each score of masks in one clip, by predictor; 1 for the true mask."""
+    predicted = {"model": mask_thw, **others.masks(mask_thw)}
+    values = {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
+    return values | {"oracle": dict.fromkeys(_MASK_SCORES, np.ones(len(true_thw)))}
 
 
 # The scores of each kind of prediction.
