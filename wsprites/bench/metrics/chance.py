@@ -4,7 +4,6 @@ Neither codes nor labels are independent from one transition to the next, so tha
 Therefore the codes of each clip are laid beside the labels of another clip: both keep their persistence, and nothing else is left.
 """
 
-import itertools
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -87,17 +86,13 @@ def compressed(value: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def expected_by_permutation(count_pl: Counts, stratum_p: Ints, strata: int) -> NDArray[np.float64]:
-    """(S,) information of each stratum after a random permutation of its labels, nats (Vinh, Epps & Bailey 2010, eq. 24a).
-
-    Args:
-        stratum_p: ascending.
-    """
+    """(S,) information of each stratum after a random permutation of its labels, nats (Vinh, Epps & Bailey 2010, eq. 24a)."""
     from wsprites.bench.metrics.hypergeometric import expected_information  # not above: numba takes long to import
 
     code_p, label_sl = count_pl.sum(1).astype(np.int64), label_counts(count_pl, stratum_p, strata).astype(np.int64)
-    ends = np.searchsorted(stratum_p, np.arange(strata + 1))
-    codes = (np.unique(code_p[a:b], return_counts=True) for a, b in itertools.pairwise(ends))
-    return np.array([expected_information(*code, label) for code, label in zip(codes, label_sl, strict=True)])
+    size = int(code_p.max(initial=0)) + 1
+    key, times = np.unique(stratum_p * size + code_p, return_counts=True)  # many rare codes are equally frequent
+    return expected_information(*np.divmod(key, size), times, label_sl)
 
 
 class Sums(NamedTuple):
