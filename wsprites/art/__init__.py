@@ -184,7 +184,7 @@ def load_world(
     Actions that the world can never show, and steps that it always cuts short, are logged as warnings (`world.unseen.remarks`).
 
     Args:
-        world: the name of a preset ("paper", "released", "factorial", "small-world"), the path of a TOML file, a specification, or a
+        world: the name of a preset ("paper", "factorial", ..., see `world.spec.PRESETS`), the path of a TOML file, a specification, or a
             World, which is returned as it is.
         sheets, backgrounds, skip_incomplete: the art, as for `load_art`; ignored for a World.
         animations: the animations that characters show, in place of the world's (`WorldSpec.animations`); none: the world's.
