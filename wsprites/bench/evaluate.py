@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from wsprites.bench import baselines, distances
 from wsprites.bench.data import Data, Part
 from wsprites.bench.latents import Probing
+from wsprites.bench.mask_baselines import MaskBaselines, fit_masks
 from wsprites.bench.metrics import actions, masks, motion, probes
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Clusters, Score, mean
+from wsprites.bench.packed import Packed
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Arrays, Controllable, Model, check_same_arrays, infer, named
+from wsprites.bench.provenance import per_clip_of_data
 from wsprites.bench.rollouts import HORIZONS, Video, control, try_out
 from wsprites.bench.scores import Confusion
 from wsprites.bench.twins import CLIPS, nuisance
@@ -45,13 +48,15 @@ class Evaluation:
 
     scores: Scores
     baselines: ByPredictor
-    """Scores of each baseline: those of `baselines.NAMES`, and where they apply "shuffled", "state_only", "copy" and "other_clips"."""
+    """Scores of each baseline: those of `baselines.DESCRIPTIONS` that apply, and "shuffled"."""
     confusion: dict[str, Confusion]
     """By source; empty for a model without codes."""
     videos: tuple[Video, ...]
     """Rollouts for the page; none of a model that does not generate."""
     not_scored: dict[str, str] = field(default_factory=dict)
     """Why scores are missing that need labels, or something else that the model or the job lacks, by the beginning of their names."""
+    per_clip: dict[str, Packed] = field(default_factory=dict)
+    """What a score file keeps of the arrays of each clip, see provenance.py."""
 
 
 def evaluate(
@@ -76,8 +81,8 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
     if isinstance(model, Model) and isinstance(model, Controllable):
         try_out(model, data.scored)  # an error after an hour of scoring would be too late
     # Arrays of all clips; masks are too large to keep and are scored on the way.
-    fitted, _ = collect(model, data.fit, progress=progress, with_masks=False)
-    scored, mask_values = collect(model, data.scored, progress=progress)
+    fitted, _ = collect(model, data.fit, progress=progress)
+    scored, mask_values = collect(model, data.scored, progress=progress, fit=data.fit)
     check_same_arrays(fitted, scored)
     results, confusion = score(data, fitted, scored, getattr(model, "codes", None))
     _add(results, mask_scores(mask_values, data.scored.clusters))
@@ -90,7 +95,9 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
         if networks and isinstance(model, Controllable):
             _add(results, distances.distances(model, data, networks, progress=progress))
     too_short = beyond(data.scored.spec.frames, ("position", "local", "psnr", "ssim")) if isinstance(model, Controllable) else {}
-    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short)
+    iou_n = mask_values["model"]["soft_iou"].mean(1) if mask_values else None
+    kept = per_clip_of_data(data, fitted, scored, iou_n)
+    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short, kept)
 
 
 def beyond(frames: int, names: Iterable[str]) -> dict[str, str]:
@@ -117,12 +124,21 @@ MaskValues = dict[str, dict[str, NDArray[np.float64]]]
 
 
 def collect(
-    model: Model | Predictions, part: Part, *, progress: Progress = lambda _: None, with_masks: bool = True
+    model: Model | Predictions, part: Part, *, progress: Progress = lambda _: None, fit: Part | None = None
 ) -> tuple[Arrays, MaskValues]:
-    """A model's arrays for all clips of a part but masks, and the scores of its masks. Raises ProtocolError for a wrong array."""
+    """A model's arrays for all clips of a part but masks, and the scores of its masks.
+
+    Args:
+        progress: called with the number of clips done since the last call.
+        fit: the part that baselines of masks are fitted on; without it masks are not scored.
+
+    Raises:
+        ProtocolError: a wrong array.
+    """
     rows: list[Arrays] = []
     first_arrays: Arrays = {}
     values: list[dict[str, dict[str, NDArray[np.float64]]]] = []
+    mask_baselines: MaskBaselines | None = None
     for first in range(0, len(part), BATCH):
         at = np.arange(first, min(first + BATCH, len(part)))
         arrays = dict(model.rows(part, at)) if isinstance(model, Predictions) else {}
@@ -132,8 +148,9 @@ def collect(
         first_arrays = first_arrays or dict(arrays)
         check_same_arrays(first_arrays, arrays)
         predicted = arrays.pop("masks", None)
-        if with_masks and predicted is not None:
-            values += [_mask_values(mask, clip.masks_thw) for mask, clip in zip(predicted, clips, strict=True)]
+        if fit and predicted is not None:
+            mask_baselines = mask_baselines or fit_masks(fit)
+            values += [_mask_values(mask, clip.masks_thw, mask_baselines) for mask, clip in zip(predicted, clips, strict=True)]
         rows.append(arrays)
         progress(len(at))
     together = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
@@ -141,9 +158,9 @@ def collect(
     return together, {who: {name: np.stack([clip[who][name] for clip in values]) for name in _MASK_SCORES} for who in predictors}
 
 
-def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_]) -> dict[str, dict[str, NDArray[np.float64]]]:
+def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_], others: MaskBaselines) -> dict[str, dict[str, NDArray[np.float64]]]:
     """(T,) values of each score of masks in one clip, by predictor."""
-    predicted = {"model": mask_thw, **{name: make(true_thw) for name, make in baselines.MASKS.items()}}
+    predicted = {"model": mask_thw, **others.masks(mask_thw, true_thw)}
     return {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
 
 
@@ -161,10 +178,8 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     confusion: dict[str, Confusion] = {}
     if "codes" in scored:
         k = max(k or 1, int(fitted["codes"].max()) + 1, int(scored["codes"].max()) + 1)
-        results["model"].update({f"codes.{name}": one for name, one in actions.usage(scored["codes"], k, data.scored.clusters).items()})
-        for source in SOURCES:
-            scores, confusion[source] = code_scores(data, fitted["codes"], scored["codes"], source, k)
-            _add(results, scores)
+        of_codes, confusion = scores_of_codes(data, fitted["codes"], scored["codes"], k)
+        _add(results, of_codes)
     for name in _SHIFTS:
         if name in scored:
             _add(results, shift_scores(data, name, scored[name]))
@@ -172,6 +187,18 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     _add(results, leakage_scores(data, probing, fitted, scored, k or 1))
     if "vectors" in scored:
         _add(results, vector_scores(data, probing, fitted["vectors"], scored["vectors"]))
+    return results, confusion
+
+
+def scores_of_codes(
+    data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], k: int
+) -> tuple[ByPredictor, dict[str, Confusion]]:
+    """All scores that need the codes alone, and the confusion matrices by source."""
+    results: ByPredictor = {"model": {f"codes.{name}": one for name, one in actions.usage(scored_nt, k, data.scored.clusters).items()}}
+    confusion: dict[str, Confusion] = {}
+    for source in SOURCES:
+        scores, confusion[source] = code_scores(data, fitted_nt, scored_nt, source, k)
+        _add(results, scores)
     return results, confusion
 
 
@@ -206,7 +233,7 @@ def shift_scores(data: Data, name: str, shift_nt2: NDArray[np.float64]) -> ByPre
     part, walk = data.scored, data.scored.spec.sprite if name == "shift" else data.scored.spec.background
     true_nt2, action_nt = getattr(part.script, name)[:, 1:], getattr(part.script, _SHIFTS[name])[:, 1:]
     on_screen = motion.opposite(action_nt) if name == "background_shift" else action_nt  # the scene moves against its crop
-    predicted = {"model": shift_nt2}
+    predicted = {"model": shift_nt2, "previous": getattr(part.script, name)[:, :-1]}
     for baseline in baselines.NAMES:
         arrays = baselines.arrays(baseline, part)
         if name in arrays:

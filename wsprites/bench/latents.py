@@ -19,6 +19,7 @@ class Probing:
 
     def __init__(self, data: Data) -> None:
         steps = data.scored.spec.frames - 1
+        self._data = data
         self._fit = probes.spread((len(data.fit), steps), probes.FITTED)
         self._scored = probes.spread((len(data.scored), steps), probes.SCORED)
         self._clip, self._clusters = self._scored // steps, data.scored.clusters
@@ -35,6 +36,18 @@ class Probing:
         """State before the chosen transitions of both parts, (n, D) each."""
         predicted = probes.classify("linear", self.state[0], [labels[0] for labels in self._labels.values()], self.state[1])
         self._by_state = dict(zip(SOURCES, predicted, strict=True))
+
+    def predicted_by_state(self, source: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(N, T-1) int64 the actions of a source that the linear probe of the state predicts, for all transitions of both parts.
+
+        These codes are the baseline `state_only`: what the state before each transition tells about the action.
+        """
+        parts = (self._data.fit, self._data.scored)
+        shapes = [(len(part), part.spec.frames - 1) for part in parts]
+        states = [part.state(np.arange(rows * steps)).astype(np.float32) for part, (rows, steps) in zip(parts, shapes, strict=True)]
+        (predicted,) = probes.classify("linear", self.state[0], [self._labels[source][0]], np.concatenate(states))
+        fit, scored = np.split(predicted.astype(np.int64), [len(states[0])])
+        return fit.reshape(shapes[0]), scored.reshape(shapes[1])
 
     def chosen(self, fit: Floats, scored: Floats) -> tuple[Floats, Floats]:
         """(n, D) features of the chosen transitions of both parts, from arrays (N, T[, D]); codes, (N, T), become one-hot."""

@@ -126,7 +126,7 @@ def table(model: Model | Predictions, data: Data, name: str, *, progress: Callab
 
 def _columns(model: Model | Predictions, data: Data, name: str, progress: Callable[[int], object]) -> dict[str, dict[str, float]]:
     part, true = data.scored, truth(data.scored)
-    arrays, mask_values = collect(model, part, progress=progress)
+    arrays, mask_values = collect(model, part, progress=progress, fit=data.fit)
     k = int(arrays["codes"].max()) + 1 if "codes" in arrays else 1
     predicted = {
         name: arrays,

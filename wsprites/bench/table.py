@@ -1,11 +1,17 @@
-"""Tables of scores as text and as Markdown. `python -m wsprites.bench.table scores.json ...` prints a Markdown table of score files."""
+"""Tables of scores as text and as Markdown. `python -m wsprites.bench.table scores.json ...` prints a Markdown table of score files.
+
+Score files of several runs of one system (`wsprites bench --system NAME`) become one column.
+"""
 
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from wsprites.bench.floors import Baseline, ceiling, less_is_better, strongest_floor
+from wsprites.bench.headline import SAYS, headlines, sentence
+from wsprites.bench.runs import joined
 from wsprites.bench.scores import Entry, ScoreFile, read
 
 TABLE = (
@@ -32,7 +38,20 @@ TABLE = (
 )
 """The scores that the table shows; a score file has all of them."""
 _REFERENCE = Path(__file__).parent / "reference"
-_BASELINES = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "copy", "other_clips", "classical", "oracle")
+_BASELINES = (
+    "random",
+    "majority",
+    "shuffled",
+    "state_only",
+    "direction",
+    "best_code",
+    "mean_mask",
+    "silhouette",
+    "copy",
+    "other_clips",
+    "classical",
+    "oracle",
+)
 
 
 def names_in_table(files: Sequence[ScoreFile]) -> list[str]:
@@ -59,23 +78,51 @@ def missing_table(files: Sequence[ScoreFile]) -> str:
     return "\n".join(lines)
 
 
+def headline_lines(file: ScoreFile) -> str:
+    """The headline scores of a model as text, each beside its strongest floor and its ceiling, and what they say in words."""
+    rows = [
+        [
+            f"{one.question.group}, {one.question.title}",
+            *([one.name, " ".join(_cells(one.entry)), _of(one.floor), _of(one.ceiling), SAYS[one.verdict]] if one.entry else [one.reason]),
+        ]
+        for one in headlines(file)
+    ]
+    head = ["", "score", "value, 95 %", "strongest floor", "ceiling", ""]
+    return "\n".join([f"{file.model}: {sentence(file)}", *(_aligned([head, *rows], str.ljust) if rows else ())])
+
+
+def _of(baseline: Baseline | None) -> str:
+    return f"{number(baseline.value)} {baseline.name}" if baseline else "-"
+
+
+def _strongest(name: str, files: Sequence[ScoreFile]) -> Baseline | None:
+    """The strongest floor of all models of the same data: some floors, such as random codes, depend on the model."""
+    floors = [floor for file in files if name in file.scores and (floor := strongest_floor(name, file.scores[name]))]
+    return (min if less_is_better(name) else max)(floors, key=lambda floor: floor.value, default=None)
+
+
 def table(files: Sequence[ScoreFile]) -> str:
     """The main scores as text: those of one model with its baselines, or those of several models side by side."""
     names = names_in_table(files)
     if len(files) == 1:
         entries = files[0].scores
         columns = [who for who in _BASELINES if any(who in entries[name].baselines for name in names)]
-        head = ["", files[0].model, "95 %", "", *columns]
-        rows = [[name, *_cells(entries[name]), *(number(entries[name].baselines.get(who, math.nan)) for who in columns)] for name in names]
+        head = ["", files[0].model, "95 %", "", "strongest floor", *columns]
+        rows = []
+        for name in names:
+            baselines = (number(entries[name].baselines.get(who, math.nan)) for who in columns)
+            rows.append([name, *_cells(entries[name]), _of(strongest_floor(name, entries[name])), *baselines])
     else:
-        head = ["", *(file.model for file in files)]
-        rows = [[name, *(" ".join(_cells(file.scores.get(name))[:2]) for file in files)] for name in names]
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) if not n else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in (head, *rows)
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+        head = ["", "strongest floor", *(file.model for file in files)]
+        rows = [[name, _of(_strongest(name, files)), *(" ".join(_cells(file.scores.get(name))[:2]) for file in files)] for name in names]
+    return "\n".join(_aligned([head, *rows], str.rjust))
+
+
+def _aligned(rows: Sequence[Sequence[str]], justify: Callable[[str, int], str]) -> list[str]:
+    """Rows as lines with columns of equal width, the first to the left; the last cell of a shorter row may be wider than its column."""
+    columns = len(rows[0])
+    widths = [max(len(row[at]) for row in rows if at < len(row) - (len(row) < columns)) for at in range(columns)]
+    return ["  ".join([row[0].ljust(widths[0]), *map(justify, row[1:], widths[1:])]).rstrip() for row in rows]
 
 
 _MARKDOWN = (
@@ -86,26 +133,29 @@ _MARKDOWN = (
 
 
 def markdown(files: Sequence[ScoreFile]) -> str:
-    """A short Markdown table of several models, with the baselines of the first."""
-    baselines = ("random", "direction", "best_code", "oracle")
+    """A short Markdown table of several models: each score beside its strongest floor on the data of each model, and the ceiling."""
+    data = {file.data.sha256: file.data for file in files}
+    floors = [f"strongest floor, `{one.world}`" for one in data.values()]
     names = [f"{Path(file.model.rsplit(':')[-1]).stem}, `{file.data.world}`" for file in files]
-    lines = ["| score | " + " | ".join([*baselines, *names]) + " |"]
-    lines.append("| --- |" + " ---: |" * (len(baselines) + len(files)))
+    lines = [f"| score | {' | '.join([*floors, 'ceiling', *names])} |", "| --- |" + " ---: |" * (len(floors) + 1 + len(files))]
     for name in _MARKDOWN:
         entries = [file.scores.get(name) for file in files]
-        first = next((entry for entry in entries if entry), None)
-        if first:
-            floors = (number(first.baselines.get(who, math.nan)) for who in baselines)
-            cells = [*floors, *(" ".join(_cells(entry)[:2]).strip() for entry in entries)]
-            lines.append(f"| `{name}`{', ' + first.unit if first.unit else ''} | " + " | ".join(cells) + " |")
+        if first := next(filter(None, entries), None):
+            strongest = (_strongest(name, [file for file in files if file.data.sha256 == sha256]) for sha256 in data)
+            best, unit = ceiling(name, first), f", {first.unit}" if first.unit else ""
+            cells = [*map(_of, strongest), number(best.value if best else math.nan)]
+            cells += [" ".join(_cells(entry)[:2]).strip() for entry in entries]
+            lines.append(f"| `{name}`{unit} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _cells(entry: Entry | None) -> list[str]:
-    """Value, interval and unit."""
+    """Value, interval with the range of several runs, and unit."""
     if entry is None:
         return [number(math.nan), "", ""]
     interval = "" if math.isnan(entry.low) else f"[{number(entry.low)}, {number(entry.high)}]"
+    if entry.runs:
+        interval = f"{interval} ({number(min(entry.runs))} to {number(max(entry.runs))})".strip()
     return [number(entry.value), interval, entry.unit]
 
 
@@ -129,4 +179,4 @@ def reference(file: ScoreFile) -> str:
 
 if __name__ == "__main__":  # [--reference] scores.json ...
     _files = [read(Path(name)) for name in sys.argv[1:] if name != "--reference"]
-    print(reference(*_files) if "--reference" in sys.argv else markdown(_files))
+    print(reference(*_files) if "--reference" in sys.argv else markdown(joined(_files)))

@@ -8,6 +8,7 @@ from bench_models import Guesser, Seer
 
 from wsprites.bench import data, evaluate, load, rollouts
 from wsprites.errors import UserError
+from wsprites.world.actions import GlobalAction
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -125,3 +126,19 @@ def test_scores_that_short_clips_do_not_have_are_named():
     assert evaluate.beyond(8, ["psnr", "local"]) == {
         f"drift.{name}.{t}": f"clips of 8 frames, {t + 1} are needed" for name in ("psnr", "local") for t in (8, 16)
     }
+
+
+def test_a_shift_that_repeats_the_one_before_is_a_floor(few: data.Data):
+    """Most transitions repeat the action before, so the shift before is right more often than no shift at all."""
+    script, step = few.scored.script, few.scored.spec.sprite.step
+    results = evaluate.shift_scores(few, "shift", np.zeros((*script.shift[:, 1:].shape,)))
+    right, total = 0, 0
+    for shifts, actions in zip(script.shift.tolist(), script.global_action.tolist(), strict=True):
+        for (x, y), now, action in zip(shifts[:-1], shifts[1:], actions[1:], strict=True):
+            if now != [0, 0] and max(map(abs, now)) < step:
+                continue  # an edge cut the step short
+            before = "stay" if max(abs(x), abs(y)) < step / 2 else ("left", "right")[x > 0] if abs(x) >= abs(y) else ("up", "down")[y > 0]
+            right, total = right + (before == GlobalAction(action).name), total + 1
+    name = "shift.action_accuracy"
+    assert results["previous"][name].value == pytest.approx(right / total)
+    assert results["majority"][name].value < results["previous"][name].value < results["oracle"][name].value == 1
