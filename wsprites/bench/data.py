@@ -20,9 +20,9 @@ from wsprites.file.videos import VIDEO_LABELS, VideoSplit
 from wsprites.render import Background, Clip, render
 from wsprites.world.actions import CYCLE, GlobalAction, local_actions
 from wsprites.world.script import LABELS, Script, casting, scripts, split_indices
-from wsprites.world.spec import SPLITS, WorldSpec
+from wsprites.world.spec import AXES, SPLITS, WorldSpec
 
-STANDARD = {"wsprites-paper-v1": "paper", "wsprites-factorial-v1": "factorial"}
+STANDARD = {f"wsprites-{preset}-v1": preset for preset in ("paper", "factorial", *(spec.name for spec in AXES.values()))}
 """Names of the standard test worlds, and the presets that they are made from, with the project's own art."""
 STANDARD_WORLD = "wsprites-paper-v1"
 """The standard world that is used by default."""
@@ -329,5 +329,7 @@ def other_character(part: Part, script: Script) -> Script:
 
 
 def other_background(part: Part, script: Script) -> Script:
-    """The same script in front of the next background."""
-    return replace(script, background=np.asarray((script.background + 1) % part.spec.cast.backgrounds, np.int32))
+    """The same script in front of the next background of the same split."""
+    scenes = part.spec.scenes(part.name)
+    after = (script.background - scenes.start + 1) % len(scenes) + scenes.start
+    return replace(script, background=np.asarray(after, np.int32))
