@@ -1,0 +1,70 @@
+"""The instrument against benchmarks/reference/scores.py, a second implementation of docs/scores.md that imports nothing of it."""
+
+import dataclasses
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import ROOT
+
+from wsprites.art import load_world
+from wsprites.bench.data import Data, from_file
+from wsprites.bench.evaluate import evaluate
+from wsprites.bench.metrics.interval import Score
+from wsprites.bench.predictions import Predictions
+from wsprites.generate import Order, generate
+from wsprites.world.spec import PRESETS, CastSpec
+
+REFERENCE = ROOT / "benchmarks" / "reference" / "scores.py"
+
+
+@pytest.fixture(scope="session")
+def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clips of few characters, so that several share one."""
+    spec = dataclasses.replace(PRESETS["paper"], frames=14, height=72, width=84, cast=CastSpec(layers=("body", "hair"), counts=(6, 6)))
+    path = tmp_path_factory.mktemp("reference") / "data.h5"
+    generate(Order(load_world(spec), seed=3, n=150), path)
+    return path
+
+
+def predictions(data: Data, path: Path) -> Path:
+    """A predictions file of a model that is sometimes wrong, in its own way for each array."""
+    rng = np.random.default_rng(0)
+    arrays = {"data": np.array(f"{data.name}@{data.sha256[:16]}"), "codes": np.array(12)}
+    for part in data.parts:
+        local, shape = part.sources().labels[1], (len(part), part.spec.frames - 1)
+        codes = np.where(rng.random(shape) < 0.3, rng.integers(0, 10, shape), np.array([0, 1, 2, 3, 3, 4, 5, 6, 6])[local])
+        masks = part.stored["masks"][...] if part.stored else np.zeros(0, bool)
+        arrays |= {
+            f"{part.name}/codes": codes,
+            f"{part.name}/vectors": (np.eye(9)[local] + rng.normal(0, 0.6, (*shape, 9))).astype(np.float32),
+            f"{part.name}/shift": part.script.shift[:, 1:] + rng.normal(0, 2, (*shape, 2)),
+            f"{part.name}/background_shift": np.round(part.script.background_shift[:, 1:] + rng.normal(0, 0.4, (*shape, 2))),
+            f"{part.name}/masks": (0.8 * masks + 0.2 * rng.random(masks.shape) * np.roll(masks, 2, 3)).astype(np.float16),
+        }
+    np.savez(path, **arrays)
+    return path
+
+
+def differences(got: dict[str, tuple[float, float, float]], expected: dict[str, Score]) -> list[str]:
+    """The scores that differ, with value and interval of both."""
+    wrong = []
+    for name, score in expected.items():
+        ours = (score.value, score.low, score.high)
+        if name in got and not np.allclose(got[name], ours, rtol=0, atol=1e-6, equal_nan=True):
+            wrong.append(f"{name}: instrument {ours}, reference {got[name]}")
+    return wrong
+
+
+def check(data: Data, file: Path, tmp_path: Path) -> None:
+    path = predictions(data, tmp_path / "predictions.npz")
+    reference: Callable[[Path, Path], dict[str, tuple[float, float, float]]] = runpy.run_path(str(REFERENCE))["all_scores"]
+    got, expected = reference(path, file), evaluate(Predictions(path, data), data, "model").scores
+    assert differences(got, expected) == []
+    assert got.keys() == expected.keys()
+
+
+def test_every_score_is_that_of_the_reference(data_file: Path, tmp_path: Path):
+    check(from_file(data_file), data_file, tmp_path)
