@@ -9,7 +9,7 @@ of a standard world is written by `wsprites generate`, as docs/scores.md says. A
 import argparse
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +17,10 @@ from typing import Any
 import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
+from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import t as student
+from sklearn.metrics.cluster import expected_mutual_information
 from threadpoolctl import threadpool_limits
 
 Array = np.ndarray[Any, Any]
@@ -48,6 +50,7 @@ def read_truth(path: Path, split: str, clips: int) -> SimpleNamespace:
     one_hot = [np.eye(size)[action] for size, action in zip((*sizes, 8), (*actions, label["animation_frame"]), strict=True)]
     return SimpleNamespace(
         source=dict(zip(SOURCES, (action[:, 1:] for action in actions), strict=True)),
+        before=dict(zip(SOURCES, (action[:, :-1] for action in actions), strict=True)),
         size=dict(zip(SOURCES, sizes, strict=True)),
         shift={name: label[name][:, 1:].astype(float) for name in ("shift", "background_shift")},
         step={"shift": world["sprite"]["step"], "background_shift": world["background"]["step"]},
@@ -71,24 +74,30 @@ def without_each(group_n: Array) -> Iterator[Array]:
     return (group_n != group for group in np.unique(group_n))
 
 
-def half_width(values: list[list[float]]) -> float:
-    """Of the interval, from the replicates of each kind of group."""
+def half_width(values: list[list[float]], fit: list[float]) -> float:
+    """Of the interval, from the replicates of each kind of group, and from those of a fitted map."""
     each = [jackknife(of_kind) for of_kind in values]
     variance = max(each[0] + each[1] - each[2], each[2]) if len(each) == 3 else each[0]
-    return float(student.ppf(0.975, min(map(len, values[:2])) - 1) * np.sqrt(variance))
+    groups = [len(of_kind) for of_kind in (*values[:2], *([fit] if fit else []))]
+    return float(student.ppf(0.975, min(groups) - 1) * np.sqrt(variance + (jackknife(fit) if fit else 0)))
 
 
 def scores(
-    value: Callable[[Array], dict[str, float]], truth: SimpleNamespace, least: float = 0.0, most: float = 1.0
+    value: Callable[[Array], dict[str, float]],
+    truth: SimpleNamespace,
+    least: float = 0,
+    most: float = 1,
+    refitted: Sequence[dict[str, float]] = (),
 ) -> dict[str, Interval]:
-    """Scores from a function of the clips that count, (N,) bool."""
+    """Scores from a function of the clips that count, (N,) bool, and those on all clips of maps fitted without each group."""
     kinds = [group for group in truth.groups if len(np.unique(group)) > 1] or [np.arange(truth.clips)]
     if len(kinds) == 2:
         kinds.append(np.unique(np.stack(kinds, 1), axis=0, return_inverse=True)[1].ravel())
     replicates = [[value(keep) for keep in without_each(group)] for group in kinds]
     result = {}
     for name, point in value(np.ones(truth.clips, bool)).items():
-        half = half_width([[one[name] for one in of_kind] for of_kind in replicates]) if np.isfinite(point) else np.nan
+        fit = [one[name] for one in refitted]
+        half = half_width([[one[name] for one in of_kind] for of_kind in replicates], fit) if np.isfinite(point) else np.nan
         result[name] = point, max(point - half, min(least, point)), min(point + half, max(most, point))
     return result
 
@@ -110,69 +119,140 @@ def quantile(value_nt: Array, q: float, truth: SimpleNamespace) -> Interval:
 # Codes.
 
 
-def table(code: Array, label: Array, codes: int, labels: int) -> Array:
-    count = np.zeros((codes, labels), int)
-    np.add.at(count, (code, label), 1)
-    return count
+def tables(code: Array, label: Array, stratum: Array, sizes: tuple[int, int, int]) -> Array:
+    """(S, K, L) counts; transitions with a stratum below 0 are left out."""
+    at = stratum >= 0
+    return np.bincount(np.ravel_multi_index((stratum[at], code[at], label[at]), sizes), minlength=int(np.prod(sizes))).reshape(sizes)
+
+
+def entropy(count: Array) -> Array:
+    """(...) nats, of counts in the last axis."""
+    share = count / np.maximum(count.sum(-1, keepdims=True), 1)
+    return np.asarray(-(share * np.log(np.where(share > 0, share, 1))).sum(-1))
+
+
+def information(count_skl: Array) -> Array:
+    """(S, 3) nats: H(label), H(code), I(code; label)."""
+    label, code = entropy(count_skl.sum(1)), entropy(count_skl.sum(2))
+    return np.stack([label, code, np.maximum(label + code - entropy(count_skl.reshape(len(count_skl), -1)), 0)], 1)
+
+
+def over(a: float, b: float, label: float) -> float:
+    """a / b; NaN where the entropy of the label, or b, is 0."""
+    return float(a / b) if label > 1e-9 and b > 1e-9 else np.nan
 
 
 def usage(code_nt: Array, codes: int, truth: SimpleNamespace) -> dict[str, Interval]:
-    def entropy(keep: Array) -> float:
-        share = np.bincount(code_nt[keep].ravel()) / code_nt[keep].size
-        return float(-(share[share > 0] * np.log(share[share > 0])).sum())
-
     return {
         **scores(lambda keep: {"codes.usage": len(np.unique(code_nt[keep])) / codes}, truth),
-        **scores(lambda keep: {"codes.perplexity": float(np.exp(entropy(keep)))}, truth, most=np.inf),
+        **scores(lambda keep: {"codes.perplexity": float(np.exp(entropy(np.bincount(code_nt[keep].ravel()))))}, truth, most=np.inf),
         "codes.switch_rate": mean(code_nt[:, 1:] != code_nt[:, :-1], truth),
     }
 
 
-def information(count: Array) -> tuple[float, float, float]:
-    """H(label), H(code) and I(code; label) in nats of a (K, L) table."""
-    label, code, both = (share / max(count.sum(), 1) for share in (count.sum(0), count.sum(1), count.ravel()))
-    entropies = [float(-(share[share > 0] * np.log(share[share > 0])).sum()) for share in (label, code, both)]
-    return entropies[0], entropies[1], max(entropies[0] + entropies[1] - entropies[2], 0.0)
+def partners(clips: int) -> Iterator[Array]:
+    """(N,) the clip whose labels are laid beside the codes of each clip."""
+    order = np.random.default_rng(0).permutation(clips)
+    for places in range(1, min(clips - 1, max(4, 5000 // clips)) + 1):
+        yield np.roll(order, -places)[np.argsort(order)]
 
 
-def ratio(a: float, b: float) -> float:
-    return a / b if b > 1e-12 else np.nan
+def permuted(count_kl: Array) -> float:
+    """Expected information after a random permutation of the labels."""
+    count = count_kl[count_kl.sum(1) > 0][:, count_kl.sum(0) > 0]
+    return float(expected_mutual_information(count, int(count.sum()))) if count.size else 0.0
 
 
-def of_table(count: Array, one_to_one: Array, many_to_one: Array) -> dict[str, float]:
-    """The scores of a (K, L) table; NaN where its labels have a single value."""
-    label, code, both = information(count)
-    mapped = np.flatnonzero(one_to_one >= 0)
-    values = {
-        "matched_accuracy": count[mapped, one_to_one[mapped]].sum() / max(count.sum(), 1),
-        "many_to_one": count[np.arange(len(count)), many_to_one].sum() / max(count.sum(), 1),
-        "nmi": both / max((label + code) / 2, 1e-300),
-        "homogeneity": both / max(label, 1e-300),
-        "completeness": both / code if code > 1e-12 else 1.0,
-    }
-    return {name: float(value) if label > 1e-12 else np.nan for name, value in values.items()}
+def by_chance(code: Array, label: Array, stratum: Array, sizes: tuple[int, int, int], by_others: bool) -> float:
+    actual = tables(code, label, stratum, sizes)
+    weight, varies = actual.sum((1, 2)), (actual.sum(1) > 0).sum(1) > 1
+    ratios = []
+    for moves in (True, False) if by_others else (True,):
+        shared, permutation = 0.0, 0.0
+        for partner in partners(len(code)):
+            beside = tables(code, label[partner], stratum[partner] if moves else stratum, sizes)
+            count = beside.sum((1, 2)) * varies
+            shared += count @ information(beside)[:, 2]
+            permutation += count @ [permuted(one) for one in beside]
+        ratios.append(shared / permutation if permutation > 0 else 0.0)
+    return float(weight @ [permuted(one) for one in actual] / max(weight.sum(), 1) * max(ratios))
 
 
-def codes(source: str, model_nt: Array, fit_nt: Array, k: int, truth: SimpleNamespace, fit: SimpleNamespace) -> dict[str, Interval]:
-    label_nt, labels = truth.source[source], truth.size[source]
-    count_fit = table(fit_nt, fit.source[source], k, labels)
-    rows, columns = linear_sum_assignment(-count_fit)
-    one_to_one = np.full(k, -1)
-    one_to_one[rows] = columns
-    one_to_one[count_fit.sum(1) == 0] = -1
-    many_to_one = np.where(count_fit.any(1), count_fit.argmax(1), count_fit.sum(0).argmax())
-    standing = truth.source["global"] == STAY
-    parts = {"": np.ones_like(standing), "standing.": standing, "walking.": ~standing}
+def views(source: str, truth: SimpleNamespace) -> dict[str, tuple[Array, int, bool]]:
+    """Stratum of each transition (-1: left out), number of strata, and whether strata are made of other sources."""
+    others, stay = [other for other in SOURCES if other != source], truth.source["global"] == STAY
+    onset = truth.source[source] != truth.before[source]
+    pairs = truth.source[others[0]] * truth.size[others[1]] + truth.source[others[1]]
+    views = {"": (stay * 0, 1, False)}
+    views |= {f"{name}.": (np.where(at, 0, -1), 1, source != "global") for name, at in (("standing", stay), ("walking", ~stay))}
+    views |= {f"{name}.": (np.where(at, 0, -1), 1, False) for name, at in (("onset", onset), ("steady", ~onset))}
+    return {**views, "conditional": (pairs, truth.size[others[0]] * truth.size[others[1]], True)}
+
+
+def informed(source: str, code: Array, k: int, truth: SimpleNamespace) -> dict[str, Interval]:
+    """The scores of information."""
+    label, before, one = truth.source[source], truth.before[source], (1, k, truth.size[source])
+    laid = {name: (code, label, stratum, (n, *one[1:])) for name, (stratum, n, _) in views(source, truth).items()}
+    chance = {name: by_chance(*laid[name], others) for name, (*_, others) in views(source, truth).items()}
+    laid |= {"lag_late.": (code, before, code * 0, one), "lag_early.": (code[:, :-1], label[:, 1:], code[:, 1:] * 0, one)}
+    ids, character = np.unique(truth.groups[0], return_inverse=True)
+    within = code, label, np.broadcast_to(character.reshape(-1, 1), code.shape), (len(ids), *one[1:])
+    beside = [information(tables(code, label[partner], *within[2:]))[:, 2].mean() for partner in partners(len(code))]
 
     def value(keep: Array) -> dict[str, float]:
         values: dict[str, float] = {}
-        for prefix, part in parts.items():
-            at = part & keep[:, None]
-            of_part = of_table(table(model_nt[at], label_nt[at], k, labels), one_to_one, many_to_one)
-            values |= {f"{source}.{prefix}{name}": one for name, one in of_part.items()}
+        for name, (c, y, stratum, sizes) in laid.items():
+            count = tables(c[keep], y[keep], stratum[keep], sizes)
+            h_label, h_code, shared = count.sum((1, 2)) / max(count.sum(), 1) @ information(count)
+            expected = chance.get(name, chance[""])
+            if name == "conditional":
+                values[name] = over(shared - expected, h_label - expected, h_label)
+                continue
+            values[f"{name}ami"] = over(shared - expected, (h_label + h_code) / 2 - expected, h_label)
+            if name in ("", "standing.", "walking."):
+                values[f"{name}nmi"] = over(shared, (h_label + h_code) / 2, h_label)
+                values[f"{name}homogeneity"] = over(shared, h_label, h_label)
+                values[f"{name}completeness"] = over(shared, h_code, h_label) if h_code > 1e-9 or h_label <= 1e-9 else 1.0
+        count = tables(code[keep], label[keep], within[2][keep], within[3])
+        each = information(count[count.any((1, 2))])
+        nmi = [over(shared, (h_label + h_code) / 2, h_label) for h_label, h_code, shared in each]
+        h_label, h_code, shared = each.mean(0)
+        expected = float(np.mean(beside)) if beside else 0.0
+        values["per_character.nmi"] = float(np.nanmean(nmi))
+        values["per_character.ami"] = over(shared - expected, (h_label + h_code) / 2 - expected, h_label)
         return values
 
-    return scores(value, truth)
+    return {
+        f"{source}.{name}": (point, low if name.endswith(("ami", "conditional")) else max(low, 0), high)
+        for name, (point, low, high) in scores(value, truth, least=-np.inf).items()
+    }
+
+
+def accuracies(source: str, code: Array, fitted: Array, k: int, truth: SimpleNamespace, fit: SimpleNamespace) -> dict[str, Interval]:
+    """The scores of maps from codes to labels, which are fitted on other clips."""
+    label, before, size = truth.source[source], truth.before[source], (1, k, truth.size[source])
+    laid = {name: (code, label, stratum) for name, (stratum, *_) in views(source, truth).items() if name != "conditional"}
+    laid |= {"lag_late.": (code, before, code * 0), "lag_early.": (code[:, :-1], label[:, 1:], code[:, 1:] * 0)}
+
+    def value(keep: Array, keep_fit: Array) -> dict[str, float]:
+        count_fit = tables(fitted[keep_fit], fit.source[source][keep_fit], fitted[keep_fit] * 0, size)[0]
+        rows, columns = linear_sum_assignment(-count_fit)
+        one_to_one, values = np.full(k, -1), {}
+        one_to_one[rows] = columns
+        one_to_one[~count_fit.any(1)] = -1
+        many_to_one = np.where(count_fit.any(1), count_fit.argmax(1), count_fit.sum(0).argmax())
+        for name, arrays in laid.items():
+            c, y, stratum = (array[keep] for array in arrays)
+            c, y = c[stratum >= 0], y[stratum >= 0]
+            several = len(np.unique(y)) > 1
+            values[f"{source}.{name}matched_accuracy"] = float((one_to_one[c] == y).mean()) if several else np.nan
+            if name in ("", "standing.", "walking."):
+                values[f"{source}.{name}many_to_one"] = float((many_to_one[c] == y).mean()) if several else np.nan
+        return values
+
+    everything = np.ones(truth.clips, bool)
+    refitted = [value(everything, keep_fit) for keep_fit in without_each(fit.groups[0])]
+    return scores(lambda keep: value(keep, np.ones(fit.clips, bool)), truth, refitted=refitted)
 
 
 # Shifts and masks.
@@ -201,15 +281,30 @@ def shifts(name: str, shift_nt2: Array, truth: SimpleNamespace) -> dict[str, Int
     }
 
 
-def iou(mask: Array, true: Array) -> Array:
-    """(N, T) of masks from 0 to 1."""
-    both, either = (mask * true).sum((2, 3)), (mask + true - mask * true).sum((2, 3))
-    return np.where(either > 0, both / np.maximum(either, 1e-300), 1.0)
+def iou(mask_thw: Array, true_thw: Array) -> Array:
+    both = (mask_thw * true_thw).sum((1, 2))
+    either = mask_thw.sum((1, 2)) + true_thw.sum((1, 2)) - both
+    return np.asarray(np.where(either > 0, both / np.maximum(either, 1e-300), 1.0))
+
+
+def boundary_f(mask_thw: Array, true_thw: Array) -> Array:
+    cross, square = ndimage.generate_binary_structure(2, 1)[None], np.ones((1, 3, 3), bool)
+    edges = [mask & ~ndimage.binary_erosion(mask, cross, border_value=1) for mask in (mask_thw, true_thw)]
+    near = [ndimage.binary_dilation(edge, square) for edge in edges]
+    alike = ndimage.convolve((mask_thw ^ true_thw).astype(int), np.ones((1, 5, 5), int), mode="nearest") <= 12
+    count = [edge.sum((1, 2)) for edge in edges]
+    precision, recall = ((edges[at] & near[1 - at] & alike).sum((1, 2)) / np.maximum(count[at], 1) for at in (0, 1))
+    f = 2 * precision * recall / np.maximum(precision + recall, 1e-300)
+    return np.asarray(np.where(count[0] + count[1] > 0, f, (mask_thw == true_thw).all((1, 2))))
 
 
 def masks(mask_nthw: Array, truth: SimpleNamespace) -> dict[str, Interval]:
-    mask, true = mask_nthw.astype(np.float64), truth.masks.astype(np.float64)
-    return {"masks.soft_iou": mean(iou(mask, true), truth), "masks.hard_iou": mean(iou(mask >= 0.5, true), truth)}
+    values: dict[str, list[Array]] = {"masks.soft_iou": [], "masks.hard_iou": [], "masks.boundary_f": []}
+    for mask, true in zip(mask_nthw, truth.masks, strict=True):
+        hard = mask >= 0.5
+        for of, value in zip(values.values(), (iou(mask.astype(float), true), iou(hard, true), boundary_f(hard, true)), strict=True):
+            of.append(value)
+    return {name: mean(np.array(value_nt), truth) for name, value_nt in values.items()}
 
 
 def all_scores(predictions: Path, data: Path, split: str = "test") -> dict[str, Interval]:
@@ -222,10 +317,11 @@ def all_scores(predictions: Path, data: Path, split: str = "test") -> dict[str, 
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if "codes" in model:
-            k = max(int(arrays.get("codes", 1)), int(model["codes"].max()) + 1, int(fitted["codes"].max()) + 1)
+            k = max(int(arrays.get("codes_k", arrays.get("codes", 1))), int(model["codes"].max()) + 1, int(fitted["codes"].max()) + 1)
             result |= usage(model["codes"].astype(int), k, truth)
             for source in SOURCES:
-                result |= codes(source, model["codes"].astype(int), fitted["codes"].astype(int), k, truth, fit)
+                result |= informed(source, model["codes"].astype(int), k, truth)
+                result |= accuracies(source, model["codes"].astype(int), fitted["codes"].astype(int), k, truth, fit)
         for name in ("shift", "background_shift"):
             if name in model:
                 result |= shifts(name, model[name].astype(np.float64), truth)
