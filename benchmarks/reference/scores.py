@@ -1,6 +1,6 @@
 """Every score of a predictions file, computed a second time in plain numpy, scipy and scikit-learn from the definitions in docs/scores.md.
 
-    python benchmarks/reference/scores.py predictions.npz data.h5 [--split test]
+    python -m benchmarks.reference.scores predictions.npz data.h5 [--split test]
 
 prints value, low and high end of the 95 % interval of each score. Nothing of wsprites is imported: the truth is read from a data file. That
 of a standard world is written by `wsprites generate`, as docs/scores.md says. Axes: n clips, t transitions or frames, k codes, l labels.
@@ -9,24 +9,18 @@ of a standard world is written by `wsprites generate`, as docs/scores.md says. A
 import argparse
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 from scipy import ndimage
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import t as student
-from sklearn.metrics.cluster import expected_mutual_information
 from threadpoolctl import threadpool_limits
 
-Array = np.ndarray[Any, Any]
-Interval = tuple[float, float, float]
-STAY, SOURCES = 4, ("global", "local", "background")
-DIRECTIONS = np.array([(-1, 0), (1, 0), (0, -1), (0, 1), (0, 0)])  # left, right, up, down, stay
+from benchmarks.reference.codes import SOURCES, STAY, accuracies, informed, usage
+from benchmarks.reference.intervals import Array, Interval, mean, quantile
+from benchmarks.reference.probes import leakage, vectors
 
 
 def read_predictions(path: Path) -> dict[str, Array]:
@@ -59,203 +53,6 @@ def read_truth(path: Path, split: str, clips: int) -> SimpleNamespace:
         groups=(label["character"], label["background"]),
         clips=clips,
     )
-
-
-# Intervals.
-
-
-def jackknife(values: list[float]) -> float:
-    defined = np.array(values)[np.isfinite(values)]
-    return float((len(defined) - 1) / len(defined) * ((defined - defined.mean()) ** 2).sum()) if len(defined) > 1 else np.nan
-
-
-def without_each(group_n: Array) -> Iterator[Array]:
-    """(N,) bool: the clips that stay, for each group."""
-    return (group_n != group for group in np.unique(group_n))
-
-
-def half_width(values: list[list[float]], fit: list[float]) -> float:
-    """Of the interval, from the replicates of each kind of group, and from those of a fitted map."""
-    each = [jackknife(of_kind) for of_kind in values]
-    variance = max(each[0] + each[1] - each[2], each[2]) if len(each) == 3 else each[0]
-    groups = [len(of_kind) for of_kind in (*values[:2], *([fit] if fit else []))]
-    return float(student.ppf(0.975, min(groups) - 1) * np.sqrt(variance + (jackknife(fit) if fit else 0)))
-
-
-def scores(
-    value: Callable[[Array], dict[str, float]],
-    truth: SimpleNamespace,
-    least: float = 0,
-    most: float = 1,
-    refitted: Sequence[dict[str, float]] = (),
-) -> dict[str, Interval]:
-    """Scores from a function of the clips that count, (N,) bool, and those on all clips of maps fitted without each group."""
-    kinds = [group for group in truth.groups if len(np.unique(group)) > 1] or [np.arange(truth.clips)]
-    if len(kinds) == 2:
-        kinds.append(np.unique(np.stack(kinds, 1), axis=0, return_inverse=True)[1].ravel())
-    replicates = [[value(keep) for keep in without_each(group)] for group in kinds]
-    result = {}
-    for name, point in value(np.ones(truth.clips, bool)).items():
-        fit = [one[name] for one in refitted]
-        half = half_width([[one[name] for one in of_kind] for of_kind in replicates], fit) if np.isfinite(point) else np.nan
-        result[name] = point, max(point - half, min(least, point)), min(point + half, max(most, point))
-    return result
-
-
-def mean(value_nt: Array, truth: SimpleNamespace, among_nt: Array | None = None, least: float = 0.0, most: float = 1.0) -> Interval:
-    """Mean of all values, or of some of them."""
-    count = np.ones_like(value_nt, bool) if among_nt is None else among_nt
-    sums, counts = (value_nt * count).sum(1), count.sum(1)
-    return scores(lambda keep: {"": sums[keep].sum() / counts[keep].sum() if counts[keep].any() else np.nan}, truth, least, most)[""]
-
-
-def quantile(value_nt: Array, q: float, truth: SimpleNamespace) -> Interval:
-    value = np.quantile(value_nt, q)
-    share, low, high = mean(value_nt <= value, truth, least=-np.inf, most=np.inf)
-    ends = np.quantile(value_nt, np.clip([q - (share - low), q + (high - share)], 0, 1))
-    return float(value), float(ends[0]), float(ends[1])
-
-
-# Codes.
-
-
-def tables(code: Array, label: Array, stratum: Array, sizes: tuple[int, int, int]) -> Array:
-    """(S, K, L) counts; transitions with a stratum below 0 are left out."""
-    at = stratum >= 0
-    return np.bincount(np.ravel_multi_index((stratum[at], code[at], label[at]), sizes), minlength=int(np.prod(sizes))).reshape(sizes)
-
-
-def entropy(count: Array) -> Array:
-    """(...) nats, of counts in the last axis."""
-    share = count / np.maximum(count.sum(-1, keepdims=True), 1)
-    return np.asarray(-(share * np.log(np.where(share > 0, share, 1))).sum(-1))
-
-
-def information(count_skl: Array) -> Array:
-    """(S, 3) nats: H(label), H(code), I(code; label)."""
-    label, code = entropy(count_skl.sum(1)), entropy(count_skl.sum(2))
-    return np.stack([label, code, np.maximum(label + code - entropy(count_skl.reshape(len(count_skl), -1)), 0)], 1)
-
-
-def over(a: float, b: float, label: float) -> float:
-    """a / b; NaN where the entropy of the label, or b, is 0."""
-    return float(a / b) if label > 1e-9 and b > 1e-9 else np.nan
-
-
-def usage(code_nt: Array, codes: int, truth: SimpleNamespace) -> dict[str, Interval]:
-    return {
-        **scores(lambda keep: {"codes.usage": len(np.unique(code_nt[keep])) / codes}, truth),
-        **scores(lambda keep: {"codes.perplexity": float(np.exp(entropy(np.bincount(code_nt[keep].ravel()))))}, truth, most=np.inf),
-        "codes.switch_rate": mean(code_nt[:, 1:] != code_nt[:, :-1], truth),
-    }
-
-
-def partners(clips: int) -> Iterator[Array]:
-    """(N,) the clip whose labels are laid beside the codes of each clip."""
-    order = np.random.default_rng(0).permutation(clips)
-    for places in range(1, min(clips - 1, max(4, 5000 // clips)) + 1):
-        yield np.roll(order, -places)[np.argsort(order)]
-
-
-def permuted(count_kl: Array) -> float:
-    """Expected information after a random permutation of the labels."""
-    count = count_kl[count_kl.sum(1) > 0][:, count_kl.sum(0) > 0]
-    return float(expected_mutual_information(count, int(count.sum()))) if count.size else 0.0
-
-
-def by_chance(code: Array, label: Array, stratum: Array, sizes: tuple[int, int, int], by_others: bool) -> float:
-    actual = tables(code, label, stratum, sizes)
-    weight, varies = actual.sum((1, 2)), (actual.sum(1) > 0).sum(1) > 1
-    ratios = []
-    for moves in (True, False) if by_others else (True,):
-        shared, permutation = 0.0, 0.0
-        for partner in partners(len(code)):
-            beside = tables(code, label[partner], stratum[partner] if moves else stratum, sizes)
-            count = beside.sum((1, 2)) * varies
-            shared += count @ information(beside)[:, 2]
-            permutation += count @ [permuted(one) for one in beside]
-        ratios.append(shared / permutation if permutation > 0 else 0.0)
-    return float(weight @ [permuted(one) for one in actual] / max(weight.sum(), 1) * max(ratios))
-
-
-def views(source: str, truth: SimpleNamespace) -> dict[str, tuple[Array, int, bool]]:
-    """Stratum of each transition (-1: left out), number of strata, and whether strata are made of other sources."""
-    others, stay = [other for other in SOURCES if other != source], truth.source["global"] == STAY
-    onset = truth.source[source] != truth.before[source]
-    pairs = truth.source[others[0]] * truth.size[others[1]] + truth.source[others[1]]
-    views = {"": (stay * 0, 1, False)}
-    views |= {f"{name}.": (np.where(at, 0, -1), 1, source != "global") for name, at in (("standing", stay), ("walking", ~stay))}
-    views |= {f"{name}.": (np.where(at, 0, -1), 1, False) for name, at in (("onset", onset), ("steady", ~onset))}
-    return {**views, "conditional": (pairs, truth.size[others[0]] * truth.size[others[1]], True)}
-
-
-def informed(source: str, code: Array, k: int, truth: SimpleNamespace) -> dict[str, Interval]:
-    """The scores of information."""
-    label, before, one = truth.source[source], truth.before[source], (1, k, truth.size[source])
-    laid = {name: (code, label, stratum, (n, *one[1:])) for name, (stratum, n, _) in views(source, truth).items()}
-    chance = {name: by_chance(*laid[name], others) for name, (*_, others) in views(source, truth).items()}
-    laid |= {"lag_late.": (code, before, code * 0, one), "lag_early.": (code[:, :-1], label[:, 1:], code[:, 1:] * 0, one)}
-    ids, character = np.unique(truth.groups[0], return_inverse=True)
-    within = code, label, np.broadcast_to(character.reshape(-1, 1), code.shape), (len(ids), *one[1:])
-    beside = [information(tables(code, label[partner], *within[2:]))[:, 2].mean() for partner in partners(len(code))]
-
-    def value(keep: Array) -> dict[str, float]:
-        values: dict[str, float] = {}
-        for name, (c, y, stratum, sizes) in laid.items():
-            count = tables(c[keep], y[keep], stratum[keep], sizes)
-            h_label, h_code, shared = count.sum((1, 2)) / max(count.sum(), 1) @ information(count)
-            expected = chance.get(name, chance[""])
-            if name == "conditional":
-                values[name] = over(shared - expected, h_label - expected, h_label)
-                continue
-            values[f"{name}ami"] = over(shared - expected, (h_label + h_code) / 2 - expected, h_label)
-            if name in ("", "standing.", "walking."):
-                values[f"{name}nmi"] = over(shared, (h_label + h_code) / 2, h_label)
-                values[f"{name}homogeneity"] = over(shared, h_label, h_label)
-                values[f"{name}completeness"] = over(shared, h_code, h_label) if h_code > 1e-9 or h_label <= 1e-9 else 1.0
-        count = tables(code[keep], label[keep], within[2][keep], within[3])
-        each = information(count[count.any((1, 2))])
-        nmi = [over(shared, (h_label + h_code) / 2, h_label) for h_label, h_code, shared in each]
-        h_label, h_code, shared = each.mean(0)
-        expected = float(np.mean(beside)) if beside else 0.0
-        values["per_character.nmi"] = float(np.nanmean(nmi))
-        values["per_character.ami"] = over(shared - expected, (h_label + h_code) / 2 - expected, h_label)
-        return values
-
-    return {
-        f"{source}.{name}": (point, low if name.endswith(("ami", "conditional")) else max(low, 0), high)
-        for name, (point, low, high) in scores(value, truth, least=-np.inf).items()
-    }
-
-
-def accuracies(source: str, code: Array, fitted: Array, k: int, truth: SimpleNamespace, fit: SimpleNamespace) -> dict[str, Interval]:
-    """The scores of maps from codes to labels, which are fitted on other clips."""
-    label, before, size = truth.source[source], truth.before[source], (1, k, truth.size[source])
-    laid = {name: (code, label, stratum) for name, (stratum, *_) in views(source, truth).items() if name != "conditional"}
-    laid |= {"lag_late.": (code, before, code * 0), "lag_early.": (code[:, :-1], label[:, 1:], code[:, 1:] * 0)}
-
-    def value(keep: Array, keep_fit: Array) -> dict[str, float]:
-        count_fit = tables(fitted[keep_fit], fit.source[source][keep_fit], fitted[keep_fit] * 0, size)[0]
-        rows, columns = linear_sum_assignment(-count_fit)
-        one_to_one, values = np.full(k, -1), {}
-        one_to_one[rows] = columns
-        one_to_one[~count_fit.any(1)] = -1
-        many_to_one = np.where(count_fit.any(1), count_fit.argmax(1), count_fit.sum(0).argmax())
-        for name, arrays in laid.items():
-            c, y, stratum = (array[keep] for array in arrays)
-            c, y = c[stratum >= 0], y[stratum >= 0]
-            several = len(np.unique(y)) > 1
-            values[f"{source}.{name}matched_accuracy"] = float((one_to_one[c] == y).mean()) if several else np.nan
-            if name in ("", "standing.", "walking."):
-                values[f"{source}.{name}many_to_one"] = float((many_to_one[c] == y).mean()) if several else np.nan
-        return values
-
-    everything = np.ones(truth.clips, bool)
-    refitted = [value(everything, keep_fit) for keep_fit in without_each(fit.groups[0])]
-    return scores(lambda keep: value(keep, np.ones(fit.clips, bool)), truth, refitted=refitted)
-
-
-# Shifts and masks.
 
 
 def shifts(name: str, shift_nt2: Array, truth: SimpleNamespace) -> dict[str, Interval]:
@@ -325,13 +122,19 @@ def all_scores(predictions: Path, data: Path, split: str = "test") -> dict[str, 
         for name in ("shift", "background_shift"):
             if name in model:
                 result |= shifts(name, model[name].astype(np.float64), truth)
+        for name in ("codes", "vectors", "shift", "background_shift"):
+            if name in model:
+                kind = {"codes": np.int64, "vectors": np.float32}.get(name, np.float64)
+                result |= leakage(name, fitted[name].astype(kind), model[name].astype(kind), truth, fit)
+        if "vectors" in model:
+            result |= vectors(fitted["vectors"].astype(np.float32), model["vectors"].astype(np.float32), truth, fit)
         if "masks" in model:
             result |= masks(model["masks"], truth)
     return result
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python benchmarks/reference/scores.py", description="Compute all scores of a predictions file.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reference.scores", description="Compute all scores of a predictions file.")
     parser.add_argument("predictions", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--split", default="test")
