@@ -25,7 +25,7 @@ def inputs(x: Array, y: Array, features: int) -> Callable[[Array], Array]:
     """Standardises, and keeps the features with the largest F statistics."""
     scaler = StandardScaler().fit(x.astype(np.float64))
     z = scaler.transform(x.astype(np.float64))
-    f = f_classif(z, y)[0] if y.ndim == 1 else sum(np.nan_to_num(f_regression(z, column)[0]) for column in y.T)
+    f = f_classif(z, y)[0] if y.ndim == 1 else np.sum([f_regression(z, column)[0] for column in y.T], 0)
     at = np.sort(np.argsort(np.where(np.isnan(f), -np.inf, f), kind="stable")[-features:])
     return lambda x: ((x[:, at] - scaler.mean_[at]) / scaler.scale_[at]).astype(np.float32)
 
