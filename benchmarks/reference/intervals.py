@@ -24,10 +24,14 @@ def without_each(group_n: Array) -> Iterator[Array]:
 
 def half_width(values: list[list[float]], fit: list[float]) -> float:
     """Of the interval, from the replicates of each kind of group, and from those of a fitted map."""
-    each = [jackknife(of_kind) for of_kind in values]
-    variance = max(each[0] + each[1] - each[2], each[2]) if len(each) == 3 else each[0]
-    groups = [len(of_kind) for of_kind in (*values[:2], *([fit] if fit else []))]
-    return float(student.ppf(0.975, min(groups) - 1) * np.sqrt(variance + (jackknife(fit) if fit else 0)))
+    each, groups = [jackknife(of_kind) for of_kind in values], [len(of_kind) for of_kind in values]
+    variance, smallest = each[0], groups[0]
+    if len(each) == 3:
+        both = each[0] + each[1] - each[2]
+        variance, smallest = (each[2], groups[2]) if both <= each[2] else (both, min(groups[:2]))
+    if fit:
+        variance, smallest = variance + jackknife(fit), min(smallest, len(fit))
+    return float(student.ppf(0.975, smallest - 1) * np.sqrt(variance))
 
 
 def scores(
