@@ -224,7 +224,7 @@ def code_scores(data: Data, codes: baselines.Codes, k: int, probing: Probing | N
 
     def of_baseline(name: str, source: str, targets: Sequence[int], *, for_accuracy: bool = False) -> dict[str, float]:
         made = baselines.codes(name, data, source, k, for_accuracy=for_accuracy, switch_rate=switch_rate)
-        return actions.values(*_beside(data, made, k), targets)[0]
+        return actions.values(*_beside(data, made, k), targets, pooled=name == "best_code")[0]
 
     values = {name: of_baseline(name, "local", every) for name in ("random", "persistent", "majority", "direction")}
     values |= {name: {} for name in ("best_code", "oracle", "previous", "state_only")}
