@@ -13,8 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.reference.codes import SOURCES
 from benchmarks.reference.intervals import Array, Interval, scores
 
-FITTED, SCORED, SAMPLES, FEATURES = 5000, 20000, (1000, 250, 50), (16, 64, 256, 1024)
-STRENGTHS, WIDTHS, STEPS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0), (4, 16, 64, 256), 600
+FITTED, SCORED, SAMPLES, FEATURES = 5000, 20000, (50, 250, 1000), (16, 64, 256, 1024)
+STRENGTHS, WIDTHS, STEPS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0), (4, 16, 64, 256), 450
 
 
 def spread(total: int, most: int) -> Array:
@@ -23,19 +23,16 @@ def spread(total: int, most: int) -> Array:
 
 def inputs(x: Array, y: Array, features: int) -> Callable[[Array], Array]:
     """Standardises, and keeps the features with the largest F statistics."""
-    scaler = StandardScaler().fit(x.astype(np.float64))
-    z = scaler.transform(x.astype(np.float64))
-    f = f_classif(z, y)[0] if y.ndim == 1 else np.sum([f_regression(z, column)[0] for column in y.T], 0)
-    at = np.sort(np.argsort(np.where(np.isnan(f), -np.inf, f), kind="stable")[-features:])
-    return lambda x: ((x[:, at] - scaler.mean_[at]) / scaler.scale_[at]).astype(np.float32)
+    scaler, at = StandardScaler().fit(x.astype(np.float64)), np.arange(x.shape[1])
+    if features < x.shape[1]:
+        z = (x - scaler.mean_) / scaler.scale_
+        f = f_classif(z, y)[0] if y.ndim == 1 else np.sum([f_regression(z, column)[0] for column in y.T], 0)
+        at = np.sort(np.argsort(np.where(np.isnan(f), -np.inf, f), kind="stable")[-features:])
+    return lambda x: np.asarray((x[:, at] - scaler.mean_[at]) / scaler.scale_[at], np.float32)
 
 
-def linear(y: Array, strength: float) -> Any:
-    return LogisticRegression(C=strength) if y.ndim == 1 else Ridge(alpha=1 / strength)
-
-
-def mlp(width: int, n: int) -> Any:
-    return MLPClassifier((width,), alpha=0.1, batch_size=min(250, n), learning_rate_init=max(3e-3, 0.12 / width), random_state=0)
+def linear(y: Array, strength: float, tolerance: float = 1e-4) -> Any:
+    return LogisticRegression(C=strength, tol=tolerance) if y.ndim == 1 else Ridge(alpha=1 / strength)
 
 
 def quality(predicted: Array, y: Array) -> float:
@@ -49,11 +46,11 @@ def choose_linear(x: Array, y: Array, held: Array) -> tuple[int, float]:
     best, setting = -np.inf, (x.shape[1], 1.0)
     if held.all() or not held.any() or (y.ndim == 1 and len(np.unique(y[~held])) < 2):
         return setting
-    for features in (*(number for number in FEATURES if number < x.shape[1]), x.shape[1]):
+    for features in (*(number for number in FEATURES if 4 * number <= x.shape[1]), x.shape[1]):
         of, highest = inputs(x[~held], y[~held], features), -np.inf
         for strength in STRENGTHS:
             value = quality(linear(y, strength).fit(of(x[~held]), y[~held]).predict(of(x[held])), y[held])
-            if value > best:
+            if value > best or (value == best and features == setting[0]):
                 best, setting = value, (features, strength)
             highest = max(highest, value)
             if value < highest - 0.02:
@@ -61,39 +58,31 @@ def choose_linear(x: Array, y: Array, held: Array) -> tuple[int, float]:
     return setting
 
 
-def choose_epochs(x: Array, y: Array, held: Array, features: int, width: int) -> tuple[int, float]:
-    """Number of epochs that is best on held-out characters, and the accuracy there."""
-    epochs, best = 1, -np.inf
-    if held.all() or not held.any() or len(np.unique(y[~held])) < 2:
-        return epochs, best
-    of, probe = inputs(x[~held], y[~held], features), mlp(width, int((~held).sum()))
-    between = max(1, round(STEPS / 40 * 250 / int((~held).sum())))
-    for check in range(1, 41):
-        for _ in range(between):
-            probe.partial_fit(of(x[~held]), y[~held], classes=np.unique(y[~held]))
-        value = quality(probe.predict(of(x[held])), y[held])
-        if value > best:
-            epochs, best = check * between, value
-        if value == 1 or check * between - epochs >= 10 * between:
-            break
-    return epochs, best
-
-
-def predict(x: Array, y: Array, x_scored: Array, setting: tuple[int, float]) -> Array:
+def predict(x: Array, y: Array, x_scored: Array, setting: tuple[int, float], tolerance: float = 1e-4) -> Array:
     """By a linear probe."""
     if y.ndim == 1 and len(np.unique(y)) < 2:
         return np.full(len(x_scored), y[0])
     of = inputs(x, y, setting[0])
-    return np.asarray(linear(y, setting[1]).fit(of(x), y).predict(of(x_scored)))
+    return np.asarray(linear(y, setting[1], tolerance).fit(of(x), y).predict(of(x_scored)))
 
 
-def predict_mlp(x: Array, y: Array, x_scored: Array, features: int, width: int, epochs: int) -> Array:
-    if len(np.unique(y)) < 2:
-        return np.full(len(x_scored), y[0])
-    of, probe = inputs(x, y, features), mlp(width, len(x))
-    for _ in range(epochs):
-        probe.partial_fit(of(x), y, classes=np.unique(y))
-    return np.asarray(probe.predict(of(x_scored)))
+def predict_mlp(x: Array, y: Array, held: Array, x_scored: Array, features: int, width: int) -> tuple[Array, float]:
+    """By an MLP as it was when it was best on held-out characters, and its accuracy there."""
+    if held.all() or not held.any() or len(np.unique(y[~held])) < 2:
+        return predict(x, y, x_scored, (features, 1.0)), -np.inf
+    of, n = inputs(x[~held], y[~held], features), int((~held).sum())
+    a, b, scored, best, predicted, since = of(x[~held]), of(x[held]), of(x_scored), -np.inf, y, 0
+    mlp = MLPClassifier((width,), alpha=0.1, batch_size=min(250, n), learning_rate_init=max(3e-3, 0.12 / width), random_state=0)
+    for _ in range(30):
+        for _ in range(max(1, round(STEPS / 30 * 250 / n))):
+            mlp.partial_fit(a, y[~held], classes=np.unique(y[~held]))
+        accuracy = quality(mlp.predict(b), y[held])
+        since = 0 if accuracy > best else since + 1
+        if accuracy > best:
+            best, predicted = accuracy, mlp.predict(scored)
+        if accuracy == 1 or since == 5:
+            break
+    return predicted, best
 
 
 Pair = tuple[Array, Array]
@@ -141,15 +130,15 @@ def vectors(fitted: Array, model: Array, truth: SimpleNamespace, fit: SimpleName
     x, x_scored = chosen.of(fitted, model)
     for source, (y, true) in chosen.label.items():
         setting = choose_linear(x, y, chosen.held)
-        refitted = [float((predict(x[rows], y[rows], x_scored, setting) == true).mean()) for rows in chosen.without]
+        refitted = [float((predict(x[rows], y[rows], x_scored, setting, 1e-3) == true).mean()) for rows in chosen.without]
         hits, best = {"linear": predict(x, y, x_scored, setting) == true}, -np.inf
         for width in WIDTHS:
-            epochs, held_out = choose_epochs(x, y, chosen.held, setting[0], width)
-            hits[f"mlp_{width}"] = predict_mlp(x, y, x_scored, setting[0], width, epochs) == true
+            predicted, held_out = predict_mlp(x, y, chosen.held, x_scored, setting[0], width)
+            hits[f"mlp_{width}"] = predicted == true
             if held_out > best or width == WIDTHS[0]:
                 best, hits["mlp"] = held_out, hits[f"mlp_{width}"]
         rows = np.arange(len(x))
-        for samples in (number for number in SAMPLES if number < len(x)):
+        for samples in sorted((number for number in SAMPLES if number < len(x)), reverse=True):
             rows = rows[spread(len(rows), samples)]
             few = choose_linear(x[rows], y[rows], chosen.held[rows])
             hits[f"linear.n{samples}"] = predict(x[rows], y[rows], x_scored, few) == true
@@ -165,12 +154,12 @@ def leakage_of_action(x: Pair, label: Pair, chosen: Chosen) -> Interval:
     both = [np.concatenate(pair, 1) for pair in zip(chosen.state, x, strict=True)]
     settings = [choose_linear(latent[0], y, chosen.held) for latent in (chosen.state, both)]
 
-    def hits(rows: Array) -> Pair:
-        of_state, of_both = (latent[0][rows] for latent in (chosen.state, both))
-        by_state, by_both = predict(of_state, y[rows], chosen.state[1], settings[0]), predict(of_both, y[rows], both[1], settings[1])
-        return by_state == true, by_both == true
+    def hits(rows: Array, tolerance: float = 1e-3) -> Pair:
+        pairs = zip((chosen.state, both), settings, strict=True)
+        a, b = (predict(latent[0][rows], y[rows], latent[1], setting, tolerance) == true for latent, setting in pairs)
+        return a, b
 
-    state, together = hits(np.ones(len(y), bool))
+    state, together = hits(np.ones(len(y), bool), 1e-4)
     refitted = [float((b.mean() - a.mean()) / (1 - a.mean())) if not a.all() else np.nan for a, b in map(hits, chosen.without)]
     return chosen.ratio(together * 1.0 - state, ~state & (len(np.unique(true)) > 1), refitted, -np.inf)
 

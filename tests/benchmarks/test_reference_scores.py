@@ -19,7 +19,7 @@ from wsprites.world.spec import PRESETS, CastSpec
 
 SMALL = {
     "STRENGTHS": (1e-2, 1.0),
-    "FEATURES": (4,),
+    "FEATURES": (2, 8),
     "WIDTHS": (4, 8),
     "STEPS": 80,
     "SAMPLES": (20, 60),
