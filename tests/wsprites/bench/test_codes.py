@@ -275,3 +275,25 @@ def test_codes_that_know_nothing_score_little_on_few_clips():
         got, _ = actions.values(laid := Laid(code, truth, int(code.max()) + 1), laid, [1])
         for score in CORRECTED:
             assert -0.08 < got[f"local.{score}"] < 0.05, (name, score)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("clips", "steps", "characters"), [(2, 1, 1), (2, 2, 2), (3, 5, 1)])
+def test_scores_of_very_few_transitions(clips: int, steps: int, characters: int):
+    truth = sources(clips, steps, characters=characters)
+    for code in (truth.labels[1], np.zeros((clips, steps), np.int64), np.arange(clips * steps).reshape(clips, steps)):
+        laid = Laid(code, truth, 30)
+        scores = actions.scores(laid, laid, range(3), interval.Clusters(truth.character))
+        assert all(np.isnan(score.value) or score.value <= 1 + 1e-9 for score in scores.values())
+    constant = Sources((truth.labels[0] * 0,) * 3, SIZES, (truth.labels[0] * 0,) * 3, truth.character)
+    scores = actions.scores(Laid(code, constant, 30), Laid(code, constant, 30), range(3), interval.Clusters(truth.character))
+    assert all(np.isnan(score.value) for score in scores.values())
+
+
+def test_a_constant_code_and_a_longer_code_book():
+    truth = sources(12, 30)
+    got, expected = actions.values(Laid(truth.labels[1] * 0, truth, 1), Laid(truth.labels[1] * 0, truth, 1), [1])
+    assert [got[f"local.{score}"] for score in CORRECTED] == pytest.approx([0] * 5) and not any(expected.values())
+    code = np.where(RNG.random((12, 30)) < 0.5, truth.labels[1], chain(9, (12, 30), 0.2))
+    few, many = (actions.values(Laid(code, truth, k), Laid(code, truth, k), [1])[0] for k in (9, 1000))
+    assert few == many
