@@ -26,7 +26,7 @@ _COLOURS = {
     "oracle": "#2a9d4e",
 }
 _LINE_COLOURS = {**_COLOURS, "model": "#2f6df6", "vectors": "#2f6df6", "copy": "#b8c0d0", "shuffled": "#b8c0d0"}
-_LISTED = ("random", "copy", "other_clips", "mean_mask", "silhouette", "best_code", "oracle")
+_LISTED = ("random", "copy", "other_clips", "best_code", "oracle")
 _MOST_CODES = 24
 _MILLISECONDS, _GIF_COLOURS = 140, 160
 
