@@ -120,7 +120,7 @@ def _missing(offered: Collection[str], part: VideoPart, without: dict[str, str],
     if smallest < images.SSIM_WINDOW:
         reasons["drift.ssim"] = f"frames of {part.spec.height} x {part.spec.width}; {images.SSIM_WINDOW} pixels of a side are needed"
     reasons |= {("drift." if name == "lpips" else "images.") + name: why for name, why in without.items()}
-    return reasons | beyond(part.spec.frames, [name for name in images.UNITS if f"drift.{name}" not in reasons])
+    return reasons | beyond(part.spec.frames, [f"drift.{name}" for name in images.UNITS if f"drift.{name}" not in reasons])
 
 
 class _Replays:

@@ -115,4 +115,4 @@ def test_the_example_in_the_docs_works(bench, tmp_path: Path, monkeypatch: pytes
     (tmp_path / "my_model.py").write_text(example, encoding="utf-8")
     code, out, err = bench("--clips", CLIPS, "--model", "my_model:make", "--out", "baseline.json")
     assert code == 0 and re.search(r"shift.action_accuracy +0.\d", out) and "control.faithful" in out, err
-    assert markdown([scores.read(tmp_path / "baseline.json")]).startswith("| score | random |")
+    assert markdown([scores.read(tmp_path / "baseline.json")]).startswith("| score | strongest floor, `paper` | ceiling |")
