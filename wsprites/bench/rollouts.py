@@ -125,6 +125,8 @@ class Actor:
     """(S, T[, D]) the actions of the clips themselves after each start."""
     shifts: NDArray[np.float64] | None
     """(S, T, 2) px, the shifts of the clips themselves after each start; None for a model that infers none."""
+    refits: tuple[tuple[NDArray[np.int64], NDArray[np.float64]], ...] = ()
+    """`meaning_k` and `weight_k` without the clips of each character that they were taken from; none if `meaning_k` was not fitted."""
 
     def hold(self, begin: Sequence[Start], k: Sequence[int], direction: Sequence[int], steps: int) -> Frames:
         """(B, steps, H, W, 3) one action from each start, with whole steps in a direction."""
@@ -247,12 +249,18 @@ def _first(begin: Sequence[Start]) -> Frames:
 def _actor_of_model(model: Controllable, data: Data, begin: Sequence[Start], fitted: Arrays, progress: Callable[[int], object]) -> Actor:
     assert isinstance(model, Model)
     replay, shifts = read_actions(model, begin, min(STEPS, data.scored.spec.frames - 1), progress=progress)
-    truth = data.fit.sources()
+    truth, shown = data.fit.sources(), data.scored.spec.local_actions
+    refits = []
     if "codes" in fitted:
         k = int(fitted["codes"].max()) + 1
         count, directions = (actions.table(fitted["codes"], truth.labels[at], k, truth.sizes[at]) for at in (1, 0))
         used = np.flatnonzero(count.sum(1))
         count, directions, action_k = count[used], directions[used], used
+        for character in np.unique(data.fit.script.character):
+            others = data.fit.script.character != character
+            if others.any():
+                count_kl = actions.table(fitted["codes"][others], truth.labels[1][others], k, truth.sizes[1])[used]
+                refits.append((actions.one_to_one(count_kl, labels=shown), count_kl.sum(1) / count_kl.sum()))
     else:  # the mean vector of each true action stands for a code
         seen = np.unique(truth.labels[1])
         action_k = np.stack([fitted["vectors"][truth.labels[1] == action].mean(0) for action in seen])
@@ -262,11 +270,12 @@ def _actor_of_model(model: Controllable, data: Data, begin: Sequence[Start], fit
         lambda begin, action, shifts: rollout(model, _first(begin), action, shifts),
         action_k,
         count.sum(1) / count.sum(),
-        actions.one_to_one(count, labels=data.scored.spec.local_actions),
+        actions.one_to_one(count, labels=shown),
         directions.argmax(1),
         directions.argmax(0),
         replay,
         shifts,
+        tuple(refits),
     )
 
 

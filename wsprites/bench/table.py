@@ -36,7 +36,8 @@ TABLE = (
         "nuisance.background.vectors",
         "nuisance.character.vectors",
     ),
-    *("control.unreadable", "control.ghost", "control.consistency", "control.faithful", "control.shift.mean", "control.delta_psnr"),
+    *("control.unreadable", "control.ghost", "control.consistency", "control.faithful"),
+    *("control.shift.mean", "control.shift.action_accuracy", "control.delta_psnr"),
     *(
         "drift.local.4",
         "transfer.local.4",

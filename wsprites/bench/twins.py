@@ -23,7 +23,7 @@ from wsprites.bench.protocol import BATCH, Arrays, Model, check_same_arrays, inf
 from wsprites.world.actions import GlobalAction
 from wsprites.world.script import FRAME_LABELS, Script
 
-CLIPS = 32
+CLIPS = 24
 """Number of clips that are rendered with their twins."""
 TWINS = ("repeat", "still", "actions", "background_motion", "background", "character")
 """The clip again; the clip with every frame twice; and what is changed in the others."""
@@ -69,7 +69,7 @@ def nuisance(
     np.random.default_rng().shuffle(order)
     answers: dict[tuple[int, str], Arrays] = {}
     for first in range(0, len(order), BATCH):
-        called = [(int(n), str(video)) for n, video in order[first : first + BATCH]]
+        called = order[first : first + BATCH]
         videos = [part.clip(n) if video == "repeat" else part.render(scripts[n][video]) for n, video in called]
         arrays = infer(model, np.stack([video.frames_thwc for video in videos]).transpose(0, 1, 4, 2, 3), part)
         arrays.pop("masks", None)
