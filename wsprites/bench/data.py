@@ -20,9 +20,9 @@ from wsprites.file.videos import VIDEO_LABELS, VideoSplit
 from wsprites.render import Background, Clip, render
 from wsprites.world.actions import CYCLE, GlobalAction, local_actions
 from wsprites.world.script import LABELS, Script, casting, scripts, split_indices
-from wsprites.world.spec import SPLITS, WorldSpec
+from wsprites.world.spec import AXES, SPLITS, WorldSpec
 
-STANDARD = {"wsprites-paper-v1": "paper", "wsprites-factorial-v1": "factorial"}
+STANDARD = {f"wsprites-{preset}-v1": preset for preset in ("paper", "factorial", *(spec.name for spec in AXES.values()))}
 """Names of the standard test worlds, and the presets that they are made from, with the project's own art."""
 STANDARD_WORLD = "wsprites-paper-v1"
 """The standard world that is used by default."""
@@ -105,11 +105,17 @@ class Part:
         """Frames and masks of any script in this world: a variant of a clip, or a counterfactual."""
         return render(self.world, script, background=background)
 
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Number of values of the labels of each source."""
+        return len(GlobalAction), len(local_actions(self.spec.facings)), len(GlobalAction)
+
     def sources(self) -> Sources:
         """The labels of the transitions, (N, T-1) each. The label at t = 0 led to the first frame and belongs to no transition."""
-        script, sizes = self.script, (len(GlobalAction), len(local_actions(self.spec.facings)), len(GlobalAction))
-        steps, shown, crop = (values.astype(np.int64) for values in (script.global_action, script.local_action, script.background_action))
-        return Sources((steps[:, 1:], shown[:, 1:], crop[:, 1:]), sizes, (steps[:, :-1], shown[:, :-1], crop[:, :-1]), script.character)
+        script = self.script
+        step, shown, crop = (values.astype(np.int64) for values in (script.global_action, script.local_action, script.background_action))
+        before = step[:, :-1], shown[:, :-1], crop[:, :-1]
+        return Sources((step[:, 1:], shown[:, 1:], crop[:, 1:]), self.sizes, before, script.character)
 
     def state(self, at: NDArray[np.integer]) -> NDArray[np.float64]:
         """(n, D) the state before some of the N (T-1) transitions: actions, animation frame, position and crop.
@@ -118,7 +124,7 @@ class Part:
             at: (n,) flat indices of transitions.
         """
         clip, t = np.divmod(at, self.spec.frames - 1)
-        s, sizes = self.script, self.sources().sizes
+        s, sizes = self.script, self.sizes
         hot = [np.eye(n)[values[clip, t]] for n, values in zip(sizes, (s.global_action, s.local_action, s.background_action), strict=True)]
         return np.concatenate([*hot, np.eye(CYCLE)[s.animation_frame[clip, t]], s.position[clip, t], s.background_offset[clip, t]], -1)
 
@@ -329,5 +335,7 @@ def other_character(part: Part, script: Script) -> Script:
 
 
 def other_background(part: Part, script: Script) -> Script:
-    """The same script in front of the next background."""
-    return replace(script, background=np.asarray((script.background + 1) % part.spec.cast.backgrounds, np.int32))
+    """The same script in front of the next background of the same split."""
+    scenes = part.spec.scenes(part.name)
+    after = (script.background - scenes.start + 1) % len(scenes) + scenes.start
+    return replace(script, background=np.asarray(after, np.int32))

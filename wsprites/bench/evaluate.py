@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.bench import baselines, distances
+from wsprites.bench.absent import leave_out
 from wsprites.bench.control import control, starts_to_do
 from wsprites.bench.data import Data, Part
 from wsprites.bench.latents import Probing
@@ -104,9 +105,10 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
         if networks and isinstance(model, Controllable):
             _add(results, distances.distances(model, data, networks, progress=progress))
     too_short = beyond(data.scored.spec.frames, BY_HORIZON) if isinstance(model, Controllable) else {}
+    not_scored = {**leave_out(results, data.scored), **too_short}
     iou_n = mask_values["model"]["soft_iou"].mean(1) if mask_values else None
     kept = per_clip_of_data(data, fitted, scored, iou_n)
-    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short, kept, reader)
+    return Evaluation(results.pop("model"), results, confusion, tuple(videos), not_scored, kept, reader)
 
 
 def beyond(frames: int, names: Iterable[str]) -> dict[str, str]:
@@ -222,7 +224,7 @@ def code_scores(data: Data, codes: baselines.Codes, k: int, probing: Probing | N
 
     def of_baseline(name: str, source: str, targets: Sequence[int], *, for_accuracy: bool = False) -> dict[str, float]:
         made = baselines.codes(name, data, source, k, for_accuracy=for_accuracy, switch_rate=switch_rate)
-        return actions.values(*_beside(data, made, k), targets)[0]
+        return actions.values(*_beside(data, made, k), targets, pooled=name == "best_code")[0]
 
     values = {name: of_baseline(name, "local", every) for name in ("random", "persistent", "majority", "direction")}
     values |= {name: {} for name in ("best_code", "oracle", "previous", "state_only")}

@@ -145,6 +145,9 @@ def _headline(question: Question, file: ScoreFile) -> Headline:
 
 def _missing(question: Question, file: ScoreFile) -> str:
     """Why a model has none of the scores that answer a question."""
+    for beginning, why in file.not_scored.items():
+        if question.scores[0].startswith(beginning):
+            return why
     if question.title == "used" or question.group == "Drift":
         generates = any(name.startswith("control.") for name in file.scores)
         return "the model infers no shift to ask for" if generates else _NO_VIDEO

@@ -41,7 +41,8 @@ class Result(NamedTuple):
     videos: tuple[Video, ...]
 
 
-def _no_bar(_total: int) -> AbstractContextManager[Callable[[int], object]]:
+def no_bar(_total: int) -> AbstractContextManager[Callable[[int], object]]:
+    """Shows nothing."""
     return nullcontext(lambda _: None)
 
 
@@ -97,7 +98,7 @@ class Job:
         """Names of the models that do not generate, to which scores by networks do not apply."""
         return [name for name, model in self.loaded if not isinstance(model, Controllable)]
 
-    def run(self, *, bar: Bar = _no_bar) -> Iterator[Result]:
+    def run(self, *, bar: Bar = no_bar) -> Iterator[Result]:
         """Score the models one after the other; each result is there before the next model is scored.
 
         Args:
@@ -119,7 +120,7 @@ class Job:
             file = score_file(evaluation, name, data, seconds, weights=networks.sha256 if networks else {})
             yield Result(replace(file, hashes=made_from, system=self.system), evaluation.videos)
 
-    def run_released(self, *, bar: Bar = _no_bar) -> Iterator[str]:
+    def run_released(self, *, bar: Bar = no_bar) -> Iterator[str]:
         """The table of the evaluation released with GLASS for each model, see `wsprites.bench.released`. Raises UserError like `run`."""
         data = self.opened
         if isinstance(data, VideoData):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--split", default="test", show_default=True, help="Split of a data file. Maps are fitted on val, or on train to score val.")
 @click.option("--clips", type=click.IntRange(min=2), help="Score only the first clips: quick, and the scores say so.")
 @click.option("--seed", type=click.IntRange(1, 2**63 - 1), help="Score on clips that nobody has: those of a standard world with this seed.")
+@click.option("--suite", type=click.Choice(["axes"]), help="Score on a base world and on worlds with one thing changed each.")
 @click.option("--system", default="", metavar="NAME", help="The models are runs of this system, with other seeds: one row of tables.")
 @click.option("--out", type=PATH, help="Write all scores to this JSON file; with several models, to FILE-1.json and so on.")
 @click.option("--report", type=PATH, help="Write a page with plots and videos to this HTML file.")
@@ -48,6 +49,7 @@ def bench(
     split: str,
     clips: int | None,
     seed: int | None,
+    suite: str | None,
     system: str,
     out: Path | None,
     report: Path | None,
@@ -60,12 +62,18 @@ def bench(
     verbose: bool,
 ) -> None:
     """Score how well a model has discovered actions, with intervals and baselines."""
+    from wsprites.bench.data import STANDARD_WORLD
     from wsprites.bench.run import Job
+    from wsprites.commands.suite import score_suite
     from wsprites.foreign import ForeignError
 
     names = tuple(name.strip() for given in model for name in given.split(","))
     results = {"--out": out, "--report": report, "--compare": compare, "--fail-on": fail_on, "--weights": weights, "--system": system}
-    if check_file:
+    if suite:
+        writes = {"--check": check_file, "--template": template, **results, "--out": None, "--report": None}
+        kinds = {"--data": data != STANDARD_WORLD, "--split": split != "test", "--protocol released": protocol == "released"}
+        _refuse({**kinds, **writes}, "--suite, which scores on worlds of its own")
+    elif check_file:
         other = {"--clips": clips, "--seed": seed, "--template": template, "--protocol released": protocol == "released"}
         _refuse({**other, **results}, "--check, which takes them from the score file")
     elif template:
@@ -81,6 +89,8 @@ def bench(
     try:
         if check_file:
             _check(check_file, names, data)
+        elif suite:
+            score_suite(suite, names, outs, report, clips, seed)
         elif template:
             _write_template(template, job)
         elif protocol == "released":

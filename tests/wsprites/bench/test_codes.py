@@ -92,7 +92,7 @@ def strata_of(truth: Sources, target: int, score: str) -> np.ndarray:
 
 def partner_rounds(clips: int) -> Iterator[dict[int, int]]:
     order = list(np.random.default_rng(0).permutation(clips))
-    for s in range(1, min(clips - 1, max(4, 5000 // clips)) + 1):
+    for s in range(1, min(clips - 1, 10 if clips <= 1000 else 4) + 1):
         yield {int(clip): int(order[(at + s) % clips]) for at, clip in enumerate(order)}
 
 
@@ -238,10 +238,11 @@ def test_maps_are_fitted_again_without_each_character_that_they_are_fitted_on():
 
 def nothing(truth: Sources) -> dict[str, np.ndarray]:
     """Codes that tell nothing about the local actions but what the direction tells."""
-    shape, character = truth.labels[1].shape, np.unique(truth.character, return_inverse=True)[1][:, None]
+    rng, shape = np.random.default_rng(5), truth.labels[1].shape
+    character = np.unique(truth.character, return_inverse=True)[1][:, None]
     return {
-        "random": RNG.integers(0, 6, shape),
-        "persistent": chain(6, shape, 0.2),
+        "random": rng.integers(0, 6, shape),
+        "persistent": chain(6, shape, 0.2, rng),
         "character": np.broadcast_to(character, shape),
         "clip": np.broadcast_to(np.arange(shape[0])[:, None], shape),
         "labels of another clip": np.roll(truth.labels[1], 1, 0),

@@ -101,13 +101,10 @@ def test_an_evaluation_is_written_and_read(few: data.Data, seen: Evaluation, tmp
     scores.write(tmp_path / "a.json", file)
     read = scores.read(tmp_path / "a.json")
     assert read.to_json() == file.to_json() and read.model == "models/??.npz" and read.seconds == 12.3
-    assert (
-        set(read.scores) == set(seen.scores)
-        and read.value("local.ami") == seen.scores["local.ami"].value
-        and math.isnan(read.value("no.such"))
-    )
+    assert set(read.scores) == set(seen.scores) and math.isnan(read.value("no.such"))
+    assert read.value("local.ami") == seen.scores["local.ami"].value
     assert np.array(read.confusion["local"].counts).sum() == 6 * 89 and [path.name for path in tmp_path.iterdir()] == ["a.json"]
-    assert set(read.scores["vectors.local.knn"].baselines) == {"random", "state_only", "shuffled", "oracle"}
+    assert {"random", "state_only", "shuffled", "oracle"} <= set(read.scores["vectors.local.linear"].baselines)
 
 
 def packed_json(size: int) -> dict[str, Any]:

@@ -148,29 +148,34 @@ def _maps(count_kl: Ints) -> Maps:
     return {name: make(count_kl) for name, make in _MAPS.items()}
 
 
-def values(fit: Laid, laid: Laid, targets: Sequence[int]) -> tuple[dict[str, float], dict[str, float]]:
+def values(fit: Laid, laid: Laid, targets: Sequence[int], *, pooled: bool = False) -> tuple[dict[str, float], dict[str, float]]:
     """All scores of codes, named `SOURCE.SCORE`, and the information by chance of each that is corrected for it.
 
     Args:
         fit: the clips that the maps from codes to labels are fitted on: other characters.
         laid: the clips that are scored.
         targets: the sources to compare with, as indices of SOURCES.
+        pooled: only the scores of all transitions.
     """
     labels, sizes = combinations(laid.truth)
-    by_target = {target: views(sizes, target) for target in targets}
+    by_target = {
+        target: {name: view for name, view in views(sizes, target).items() if name == "pooled" or not pooled} for target in targets
+    }
     by_chance = chance.expected(laid.code, labels, sizes, laid.codes, by_target)
     cells = Cells.of(laid.code, np.ravel_multi_index(labels, sizes), laid.codes)
     result, expected = dict[str, float](), dict[str, float]()
     for target in targets:
         source, maps = SOURCES[target], maps_of(fit, target)
-        tables = {name: (cells, view) for name, view in by_target[target].items()} | laid.lagged_cells(target)
+        tables = {name: (cells, view) for name, view in by_target[target].items()} | ({} if pooled else laid.lagged_cells(target))
         expected |= {f"{source}.{name}": by_chance[target].get(name, by_chance[target]["pooled"]) for name in tables}
         of = {name: view.information(cells).average() for name, (cells, view) in tables.items()}
-        within = chance.information_within(laid.truth.character, laid.code, labels[target])
-        expected[f"{source}.per_character"] = chance.expected_within(laid.truth.character, laid.code, labels[target])
         accuracies = {_name(name, kind): accuracy(*table, maps[kind]) for name, table in tables.items() for kind in _accuracies(name)}
-        informed = {name: float(value) for name, value in _informed(of, within, source, expected).items()}
-        result |= {f"{source}.{name}": value for name, value in (accuracies | informed).items()}
+        informed = _informed(of, source, expected)
+        if not pooled:
+            within = chance.information_within(laid.truth.character, laid.code, labels[target])
+            expected[f"{source}.per_character"] = chance.expected_within(laid.truth.character, laid.code, labels[target])
+            informed |= _per_character(within, expected[f"{source}.per_character"])
+        result |= {f"{source}.{name}": float(value) for name, value in (accuracies | informed).items()}
     return result, expected
 
 
@@ -182,8 +187,8 @@ def _accuracies(view: str) -> Sequence[str]:
     return () if view == "conditional" else tuple(_MAPS) if view in ("pooled", "standing", "walking") else ("matched_accuracy",)
 
 
-def _informed(of: Mapping[str, Information], within: Information, source: str, expected: Mapping[str, float]) -> dict[str, Floats]:
-    """(...) scores from the information of each view and from that within each character, (..., S): single values or replicates."""
+def _informed(of: Mapping[str, Information], source: str, expected: Mapping[str, float]) -> dict[str, Floats]:
+    """(...) scores from the information of each view: single values or replicates."""
     scores: dict[str, Floats] = {}
     for name, one in of.items():
         by_chance = expected[f"{source}.{name}"]
@@ -193,11 +198,14 @@ def _informed(of: Mapping[str, Information], within: Information, source: str, e
         scores[_name(name, "ami")] = ami(one, by_chance)
         if name in ("pooled", "standing", "walking"):
             scores |= {_name(name, score): compute(one) for score, compute in _INFORMATION.items()}
-    scores["per_character.nmi"] = mean_of(nmi(within))
+    return scores
+
+
+def _per_character(within: Information, expected: float) -> dict[str, Floats]:
+    """(...) scores from the information within each of C characters, (..., C)."""
     seen = np.where(within.total > 0, 1.0, math.nan)
     average = Information(*(mean_of(value * seen) for value in within))
-    scores["per_character.ami"] = ami(average, expected[f"{source}.per_character"])
-    return scores
+    return {"per_character.nmi": mean_of(nmi(within)), "per_character.ami": ami(average, expected)}
 
 
 def mean_of(value_s: Floats) -> Floats:
@@ -238,7 +246,8 @@ def _informed_without(laid: Laid, target: int, expected: Mapping[str, float], cl
     row, character_p = chance.rows_within(laid.truth.character, laid.code)
     count, row_u, label_u = _cells(row, labels[target])
     within = Tables(count, character_p[row_u], row_u, label_u, int(character_p[-1]) + 1).without(clusters.members)
-    return _informed({name: one.average() for name, one in of.items()}, within, SOURCES[target], expected)
+    informed = _informed({name: one.average() for name, one in of.items()}, SOURCES[target], expected)
+    return informed | _per_character(within, expected[f"{SOURCES[target]}.per_character"])
 
 
 def _cells(row_nt: Ints, column_nt: Ints) -> tuple["csr_array", Ints, Ints]:
