@@ -87,6 +87,8 @@ def check(file: ScoreFile, job: Job, *, rng: np.random.Generator | None = None) 
     assert isinstance(data, Data)
     ((name, model),) = job.loaded
     kept = {key: values.array() for key, values in file.per_clip.items()}
+    if wrong := _wrong_shapes(data, kept):
+        return [Finding(False, text) for text in wrong]
     findings = [*_of_hashes(file, name, model), *_of_scores(file, data, kept)]
     with named(name):
         for part in data.parts:
@@ -110,15 +112,13 @@ def _of_hashes(file: ScoreFile, name: str, model: Model | Predictions) -> list[F
 def _of_scores(file: ScoreFile, data: Data, kept: Kept) -> list[Finding]:
     """Whether the scores follow from what the file holds of each clip."""
     fit, scored = (f"{part.name}/codes" for part in data.parts)
-    wrong = _wrong_shapes(data, kept)
-    if wrong:
-        return [Finding(False, text) for text in wrong]
     expected: dict[str, Entry] = {}
+    wrong: list[str] = []
     if {fit, scored} <= kept.keys():
         fitted_nt, scored_nt = (kept[key].astype(np.int64) for key in (fit, scored))
         counts = file.confusion["local"].counts if "local" in file.confusion else ()
         k = max(len(counts), int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
-        results, confusion = scores_of_codes(data, fitted_nt, scored_nt, k)
+        results, confusion = scores_of_codes(data, (fitted_nt, scored_nt), k)
         for score_name, score in results["model"].items():
             baselines = {who: scores[score_name].value for who, scores in results.items() if who != "model" and score_name in scores}
             expected[score_name] = Entry(score.value, score.low, score.high, score.unit, score.clips, baselines)

@@ -24,6 +24,14 @@ _RIGHT = "a share of right answers"
 _RESPONSE = "a response to what is no action"
 _SIMILAR = "similarity to the world's video"
 
+_OF_REPLAYS: tuple[tuple[str, Direction, str], ...] = (
+    ("position", "less", _ERROR),
+    ("local", "more", _RIGHT),
+    ("psnr", "more", _SIMILAR),
+    ("ssim", "more", _SIMILAR),
+    ("lpips", "less", "distance from the world's video"),
+)
+
 RULES = (
     # Codes and vectors against true actions.
     Rule("codes.*", "neither", "use of the codes: as many as there are actions, neither more nor fewer"),
@@ -55,17 +63,11 @@ RULES = (
     # Responses to what is no action.
     Rule("null.*", "less", _RESPONSE),
     Rule("nuisance.*", "less", _RESPONSE),
-    Rule("repeatability.*", "less", "difference between two answers for the same clip"),
     # Generated video.
     Rule("*.unreadable*", "less", "a share of generated frames that show no figure that can be read"),
     Rule("*.ghost*", "less", "a share of generated frames with a second figure"),
     Rule("control.*", "more", "effect of an action, or a share of right ones"),
-    Rule("transfer.*", "more", "effect of an action that was inferred from another clip"),
-    Rule("drift.position.*", "less", _ERROR),
-    Rule("drift.lpips.*", "less", "distance from the world's video"),
-    Rule("drift.local.*", "more", _RIGHT),
-    Rule("drift.psnr.*", "more", _SIMILAR),
-    Rule("drift.ssim.*", "more", _SIMILAR),
+    *(Rule(f"{replay}.{quantity}.*", better, reason) for replay in ("drift", "transfer") for quantity, better, reason in _OF_REPLAYS),
     Rule("images.*", "less", "distance from the world's video"),
     # Videos without labels.
     Rule("consistency.vectors", "less", "distance between two readings of the same actions"),

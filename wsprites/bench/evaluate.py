@@ -3,7 +3,8 @@
 Each kind of prediction has a function that returns the scores of the model and those of every baseline on the same data.
 """
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +13,26 @@ from numpy.typing import NDArray
 
 from wsprites.bench import baselines, distances
 from wsprites.bench.absent import leave_out
+from wsprites.bench.control import control, starts_to_do
 from wsprites.bench.data import Data, Part
 from wsprites.bench.latents import Probing
 from wsprites.bench.mask_baselines import MaskBaselines, fit_masks
-from wsprites.bench.metrics import actions, masks, motion, probes
+from wsprites.bench.metrics import actions, masks, motion
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.packed import Packed
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, check_same_arrays, infer, named
+from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, check_same_arrays, infer, named
 from wsprites.bench.provenance import per_clip_of_data
-from wsprites.bench.rollouts import HORIZONS, Video, control, try_out
+from wsprites.bench.replays import BY_HORIZON
+from wsprites.bench.rollouts import HORIZONS, Video, try_out
 from wsprites.bench.scores import Confusion
-from wsprites.bench.twins import CLIPS, nuisance
+from wsprites.bench.twins import nuisance, remarks, videos_to_do
 
 if TYPE_CHECKING:
     from wsprites.bench.networks import Networks
+
+_LOG = logging.getLogger("wsprites.bench")
 
 Scores = dict[str, Score]
 """By name, such as `local.matched_accuracy`."""
@@ -35,8 +40,6 @@ ByPredictor = dict[str, Scores]
 """Scores of "model" and of each baseline that has any."""
 Progress = Callable[[int], object]
 
-BATCH = 4
-"""Number of clips that a model is given at once."""
 _ACCURACIES, _INFORMATION = ("matched_accuracy", "many_to_one"), ("nmi", "ami", "homogeneity", "completeness")
 _MASK_SCORES = {"soft_iou": masks.soft_iou, "hard_iou": masks.hard_iou, "boundary_f": masks.boundary_f}
 _SHIFTS = {"shift": "global_action", "background_shift": "background_action"}
@@ -58,6 +61,8 @@ class Evaluation:
     """Why scores are missing that need labels, or something else that the model or the job lacks, by the beginning of their names."""
     per_clip: dict[str, Packed] = field(default_factory=dict)
     """What a score file keeps of the arrays of each clip, see provenance.py."""
+    reader: dict[str, float] = field(default_factory=dict)
+    """What the instrument that reads generated video can read, see `reading.curves`; empty for a model that does not generate."""
 
 
 def evaluate(
@@ -75,7 +80,10 @@ def evaluate(
         ForeignError: the model raised an exception.
     """
     with named(name):
-        return _evaluate(model, data, progress, networks)
+        evaluation = _evaluate(model, data, progress, networks)
+    for line in remarks(evaluation.scores):
+        _LOG.warning("%s: %s", name, line)
+    return evaluation
 
 
 def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networks: "Networks | None") -> Evaluation:
@@ -89,22 +97,23 @@ def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networ
     _add(results, mask_scores(mask_values, data.scored.clusters))
     # Scores that need the model itself, on clips that are made for them.
     videos: list[Video] = []
+    reader: dict[str, float] = {}
     if isinstance(model, Model):
-        _add(results, nuisance(model, data.scored, progress=progress))
-        read_back, videos = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
+        _add(results, nuisance(model, data.scored, scored, progress=progress))
+        read_back, videos, reader = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
         _add(results, read_back)
         if networks and isinstance(model, Controllable):
             _add(results, distances.distances(model, data, networks, progress=progress))
-    too_short = beyond(data.scored.spec.frames, ("position", "local", "psnr", "ssim")) if isinstance(model, Controllable) else {}
+    too_short = beyond(data.scored.spec.frames, BY_HORIZON) if isinstance(model, Controllable) else {}
     not_scored = {**leave_out(results, data.scored), **too_short}
     iou_n = mask_values["model"]["soft_iou"].mean(1) if mask_values else None
     kept = per_clip_of_data(data, fitted, scored, iou_n)
-    return Evaluation(results.pop("model"), results, confusion, tuple(videos), not_scored, kept)
+    return Evaluation(results.pop("model"), results, confusion, tuple(videos), not_scored, kept, reader)
 
 
 def beyond(frames: int, names: Iterable[str]) -> dict[str, str]:
-    """Why clips of so many frames have no `drift.NAME.T` for some of HORIZONS, by score."""
-    return {f"drift.{name}.{t}": f"clips of {frames} frames, {t + 1} are needed" for name in names for t in HORIZONS if t >= frames}
+    """Why clips of so many frames have no `NAME.T` for some of HORIZONS, by score."""
+    return {f"{name}.{t}": f"clips of {frames} frames, {t + 1} are needed" for name in names for t in HORIZONS if t >= frames}
 
 
 def _add(results: ByPredictor, more: ByPredictor) -> None:
@@ -114,8 +123,8 @@ def _add(results: ByPredictor, more: ByPredictor) -> None:
 
 def clips_to_do(model: Model | Predictions, data: Data, *, networks: "Networks | None" = None) -> int:
     """The number of clips that `evaluate` reports to its progress in all."""
-    twins = min(len(data.scored), CLIPS) + 1 if isinstance(model, Model) else 0
-    replays = 3 + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
+    twins = videos_to_do(data.scored) if isinstance(model, Model) else 0
+    replays = starts_to_do(data.scored) + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
     return len(data.fit) + len(data.scored) + twins + replays
 
 
@@ -161,9 +170,10 @@ def collect(
 
 
 def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_], others: MaskBaselines) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """(T,) values of each score of masks in one clip, by predictor."""
-    predicted = {"model": mask_thw, **others.masks(mask_thw, true_thw)}
-    return {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
+    """(T,) values of each score of masks in one clip, by predictor; 1 for the true mask."""
+    predicted = {"model": mask_thw, **others.masks(mask_thw)}
+    values = {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
+    return values | {"oracle": dict.fromkeys(_MASK_SCORES, np.ones(len(true_thw)))}
 
 
 # The scores of each kind of prediction.
@@ -178,56 +188,71 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     """
     results: ByPredictor = {name: {} for name in ("model", *baselines.NAMES)}
     confusion: dict[str, Confusion] = {}
+    probing = Probing(data)
     if "codes" in scored:
         k = max(k or 1, int(fitted["codes"].max()) + 1, int(scored["codes"].max()) + 1)
-        of_codes, confusion = scores_of_codes(data, fitted["codes"], scored["codes"], k)
+        of_codes, confusion = scores_of_codes(data, (fitted["codes"], scored["codes"]), k, probing=probing)
         _add(results, of_codes)
     for name in _SHIFTS:
         if name in scored:
             _add(results, shift_scores(data, name, scored[name]))
-    probing = Probing(data)
-    _add(results, leakage_scores(data, probing, fitted, scored, k or 1))
+    _add(results, leakage_scores(probing, fitted, scored))
     if "vectors" in scored:
         _add(results, vector_scores(data, probing, fitted["vectors"], scored["vectors"]))
     return results, confusion
 
 
 def scores_of_codes(
-    data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], k: int
+    data: Data, codes: baselines.Codes, k: int, *, probing: Probing | None = None
 ) -> tuple[ByPredictor, dict[str, Confusion]]:
-    """All scores that need the codes alone, and the confusion matrices by source."""
-    results: ByPredictor = {"model": {f"codes.{name}": one for name, one in actions.usage(scored_nt, k, data.scored.clusters).items()}}
-    confusion: dict[str, Confusion] = {}
-    for source in SOURCES:
-        scores, confusion[source] = code_scores(data, fitted_nt, scored_nt, source, k)
-        _add(results, scores)
-    return results, confusion
+    """All scores that need nothing but the codes of both parts, and the confusion matrices by source.
+
+    Args:
+        k: number of codes.
+        probing: adds the baseline "state_only".
+    """
+    results = code_scores(data, codes, k, probing)
+    results["model"] |= {f"codes.{name}": one for name, one in actions.usage(codes[1], k, data.scored.clusters).items()}
+    return results, {source: confusion_of(data, codes, source, k) for source in SOURCES}
 
 
-def code_scores(
-    data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], source: str, k: int
-) -> tuple[ByPredictor, Confusion]:
-    """Scores of codes against the actions of a source, named `SOURCE.SCORE`."""
-    results = {"model": _codes_against(data, fitted_nt, scored_nt, source, k)}
-    for name in baselines.NAMES:
-        scores = _codes_against(data, *baselines.codes(name, data, source, k), source, k)
-        if name == "best_code":
-            # The best map for accuracy is another code than that with most information, and neither is the best for a part of the data.
-            accuracy = _codes_against(data, *baselines.codes(name, data, source, k, for_accuracy=True), source, k)
-            scores = {key: (accuracy if key in _ACCURACIES else scores)[key] for key in (*_ACCURACIES, *_INFORMATION)}
-        results[name] = scores
+def code_scores(data: Data, codes: baselines.Codes, k: int, probing: Probing | None) -> ByPredictor:
+    """Scores of codes of both parts against the actions of each source, named `SOURCE.SCORE`."""
+    every = range(len(SOURCES))
+    results = {"model": actions.scores(*_beside(data, codes, k), every, data.scored.clusters)}
+    switch_rate = float(actions.switches(codes[1]).mean())
+
+    def of_baseline(name: str, source: str, targets: Sequence[int], *, for_accuracy: bool = False) -> dict[str, float]:
+        made = baselines.codes(name, data, source, k, for_accuracy=for_accuracy, switch_rate=switch_rate)
+        return actions.values(*_beside(data, made, k), targets, pooled=name == "best_code")[0]
+
+    values = {name: of_baseline(name, "local", every) for name in ("random", "persistent", "majority", "direction")}
+    values |= {name: {} for name in ("best_code", "oracle", "previous", "state_only")}
+    for target, source in enumerate(SOURCES):
+        for name in ("oracle", "previous"):
+            values[name] |= of_baseline(name, source, [target])
+        if probing:
+            values["state_only"] |= actions.values(*_beside(data, probing.predicted_by_state(source), k), [target])[0]
+        # The best map for accuracy is another code than that with most information, and neither is the best for a part of the data.
+        best = {flag: of_baseline("best_code", source, [target], for_accuracy=flag) for flag in (False, True)}
+        kinds = {**dict.fromkeys(_ACCURACIES, True), **dict.fromkeys(_INFORMATION, False)}
+        values["best_code"] |= {f"{source}.{score}": best[flag][f"{source}.{score}"] for score, flag in kinds.items()}
+    return results | {who: {name: Score(value, clips=len(data.scored)) for name, value in of.items()} for who, of in values.items()}
+
+
+def confusion_of(data: Data, codes: baselines.Codes, source: str, k: int) -> Confusion:
+    """Codes against the actions of a source."""
     target, fit, truth = SOURCES.index(source), data.fit.sources(), data.scored.sources()
-    count_fit = actions.table(fitted_nt, fit.labels[target], k, fit.sizes[target])
-    count = actions.table(scored_nt, truth.labels[target], k, truth.sizes[target])
+    count_fit = actions.table(codes[0], fit.labels[target], k, fit.sizes[target])
+    count = actions.table(codes[1], truth.labels[target], k, truth.sizes[target])
     label_k = actions.one_to_one(count_fit, labels=data.fit.spec.local_actions if source == "local" else None)
-    confusion = Confusion(tuple(map(tuple, count.tolist())), tuple(label_k.tolist()))
-    return {who: _prefixed(source, scores) for who, scores in results.items()}, confusion
+    return Confusion(tuple(map(tuple, count.tolist())), tuple(label_k.tolist()))
 
 
-def _codes_against(data: Data, fitted_nt: NDArray[np.int64], scored_nt: NDArray[np.int64], source: str, k: int) -> Scores:
-    codes = max(k, int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
-    character_n = data.scored.script.character
-    return actions.scores(fitted_nt, data.fit.sources(), scored_nt, data.scored.sources(), character_n, source, codes, data.scored.clusters)
+def _beside(data: Data, codes: baselines.Codes, k: int) -> tuple[actions.Laid, actions.Laid]:
+    """Codes of both parts beside the labels."""
+    size = max(k, *(int(code.max()) + 1 for code in codes))
+    return actions.Laid(codes[0], data.fit.sources(), size), actions.Laid(codes[1], data.scored.sources(), size)
 
 
 def shift_scores(data: Data, name: str, shift_nt2: NDArray[np.float64]) -> ByPredictor:
@@ -250,31 +275,30 @@ def mask_scores(values: MaskValues, clusters: Clusters) -> ByPredictor:
     }
 
 
-def leakage_scores(data: Data, probing: Probing, fitted: Arrays, scored: Arrays, k: int) -> ByPredictor:
+def leakage_scores(probing: Probing, fitted: Arrays, scored: Arrays) -> ByPredictor:
     """What each latent tells beyond the state before the transition, see `Probing.leakage`."""
-    results = {"model": probing.leakage({name: (fitted[name], scored[name]) for name in scored})}
-    for who in ("random", "oracle"):
-        fit, true = (baselines.arrays(who, part) for part in (data.fit, data.scored))
-        pairs = {"codes": baselines.codes(who, data, "local", k), **{name: (fit[name], true[name]) for name in fit}}
-        if who == "oracle":
-            pairs["vectors"] = baselines.oracle_vectors(data.fit, "local"), baselines.oracle_vectors(data.scored, "local")
-        results[who] = probing.leakage({name: pairs[name] for name in scored})
-    return results
+    latents = {name: probing.chosen(fitted[name], scored[name]) for name in scored}
+    return {**probing.leakage(latents), "oracle": probing.ceiling(list(latents))}
 
 
 def vector_scores(data: Data, probing: Probing, fitted_ntd: NDArray[Any], scored_ntd: NDArray[Any]) -> ByPredictor:
     """Accuracy of probes of vectors, named `vectors.SOURCE.KIND`."""
-    vectors = probing.chosen(fitted_ntd, scored_ntd)
-    results = {"model": probing.probes(*vectors), "state_only": probing.probes(*probing.state)}
-    results["shuffled"] = probing.probes(*vectors, shuffled=True)
-    for who in ("random", "majority", "direction"):
-        kinds = probes.KINDS if who == "random" else ("linear",)
-        drawn = (baselines.arrays(who, part)["vectors"] for part in (data.fit, data.scored))
-        results[who] = probing.probes(*probing.chosen(*drawn), kinds=kinds)
-    results["oracle"] = {}
-    for source in SOURCES:
-        true = (baselines.oracle_vectors(part, source) for part in (data.fit, data.scored))
-        results["oracle"] |= probing.probes(*probing.chosen(*true), sources=(source,))
+    vectors, state = probing.chosen(fitted_ntd, scored_ntd), probing.state
+    settings = probing.settings(vectors)
+    results = {
+        "model": probing.linear(vectors, settings, with_fit=True) | probing.mlps(vectors, settings) | probing.by_samples(vectors),
+        "state_only": probing.linear(state, probing.state_settings)
+        | probing.mlps(state, probing.state_settings)
+        | probing.by_samples(state),
+        "majority": probing.majority(),
+        **probing.by_chance(vectors, settings),
+        "oracle": {},
+    }
+    direction = probing.chosen(data.fit.sources().labels[0], data.scored.sources().labels[0])
+    results["direction"] = probing.linear(direction, probing.settings(direction))
+    for target, source in enumerate(SOURCES):
+        true = probing.chosen(data.fit.sources().labels[target], data.scored.sources().labels[target])
+        results["oracle"] |= probing.linear(true, probing.settings(true, sources=(source,)))
     return results
 
 

@@ -16,7 +16,7 @@ from wsprites.bench.metrics.masks import hard
 Bools = NDArray[np.bool_]
 
 EVERY = 10
-"""Of each clip that baselines are fitted on, the frames 0, 10, 20 ... are used."""
+"""Baselines are fitted on the frames 0, 10, 20 ... of each clip."""
 _LEVELS = 20
 """The constant mask is chosen among the pixels of at least 1/20, 2/20 ... 19/20 of the highest frequency."""
 
@@ -30,16 +30,16 @@ class MaskBaselines:
     silhouette_hw: Bools
     """The mean shape of the characters, with its centre at (W // 2, H // 2)."""
 
-    def masks(self, mask_thw: NDArray[Any], true_thw: Bools) -> dict[str, Bools]:
+    def masks(self, mask_thw: NDArray[Any]) -> dict[str, Bools]:
         """(T, H, W) masks of each baseline, beside those of a model.
 
         "mean_mask" is constant; "silhouette" is the mean shape with its centre where the model's mask has its own, empty where that is.
         """
-        placed, around = np.zeros(true_thw.shape, bool), _padded(self.silhouette_hw)
+        placed, around = np.zeros(mask_thw.shape, bool), _padded(self.silhouette_hw)
         for t, mask_hw in enumerate(hard(mask_thw)):
             if mask_hw.any():
                 placed[t] = _moved(around, _centre(mask_hw) - _middle(mask_hw))
-        return {"mean_mask": np.broadcast_to(self.constant_hw, true_thw.shape).copy(), "silhouette": placed, "oracle": true_thw}
+        return {"mean_mask": np.broadcast_to(self.constant_hw, mask_thw.shape).copy(), "silhouette": placed}
 
 
 def fit_masks(part: Part) -> MaskBaselines:

@@ -9,7 +9,7 @@ import numpy as np
 
 from wsprites.bench import plots
 from wsprites.bench.baselines import DESCRIPTIONS
-from wsprites.bench.floors import ceiling, strongest_floor
+from wsprites.bench.floors import Baseline, ceiling, strongest_floor
 from wsprites.bench.headline import SAYS, Headline, headlines, sentence, short
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.plots import Plot
@@ -53,7 +53,7 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
         "dot": Markup(".<wbr>"),
         "underscore": Markup("_<wbr>"),
     }
-    page = template.render(models=models, first=results[0][0], strongest_floor=strongest_floor, ceiling=ceiling, **facts, **functions)
+    page = template.render(models=models, first=results[0][0], baselines_of=_baselines, **facts, **functions)
     replace_file(path, page.encode("utf-8", errors="replace"))
 
 
@@ -129,12 +129,19 @@ def _sections(file: ScoreFile, videos: Sequence[Video]) -> _Sections:
         plots.samples(file),
         plots.over_steps(file, "drift"),
         plots.over_steps(file, "transfer"),
-        plots.reader(getattr(file, "reader", {})),
-        _reader(getattr(file, "reader", {})),
+        plots.reader(file.reader),
+        _reader(file.reader),
         _animations(videos, "replay", ": truth, model"),
         _animations(videos, "transfer"),
         _animations(videos, "code"),
     )
+
+
+def _baselines(name: str, entry: Entry) -> tuple[Baseline | None, Baseline | None, list[Baseline]]:
+    """The strongest floor of a score, its ceiling, and the other baselines that have it."""
+    floor, best = strongest_floor(name, entry), ceiling(name, entry)
+    others = [Baseline(who, value) for who, value in entry.baselines.items() if _defined(value)]
+    return floor, best, [one for one in others if one not in (floor, best)]
 
 
 def _defined(value: float | None) -> bool:

@@ -74,8 +74,13 @@ def capacity(file: ScoreFile) -> list[Plot]:
 
 def samples(file: ScoreFile) -> list[Plot]:
     """Accuracy of the linear probe of the vectors by the number of transitions that it is fitted on, one plot for each source."""
-    caption = "action, accuracy by fitted transitions"
-    return [each for source in SOURCES for each in curve(file, f"vectors.{source}.linear.n*", f"{source} {caption}", others=_CONTROLS)]
+    plots = []
+    for source in SOURCES:
+        every, ticks = f"vectors.{source}.linear", numbers(file, f"vectors.{source}.linear.n*")
+        if ticks and every in file.scores:
+            names = [*(f"{every}.n{tick}" for tick in ticks), every]
+            plots.append(plot(f"{source} action, accuracy by fitted transitions", _lines(file, names, _CONTROLS), [*ticks, "all"]))
+    return plots
 
 
 def over_steps(file: ScoreFile, kind: str) -> list[Plot]:
@@ -84,7 +89,7 @@ def over_steps(file: ScoreFile, kind: str) -> list[Plot]:
     Args:
         kind: "drift", replays of a clip's own actions, or "transfer", actions that were inferred from another clip.
     """
-    quantities = {"position": "px", "local": "share right", "psnr": "dB", "ssim": "SSIM", "lpips": "distance"}
+    quantities = {"position": "px", "local": "share right", "unreadable": "share", "psnr": "dB", "ssim": "SSIM", "lpips": "distance"}
     captions = {f"{kind}.{quantity}.*": f"{quantity}, {unit}, by steps after the start" for quantity, unit in quantities.items()}
     return [
         each for pattern, caption in captions.items() for each in curve(file, pattern, caption, others=("copy", "shift_only", "oracle"))

@@ -160,6 +160,7 @@ def score_file(
         evaluation.confusion,
         evaluation.not_scored,
         per_clip=evaluation.per_clip,
+        reader=evaluation.reader,
     )
 
 

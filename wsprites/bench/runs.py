@@ -5,19 +5,22 @@ The interval is that of the mean over runs, for other clips (other characters an
     V = V_clips + V_seeds / S
 
 V_clips is the jackknife variance of the mean over the S runs, whose replicates are the means of those of the runs, which were scored on the
-same clips; V_seeds = sum (s_i - mean s)^2 / (S - 1). The interval is mean +- t sqrt V, of the t distribution with the smaller one of the
-degrees of freedom of V_clips and S - 1. Of two runs t is 12.7: three are the least that say much.
+same clips; V_seeds = sum (s_i - mean s)^2 / (S - 1). The interval is mean +- t sqrt V, of the t distribution with
+V^2 / (V_clips^2 / f + (V_seeds / S)^2 / (S - 1)) degrees of freedom (Satterthwaite 1946), f those of V_clips. In simulations it covers
+0.93 to 0.97 for three runs and more, and down to 0.90 for two.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from wsprites.bench.metrics.interval import LEVEL, Replicates
-from wsprites.bench.scores import Entry, ScoreFile
+from wsprites.bench.provenance import hashes
+from wsprites.bench.scores import Entry, Hashes, ScoreFile
 from wsprites.errors import UserError
 
 
@@ -37,11 +40,23 @@ def joined(files: Sequence[ScoreFile]) -> list[ScoreFile]:
     return [runs[0] if len(runs) == 1 else _as_one(runs) for runs in groups.values()]
 
 
+def check_runs(models: Sequence[str], system: str) -> None:
+    """Raise UserError, before anything is scored, if two names of models are of the same file."""
+    _check_different([(name, hashes(name)) for name in models if Path(name).is_file()], system)
+
+
+def _check_different(runs: Sequence[tuple[str, Hashes]], system: str) -> None:
+    """Raise UserError if a run is there twice: a file with the same content, or a factory of the same name."""
+    for number, (name, made) in enumerate(runs):
+        for other, of_other in runs[:number]:
+            if made.model and made.model == of_other.model and (name == other or not made.model_file.endswith(".py")):
+                twice = f"{name} is there twice" if name == other else f"{other} and {name} are the same file"
+                raise UserError(f"{twice}, as runs of {system}; give each run once")
+
+
 def _as_one(runs: Sequence[ScoreFile]) -> ScoreFile:
     first, values = runs[0], [{name: entry.value for name, entry in run.scores.items()} for run in runs]
-    for number, run in enumerate(runs):
-        if run.hashes and run.hashes.model and any(other.hashes == run.hashes and other.model == run.model for other in runs[:number]):
-            raise UserError(f"{run.model} is there twice as a run of {first.system}; give each run once")
+    _check_different([(run.model, run.hashes) for run in runs if run.hashes], first.system)
     names = [name for name in first.scores if all(name in of for of in values)]
     scores = {name: _entry([run.scores[name] for run in runs]) for name in names}
     seconds = sum(run.seconds for run in runs)
@@ -68,8 +83,10 @@ def _interval(entries: Sequence[Entry]) -> tuple[float, float]:
     clips = _mean_replicates([one.around(entry.value) for one, entry in zip(stored, entries, strict=True) if one])
     if clips is None or None in stored or not np.isfinite(values).all():
         return math.nan, math.nan
-    variance = clips.variance + float(values.var(ddof=1)) / len(values)
-    freedom = min(clips.degrees_of_freedom, len(values) - 1)
+    of_clips, of_seeds = clips.variance, float(values.var(ddof=1)) / len(values)
+    variance = of_clips + of_seeds
+    spread = of_clips**2 / clips.degrees_of_freedom + of_seeds**2 / (len(values) - 1)
+    freedom = variance**2 / spread if spread > 0 else 1.0
     mean, half = float(values.mean()), float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
     low, high = mean - half, mean + half
     # Where the intervals of all runs were cut to shares, this one is as well.

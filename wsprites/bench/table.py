@@ -12,46 +12,45 @@ from pathlib import Path
 from wsprites.bench.floors import Baseline, ceiling, less_is_better, strongest_floor
 from wsprites.bench.headline import SAYS, headlines, sentence
 from wsprites.bench.runs import joined
-from wsprites.bench.scores import Entry, ScoreFile, read
+from wsprites.bench.scores import PROTOCOL, Entry, ScoreFile, read
 
 TABLE = (
     "codes.perplexity",
     "codes.switch_rate",
     *(f"{source}.{name}" for source in ("local", "global", "background") for name in ("matched_accuracy", "ami", "nmi", "conditional")),
-    *("local.standing.ami", "local.walking.ami", "local.per_character.nmi"),
+    *("local.onset.matched_accuracy", "local.onset.ami", "local.standing.ami", "local.walking.ami", "local.per_character.nmi"),
     *(f"vectors.{source}.{kind}" for source in ("local", "global", "background") for kind in ("linear", "mlp")),
+    *("leakage.background.codes", "leakage.background.vectors"),
     *("shift.mean", "shift.p95", "shift.angle", "shift.action_accuracy", "background_shift.mean", "background_shift.angle"),
     *("masks.soft_iou", "masks.hard_iou", "masks.boundary_f"),
     *(
         "null.codes",
         "null.vectors",
         "null.shift",
+        "nuisance.repeat.codes",
         "nuisance.background_motion.codes",
         "nuisance.background.codes",
         "nuisance.character.codes",
+        "nuisance.repeat.vectors",
         "nuisance.background_motion.vectors",
         "nuisance.background.vectors",
         "nuisance.character.vectors",
     ),
-    *("reader.position", "reader.local", "control.consistency", "control.faithful", "control.shift.mean", "control.delta_psnr"),
-    *("drift.position.1", "drift.position.16", "drift.psnr.16", "drift.lpips.16", "images.fid", "images.fvd"),
+    *("control.unreadable", "control.ghost", "control.consistency", "control.faithful"),
+    *("control.shift.mean", "control.shift.action_accuracy", "control.delta_psnr"),
+    *(
+        "drift.local.4",
+        "transfer.local.4",
+        "drift.position.1",
+        "drift.position.16",
+        "transfer.position.16",
+        "drift.psnr.16",
+        "drift.lpips.16",
+    ),
+    *("images.fid", "images.fvd"),
 )
 """The scores that the table shows; a score file has all of them."""
 _REFERENCE = Path(__file__).parent / "reference"
-_BASELINES = (
-    "random",
-    "majority",
-    "shuffled",
-    "state_only",
-    "direction",
-    "best_code",
-    "mean_mask",
-    "silhouette",
-    "copy",
-    "other_clips",
-    "classical",
-    "oracle",
-)
 
 
 def names_in_table(files: Sequence[ScoreFile]) -> list[str]:
@@ -102,20 +101,19 @@ def _strongest(name: str, files: Sequence[ScoreFile]) -> Baseline | None:
 
 
 def table(files: Sequence[ScoreFile]) -> str:
-    """The main scores as text: those of one model with its baselines, or those of several models side by side."""
-    names = names_in_table(files)
-    if len(files) == 1:
-        entries = files[0].scores
-        columns = [who for who in _BASELINES if any(who in entries[name].baselines for name in names)]
-        head = ["", files[0].model, "95 %", "", "strongest floor", *columns]
-        rows = []
-        for name in names:
-            baselines = (number(entries[name].baselines.get(who, math.nan)) for who in columns)
-            rows.append([name, *_cells(entries[name]), _of(strongest_floor(name, entries[name])), *baselines])
-    else:
-        head = ["", "strongest floor", *(file.model for file in files)]
-        rows = [[name, _of(_strongest(name, files)), *(" ".join(_cells(file.scores.get(name))[:2]) for file in files)] for name in names]
-    return "\n".join(_aligned([head, *rows], str.rjust))
+    """The main scores of models of the same data as text, beside the strongest floor and the ceiling."""
+    rows = [["", *(file.model for file in files), "strongest floor", "ceiling"]]
+    for name in names_in_table(files):
+        entries = [file.scores.get(name) for file in files]
+        first = next(filter(None, entries))
+        best = ceiling(name, first)
+        cells = (" ".join(_cells(entry)[:2]).strip() for entry in entries)
+        rows.append([_with_unit(name, first), *cells, _of(_strongest(name, files)), number(best.value if best else math.nan)])
+    return "\n".join(_aligned(rows, str.rjust))
+
+
+def _with_unit(name: str, entry: Entry) -> str:
+    return f"{name}, {entry.unit}" if entry.unit else name
 
 
 def _aligned(rows: Sequence[Sequence[str]], justify: Callable[[str, int], str]) -> list[str]:
@@ -126,9 +124,10 @@ def _aligned(rows: Sequence[Sequence[str]], justify: Callable[[str, int], str]) 
 
 
 _MARKDOWN = (
-    *("local.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami", "vectors.local.linear"),
+    *("local.matched_accuracy", "local.onset.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami"),
+    *("vectors.local.linear", "leakage.background.vectors"),
     *("shift.mean", "shift.action_accuracy", "background_shift.mean", "masks.soft_iou", "nuisance.background_motion.codes"),
-    *("control.faithful", "control.delta_psnr", "drift.position.16"),
+    *("control.faithful", "control.shift.action_accuracy", "control.delta_psnr", "drift.position.16"),
 )
 
 
@@ -165,16 +164,17 @@ def number(value: float) -> str:
 
 
 def reference_values(name: str, sha256: str) -> dict[str, float]:
-    """Scores of the classical model on a standard world, if they were measured on the data with this hash; empty otherwise."""
+    """Scores of the classical model on a standard world, if they are of this protocol and of the data with this hash; empty otherwise."""
     path = _REFERENCE / f"{name}.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return dict(stored["figures"]) if stored.get("sha256") == sha256 else {}
+    return dict(stored["figures"]) if (stored.get("sha256"), stored.get("protocol")) == (sha256, PROTOCOL) else {}
 
 
 def reference(file: ScoreFile) -> str:
     """The JSON that is kept of the classical model's scores on a standard world, which stand beside those of other models."""
     kept = {name: round(file.value(name), 4) for name in sorted(file.scores) if "reader" not in name and not math.isnan(file.value(name))}
-    return json.dumps({"model": file.model, "sha256": file.data.sha256, "versions": file.versions, "figures": kept}, indent=1)
+    about = {"model": file.model, "sha256": file.data.sha256, "protocol": file.settings.protocol, "versions": file.versions}
+    return json.dumps({**about, "figures": kept}, indent=1)
 
 
 if __name__ == "__main__":  # [--reference] scores.json ...

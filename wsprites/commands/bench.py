@@ -35,12 +35,8 @@ if TYPE_CHECKING:
 @click.option("--out", type=PATH, help="Write all scores to this JSON file; with several models, to FILE-1.json and so on.")
 @click.option("--report", type=PATH, help="Write a page with plots and videos to this HTML file.")
 @click.option("--compare", type=PATH, help="A score file to compare with. Exits with 1 if a score of it is missing.")
-@click.option(
-    "--fail-on", multiple=True, metavar="RULE", help="Exit with 1 if a score changed: 'local.ami<-0.02', 'worse' (significantly)."
-)
-@click.option(
-    "--check", "check_file", type=PATH, help="Check this score file against the model, and exit with 1 if it is not that model's."
-)
+@click.option("--fail-on", multiple=True, metavar="RULE", help="Exit with 1 if a score changed: 'local.ami<-0.02', or is 'worse'.")
+@click.option("--check", "check_file", type=PATH, help="Check this score file against the model; exit with 1 if it is not the model's.")
 @click.option(
     "--protocol", type=click.Choice(["wsprites", "released"]), default="wsprites", show_default=True, help="'released': that of GLASS."
 )
@@ -181,10 +177,12 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
     """Score, write and print. Exits with 1 if a rule is broken."""
     from wsprites.bench import compare as comparison
     from wsprites.bench import page, scores
-    from wsprites.bench.runs import joined
+    from wsprites.bench.runs import check_runs, joined
     from wsprites.bench.table import headline_lines, missing_table, table
 
     # Everything that can be refused is refused before scoring.
+    if job.system:
+        check_runs(job.models, job.system)
     baseline = scores.read(compare) if compare else None
     rules = comparison.parse_rules(fail_on, baseline) if baseline else []
     if baseline:

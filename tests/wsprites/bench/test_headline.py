@@ -169,10 +169,17 @@ def test_the_strongest_floor_in_tables():
     first = made(local__ami=entry(0.3, 0.1, previous=0.25), shift__mean=entry(2.0, 0.1, "px", majority=3.0, random=4.0, oracle=0.0))
     second = made(local__ami=entry(0.2, 0.1, previous=0.27), shift__mean=entry(2.0, 0.1, "px", majority=2.5, random=4.0, oracle=0.0))
     other = replace(second, data=replace(DATA, sha256="1" * 64, world="factorial"))
-    (line,) = (line for line in table([first]).splitlines() if line.startswith("local.ami"))
-    assert line.split()[:6] == ["local.ami", "0.300", "[0.200,", "0.400]", "0.250", "previous"]
-    lines = [line.split() for line in table([first, second]).splitlines()[1:]]
-    assert [line[:3] for line in lines] == [["local.ami", "0.270", "previous"], ["shift.mean", "2.500", "majority"]]
+    assert [line.split() for line in table([first]).splitlines()] == [
+        ["a:b", "strongest", "floor", "ceiling"],
+        ["local.ami", "0.300", "[0.200,", "0.400]", "0.250", "previous", "1.000"],
+        ["shift.mean,", "px", "2.000", "[1.900,", "2.100]", "3.000", "majority", "0.000"],
+    ]
+    less = replace(second, scores={"local.ami": second.scores["local.ami"]})
+    assert [line.split() for line in table([first, less]).splitlines()[1:]] == [
+        ["local.ami", "0.300", "[0.200,", "0.400]", "0.200", "[0.100,", "0.300]", "0.270", "previous", "1.000"],
+        ["shift.mean,", "px", "2.000", "[1.900,", "2.100]", "-", "3.000", "majority", "0.000"],
+    ]
+    assert "  2.500 majority" in table([first, second]).splitlines()[2]
     px = "2.000 [1.900, 2.100]"
     assert markdown([first, second, other]).splitlines() == [
         "| score | strongest floor, `paper` | strongest floor, `factorial` | ceiling | b, `paper` | b, `paper` | b, `factorial` |",

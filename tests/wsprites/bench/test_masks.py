@@ -105,8 +105,8 @@ def test_the_silhouette_is_the_mean_shape_at_the_place_of_the_models_mask():
     model[1, 0, 0] = model[2, 47, 63] = 1  # at the edge it is cut off
     model[3] = 0.49  # no mask
     model[4, 10, 10:12] = 1  # halves are rounded up
-    placed = mask_baselines.MaskBaselines(middle, middle).masks(model, true)
-    assert np.array_equal(placed["mean_mask"], np.broadcast_to(middle, true.shape)) and placed["oracle"] is true
+    placed = mask_baselines.MaskBaselines(middle, middle).masks(model)
+    assert np.array_equal(placed["mean_mask"], np.broadcast_to(middle, true.shape))
     assert [tuple(np.rint(ndimage.center_of_mass(mask)).astype(int)) for mask in placed["silhouette"][[0, 4]]] == [(31, 50), (10, 11)]
     assert np.array_equal(placed["silhouette"][1, :7, :7], one[6:, 6:]) and placed["silhouette"][1].sum() == one[6:, 6:].sum()
     assert np.array_equal(placed["silhouette"][2, -7:, -7:], one[:7, :7]) and not placed["silhouette"][3].any()
@@ -115,5 +115,5 @@ def test_the_silhouette_is_the_mean_shape_at_the_place_of_the_models_mask():
 def test_the_silhouette_of_the_standard_world_is_a_figure(few: Data):
     fitted = mask_baselines.fit_masks(few.fit)
     true = few.scored.clip(0).masks_thw
-    iou = {who: float(masks.hard_iou(mask, true).mean()) for who, mask in fitted.masks(true, true).items()}
-    assert iou["oracle"] == 1 > iou["silhouette"] > 0.6 > 0.4 > iou["mean_mask"] > 0.05
+    iou = {who: float(masks.hard_iou(mask, true).mean()) for who, mask in fitted.masks(true).items()}
+    assert 0.9 > iou["silhouette"] > 0.6 > 0.4 > iou["mean_mask"] > 0.05

@@ -150,11 +150,12 @@ def test_curves_are_in_the_order_of_their_numbers():
         "16",
     ]
     (one,) = plots.samples(file)
-    assert [name for _, name in one.ticks] == ["250", "500", "1000"] and one.text.startswith("model: 0.225, 0.35, 0.6; state_only: 0.7")
+    assert [name for _, name in one.ticks] == ["250", "500", "1000", "all"]
+    assert one.text.startswith("model: 0.225, 0.35, 0.6, 0.6; state_only: 0.7")
     assert {line.name: line.style for line in one.lines} == {"model": "model", "state_only": "floor", "shuffled": "floor"}
     model = next(line for line in one.lines if line.name == "model")
     ys = [float(point.split(",")[1]) for point in model.points.split()]
-    assert ys == pytest.approx([126 - 116 * value / 0.7 for value in (0.225, 0.35, 0.6)], abs=0.05)
+    assert ys == pytest.approx([126 - 116 * value / 0.7 for value in (0.225, 0.35, 0.6, 0.6)], abs=0.05)
     assert plots.curve(made(drift__psnr__1=entry(1.0, 0.1)), "drift.psnr.*", "x") == []
 
 
