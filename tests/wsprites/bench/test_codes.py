@@ -297,6 +297,7 @@ def test_a_constant_code_and_a_longer_code_book():
     truth = sources(12, 30)
     got, expected = actions.values(Laid(truth.labels[1] * 0, truth, 1), Laid(truth.labels[1] * 0, truth, 1), [1])
     assert [got[f"local.{score}"] for score in CORRECTED] == pytest.approx([0] * 5) and not any(expected.values())
-    code = np.where(RNG.random((12, 30)) < 0.5, truth.labels[1], chain(9, (12, 30), 0.2))
+    truth = sources(40, 60)  # so many that no two maps have equally many hits
+    code = np.where(RNG.random((40, 60)) < 0.5, truth.labels[1], chain(9, (40, 60), 0.2))
     few, many = (actions.values(Laid(code, truth, k), Laid(code, truth, k), [1])[0] for k in (9, 1000))
     assert few == many
