@@ -1,51 +1,80 @@
 """Baselines: predictors that know a stated part of the truth, scored by the same code on the same data as a model: floors and ceilings."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.bench.data import Data, Part
-from wsprites.bench.metrics.actions import SOURCES, entropy
+from wsprites.bench.metrics.actions import SOURCES, Sources
+from wsprites.bench.metrics.information import entropy
 from wsprites.bench.metrics.motion import shift_of
 from wsprites.bench.protocol import Arrays
 from wsprites.world.actions import GlobalAction
 
 DESCRIPTIONS = {
-    "random": "knows nothing: random codes, vectors and shifts; masks of the true shape in another place",
-    "majority": "predicts the same for every transition: code 0, shift 0, an empty mask",
+    "random": "knows nothing: random codes, vectors and shifts",
+    "persistent": "random codes that change as often as those of the model",
+    "previous": "the true action, or shift, of the transition before",
+    "majority": "predicts the same for every transition: code 0, shift 0",
     "state_only": "gets only the state before each transition",
     "direction": "knows the true global action and nothing else",
     "best_code": "the best that K codes can do over all transitions: the highest NMI, for accuracies the K most frequent actions",
     "oracle": "knows everything",
+    "mean_mask": "one mask for all frames: the one that is best on other clips",
+    "silhouette": "the mean shape on other clips, at the centre of the model's own mask",
+    "shift_only": "generates: moves as it is told, with the local action that is most frequent with the motion; ignores codes",
+    "random_codes": "generates: moves as it is told, with random local actions",
     "copy": "repeats the first frame",
     "other_clips": "as many true videos of other characters",
 }
 NAMES = ("random", "majority", "direction", "best_code", "oracle")
-"""Baselines with arrays, which are scored like those of a model; the others only generate."""
+"""Baselines with arrays, which are scored like those of a model; the others only generate or have codes only."""
+CODES = (*NAMES, "persistent", "previous")
+"""Baselines with codes that `codes` makes."""
+
+Codes = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""(N, T-1) for the part that maps are fitted on, and for the part that is scored."""
 
 
-def codes(name: str, data: Data, source: str, k: int, *, for_accuracy: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def codes(name: str, data: Data, source: str, k: int, *, for_accuracy: bool = False, switch_rate: float = 1.0) -> Codes:
     """(N, T-1) codes of a baseline for both parts of the data, to be compared with `source`.
 
     Args:
-        name: one of NAMES; "best_code" and "oracle" are functions of the source's label.
+        name: one of NAMES, "persistent" or "previous"; "best_code", "oracle" and "previous" are functions of labels of the source. Those of
+            labels of which there are more than k have as many codes as labels, but for "best_code".
         k: number of codes.
         for_accuracy: the best code for accuracies instead of that for information.
+        switch_rate: share of transitions at which the persistent code changes to one of the other codes.
     """
     target, rng = SOURCES.index(source), np.random.default_rng(0)
-    scored = data.scored.sources()
-    count = np.bincount(scored.labels[target].ravel(), minlength=scored.sizes[target])
-    frequent = np.minimum(np.argsort(np.argsort(-count)), k - 1)
-    best = frequent if for_accuracy else best_code(count, k)
+    fit, scored = data.fit.sources(), data.scored.sources()
+    if name in ("random", "persistent"):
+        make = _random if name == "random" else _persistent
+        return make(rng, fit.labels[0].shape, k, switch_rate), make(rng, scored.labels[0].shape, k, switch_rate)
+    if name == "best_code":
+        count = np.bincount(scored.labels[target].ravel(), minlength=scored.sizes[target])
+        best = np.minimum(np.argsort(np.argsort(-count)), k - 1) if for_accuracy else best_code(count, k)
+        return best[fit.labels[target]], best[scored.labels[target]]
+    of: dict[str, Callable[[Sources], NDArray[np.int64]]] = {
+        "majority": lambda part: np.zeros_like(part.labels[target]),
+        "direction": lambda part: part.labels[0],
+        "oracle": lambda part: part.labels[target],
+        "previous": lambda part: part.before[target],
+    }
+    return of[name](fit), of[name](scored)
 
-    def predict(labels: tuple[NDArray[np.int64], ...]) -> NDArray[np.int64]:
-        true = labels[target]
-        by_name = {"majority": np.zeros_like(true), "direction": labels[0], "best_code": best[true], "oracle": true}
-        return rng.integers(0, k, true.shape) if name == "random" else by_name[name]
 
-    return predict(data.fit.sources().labels), predict(scored.labels)
+def _random(rng: np.random.Generator, shape_nt: tuple[int, ...], k: int, _switch_rate: float) -> NDArray[np.int64]:
+    return rng.integers(0, k, shape_nt)
+
+
+def _persistent(rng: np.random.Generator, shape_nt: tuple[int, ...], k: int, switch_rate: float) -> NDArray[np.int64]:
+    """Codes that are kept from transition to transition, or else, with the probability `switch_rate`, change to any of the others."""
+    first = rng.integers(0, k, (shape_nt[0], 1))
+    switches = rng.random((shape_nt[0], shape_nt[1] - 1)) < switch_rate
+    steps = rng.integers(1, max(k, 2), switches.shape) * switches
+    return np.concatenate([first, first + steps.cumsum(1)], 1) % k
 
 
 def best_code(count_l: NDArray[np.integer], k: int) -> NDArray[np.int64]:
@@ -83,7 +112,7 @@ def _entropy(code_l: NDArray[np.int64], count_l: NDArray[np.integer], k: int) ->
 
 def arrays(name: str, part: Part) -> Arrays:
     """Vectors and shifts of a baseline, (N, T-1, D). `best_code` has none, and the oracle's vectors are those of `oracle_vectors`."""
-    labels, sizes = part.sources()
+    labels, sizes, *_ = part.sources()
     spec, script, shape = part.spec, part.script, labels[0].shape
     if name == "random":
         rng = np.random.default_rng(1)
@@ -107,11 +136,3 @@ def oracle_vectors(part: Part, source: str) -> NDArray[np.float32]:
     """(N, T-1, L) float32: the true action of a source, one-hot."""
     sources, target = part.sources(), SOURCES.index(source)
     return np.eye(sources.sizes[target], dtype=np.float32)[sources.labels[target]]
-
-
-MASKS: dict[str, Callable[[NDArray[np.bool_]], NDArray[Any]]] = {
-    "random": lambda true: np.roll(true, (true.shape[1] // 2, true.shape[2] // 2), (1, 2)),
-    "majority": np.zeros_like,
-    "oracle": lambda true: true,
-}
-"""Masks of the baselines, (T, H, W), from the true ones."""

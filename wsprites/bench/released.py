@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from wsprites.bench import baselines
 from wsprites.bench.data import Data, Part
-from wsprites.bench.evaluate import BATCH, collect
+from wsprites.bench.evaluate import collect
 from wsprites.bench.metrics import actions, masks, motion
+from wsprites.bench.metrics.chance import information_within
+from wsprites.bench.metrics.information import information, nmi
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
+from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
 from wsprites.bench.rollouts import actions_of
 
 WINDOW = 12
@@ -42,8 +44,8 @@ def figures(
     if "codes" in arrays:
         code, local = arrays["codes"], truth["codes"]
         k, size = int(code.max()) + 1, int(local.max()) + 1
-        values["global NMI"] = float(actions.nmi(actions.table(code, local, k, size)))
-        values["local NMI"] = actions.per_character(code, local, character_n, k, size)["per_character.nmi"].value
+        values["global NMI"] = float(nmi(information(actions.table(code, local, k, size)))[0])
+        values["local NMI"] = float(actions.mean_of(nmi(information_within(character_n, code, local))))
     for name in _NORMS:
         if name in arrays:
             moves = np.any(truth[name] != 0, -1)
@@ -126,7 +128,7 @@ def table(model: Model | Predictions, data: Data, name: str, *, progress: Callab
 
 def _columns(model: Model | Predictions, data: Data, name: str, progress: Callable[[int], object]) -> dict[str, dict[str, float]]:
     part, true = data.scored, truth(data.scored)
-    arrays, mask_values = collect(model, part, progress=progress)
+    arrays, mask_values = collect(model, part, progress=progress, fit=data.fit)
     k = int(arrays["codes"].max()) + 1 if "codes" in arrays else 1
     predicted = {
         name: arrays,

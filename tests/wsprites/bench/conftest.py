@@ -7,6 +7,7 @@ import pytest
 from bench_models import CLIPS, Seer
 
 from wsprites.bench import data, rollouts
+from wsprites.bench import evaluate as evaluate_module
 from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
 from wsprites.bench.metrics import probes
 
@@ -32,6 +33,15 @@ def quick() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def without_probes() -> Iterator[None]:
+    """No scores of probes, which take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate_module, "Probing", lambda _: None)
+        patch.setattr(evaluate_module, "leakage_scores", lambda *_: {})
+        yield
+
+
 @pytest.fixture(scope="session")
 def few() -> data.Data:
     return data.standard("wsprites-paper-v1", clips=CLIPS)
@@ -44,5 +54,5 @@ def seen(few: data.Data) -> Evaluation:
     model = Seer(few)
     with _quick_settings():
         evaluation = evaluate(model, few, "seer", progress=told.append)
-    assert sum(told) == clips_to_do(model, few)
+        assert sum(told) == clips_to_do(model, few)
     return evaluation

@@ -1,21 +1,34 @@
-"""Codes against true actions, from contingency tables. Axis suffixes: k codes, l labels; leading axes are independent tables.
+"""Scores of codes against true actions. Axes: n clips, t transitions, k codes, l labels, j label combinations, r replicates.
 
-Information is in nats, shares are in [0, 1]. Where the labels of a table take a single value, no score is defined: NaN.
+Shares are in [0, 1]. Where the labels that a score is taken over have a single value, it is not defined: NaN.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.metrics.interval import Clusters, Score, mean, ratio
+from wsprites.bench.metrics import chance
+from wsprites.bench.metrics.chance import Cells, View
+from wsprites.bench.metrics.information import (
+    Floats,
+    Information,
+    Ints,
+    Tables,
+    ami,
+    completeness,
+    conditional,
+    homogeneity,
+    nmi,
+    perplexity,
+)
+from wsprites.bench.metrics.interval import Clusters, Score, draws, from_draws, ratio
 from wsprites.world.actions import GlobalAction
 
-Floats = NDArray[np.floating]
-Ints = NDArray[np.integer]
-Counts = NDArray[Any]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 def table(code: Ints, label: Ints, codes: int, labels: int) -> NDArray[np.int64]:
@@ -29,82 +42,6 @@ def table(code: Ints, label: Ints, codes: int, labels: int) -> NDArray[np.int64]
         [[0, 0, 2], [1, 0, 0]]
     """
     return np.bincount(code.ravel().astype(np.int64) * labels + label.ravel(), minlength=codes * labels).reshape(codes, labels)
-
-
-def entropy(count: Counts) -> Floats:
-    """(...) nats: entropy of the distribution in the last axis of counts (Shannon 1948)."""
-    share = count / np.maximum(count.sum(-1, keepdims=True), 1e-300)
-    return np.asarray(-(share * np.log(np.where(share > 0, share, 1))).sum(-1))
-
-
-def mutual_information(count_kl: Counts) -> Floats:
-    """(...) nats: I(code; label) = H(code) + H(label) - H(code, label), at least 0."""
-    joint = entropy(count_kl.reshape(*count_kl.shape[:-2], -1))
-    return np.maximum(entropy(count_kl.sum(-1)) + entropy(count_kl.sum(-2)) - joint, 0)
-
-
-def nmi(count_kl: Counts) -> Floats:
-    """(...) normalised mutual information: over the mean of both entropies, in [0, 1], as in scikit-learn. Not corrected for chance."""
-    label, code = entropy(count_kl.sum(-2)), entropy(count_kl.sum(-1))
-    return _over(mutual_information(count_kl), (label + code) / 2, label)
-
-
-def homogeneity(count_kl: Counts) -> Floats:
-    """(...) I(code; label) / H(label), in [0, 1]: the share of the label that the code tells (Rosenberg & Hirschberg 2007)."""
-    label = entropy(count_kl.sum(-2))
-    return _over(mutual_information(count_kl), label, label)
-
-
-def completeness(count_kl: Counts) -> Floats:
-    """(...) I(code; label) / H(code), in [0, 1]: the share of the code that the label tells; 1 for a constant code, as in scikit-learn."""
-    code = entropy(count_kl.sum(-1))
-    share = np.where(code > 1e-12, mutual_information(count_kl) / np.maximum(code, 1e-12), 1.0)
-    return np.where(entropy(count_kl.sum(-2)) > 1e-12, share, np.nan)
-
-
-def expected_information(count_kl: Ints) -> float:
-    """Expected I(code; label) after a random permutation of the labels, in nats (Vinh, Epps & Bailey 2010, eq. 24a).
-
-    With 1000 transitions per cell and more, its limit (K - 1) (L - 1) / 2 N (Miller 1955) is used, which is right to 0.0001.
-    """
-    used = count_kl[count_kl.sum(1) > 0][:, count_kl.sum(0) > 0].astype(np.int64)
-    if not used.size:
-        return 0.0
-    if used.sum() >= 1000 * used.size:
-        return float((used.shape[0] - 1) * (used.shape[1] - 1) / (2 * used.sum()))
-    from sklearn.metrics.cluster import expected_mutual_information
-
-    return float(expected_mutual_information(used, int(used.sum())))
-
-
-def ami(count_kl: Counts, *, expected: float | None = None) -> Floats:
-    """(...) adjusted mutual information: at most 1, and 0 on average for random codes (Vinh, Epps & Bailey 2010; arithmetic mean).
-
-    Args:
-        expected: information by chance, nats. By default that of this table, which must then be the only one.
-    """
-    by_chance = expected_information(count_kl.astype(np.int64)) if expected is None else expected
-    label, code = entropy(count_kl.sum(-2)), entropy(count_kl.sum(-1))
-    return _over(mutual_information(count_kl) - by_chance, (label + code) / 2 - by_chance, label)
-
-
-def conditional(count_skl: Counts, expected_s: Floats) -> Floats:
-    """(...) conditional mutual information given other sources, over its largest possible value and corrected for chance.
-
-    (sum_s w_s (I_s - E_s)) / (sum_s w_s (H_s(label) - E_s)) over the values s of the other sources, each with a table of its own: w_s is
-    the number of transitions, E_s the information by chance. At most 1; 0 for a code that adds nothing to the other sources.
-    """
-    weight = count_skl.sum((-2, -1)).astype(np.float64)
-    label = entropy(count_skl.sum(-2))
-    weight = weight * (label > 1e-12)  # a constant label has no information
-    gained = (weight * (mutual_information(count_skl) - expected_s)).sum(-1)
-    possible = (weight * (label - expected_s)).sum(-1)
-    return np.where(possible > 1e-9 * np.maximum(weight.sum(-1), 1), gained / np.where(possible > 0, possible, 1), np.nan)
-
-
-def perplexity(count_k: Counts) -> Floats:
-    """(...) exp H(code), in [1, K]: the effective number of codes in use."""
-    return np.exp(entropy(count_k))
 
 
 def one_to_one(count_kl: Ints, *, labels: Sequence[int] | None = None) -> NDArray[np.int64]:
@@ -129,132 +66,240 @@ def many_to_one(count_kl: Ints) -> NDArray[np.int64]:
     return np.asarray(np.where(count_kl.sum(1) > 0, count_kl.argmax(1), count_kl.sum(0).argmax()), np.int64)
 
 
-def accuracy(count_kl: Counts, label_k: Ints) -> Floats:
-    """(...) share of transitions whose code is mapped to their label, in [0, 1]."""
-    codes = np.flatnonzero(label_k >= 0)
-    hits = count_kl[..., codes, label_k[codes]].sum(-1)
-    total, label = count_kl.sum((-2, -1)), entropy(count_kl.sum(-2))
-    return _over(hits, total, label)
-
-
-def _over(a: Counts, b: Counts, label_entropy: Floats) -> Floats:
-    defined = (label_entropy > 1e-12) & (b > 1e-12)
-    return np.where(defined, a / np.where(defined, b, 1), np.nan)
+def accuracy(cells: Cells, view: View, label_k: Ints) -> float:
+    """Share of transitions whose code is mapped to their label, in [0, 1]; NaN if all labels are the same."""
+    used = view.stratum_j[cells.combination] >= 0
+    label, count = view.label_j[cells.combination[used]], cells.times[used]
+    if len(label) == 0 or label.min() == label.max():
+        return math.nan
+    return float(count[label_k[cells.code[used]] == label].sum() / count.sum())
 
 
 class Sources(NamedTuple):
-    """Labels of transitions, (N, T-1) int each, in the order of SOURCES, with the number of values of each."""
+    """Labels of transitions, (N, T-1) int each, in the order of SOURCES."""
 
     labels: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
     sizes: tuple[int, int, int]
+    """Number of values of each."""
+    before: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+    """The labels of the transition before each; of the first one, those of the step that led to the first frame."""
+    character: NDArray[np.integer]
+    """(N,) character ids of the clips."""
 
 
 SOURCES = ("global", "local", "background")
-PARTS = ("pooled", "standing", "walking")
-"""All transitions, those whose global action is `stay`, and the others."""
+PARTS = ("standing", "walking", "onset", "steady")
+"""Transitions whose global action is `stay`, and the others; those whose action is not that of the transition before, and the others."""
+_MAPS = {"matched_accuracy": one_to_one, "many_to_one": many_to_one}
+_INFORMATION = {"nmi": nmi, "homogeneity": homogeneity, "completeness": completeness}
 
 
-def scores(
-    code_fit: Ints, fit: Sources, code: Ints, truth: Sources, character_n: Ints, source: str, codes: int, clusters: Clusters
-) -> dict[str, Score]:
-    """All scores of codes against one source.
+def combinations(truth: Sources) -> tuple[tuple[Ints, ...], tuple[int, ...]]:
+    """Labels of each source and one more value, and their numbers of values: bit s of it is 1 where the action of source s begins."""
+    begins = [label != before for label, before in zip(truth.labels, truth.before, strict=True)]
+    return (*truth.labels, begins[0] + 2 * begins[1] + 4 * begins[2]), (*truth.sizes, 8)
+
+
+def views(sizes: tuple[int, ...], target: int) -> dict[str, View]:
+    """The tables that scores against one source are computed from: "pooled", each of PARTS and "conditional"."""
+    label = np.indices(sizes).reshape(len(sizes), -1)
+    stays, begins = label[0] == GlobalAction.stay, label[3] >> target & 1 == 1
+    chosen = {"pooled": stays | True, "standing": stays, "walking": ~stays, "onset": begins, "steady": ~begins}
+    others = [at for at in range(3) if at != target]
+    stratum = label[others[0]] * sizes[others[1]] + label[others[1]]
+    result = {
+        name: View(np.where(of, 0, -1), label[target], 1, sizes[target], by_others=name in ("standing", "walking") and target != 0)
+        for name, of in chosen.items()
+    }
+    strata = sizes[others[0]] * sizes[others[1]]
+    return {**result, "conditional": View(stratum, label[target], strata, sizes[target], by_others=True)}
+
+
+class Laid(NamedTuple):
+    """Codes of clips beside their labels."""
+
+    code: Ints
+    """(N, T-1)."""
+    truth: Sources
+    codes: int
+    """K; all codes are below it."""
+
+    def lagged(self, target: int) -> dict[str, tuple[Ints, Ints]]:
+        """Codes beside the labels of a source one transition before ("lag_late") and one after ("lag_early"), (N, T') each."""
+        return {"lag_late": (self.code, self.truth.before[target]), "lag_early": (self.code[:, :-1], self.truth.labels[target][:, 1:])}
+
+    def lagged_cells(self, target: int) -> dict[str, tuple[Cells, View]]:
+        """`lagged` as tables."""
+        size = self.truth.sizes[target]
+        view = View(np.zeros(size, np.int64), np.arange(size), 1, size, by_others=False)
+        return {name: (Cells.of(code, label, self.codes), view) for name, (code, label) in self.lagged(target).items()}
+
+
+Maps = Mapping[str, NDArray[np.int64]]
+"""(K,) label of each code, by name of the accuracy."""
+
+
+def maps_of(fit: Laid, target: int) -> Maps:
+    """The maps from codes to labels, fitted on all transitions."""
+    return _maps(table(fit.code, fit.truth.labels[target], fit.codes, fit.truth.sizes[target]))
+
+
+def _maps(count_kl: Ints) -> Maps:
+    return {name: make(count_kl) for name, make in _MAPS.items()}
+
+
+def values(fit: Laid, laid: Laid, targets: Sequence[int], *, pooled: bool = False) -> tuple[dict[str, float], dict[str, float]]:
+    """All scores of codes, named `SOURCE.SCORE`, and the information by chance of each that is corrected for it.
 
     Args:
-        code_fit, fit: (M, T-1) codes and labels of the clips that the maps from codes to labels are fitted on: other characters.
-        code, truth: (N, T-1) of the clips that are scored.
-        character_n: (N,) character ids of these clips.
-        source: the name of the target in SOURCES.
-        codes: K; all codes are below it.
-        clusters: the groups of these clips.
-
-    Returns:
-        {"matched_accuracy": ..., "standing.nmi": ..., "per_character.nmi": ..., "conditional": ...}, for each of PARTS. The maps are
-        fitted on all transitions in every case.
+        fit: the clips that the maps from codes to labels are fitted on: other characters.
+        laid: the clips that are scored.
+        targets: the sources to compare with, as indices of SOURCES.
+        pooled: only the scores of all transitions.
     """
-    target, clips = SOURCES.index(source), len(code)
-    labels = truth.sizes[target]
-    count_fit = table(code_fit, fit.labels[target], codes, labels)
-    maps = one_to_one(count_fit), many_to_one(count_fit)
-    joint = _Joint(code, truth, codes)
-    # The value on all clips, with the information by chance that all draws are corrected with.
-    point = joint.tables(np.ones((1, clips)), target)
-    by_chance = {part: expected_information(point.parts[part][0].astype(np.int64)) for part in PARTS}
-    by_chance_s = np.array([expected_information(stratum.astype(np.int64)) for stratum in point.strata[0]])
-    # The same without each group of clips, as many at once as fit in memory.
-    replicates = sum(clusters.sizes)
-    at_once = max(1, 2**22 // int(np.prod(joint.sizes)))
-    parts = [
-        _values(joint.tables(1 - clusters.members[first : first + at_once].toarray(), target), maps, by_chance, by_chance_s)
-        for first in range(0, replicates, at_once)
-    ]
-    result = {}
-    for name, value in _values(point, maps, by_chance, by_chance_s).items():
-        value_r = np.concatenate([values[name] for values in parts])
-        least = -math.inf if name.endswith(("ami", "conditional")) else 0.0
-        result[name] = clusters.score(float(value[0]), value_r, least=least)
-    return {**result, **per_character(code, truth.labels[target], character_n, codes, labels)}
-
-
-class _Tables(NamedTuple):
-    """Contingency tables of R draws."""
-
-    parts: dict[str, Floats]
-    """(R, K, L) for each of PARTS."""
-    strata: Floats
-    """(R, S, K, L), one table for each pair of values of the other two sources."""
-
-
-class _Joint:
-    """Counts of each combination of code and labels in each clip; the tables of a draw of clips are sums of these."""
-
-    def __init__(self, code_nt: Ints, truth: Sources, codes: int) -> None:
-        from scipy.sparse import csr_array
-
-        self.sizes = (codes, *truth.sizes)
-        cell = np.ravel_multi_index((code_nt, *truth.labels), self.sizes).reshape(len(code_nt), -1)
-        self._used = np.flatnonzero(np.bincount(cell.ravel()))
-        place = np.zeros(self._used[-1] + 1, np.int64)
-        place[self._used] = np.arange(len(self._used))
-        clip = np.repeat(np.arange(len(cell)), cell.shape[1])
-        self._count_un = csr_array((np.ones(cell.size), (place[cell.ravel()], clip)), shape=(len(self._used), len(cell)))
-
-    def tables(self, weight_rn: Floats, target: int) -> _Tables:
-        """The tables of codes and the labels of a source, with clips counted as often as the weights say."""
-        joint = np.zeros((len(weight_rn), int(np.prod(self.sizes))))
-        joint[:, self._used] = (self._count_un @ weight_rn.T).T
-        joint = joint.reshape(-1, *self.sizes)
-        others = tuple(axis + 2 for axis in range(3) if axis != target)
-        strata = joint.transpose(0, *others, 1, target + 2).reshape(len(joint), -1, self.sizes[0], self.sizes[target + 1])
-        stay = np.arange(self.sizes[1]) == GlobalAction.stay
-        standing, walking = joint.copy(), joint.copy()
-        standing[:, :, ~stay], walking[:, :, stay] = 0, 0
-        return _Tables({name: part.sum(others) for name, part in zip(PARTS, (joint, standing, walking), strict=True)}, strata)
-
-
-def _values(tables: _Tables, maps: tuple[Ints, Ints], by_chance: dict[str, float], by_chance_s: Floats) -> dict[str, Floats]:
-    """(R,) of each score by name; `maps` are one-to-one and many-to-one."""
-    values: dict[str, Floats] = {}
-    for part, count in tables.parts.items():
-        prefix = "" if part == "pooled" else f"{part}."
-        values |= {
-            f"{prefix}matched_accuracy": accuracy(count, maps[0]),
-            f"{prefix}many_to_one": accuracy(count, maps[1]),
-            f"{prefix}nmi": nmi(count),
-            f"{prefix}ami": ami(count, expected=by_chance[part]),
-            f"{prefix}homogeneity": homogeneity(count),
-            f"{prefix}completeness": completeness(count),
-        }
-    return {**values, "conditional": conditional(tables.strata, by_chance_s)}
-
-
-def per_character(code: Ints, label: Ints, character_n: Ints, codes: int, labels: int) -> dict[str, Score]:
-    """NMI (the released evaluator's "local NMI") and AMI within each character, averaged over characters."""
-    tables = [table(code[character_n == id_], label[character_n == id_], codes, labels) for id_ in np.unique(character_n)]
-    characters = Clusters(np.arange(len(tables)))
-    return {
-        "per_character.nmi": mean([float(nmi(one)) for one in tables], characters),
-        "per_character.ami": mean([float(ami(one)) for one in tables], characters, least=-math.inf),
+    labels, sizes = combinations(laid.truth)
+    by_target = {
+        target: {name: view for name, view in views(sizes, target).items() if name == "pooled" or not pooled} for target in targets
     }
+    by_chance = chance.expected(laid.code, labels, sizes, laid.codes, by_target)
+    cells = Cells.of(laid.code, np.ravel_multi_index(labels, sizes), laid.codes)
+    result, expected = dict[str, float](), dict[str, float]()
+    for target in targets:
+        source, maps = SOURCES[target], maps_of(fit, target)
+        tables = {name: (cells, view) for name, view in by_target[target].items()} | ({} if pooled else laid.lagged_cells(target))
+        expected |= {f"{source}.{name}": by_chance[target].get(name, by_chance[target]["pooled"]) for name in tables}
+        of = {name: view.information(cells).average() for name, (cells, view) in tables.items()}
+        accuracies = {_name(name, kind): accuracy(*table, maps[kind]) for name, table in tables.items() for kind in _accuracies(name)}
+        informed = _informed(of, source, expected)
+        if not pooled:
+            within = chance.information_within(laid.truth.character, laid.code, labels[target])
+            expected[f"{source}.per_character"] = chance.expected_within(laid.truth.character, laid.code, labels[target])
+            informed |= _per_character(within, expected[f"{source}.per_character"])
+        result |= {f"{source}.{name}": float(value) for name, value in (accuracies | informed).items()}
+    return result, expected
+
+
+def _name(view: str, score: str) -> str:
+    return score if view in ("pooled", score) else f"{view}.{score}"
+
+
+def _accuracies(view: str) -> Sequence[str]:
+    return () if view == "conditional" else tuple(_MAPS) if view in ("pooled", "standing", "walking") else ("matched_accuracy",)
+
+
+def _informed(of: Mapping[str, Information], source: str, expected: Mapping[str, float]) -> dict[str, Floats]:
+    """(...) scores from the information of each view: single values or replicates."""
+    scores: dict[str, Floats] = {}
+    for name, one in of.items():
+        by_chance = expected[f"{source}.{name}"]
+        if name == "conditional":
+            scores[name] = conditional(one, by_chance)
+            continue
+        scores[_name(name, "ami")] = ami(one, by_chance)
+        if name in ("pooled", "standing", "walking"):
+            scores |= {_name(name, score): compute(one) for score, compute in _INFORMATION.items()}
+    return scores
+
+
+def _per_character(within: Information, expected: float) -> dict[str, Floats]:
+    """(...) scores from the information within each of C characters, (..., C)."""
+    seen = np.where(within.total > 0, 1.0, math.nan)
+    average = Information(*(mean_of(value * seen) for value in within))
+    return {"per_character.nmi": mean_of(nmi(within)), "per_character.ami": ami(average, expected)}
+
+
+def mean_of(value_s: Floats) -> Floats:
+    """(...) mean over the last axis without NaN; NaN of nothing else."""
+    defined = np.isfinite(value_s)
+    return np.asarray(np.where(defined, value_s, 0).sum(-1) / np.where(defined.any(-1), defined.sum(-1), math.nan))
+
+
+def scores(fit: Laid, laid: Laid, targets: Sequence[int], clusters: Clusters) -> dict[str, Score]:
+    """`values` with intervals. The information by chance is that of all clips in every replicate; maps are fitted again.
+
+    Args:
+        clusters: the groups of the clips that are scored.
+    """
+    value, expected = values(fit, laid, targets)
+    result = {}
+    for target in targets:
+        source = SOURCES[target]
+        for name, value_r in _informed_without(laid, target, expected, clusters).items():
+            least = -math.inf if name.endswith(("ami", "conditional")) else 0.0
+            result[f"{source}.{name}"] = clusters.score(value[f"{source}.{name}"], value_r, least=least)
+        for name, (value_r, fit_r) in _accuracies_without(fit, laid, target, clusters).items():
+            result[f"{source}.{name}"] = clusters.score(value[f"{source}.{name}"], value_r, fit_r=fit_r)
+    return result
+
+
+def _informed_without(laid: Laid, target: int, expected: Mapping[str, float], clusters: Clusters) -> dict[str, Floats]:
+    """(R,) `_informed` without each group of clips."""
+    labels, sizes = combinations(laid.truth)
+    count, code_u, combination_u = _cells(laid.code, np.ravel_multi_index(labels, sizes))
+    of = {
+        name: Tables(count, view.stratum_j[combination_u], code_u, view.label_j[combination_u], view.strata).without(clusters.members)
+        for name, view in views(sizes, target).items()
+    }
+    for name, pair in laid.lagged(target).items():
+        count, code_u, label_u = _cells(*pair)
+        of[name] = Tables(count, np.zeros_like(code_u), code_u, label_u, 1).without(clusters.members)
+    row, character_p = chance.rows_within(laid.truth.character, laid.code)
+    count, row_u, label_u = _cells(row, labels[target])
+    within = Tables(count, character_p[row_u], row_u, label_u, int(character_p[-1]) + 1).without(clusters.members)
+    informed = _informed({name: one.average() for name, one in of.items()}, SOURCES[target], expected)
+    return informed | _per_character(within, expected[f"{SOURCES[target]}.per_character"])
+
+
+def _cells(row_nt: Ints, column_nt: Ints) -> tuple["csr_array", Ints, Ints]:
+    """(U, N) sparse: how often each combination of row and column occurs in each clip; (U,) rows and columns of the combinations."""
+    from scipy.sparse import csr_array
+
+    columns = int(column_nt.max(initial=0)) + 1
+    cell = row_nt * columns + column_nt
+    used = np.flatnonzero(np.bincount(cell.ravel()))
+    place = np.zeros(int(cell.max(initial=0)) + 1, np.int64)
+    place[used] = np.arange(len(used))
+    clip = np.repeat(np.arange(len(cell)), cell.shape[1])
+    count = csr_array((np.ones(cell.size), (place[cell].ravel(), clip)), shape=(len(used), len(cell)))
+    return count, *np.divmod(used, columns)
+
+
+def _accuracies_without(fit: Laid, laid: Laid, target: int, clusters: Clusters) -> dict[str, tuple[Floats, Floats]]:
+    """(R,) accuracies without each group of clips, and (R',) with maps fitted on draws of characters, see `from_draws`."""
+    labels, sizes = combinations(laid.truth)
+    combination, maps, drawn_maps = np.ravel_multi_index(labels, sizes), maps_of(fit, target), _drawn_maps(fit, target)
+    cells, by_view = Cells.of(laid.code, combination, laid.codes), views(sizes, target)
+    tables = {name: (cells, view) for name, view in by_view.items()} | laid.lagged_cells(target)
+    pairs = dict.fromkeys(by_view, (laid.code, labels[target])) | laid.lagged(target)
+    result: dict[str, tuple[Floats, Floats]] = {}
+    for name, (code, label) in pairs.items():
+        of = by_view[name].stratum_j[combination] >= 0 if name in by_view else np.ones(code.shape, bool)
+        count_r = clusters.sums(of.sum(1))
+        for kind in _accuracies(name):
+            hits_r = clusters.sums((of & (maps[kind][code] == label)).sum(1))
+            value_r = np.where(count_r > 0, hits_r / np.maximum(count_r, 1), math.nan)
+            distinct_mk, of_draw = drawn_maps[kind]
+            result[_name(name, kind)] = value_r, from_draws(np.array([accuracy(*tables[name], map_k) for map_k in distinct_mk])[of_draw])
+    return result
+
+
+def _drawn_maps(fit: Laid, target: int) -> dict[str, tuple[Ints, Ints]]:
+    """By name of the accuracy: (M, K) different maps of bootstrap draws of the characters, and (R,) which of them a draw has."""
+    counts = drawn_tables(fit.code, fit.truth.labels[target], fit.codes, fit.truth.sizes[target], fit.truth.character)
+    drawn = [_maps(count_kl) for count_kl in counts]
+    result: dict[str, tuple[Ints, Ints]] = {}
+    for name in _MAPS:
+        distinct_mk, of_draw = np.unique([maps[name] for maps in drawn], axis=0, return_inverse=True)
+        result[name] = distinct_mk, of_draw.ravel()
+    return result
+
+
+def drawn_tables(code: Ints, label: Ints, codes: int, labels: int, character_n: Ints) -> Iterator[NDArray[np.int64]]:
+    """The (K, L) tables of bootstrap draws of characters, see `table` and `interval.draws`."""
+    ids = np.unique(character_n)
+    count_ckl = np.stack([table(code[character_n == id_], label[character_n == id_], codes, labels) for id_ in ids])
+    for times_c in draws(len(ids)):
+        yield np.tensordot(times_c, count_ckl, 1)
 
 
 def usage(code: Ints, codes: int, clusters: Clusters) -> dict[str, Score]:
@@ -262,12 +307,16 @@ def usage(code: Ints, codes: int, clusters: Clusters) -> dict[str, Score]:
 
     The switch rate is the share of transitions whose code is another than that of the transition before; 0 for a code that never changes.
     """
-    switches_nt = code[:, 1:] != code[:, :-1]
     count_nk = np.stack([np.bincount(row, minlength=codes) for row in code])
     count_rk = clusters.sums(count_nk)
     total = count_nk.sum(0)
     return {
         "usage": clusters.score(float((total > 0).mean()), (count_rk > 0).mean(1)),
         "perplexity": clusters.score(float(perplexity(total)), perplexity(count_rk), unit="codes"),
-        "switch_rate": ratio(switches_nt.sum(1), np.full(len(code), switches_nt.shape[1]), clusters),
+        "switch_rate": ratio(switches(code).sum(1), np.full(len(code), code.shape[1] - 1), clusters),
     }
+
+
+def switches(code: Ints) -> NDArray[np.bool_]:
+    """(N, T-2) True where a code is another than that of the transition before."""
+    return np.asarray(code[:, 1:] != code[:, :-1])
