@@ -23,7 +23,10 @@ _MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
 @click.option("--set", "settings", multiple=True, metavar="GROUP.FIELD=VALUE", help="Change a value of the preset, such as train.batch=8.")
 @click.option("--data", type=PATH, help="Learn from this data file.")
 @click.option("--stream", is_flag=True, help="Learn from clips that are rendered on the device, without end and without a file.")
-@click.option("--world", help="With --stream: name of a world (paper, released, factorial, small-world), or a TOML file.  [default: paper]")
+@click.option(
+    "--world",
+    help="With --stream: name of a world (paper, released, factorial, small-world, axes-still, ...), or a TOML file.  [default: paper]",
+)
 @click.option("--sheets", help="With --stream: 'own', 'lpc' or a folder of LPC sheets.  [default: own]")
 @click.option("--animations", metavar="NAME,...", help="With --stream: animations that characters show.  [default: those of the world]")
 @click.option("--skip-incomplete", is_flag=True, default=None, help="With --stream: leave out sheets that lack an animation.")

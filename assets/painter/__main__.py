@@ -9,7 +9,7 @@ from pathlib import Path
 
 from assets.painter.figures import sheet
 from assets.painter.png import png
-from assets.painter.scenes import SCENES, paint
+from assets.painter.scenes import NEW_SCENES, SCENES, paint
 from assets.painter.wardrobe import LAYERS
 from wsprites.art import ASSETS
 
@@ -19,12 +19,13 @@ def names() -> Iterator[str]:
     for layer, looks in LAYERS.items():
         yield from (f"characters/{layer}/{name}.png" for name in looks)
     yield from (f"backgrounds/{name}.png" for name in SCENES)
+    yield from (f"backgrounds/new/{name}.png" for name in NEW_SCENES)
 
 
 def picture(name: str) -> bytes:
     """Draw the picture of that name; returns the bytes of its PNG file."""
     kind, *path = name.removesuffix(".png").split("/")
-    return png(sheet(*path) if kind == "characters" else paint(*path))
+    return png(sheet(*path) if kind == "characters" else paint(path[-1]))
 
 
 def main(folder: Path) -> None:

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from assets.painter import scenery as s
 from assets.painter.canvas import Canvas, cells, chance, from_line, grid, noise, scatter
+from assets.painter.new_scenes import PAINTERS
 
 
 def _meadow(c: Canvas) -> None:
@@ -223,11 +224,13 @@ def _night(c: Canvas) -> None:
 _PAINTERS = (_meadow, _forest, _shore, _dungeon, _desert, _snow, _village, _autumn, _cave, _wheat, _market, _volcano, _night)
 
 SCENES = tuple(painter.__name__[1:] for painter in _PAINTERS)
-"""Names of the pictures."""
+"""Names of the pictures in assets/backgrounds/."""
+NEW_SCENES = tuple(painter.__name__[1:] for painter in PAINTERS)
+"""Names of the pictures in assets/backgrounds/new/."""
 
 
 def paint(name: str) -> NDArray[np.uint8]:
     """(363, 459, 3) uint8: the picture of that name."""
     canvas = Canvas()
-    _PAINTERS[SCENES.index(name)](canvas)
+    (*_PAINTERS, *PAINTERS)[(*SCENES, *NEW_SCENES).index(name)](canvas)
     return canvas.rgb()

@@ -5,8 +5,7 @@ import hashlib
 import numpy as np
 
 from wsprites.bench.data import Data, standard
-from wsprites.bench.metrics.motion import action_of
-from wsprites.bench.rollouts import start_of, world
+from wsprites.bench.rollouts import puppet, start_of
 
 CLIPS = 6
 """Clips that are scored in most tests; 12 of val are fitted on."""
@@ -45,8 +44,8 @@ class Seer:
     def rollout(self, first: np.ndarray, actions: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
         assert shifts is not None
         starts = [self._starts[self._key(frame.transpose(1, 2, 0))] for frame in first]
-        ways = zip(starts, actions, action_of(shifts, 1.0), strict=True)
-        return np.stack([self._part.render(world(self._part, *way)).frames_thwc for way in ways]).transpose(0, 1, 4, 2, 3)
+        ways = zip(starts, actions, shifts, strict=True)
+        return np.stack([self._part.render(puppet(self._part, *way)).frames_thwc for way in ways]).transpose(0, 1, 4, 2, 3)
 
 
 class Quiet(Seer):

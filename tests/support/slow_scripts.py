@@ -39,17 +39,22 @@ def clip(world, seed, index):
     inset = 0 if world.rule == "paper" else 1
     sprite_box = [max(size - int(64 * world.scale) - inset, 0) for size in (world.width, world.height)]
     crop_box = [max(world.background.limit - inset, 0)] * 2
-    sprite = walk(world.rule, world.sprite, sprite_box, first[0:2], [row[0:2] for row in rows])
+    sprite = walk(world.rule, world.sprite, sprite_box, first[0:2], [row[0:2] for row in rows], [row[6] for row in rows])
     crop = walk(world.rule, world.background, crop_box, first[2:4], [row[2:4] for row in rows])
     chosen = [row[4:6] for row in rows]
-    local, frame = coupled(world, sprite["action"], chosen) if world.local.coupled else uncoupled(world, chosen)
+    before = [[p - d for p, d in zip(*moved, strict=True)] for moved in zip(sprite["point"], sprite["shift"], strict=True)]
+    asked = [(row[7], place(world, sprite_box, point)) for row, point in zip(rows, before, strict=True)]
+    local, frame = coupled(world, sprite["action"], chosen) if world.local.coupled else uncoupled(world, chosen, asked)
     order = characters(world, seed)
     character = order[index % len(order)]
+    first_scene, scenes = 0, world.cast.backgrounds - world.split.scenes
+    if world.split.scenes and splits(world)[character] == 2:
+        first_scene, scenes = scenes, world.split.scenes
     return {
         "index": index,
         "character": character,
         "parts": [part for part, count in zip(parts(world, character), world.cast.counts, strict=True) if count > 1],
-        "background": int(uniform(first[4]) * world.cast.backgrounds),
+        "background": first_scene + int(uniform(first[4]) * scenes),
         "global_action": sprite["action"],
         "local_action": local,
         "background_action": crop["action"],
@@ -61,23 +66,44 @@ def clip(world, seed, index):
     }
 
 
-def walk(rule, spec, box, start, rows):
-    """Supplement B, eqs. 1-7: keep the previous action with inertia, or take another of those that do not leave the box."""
+def walk(rule, spec, box, start, rows, policy=None):
+    """Supplement B, eqs. 1-7: keep the previous action with inertia, or take another of those that do not leave the box.
+
+    With a policy, the other one is the step towards the middle of the box as often as it says.
+    """
     point = [int(uniform(word) * (largest + 1)) for word, largest in zip(start, box, strict=True)]
     previous, result = None, {"action": [], "point": [], "shift": []}
-    for what, whether in rows:
+    for t, (what, whether) in enumerate(rows):
         leaves = {LEFT: point[0] == 0, RIGHT: point[0] == box[0], UP: point[1] == 0, DOWN: point[1] == box[1], STAY: False}
         available = [action for action in UNIT if not leaves[action]]
         candidates = [action for action in available if rule == "paper" or action != previous] or available
         inertia = 0.9 if rule == "released" and previous == STAY else spec.p_inertia
         if previous not in available or uniform(whether) >= inertia:
-            previous = pick(candidates, what)
+            previous = inwards(point, box, spec.step) if policy and uniform(policy[t]) < spec.policy else pick(candidates, what)
         moved = [min(max(p + spec.step * unit, 0), largest) for p, unit, largest in zip(point, UNIT[previous], box, strict=True)]
         result["action"].append(previous)
         result["point"].append(moved)
         result["shift"].append([after - before for before, after in zip(point, moved, strict=True)])
         point = moved
     return result
+
+
+def inwards(point, box, step):
+    """The step towards the middle: along x if x is as far from it as y or farther, none if both are within half a step."""
+    far = [p - largest / 2 for p, largest in zip(point, box, strict=True)]
+    if abs(far[0]) <= step / 2 and abs(far[1]) <= step / 2:
+        return STAY
+    if abs(far[0]) >= abs(far[1]):
+        return LEFT if far[0] > 0 else RIGHT
+    return UP if far[1] > 0 else DOWN
+
+
+def place(world, box, point):
+    """The local action of a place: the box is cut into a row for each animation and a column for each facing, numbered as one reads."""
+    shown = shown_by(world)
+    columns, rows = world.facings, len(shown) // world.facings
+    column, row = [int(p / (largest + 1) * n) for p, largest, n in zip(point, box, (columns, rows), strict=True)]
+    return shown[columns * row + column]
 
 
 def coupled(world, steps, rows):
@@ -99,13 +125,15 @@ def coupled(world, steps, rows):
     return actions, frames
 
 
-def uncoupled(world, rows):
+def uncoupled(world, rows, asked):
     """Local actions are a chain with inertia of their own; an animation starts anew with every change."""
     actions, frames = [], []
-    for what, whether in rows:
+    for (what, whether), (policy, there) in zip(rows, asked, strict=True):
         previous = actions[-1] if actions else None
         if previous is not None and uniform(whether) < world.local.p_inertia:
             actions.append(previous)
+        elif uniform(policy) < world.local.policy:
+            actions.append(there)
         else:
             actions.append(pick([a for a in shown_by(world) if world.rule == "paper" or a != previous], what))
         frames.append((frames[-1] + 1) % 8 if actions[-1] == previous else 0)

@@ -17,7 +17,7 @@ from wsprites.art.credits import Credits, sheet_credits
 from wsprites.art.fetch import fetched
 from wsprites.art.layouts import LeftOut, credit_folders, find_sheets
 from wsprites.errors import ArgumentError, UserError
-from wsprites.world.spec import WorldSpec, load_spec
+from wsprites.world.spec import PRESETS, WorldSpec, load_spec
 from wsprites.world.unseen import is_motionless, remarks
 
 __all__ = ["ASSETS", "Art", "World", "load_art", "load_world", "sheets_folder"]
@@ -132,7 +132,8 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
         spec: the world; its layers, their order, its scale and the size of its backgrounds are used.
         sheets: "own", the project's own sheets; "lpc", the fetched real ones; or a folder of LPC sheets, with a sub-folder for each
             layer, with whole characters directly in it, or one character as the Universal LPC generator exports it (`art.layouts`).
-        backgrounds: "painted", the project's own; "photos", the colour photographs of scikit-image; or a folder of images.
+        backgrounds: "painted", the project's own, with six more where `split.scenes` is above 0; "photos", the colour photographs of
+            scikit-image; or a folder of images.
         skip_incomplete: leave out sheets that lack an animation, and log how many, in place of an error.
 
     Raises:
@@ -141,12 +142,16 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
     folder, left_out = sheets_folder(sheets), LeftOut("sheets")
     files = find_sheets(folder, spec.cast.layers, left_out)
     given = Characters.from_files(files, cell=spec.cell)
+    if spec.cast.most:
+        given = given.only([range(min(most, count)) for most, count in zip(spec.cast.most, given.counts, strict=True)])
     characters = complete(given, spec.facings, folder, animations=spec.animations, skip_incomplete=skip_incomplete)
     found = [sheet for layer in files.values() for sheet in layer]
     credits = sheet_credits(credit_folders(folder, found), [picture.path for sheet in found for picture in sheet.pictures], ASSETS)
     left_out.report()
     if backgrounds == "painted":
         images = image_paths(ASSETS / "backgrounds")
+        if spec.split.scenes:
+            images += image_paths(ASSETS / "backgrounds" / "new")
         lines = f"{len(images)} pictures by the wsprites authors (CC0 1.0)"
     elif backgrounds == "photos":
         credited = photos(ASSETS)
@@ -179,7 +184,7 @@ def load_world(
     Actions that the world can never show, and steps that it always cuts short, are logged as warnings (`world.unseen.remarks`).
 
     Args:
-        world: the name of a preset ("paper", "released", "factorial", "small-world"), the path of a TOML file, a specification, or a
+        world: the name of a preset ("paper", "factorial", ..., see `world.spec.PRESETS`), the path of a TOML file, a specification, or a
             World, which is returned as it is.
         sheets, backgrounds, skip_incomplete: the art, as for `load_art`; ignored for a World.
         animations: the animations that characters show, in place of the world's (`WorldSpec.animations`); none: the world's.
@@ -198,7 +203,7 @@ def load_world(
     if not isinstance(spec, WorldSpec):
         raise ArgumentError("world", f"a {type(spec).__name__}, not the name of a preset, a TOML file, a WorldSpec or a World")
     spec = dataclasses.replace(spec, animations=tuple(animations)) if animations else spec
-    _report_motion(spec)
+    _report_motion(spec, known=remarks(spec) if world in PRESETS else ())
     return load_art(spec, sheets, backgrounds, skip_incomplete=skip_incomplete).world(spec)
 
 

@@ -1,7 +1,6 @@
 """Baselines: predictors that know a stated part of the truth, scored by the same code on the same data as a model: floors and ceilings."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +13,18 @@ from wsprites.bench.protocol import Arrays
 from wsprites.world.actions import GlobalAction
 
 DESCRIPTIONS = {
-    "random": "knows nothing: random codes, vectors and shifts; masks of the true shape in another place",
+    "random": "knows nothing: random codes, vectors and shifts",
     "persistent": "random codes that change as often as those of the model",
-    "previous": "the true action of the transition before",
-    "majority": "predicts the same for every transition: code 0, shift 0, an empty mask",
+    "previous": "the true action, or shift, of the transition before",
+    "majority": "predicts the same for every transition: code 0, shift 0",
     "state_only": "gets only the state before each transition",
     "direction": "knows the true global action and nothing else",
     "best_code": "the best that K codes can do over all transitions: the highest NMI, for accuracies the K most frequent actions",
     "oracle": "knows everything",
+    "mean_mask": "one mask for all frames: the one that is best on other clips",
+    "silhouette": "the mean shape on other clips, at the centre of the model's own mask",
+    "shift_only": "generates: moves as it is told, with the local action that is most frequent with the motion; ignores codes",
+    "random_codes": "generates: moves as it is told, with random local actions",
     "copy": "repeats the first frame",
     "other_clips": "as many true videos of other characters",
 }
@@ -133,11 +136,3 @@ def oracle_vectors(part: Part, source: str) -> NDArray[np.float32]:
     """(N, T-1, L) float32: the true action of a source, one-hot."""
     sources, target = part.sources(), SOURCES.index(source)
     return np.eye(sources.sizes[target], dtype=np.float32)[sources.labels[target]]
-
-
-MASKS: dict[str, Callable[[NDArray[np.bool_]], NDArray[Any]]] = {
-    "random": lambda true: np.roll(true, (true.shape[1] // 2, true.shape[2] // 2), (1, 2)),
-    "majority": np.zeros_like,
-    "oracle": lambda true: true,
-}
-"""Masks of the baselines, (T, H, W), from the true ones."""

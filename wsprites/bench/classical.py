@@ -16,10 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.data import STANDARD, Part, standard
+from wsprites.bench.data import Part, standard
 
 Floats = NDArray[np.floating[Any]]
 
+_WORLDS = "wsprites-paper-v1", "wsprites-factorial-v1"
 CODES, _FITTED, _PATCH = 9, 12, (12, 16)
 _CORNERS, _HYPOTHESES, _NEAR, _DIFFERS = 100, 32, 0.6, 18
 """Corners per frame, translations that are tried, distance from the common translation in px, difference in grey levels."""
@@ -62,7 +63,7 @@ class Classical:
 
 def classical() -> Classical:
     """The model, fitted on clips of `val` of the standard worlds."""
-    return Classical([standard(name).fit for name in STANDARD])
+    return Classical([standard(name).fit for name in _WORLDS])
 
 
 def _analyse(frames_thwc: NDArray[np.uint8]) -> tuple[Floats, Floats, NDArray[np.bool_], Floats]:

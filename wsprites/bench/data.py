@@ -14,19 +14,21 @@ from wsprites.art import Art, World, load_world
 from wsprites.bench.metrics.actions import Sources
 from wsprites.bench.metrics.interval import Clusters
 from wsprites.errors import ArgumentError, UserError
+from wsprites.fields import whole
 from wsprites.file import DataFile, Split, VideoFile
 from wsprites.file.videos import VIDEO_LABELS, VideoSplit
 from wsprites.render import Background, Clip, render
 from wsprites.world.actions import CYCLE, GlobalAction, local_actions
 from wsprites.world.script import LABELS, Script, casting, scripts, split_indices
-from wsprites.world.spec import SPLITS, WorldSpec
+from wsprites.world.spec import AXES, SPLITS, WorldSpec
 
-STANDARD = {"wsprites-paper-v1": "paper", "wsprites-factorial-v1": "factorial"}
+STANDARD = {f"wsprites-{preset}-v1": preset for preset in ("paper", "factorial", *(spec.name for spec in AXES.values()))}
 """Names of the standard test worlds, and the presets that they are made from, with the project's own art."""
 STANDARD_WORLD = "wsprites-paper-v1"
 """The standard world that is used by default."""
 _SEED, _FIT, _SCORED = 20_220_822, 200, 500
-"""Seed of the standard worlds, and their numbers of val clips and of test clips."""
+"""Published seed of the standard worlds, and their numbers of val clips and of test clips."""
+_MOST_SEED = 2**63 - 1
 
 
 class ClipSize(Protocol):
@@ -201,46 +203,54 @@ class VideoData:
         return (self.scored,)
 
 
-def open_data(name: str, *, split: str = "test", clips: int | None = None) -> Data | VideoData:
+def open_data(name: str, *, split: str = "test", clips: int | None = None, seed: int | None = None) -> Data | VideoData:
     """The clips that a name stands for: one of STANDARD, or else the path of a data file or of a file of imported videos.
 
     Args:
         split: the split of a file that is scored; a standard world is scored on "test".
         clips: score only the first clips.
+        seed: other clips of a standard world, see `standard`.
 
     Raises:
-        ArgumentError: neither a standard world nor a file, or another split of a standard world.
+        ArgumentError: neither a standard world nor a file, another split of a standard world, or a seed for a file.
         UserError: a file that cannot be scored, see `from_file` and `from_videos`.
     """
     if name not in STANDARD:
         path = Path(name)
         if not path.exists():
             raise ArgumentError("data", f"{name!r} is neither a file nor a standard world ({', '.join(STANDARD)})")
+        if seed is not None:
+            raise ArgumentError("seed", f"{seed} is only for standard worlds, whose clips are made from it; {name} has clips of its own")
         with wsprites.open(path) as file:
             has_labels = isinstance(file, DataFile)
         return (from_file if has_labels else from_videos)(path, split=split, clips=clips)
     if split != "test":
         raise ArgumentError("split", f"{split!r} is only for data files; a standard world is scored on 'test'")
-    return standard(name, clips=clips)
+    return standard(name, clips=clips, seed=seed)
 
 
-def standard(name: str, *, clips: int | None = None) -> Data:
+def standard(name: str, *, clips: int | None = None, seed: int | None = None) -> Data:
     """A standard test world: 500 test clips, and 200 of val, of 90 frames.
 
     Args:
         name: one of STANDARD.
         clips: score only the first clips, 2 to 500, and fit on half as many, at least 12. The data then have another name and hash.
+        seed: 1 to 2**63 - 1: other clips of the same world and the same characters in each split, which exist nowhere until somebody
+            chooses this seed. The data then have another name and hash. None: the published clips.
 
     Raises:
-        ArgumentError: fewer than 2 or more than 500 clips.
+        ArgumentError: fewer than 2 or more than 500 clips, or an impossible seed.
     """
     _check_clips(clips, _SCORED, "test")
+    if seed == _SEED:
+        raise ArgumentError("seed", f"{seed} makes the published clips; leave it out to score on these")
     world = load_standard(STANDARD[name])
     spec = world.spec
     scored, fit = clips or _SCORED, min(max((clips or _SCORED) // 2, 12), _FIT)
-    indices = split_indices(spec, _SEED, 10_000)
-    parts = [Part(split, world, scripts(spec, _SEED, indices[split][:n])) for split, n in (("val", fit), ("test", scored))]
-    return _data(name if scored == _SCORED else f"{name}-first-{scored}", *parts)
+    made_from = _SEED if seed is None else whole("seed", seed, 1, _MOST_SEED)
+    indices = split_indices(spec, made_from, 10_000)
+    parts = [Part(split, world, scripts(spec, made_from, indices[split][:n])) for split, n in (("val", fit), ("test", scored))]
+    return _data(name + (f"-seed-{seed}" if seed else "") + (f"-first-{scored}" if scored < _SCORED else ""), *parts)
 
 
 def _check_clips(clips: int | None, available: int, split: str) -> None:
@@ -325,5 +335,7 @@ def other_character(part: Part, script: Script) -> Script:
 
 
 def other_background(part: Part, script: Script) -> Script:
-    """The same script in front of the next background."""
-    return replace(script, background=np.asarray((script.background + 1) % part.spec.cast.backgrounds, np.int32))
+    """The same script in front of the next background of the same split."""
+    scenes = part.spec.scenes(part.name)
+    after = (script.background - scenes.start + 1) % len(scenes) + scenes.start
+    return replace(script, background=np.asarray(after, np.int32))

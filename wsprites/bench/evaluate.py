@@ -3,6 +3,7 @@
 Each kind of prediction has a function that returns the scores of the model and those of every baseline on the same data.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,19 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.bench import baselines, distances
+from wsprites.bench.absent import leave_out
+from wsprites.bench.control import control, starts_to_do
 from wsprites.bench.data import Data, Part
 from wsprites.bench.latents import Probing
-from wsprites.bench.metrics import actions, masks, motion, probes
+from wsprites.bench.mask_baselines import MaskBaselines, fit_masks
+from wsprites.bench.metrics import actions, masks, motion
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.metrics.interval import Clusters, Score, mean
+from wsprites.bench.packed import Packed
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, check_same_arrays, infer, named
-from wsprites.bench.rollouts import HORIZONS, Video, control, try_out
+from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, check_same_arrays, infer, named
+from wsprites.bench.provenance import per_clip_of_data
+from wsprites.bench.replays import BY_HORIZON
+from wsprites.bench.rollouts import HORIZONS, Video, try_out
 from wsprites.bench.scores import Confusion
-from wsprites.bench.twins import CLIPS, nuisance
+from wsprites.bench.twins import nuisance, remarks, videos_to_do
 
 if TYPE_CHECKING:
     from wsprites.bench.networks import Networks
+
+_LOG = logging.getLogger("wsprites.bench")
 
 Scores = dict[str, Score]
 """By name, such as `local.matched_accuracy`."""
@@ -31,8 +40,6 @@ ByPredictor = dict[str, Scores]
 """Scores of "model" and of each baseline that has any."""
 Progress = Callable[[int], object]
 
-BATCH = 4
-"""Number of clips that a model is given at once."""
 _ACCURACIES, _INFORMATION = ("matched_accuracy", "many_to_one"), ("nmi", "ami", "homogeneity", "completeness")
 _MASK_SCORES = {"soft_iou": masks.soft_iou, "hard_iou": masks.hard_iou, "boundary_f": masks.boundary_f}
 _SHIFTS = {"shift": "global_action", "background_shift": "background_action"}
@@ -45,13 +52,17 @@ class Evaluation:
 
     scores: Scores
     baselines: ByPredictor
-    """Scores of each baseline: those of `baselines.NAMES`, and where they apply "shuffled", "state_only", "copy" and "other_clips"."""
+    """Scores of each baseline: those of `baselines.DESCRIPTIONS` that apply, and "shuffled"."""
     confusion: dict[str, Confusion]
     """By source; empty for a model without codes."""
     videos: tuple[Video, ...]
     """Rollouts for the page; none of a model that does not generate."""
     not_scored: dict[str, str] = field(default_factory=dict)
     """Why scores are missing that need labels, or something else that the model or the job lacks, by the beginning of their names."""
+    per_clip: dict[str, Packed] = field(default_factory=dict)
+    """What a score file keeps of the arrays of each clip, see provenance.py."""
+    reader: dict[str, float] = field(default_factory=dict)
+    """What the instrument that reads generated video can read, see `reading.curves`; empty for a model that does not generate."""
 
 
 def evaluate(
@@ -69,33 +80,40 @@ def evaluate(
         ForeignError: the model raised an exception.
     """
     with named(name):
-        return _evaluate(model, data, progress, networks)
+        evaluation = _evaluate(model, data, progress, networks)
+    for line in remarks(evaluation.scores):
+        _LOG.warning("%s: %s", name, line)
+    return evaluation
 
 
 def _evaluate(model: Model | Predictions, data: Data, progress: Progress, networks: "Networks | None") -> Evaluation:
     if isinstance(model, Model) and isinstance(model, Controllable):
         try_out(model, data.scored)  # an error after an hour of scoring would be too late
     # Arrays of all clips; masks are too large to keep and are scored on the way.
-    fitted, _ = collect(model, data.fit, progress=progress, with_masks=False)
-    scored, mask_values = collect(model, data.scored, progress=progress)
+    fitted, _ = collect(model, data.fit, progress=progress)
+    scored, mask_values = collect(model, data.scored, progress=progress, fit=data.fit)
     check_same_arrays(fitted, scored)
     results, confusion = score(data, fitted, scored, getattr(model, "codes", None))
     _add(results, mask_scores(mask_values, data.scored.clusters))
     # Scores that need the model itself, on clips that are made for them.
     videos: list[Video] = []
+    reader: dict[str, float] = {}
     if isinstance(model, Model):
-        _add(results, nuisance(model, data.scored, progress=progress))
-        read_back, videos = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
+        _add(results, nuisance(model, data.scored, scored, progress=progress))
+        read_back, videos, reader = control(model, data, fitted, progress=progress, lpips=networks.lpips if networks else None)
         _add(results, read_back)
         if networks and isinstance(model, Controllable):
             _add(results, distances.distances(model, data, networks, progress=progress))
-    too_short = beyond(data.scored.spec.frames, ("position", "local", "psnr", "ssim")) if isinstance(model, Controllable) else {}
-    return Evaluation(results.pop("model"), results, confusion, tuple(videos), too_short)
+    too_short = beyond(data.scored.spec.frames, BY_HORIZON) if isinstance(model, Controllable) else {}
+    not_scored = {**leave_out(results, data.scored), **too_short}
+    iou_n = mask_values["model"]["soft_iou"].mean(1) if mask_values else None
+    kept = per_clip_of_data(data, fitted, scored, iou_n)
+    return Evaluation(results.pop("model"), results, confusion, tuple(videos), not_scored, kept, reader)
 
 
 def beyond(frames: int, names: Iterable[str]) -> dict[str, str]:
-    """Why clips of so many frames have no `drift.NAME.T` for some of HORIZONS, by score."""
-    return {f"drift.{name}.{t}": f"clips of {frames} frames, {t + 1} are needed" for name in names for t in HORIZONS if t >= frames}
+    """Why clips of so many frames have no `NAME.T` for some of HORIZONS, by score."""
+    return {f"{name}.{t}": f"clips of {frames} frames, {t + 1} are needed" for name in names for t in HORIZONS if t >= frames}
 
 
 def _add(results: ByPredictor, more: ByPredictor) -> None:
@@ -105,8 +123,8 @@ def _add(results: ByPredictor, more: ByPredictor) -> None:
 
 def clips_to_do(model: Model | Predictions, data: Data, *, networks: "Networks | None" = None) -> int:
     """The number of clips that `evaluate` reports to its progress in all."""
-    twins = min(len(data.scored), CLIPS) + 1 if isinstance(model, Model) else 0
-    replays = 3 + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
+    twins = videos_to_do(data.scored) if isinstance(model, Model) else 0
+    replays = starts_to_do(data.scored) + (distances.clips(data, networks) if networks else 0) if isinstance(model, Controllable) else 0
     return len(data.fit) + len(data.scored) + twins + replays
 
 
@@ -117,12 +135,21 @@ MaskValues = dict[str, dict[str, NDArray[np.float64]]]
 
 
 def collect(
-    model: Model | Predictions, part: Part, *, progress: Progress = lambda _: None, with_masks: bool = True
+    model: Model | Predictions, part: Part, *, progress: Progress = lambda _: None, fit: Part | None = None
 ) -> tuple[Arrays, MaskValues]:
-    """A model's arrays for all clips of a part but masks, and the scores of its masks. Raises ProtocolError for a wrong array."""
+    """A model's arrays for all clips of a part but masks, and the scores of its masks.
+
+    Args:
+        progress: called with the number of clips done since the last call.
+        fit: the part that baselines of masks are fitted on; without it masks are not scored.
+
+    Raises:
+        ProtocolError: a wrong array.
+    """
     rows: list[Arrays] = []
     first_arrays: Arrays = {}
     values: list[dict[str, dict[str, NDArray[np.float64]]]] = []
+    mask_baselines: MaskBaselines | None = None
     for first in range(0, len(part), BATCH):
         at = np.arange(first, min(first + BATCH, len(part)))
         arrays = dict(model.rows(part, at)) if isinstance(model, Predictions) else {}
@@ -132,8 +159,9 @@ def collect(
         first_arrays = first_arrays or dict(arrays)
         check_same_arrays(first_arrays, arrays)
         predicted = arrays.pop("masks", None)
-        if with_masks and predicted is not None:
-            values += [_mask_values(mask, clip.masks_thw) for mask, clip in zip(predicted, clips, strict=True)]
+        if fit and predicted is not None:
+            mask_baselines = mask_baselines or fit_masks(fit)
+            values += [_mask_values(mask, clip.masks_thw, mask_baselines) for mask, clip in zip(predicted, clips, strict=True)]
         rows.append(arrays)
         progress(len(at))
     together = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
@@ -141,10 +169,11 @@ def collect(
     return together, {who: {name: np.stack([clip[who][name] for clip in values]) for name in _MASK_SCORES} for who in predictors}
 
 
-def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_]) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """(T,) values of each score of masks in one clip, by predictor."""
-    predicted = {"model": mask_thw, **{name: make(true_thw) for name, make in baselines.MASKS.items()}}
-    return {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
+def _mask_values(mask_thw: NDArray[Any], true_thw: NDArray[np.bool_], others: MaskBaselines) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """(T,) values of each score of masks in one clip, by predictor; 1 for the true mask."""
+    predicted = {"model": mask_thw, **others.masks(mask_thw)}
+    values = {who: {name: measure(mask, true_thw) for name, measure in _MASK_SCORES.items()} for who, mask in predicted.items()}
+    return values | {"oracle": dict.fromkeys(_MASK_SCORES, np.ones(len(true_thw)))}
 
 
 # The scores of each kind of prediction.
@@ -162,19 +191,32 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     probing = Probing(data)
     if "codes" in scored:
         k = max(k or 1, int(fitted["codes"].max()) + 1, int(scored["codes"].max()) + 1)
-        results["model"].update({f"codes.{name}": one for name, one in actions.usage(scored["codes"], k, data.scored.clusters).items()})
-        _add(results, code_scores(data, probing, (fitted["codes"], scored["codes"]), k))
-        confusion = {source: confusion_of(data, (fitted["codes"], scored["codes"]), source, k) for source in SOURCES}
+        of_codes, confusion = scores_of_codes(data, (fitted["codes"], scored["codes"]), k, probing=probing)
+        _add(results, of_codes)
     for name in _SHIFTS:
         if name in scored:
             _add(results, shift_scores(data, name, scored[name]))
-    _add(results, leakage_scores(data, probing, fitted, scored, k or 1))
+    _add(results, leakage_scores(probing, fitted, scored))
     if "vectors" in scored:
         _add(results, vector_scores(data, probing, fitted["vectors"], scored["vectors"]))
     return results, confusion
 
 
-def code_scores(data: Data, probing: Probing, codes: baselines.Codes, k: int) -> ByPredictor:
+def scores_of_codes(
+    data: Data, codes: baselines.Codes, k: int, *, probing: Probing | None = None
+) -> tuple[ByPredictor, dict[str, Confusion]]:
+    """All scores that need nothing but the codes of both parts, and the confusion matrices by source.
+
+    Args:
+        k: number of codes.
+        probing: adds the baseline "state_only".
+    """
+    results = code_scores(data, codes, k, probing)
+    results["model"] |= {f"codes.{name}": one for name, one in actions.usage(codes[1], k, data.scored.clusters).items()}
+    return results, {source: confusion_of(data, codes, source, k) for source in SOURCES}
+
+
+def code_scores(data: Data, codes: baselines.Codes, k: int, probing: Probing | None) -> ByPredictor:
     """Scores of codes of both parts against the actions of each source, named `SOURCE.SCORE`."""
     every = range(len(SOURCES))
     results = {"model": actions.scores(*_beside(data, codes, k), every, data.scored.clusters)}
@@ -190,7 +232,8 @@ def code_scores(data: Data, probing: Probing, codes: baselines.Codes, k: int) ->
     for target, source in enumerate(SOURCES):
         for name in ("oracle", "previous"):
             values[name] |= of_baseline(name, source, [target])
-        values["state_only"] |= actions.values(*_beside(data, probing.predicted_by_state(source), k), [target])[0]
+        if probing:
+            values["state_only"] |= actions.values(*_beside(data, probing.predicted_by_state(source), k), [target])[0]
         # The best map for accuracy is another code than that with most information, and neither is the best for a part of the data.
         best = {flag: of_baseline("best_code", source, [target], for_accuracy=flag) for flag in (False, True)}
         kinds = {**dict.fromkeys(_ACCURACIES, True), **dict.fromkeys(_INFORMATION, False)}
@@ -218,7 +261,7 @@ def shift_scores(data: Data, name: str, shift_nt2: NDArray[np.float64]) -> ByPre
     part, walk = data.scored, data.scored.spec.sprite if name == "shift" else data.scored.spec.background
     true_nt2, action_nt = getattr(part.script, name)[:, 1:], getattr(part.script, _SHIFTS[name])[:, 1:]
     on_screen = motion.opposite(action_nt) if name == "background_shift" else action_nt  # the scene moves against its crop
-    predicted = {"model": shift_nt2}
+    predicted = {"model": shift_nt2, "previous": getattr(part.script, name)[:, :-1]}
     for baseline in baselines.NAMES:
         arrays = baselines.arrays(baseline, part)
         if name in arrays:
@@ -233,31 +276,30 @@ def mask_scores(values: MaskValues, clusters: Clusters) -> ByPredictor:
     }
 
 
-def leakage_scores(data: Data, probing: Probing, fitted: Arrays, scored: Arrays, k: int) -> ByPredictor:
+def leakage_scores(probing: Probing, fitted: Arrays, scored: Arrays) -> ByPredictor:
     """What each latent tells beyond the state before the transition, see `Probing.leakage`."""
-    results = {"model": probing.leakage({name: (fitted[name], scored[name]) for name in scored})}
-    for who in ("random", "oracle"):
-        fit, true = (baselines.arrays(who, part) for part in (data.fit, data.scored))
-        pairs = {"codes": baselines.codes(who, data, "local", k), **{name: (fit[name], true[name]) for name in fit}}
-        if who == "oracle":
-            pairs["vectors"] = baselines.oracle_vectors(data.fit, "local"), baselines.oracle_vectors(data.scored, "local")
-        results[who] = probing.leakage({name: pairs[name] for name in scored})
-    return results
+    latents = {name: probing.chosen(fitted[name], scored[name]) for name in scored}
+    return {**probing.leakage(latents), "oracle": probing.ceiling(list(latents))}
 
 
 def vector_scores(data: Data, probing: Probing, fitted_ntd: NDArray[Any], scored_ntd: NDArray[Any]) -> ByPredictor:
     """Accuracy of probes of vectors, named `vectors.SOURCE.KIND`."""
-    vectors = probing.chosen(fitted_ntd, scored_ntd)
-    results = {"model": probing.probes(*vectors), "state_only": probing.probes(*probing.state)}
-    results["shuffled"] = probing.probes(*vectors, shuffled=True)
-    for who in ("random", "majority", "direction"):
-        kinds = probes.KINDS if who == "random" else ("linear",)
-        drawn = (baselines.arrays(who, part)["vectors"] for part in (data.fit, data.scored))
-        results[who] = probing.probes(*probing.chosen(*drawn), kinds=kinds)
-    results["oracle"] = {}
-    for source in SOURCES:
-        true = (baselines.oracle_vectors(part, source) for part in (data.fit, data.scored))
-        results["oracle"] |= probing.probes(*probing.chosen(*true), sources=(source,))
+    vectors, state = probing.chosen(fitted_ntd, scored_ntd), probing.state
+    settings = probing.settings(vectors)
+    results = {
+        "model": probing.linear(vectors, settings, with_fit=True) | probing.mlps(vectors, settings) | probing.by_samples(vectors),
+        "state_only": probing.linear(state, probing.state_settings)
+        | probing.mlps(state, probing.state_settings)
+        | probing.by_samples(state),
+        "majority": probing.majority(),
+        **probing.by_chance(vectors, settings),
+        "oracle": {},
+    }
+    direction = probing.chosen(data.fit.sources().labels[0], data.scored.sources().labels[0])
+    results["direction"] = probing.linear(direction, probing.settings(direction))
+    for target, source in enumerate(SOURCES):
+        true = probing.chosen(data.fit.sources().labels[target], data.scored.sources().labels[target])
+        results["oracle"] |= probing.linear(true, probing.settings(true, sources=(source,)))
     return results
 
 

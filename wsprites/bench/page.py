@@ -7,28 +7,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wsprites.bench import plots
 from wsprites.bench.baselines import DESCRIPTIONS
-from wsprites.bench.metrics import probes
+from wsprites.bench.floors import Baseline, ceiling, strongest_floor
+from wsprites.bench.headline import SAYS, Headline, headlines, sentence, short
 from wsprites.bench.metrics.actions import SOURCES
+from wsprites.bench.plots import Plot
 from wsprites.bench.rollouts import Video
+from wsprites.bench.runs import joined
 from wsprites.bench.scores import Entry, ScoreFile
 from wsprites.bench.table import names_in_table, not_scored, number
 from wsprites.generate import replace_file
 from wsprites.view.picture import data_uri, encode_gif
 from wsprites.world.actions import GlobalAction, LocalAction
 
-_COLOURS = {
-    "random": "#b8c0d0",
-    "majority": "#d9a24a",
-    "state_only": "#b45cc4",
-    "direction": "#4aa3a0",
-    "classical": "#7a5c3e",
-    "oracle": "#2a9d4e",
-}
-_LINE_COLOURS = {**_COLOURS, "model": "#2f6df6", "vectors": "#2f6df6", "copy": "#b8c0d0", "shuffled": "#b8c0d0"}
-_LISTED = ("random", "copy", "other_clips", "best_code", "oracle")
 _MOST_CODES = 24
 _MILLISECONDS, _GIF_COLOURS = 140, 160
+_FLOOR_AT, _CEILING_AT = 16, 96
+"""Places of floor and ceiling in the bar of a headline, per cent of its width; what is worse than the floor lies to the left of it."""
 
 
 def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> None:
@@ -44,18 +40,43 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("page.html")
     models = [(scores, _sections(scores, videos)) for scores, videos in results]
-    functions = {"number": _number, "short": _short, "x": _x, "defined": _defined, "is_share": _is_share, "not_scored": not_scored}
+    lead = joined([scores for scores, _ in results])
+    functions = {"number": _number, "short": short, "x": _x, "defined": _defined, "is_share": _is_share, "not_scored": not_scored}
     facts = {
         "table": names_in_table([scores for scores, _ in results]),
-        "colours": _COLOURS,
-        "listed": _LISTED,
+        "lead": [(file, sentence(file)) for file in lead],
+        "questions": list(zip(*([_bar(headline) for headline in headlines(file)] for file in lead), strict=True)),
         "baselines": DESCRIPTIONS,
+        "floor_at": _FLOOR_AT,
+        "ceiling_at": _CEILING_AT,
         "br": Markup("<br>"),
         "dot": Markup(".<wbr>"),
         "underscore": Markup("_<wbr>"),
     }
-    page = template.render(models=models, first=results[0][0], **facts, **functions)
+    page = template.render(models=models, first=results[0][0], baselines_of=_baselines, **facts, **functions)
     replace_file(path, page.encode("utf-8", errors="replace"))
+
+
+class _Bar(NamedTuple):
+    """A headline as a bar; places are per cent of its width, and None where there is no bar."""
+
+    headline: Headline
+    says: str
+    """Where the interval lies, in words."""
+    at: float | None
+    interval: tuple[float, float] | None
+    """Left end and width."""
+    outside: bool
+    """The value lies outside the bar and is drawn at its edge."""
+
+
+def _bar(headline: Headline) -> _Bar:
+    says = SAYS[headline.verdict]
+    if headline.entry is None or math.isnan(headline.place(headline.entry.value)):
+        return _Bar(headline, says, None, None, False)
+    at, *ends = (_FLOOR_AT + (_CEILING_AT - _FLOOR_AT) * headline.place(value) for value in (headline.entry.value, *headline.ends))
+    left, right = (min(max(end, 0), 100) for end in ends)
+    return _Bar(headline, says, min(max(at, 0), 100), None if math.isnan(left) else (left, max(right - left, 0.5)), at < 0)
 
 
 class _Cell(NamedTuple):
@@ -72,22 +93,6 @@ class _Matrix(NamedTuple):
     rows: list[tuple[str, list[_Cell | None]]]
 
 
-class _Line(NamedTuple):
-    name: str
-    colour: str
-    points: str
-    label_y: str
-
-
-class _Plot(NamedTuple):
-    caption: str
-    top: str
-    """The largest value."""
-    lines: list[_Line]
-    ticks: list[tuple[str, str]]
-    """x and text of each place."""
-
-
 class _Animation(NamedTuple):
     caption: str
     width: int
@@ -100,24 +105,43 @@ class _Sections(NamedTuple):
 
     occurring: set[str]
     """Names of the baselines."""
+    timing: _Matrix | None
     confusion: list[_Matrix]
     leakage: _Matrix | None
-    capacity: list[_Plot]
-    drift: list[_Plot]
+    capacity: list[Plot]
+    samples: list[Plot]
+    drift: list[Plot]
+    transfer: list[Plot]
+    blur: list[Plot]
+    reader: _Matrix | None
     replays: list[_Animation]
+    transfers: list[_Animation]
     codes: list[_Animation]
 
 
 def _sections(file: ScoreFile, videos: Sequence[Video]) -> _Sections:
     return _Sections(
         {who for entry in file.scores.values() for who in entry.baselines},
+        _timing(file),
         [_confusion(file, source) for source in SOURCES if source in file.confusion],
         _leakage(file),
-        _capacity(file),
-        _drift(file),
-        [_animation(video, f"{video.title}: truth, model") for video in videos if video.kind == "replay"],
-        [_animation(video, video.title) for video in videos if video.kind == "code"],
+        plots.capacity(file),
+        plots.samples(file),
+        plots.over_steps(file, "drift"),
+        plots.over_steps(file, "transfer"),
+        plots.reader(file.reader),
+        _reader(file.reader),
+        _animations(videos, "replay", ": truth, model"),
+        _animations(videos, "transfer"),
+        _animations(videos, "code"),
     )
+
+
+def _baselines(name: str, entry: Entry) -> tuple[Baseline | None, Baseline | None, list[Baseline]]:
+    """The strongest floor of a score, its ceiling, and the other baselines that have it."""
+    floor, best = strongest_floor(name, entry), ceiling(name, entry)
+    others = [Baseline(who, value) for who, value in entry.baselines.items() if _defined(value)]
+    return floor, best, [one for one in others if one not in (floor, best)]
 
 
 def _defined(value: float | None) -> bool:
@@ -132,7 +156,29 @@ def _is_share(entry: Entry) -> bool:
 
 def _x(share: float) -> float:
     """Place of a share on a line from 0 to 1, px."""
-    return 10 + 220 * min(max(share, 0), 1)
+    return 10 + 160 * min(max(share, 0), 1)
+
+
+_TIMING = {
+    "one transition early": "lag_early.",
+    "as inferred": "",
+    "one transition late": "lag_late.",
+    "where the action changes": "onset.",
+    "where it stays": "steady.",
+}
+"""Codes against the actions of some transitions; the beginning of the score's name after the source."""
+
+
+def _timing(file: ScoreFile) -> _Matrix | None:
+    """Matched accuracy at other times, and at onsets, beside that of the strongest floor; None without codes."""
+    rows = []
+    for source in ("local", "global"):
+        names = [f"{source}.{part}matched_accuracy" for part in _TIMING.values()]
+        if sum(name in file.scores for name in names) > 1:
+            floors = [strongest_floor(name, file.scores[name]) if name in file.scores else None for name in names]
+            rows.append((f"{source} action", [_cell(file.value(name), file.value(name)) for name in names]))
+            rows.append(("strongest floor", [_cell(floor.value, floor.value) if floor else None for floor in floors]))
+    return _Matrix("matched accuracy", list(_TIMING), rows) if rows else None
 
 
 def _confusion(file: ScoreFile, source: str) -> _Matrix:
@@ -148,64 +194,44 @@ def _confusion(file: ScoreFile, source: str) -> _Matrix:
 
 
 def _cell(value: float, shade: float, framed: bool = False) -> _Cell | None:
-    return None if math.isnan(value) else _Cell(_short(value), min(max(float(shade), 0.0), 1.0), framed)
+    return None if math.isnan(value) else _Cell(short(value), min(max(float(shade), 0.0), 1.0), framed)
 
 
 def _leakage(file: ScoreFile) -> _Matrix | None:
     latents = [latent for latent in ("codes", "vectors", "shift", "background_shift") if f"leakage.local.{latent}" in file.scores]
     rows = []
     for target in (*SOURCES, "shift", "background_shift"):
-        label, scale = (f"{target} (R2)", 1) if "shift" in target else (f"{target} action (accuracy)", 4)
+        label = f"{target} (R2)" if "shift" in target else f"{target} action"
         values = [file.value(f"leakage.{target}.{latent}") for latent in latents]
-        rows.append((label, [_cell(value, scale * value) for value in values]))
+        rows.append((label, [_cell(value, value) for value in values]))
     return _Matrix("", latents, rows) if latents else None
 
 
-def _capacity(file: ScoreFile) -> list[_Plot]:
-    plots, ticks = [], [{"linear": "linear", "mlp": "64"}.get(kind, kind.removeprefix("mlp_")) for kind in probes.CAPACITY]
-    for source in SOURCES:
-        names = [f"vectors.{source}.{kind}" for kind in probes.CAPACITY]
-        if all(name in file.scores for name in names):
-            lines = {"vectors": [file.value(name) for name in names]}
-            lines |= {who: [_baseline(file, name, who) for name in names] for who in ("state_only", "shuffled")}
-            plots.append(_plot(f"{source} action, accuracy by probe", lines, ticks))
-    return plots
+_CHANGES = {
+    "as they are": "blur.0",
+    "at 48 x 64, enlarged": "size.48x64",
+    "at 32 x 40, enlarged": "size.32x40",
+    "in another tint": "colour",
+    "with less contrast": "contrast",
+    "with noise": "noise",
+    "scenes without the character": "empty",
+    "random pixels": "static",
+}
+"""Pictures that the reader is tried on, and the middle of the names of their values."""
 
 
-def _drift(file: ScoreFile) -> list[_Plot]:
-    plots = []
-    for quantity, unit in (("position", "px"), ("local", "share right"), ("psnr", "dB"), ("ssim", "SSIM"), ("lpips", "distance")):
-        prefix = f"drift.{quantity}."
-        steps = sorted((name.removeprefix(prefix) for name in file.scores if name.startswith(prefix)), key=int)
-        if steps:
-            lines = {"model": [file.value(prefix + t) for t in steps]}
-            lines |= {who: [_baseline(file, prefix + t, who) for t in steps] for who in ("copy", "oracle")}
-            plots.append(_plot(f"{quantity}, {unit}, by steps after the start", lines, steps))
-    return plots
+def _reader(shares: Mapping[str, float]) -> _Matrix | None:
+    """What the reader makes of other pictures; None without generated video."""
+    kinds, rows = {"right actions": "local", "unreadable": "unreadable", "error, px": "position"}, []
+    for name, change in _CHANGES.items():
+        values = [shares.get(f"reader.{change}.{kind}", math.nan) for kind in kinds.values()]
+        if not all(map(math.isnan, values)):
+            rows.append((name, [_cell(value, 0 if title == "error, px" else value) for title, value in zip(kinds, values, strict=True)]))
+    return _Matrix("true frames", list(kinds), rows) if rows else None
 
 
-def _baseline(file: ScoreFile, name: str, who: str) -> float:
-    return file.scores[name].baselines.get(who, math.nan)
-
-
-def _plot(caption: str, lines: Mapping[str, Sequence[float]], ticks: Sequence[str]) -> _Plot:
-    """Lines over equally spaced places, from 0 up; lines that are not defined everywhere are left out."""
-    defined = {who: values for who, values in lines.items() if not any(map(math.isnan, values))}
-    most = max((value for values in defined.values() for value in values), default=1) or 1
-    xs = np.linspace(40, 220, len(ticks))
-    order = sorted(defined, key=lambda who: defined[who][-1])
-    ys = {who: [126 - 116 * max(value, 0) / most for value in defined[who]] for who in order}
-    # Labels stand at the ends of the lines, moved apart so that they do not overlap one another or the ticks.
-    ends = [ys[who][-1] + 4 for who in order]
-    for n in range(len(ends) - 2, -1, -1):
-        ends[n] = max(ends[n], ends[n + 1] + 12)
-    for n in range(len(ends)):
-        ends[n] = min(ends[n], ends[n - 1] - 12 if n else 130)
-    drawn = [
-        _Line(who, _LINE_COLOURS[who], " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys[who], strict=True)), f"{end:.0f}")
-        for who, end in zip(order, ends, strict=True)
-    ]
-    return _Plot(caption, f"{most:.3g}", drawn, [(f"{x:.0f}", tick) for x, tick in zip(xs, ticks, strict=True)])
+def _animations(videos: Sequence[Video], kind: str, more: str = "") -> list[_Animation]:
+    return [_animation(video, f"{video.title}{more}") for video in videos if video.kind == kind]
 
 
 def _animation(video: Video, caption: str) -> _Animation:
@@ -214,10 +240,6 @@ def _animation(video: Video, caption: str) -> _Animation:
     width = together.shape[2] * (2 if len(video.clips) < 3 else 1)
     content = encode_gif(together, milliseconds=_MILLISECONDS, colours=_GIF_COLOURS, shared=True)
     return _Animation(caption, width, data_uri("image/gif", content))
-
-
-def _short(value: float) -> str:
-    return f"{value + 0.0:.2f}".replace("-0.00", "0.00")
 
 
 def _number(value: float) -> str:

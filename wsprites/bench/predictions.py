@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.bench.data import Clips, Data, VideoData
-from wsprites.bench.protocol import ARRAYS, Arrays, ProtocolError, check, check_number_of_codes, checked
+from wsprites.bench.protocol import ARRAYS, LIMITS, MAX_CODES, Arrays, ProtocolError, check, check_number_of_codes, checked
 from wsprites.errors import ArgumentError, UserError
 from wsprites.file.h5 import open_read_only
 from wsprites.generate import check_ending, written_aside
@@ -25,11 +25,12 @@ class Predictions:
     """A model's arrays for all clips, read from an NPZ or HDF5 file.
 
     The arrays are named `val/codes`, `test/codes` and so on; `data` is the name and hash of the data that they were inferred from, and
-    `codes`, which may be missing, the model's number of codes. In HDF5 these two are attributes. Nothing is unpickled, and shapes and types
-    are checked before an array is read. If all arrays are zero, as in a template that was not filled in, a warning is logged.
+    `codes_k`, which may be missing, the model's number of codes (older files call it `codes`). In HDF5 these two are attributes. Nothing is
+    unpickled, and shapes and types are checked before an array is read. A warning is logged for arrays that are zero everywhere.
 
     Raises:
-        UserError: the file is unreadable or was made for other data, or an array is wrong or exists for one split only.
+        UserError: the file is unreadable or was made for other data, an array is wrong or exists for one split only, or the file is a
+            template of which an array was not filled in.
     """
 
     codes: int | None = None
@@ -56,8 +57,7 @@ class Predictions:
         made_for = str(read("data")) if "data" in headers and headers["data"][0] == () else "nothing"
         if made_for != wanted:
             raise UserError(f"{path}: the array data says {made_for[:100]!r}; expected {wanted!r} (wsprites bench --template writes it)")
-        if "codes" in headers:
-            self.codes = _number_of_codes(path, headers["codes"], read)
+        self.codes = _number_of_codes(path, headers, read)
         split_names = ", ".join(self._parts)
         for key in headers:
             split, _, name = key.partition("/")
@@ -76,31 +76,60 @@ class Predictions:
                     raise UserError(f"{path}: {key} is missing; {name} is there for the other split, and scores need both {split_names}")
                 try:
                     check(name, *headers[key], clips=len(part), part=part)
-                    self._arrays[key] = checked(name, read(key), len(part), part, codes=self.codes)
+                    values = read(key)
+                    _check_filled(name, values)
+                    self._arrays[key] = checked(name, values, len(part), part, codes=self.codes)
                 except ProtocolError as error:
                     raise UserError(f"{path}: {split}: {error}") from None
-        if not any(array.any() for array in self._arrays.values()):
-            _LOG.warning("%s: all values of all arrays are zero, as in a template that was not filled in", path)
+        self._check_zeros(offered)
+
+    def _check_zeros(self, offered: list[str]) -> None:
+        """Raise UserError for a template of zeros, as earlier versions wrote it; log a warning for single arrays of zeros."""
+        zero = [name for name in offered if not any(self._arrays[f"{split}/{name}"].any() for split in self._parts)]
+        if zero == [*TEMPLATE]:
+            raise UserError(f"{self.path}: all arrays are zero, as in a template that was not filled in; fill it in, or leave arrays out")
+        if zero:
+            _LOG.warning("%s: zero everywhere: %s; if that is left from a template, leave it out", self.path, ", ".join(zero))
 
     def rows(self, part: Clips, rows: NDArray[np.integer]) -> Arrays:
         """The arrays of some clips of a part; `rows` are the numbers of the clips, (n,)."""
         return {key.partition("/")[2]: array[rows] for key, array in self._arrays.items() if key.startswith(f"{part.name}/")}
 
 
-_ABOUT = ("data", "codes", "README")
+_NUMBER_OF_CODES = ("codes_k", "codes")
+"""Names of the number of codes; the second, in older files, is easily taken for that of the codes themselves."""
+_ABOUT = ("data", "README", *_NUMBER_OF_CODES)
 """What a file may hold besides predictions."""
+TEMPLATE = ("codes", "vectors", "shift", "background_shift")
+"""The arrays of a template."""
+_UNFILLED = -1
+"""The codes of a template; its floats are NaN."""
 Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
 """Shape and dtype of each array in a file."""
 
 
-def _number_of_codes(path: Path, header: tuple[tuple[int, ...], np.dtype[Any]], read: Callable[[str], Any]) -> int | None:
-    """The model's number of codes, from an array that holds one number."""
+def _number_of_codes(path: Path, headers: Headers, read: Callable[[str], Any]) -> int | None:
+    """The model's number of codes, from an array that holds one number; None if there is none."""
+    names = [name for name in _NUMBER_OF_CODES if name in headers]
+    if not names:
+        return None
     try:
-        if header[0] != ():
-            raise ProtocolError(f"codes has the shape {header[0]}; expected the number of codes; the codes themselves are SPLIT/codes")
-        return check_number_of_codes(read("codes")[()])
+        if len(names) > 1:
+            raise ProtocolError(f"{' and '.join(names)} are both there; codes_k alone says the number of codes, remove the other")
+        (shape, _), name = headers[names[0]], names[0]
+        if shape != ():
+            raise ProtocolError(f"{name} has the shape {shape}; expected the number of codes; the codes themselves are SPLIT/codes")
+        return check_number_of_codes(read(name)[()], name=name)
     except ProtocolError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _check_filled(name: str, values: NDArray[Any]) -> None:
+    """Raise ProtocolError if nothing was written to an array of a template."""
+    unfilled = np.isnan(values) if values.dtype.kind == "f" else values == _UNFILLED
+    if unfilled.all():
+        left = "NaN" if values.dtype.kind == "f" else _UNFILLED
+        raise ProtocolError(f"{name} is {left} everywhere, as in a template that was not filled in; fill it in, or leave it out")
 
 
 @contextmanager
@@ -120,7 +149,7 @@ def _npz(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
 @contextmanager
 def _hdf5(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
     with open_read_only(path) as h5:
-        attributes = {name: h5.attrs[name] for name in ("data", "codes") if name in h5.attrs}
+        attributes = {name: h5.attrs[name] for name in ("data", *_NUMBER_OF_CODES) if name in h5.attrs}
         if isinstance(attributes.get("data"), bytes):  # C, MATLAB and others write strings as bytes
             attributes["data"] = attributes["data"].decode(errors="replace")
         headers: Headers = {name: (np.shape(value), np.asarray(value).dtype) for name, value in attributes.items()}
@@ -138,7 +167,7 @@ def _hdf5(path: Path) -> Iterator[tuple[Headers, Callable[[str], Any]]]:
 
 
 def write_template(path: Path, data: Data | VideoData) -> None:
-    """Write a predictions file for `data` filled with zeros, without masks, and `README`, a text that describes the arrays.
+    """Write a predictions file for `data` without masks, to be filled in: floats are NaN, codes -1. Its `README` describes the arrays.
 
     Raises:
         ArgumentError: the name does not end in .npz, or the file exists.
@@ -147,17 +176,27 @@ def write_template(path: Path, data: Data | VideoData) -> None:
     if path.exists():
         raise ArgumentError("template", f"{path} exists already; choose another name or remove it")
     spec = data.scored.spec
-    lines = [
-        f"Predictions for {data.name}: {spec.frames} frames of {spec.height} x {spec.width}.",
-        "Entry t belongs to the transition from frame t to t + 1.",
-    ]
-    lines += [f"SPLIT/{name} (clips, {', '.join(layout.axes)}) {layout.description}" for name, layout in ARRAYS.items()]
-    splits = " and ".join(part.name for part in data.parts)
-    lines += [f"Leave out arrays that your model does not infer; the others have to be there for {splits}. Keep 'data' as it is."]
-    arrays: Arrays = {"data": np.array(f"{data.name}@{data.sha256[:16]}"), "README": np.array("\n".join(lines))}
+    arrays: Arrays = {"data": np.array(f"{data.name}@{data.sha256[:16]}"), "README": np.array(_readme(data))}
+    sizes: dict[str, tuple[int, ...]] = {"codes": (), "vectors": (16,), "shift": (2,), "background_shift": (2,)}
     for part in data.parts:
-        steps = (len(part), spec.frames - 1)
-        arrays |= {f"{part.name}/codes": np.zeros(steps, np.int32), f"{part.name}/vectors": np.zeros((*steps, 16), np.float32)}
-        arrays |= {f"{part.name}/{name}": np.zeros((*steps, 2), np.float32) for name in ("shift", "background_shift")}
+        for name in TEMPLATE:
+            shape = (len(part), spec.frames - 1, *sizes[name])
+            arrays[f"{part.name}/{name}"] = np.full(shape, _UNFILLED, np.int32) if name == "codes" else np.full(shape, np.nan, np.float32)
     with written_aside(path) as aside, aside.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def _readme(data: Data | VideoData) -> str:
+    """The description of the arrays in a template."""
+    spec, splits = data.scored.spec, " and ".join(part.name for part in data.parts)
+    return "\n".join(
+        [
+            f"Predictions for {data.name}: {spec.frames} frames of {spec.height} x {spec.width}.",
+            "Entry t belongs to the transition from frame t to t + 1.",
+            *(f"SPLIT/{name} (clips, {', '.join(layout.axes)}) {layout.description}" for name, layout in ARRAYS.items()),
+            f"codes_k () one integer, 1 to {MAX_CODES}: the number of codes; without it the largest code decides",
+            LIMITS,
+            f"Fill in the arrays that your model infers, for {splits}, and remove the others. An array that is still NaN (codes: -1)",
+            "everywhere is refused. SPLIT/masks and codes_k may be added. Keep 'data' as it is.",
+        ]
+    )

@@ -17,6 +17,8 @@ from wsprites.foreign import ForeignError, foreign_code
 
 Arrays = dict[str, NDArray[Any]]
 
+BATCH = 4
+"""Number of clips in a call of `infer`, when a model is scored and in the tests of twins alike; the last call may have fewer."""
 MAX_CODES, MAX_FEATURES, _MAX_BYTES = 1024, 4096, 2**32
 
 
@@ -80,13 +82,21 @@ class _Layout(NamedTuple):
 
 
 ARRAYS = {
-    "codes": _Layout(("transitions",), "iu", 0, MAX_CODES - 1, "integers: the discrete code of each transition, from 0 on"),
-    "vectors": _Layout(("transitions", "D"), "f", -1e6, 1e6, "floats: a latent vector of each transition, D is yours"),
-    "shift": _Layout(("transitions", "2"), "fiu", -1e4, 1e4, "numbers: motion of the character on the screen (x, y), pixels"),
-    "background_shift": _Layout(("transitions", "2"), "fiu", -1e4, 1e4, "numbers: motion of the scene on the screen (x, y), pixels"),
-    "masks": _Layout(("frames", "height", "width"), "fb", 0, 1, "floats 0 to 1 or booleans: the character in each frame"),
+    "codes": _Layout(("transitions",), "iu", 0, MAX_CODES - 1, f"integers, 0 to {MAX_CODES - 1}: the discrete code of each transition"),
+    "vectors": _Layout(
+        ("transitions", "D"), "f", -1e6, 1e6, f"floats, -1e6 to 1e6: a latent vector of each transition, D is yours, at most {MAX_FEATURES}"
+    ),
+    "shift": _Layout(
+        ("transitions", "2"), "fiu", -1e4, 1e4, "numbers, -1e4 to 1e4: motion of the character on the screen (x, y), pixels, y down"
+    ),
+    "background_shift": _Layout(
+        ("transitions", "2"), "fiu", -1e4, 1e4, "numbers, -1e4 to 1e4: motion of the scene on the screen (x, y), pixels, y down"
+    ),
+    "masks": _Layout(("frames", "height", "width"), "fb", 0, 1, "floats, 0 to 1, or booleans: the character in each frame"),
 }
 """The arrays that a model may return. The first axis, that of the clips, is not listed here."""
+LIMITS = f"No NaN or infinity. An array of all clips of a split has at most {_MAX_BYTES // 2**30} GiB."
+"""What holds for all arrays."""
 
 
 def check(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], clips: int, part: Clips) -> None:
@@ -160,13 +170,20 @@ def check_same_arrays(first: Arrays, other: Arrays) -> None:
         raise ProtocolError(f"{' of some clips, '.join(listed)} of others; expected the same arrays of all clips")
 
 
-def check_number_of_codes(codes: object) -> int | None:
-    """The number of codes that a model or a predictions file says to have; None for None. Raises ProtocolError if it is not possible."""
+def check_number_of_codes(codes: object, *, name: str = "codes") -> int | None:
+    """The number of codes that a model or a predictions file says to have; None for None.
+
+    Args:
+        name: what says it.
+
+    Raises:
+        ProtocolError: a number that is not possible.
+    """
     if codes is None:
         return None
     if isinstance(codes, bool | np.bool_) or not isinstance(codes, int | np.integer) or not 1 <= codes <= MAX_CODES:
         shown = codes if isinstance(codes, int | np.integer) else f"a {type(codes).__name__}"
-        raise ProtocolError(f"codes is {shown}; expected the number of codes, 1 to {MAX_CODES}, or none")
+        raise ProtocolError(f"{name} is {shown}; expected the number of codes, 1 to {MAX_CODES}, or none")
     return int(codes)
 
 

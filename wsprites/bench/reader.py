@@ -1,16 +1,23 @@
 """Position and action of a known character in any frame, by matching its art. No network and no labels are involved.
 
-The score of a cell of the character at a place is sum w (TAU - |f - c|^2) over its pixels, with the weight w (the fourth power of alpha
-after a small blur), the cell's colour c and the frame's colour f. A pixel that fits earns up to TAU, so that of two cells that fit the one
-that explains more pixels wins; one that differs by more than sqrt TAU grey levels costs. First all cells are tried at all places in a
-frame of a quarter of the size, then the best few near their places in one of half the size, then the best of these at every pixel.
+First all cells are tried at all places in a frame of a quarter of the size, then the best few near their places in one of half the size.
+The score of a cell at a place is there sum w (TAU - |f - c|^2) over its pixels, with the weight w (the fourth power of alpha), the cell's
+colour c and the frame's colour f: of two cells that fit, the one that explains more pixels wins.
+
+The best of these are then compared at every pixel by their `fit`: the correlation of frame and art inside the silhouette,
+
+    sum w (f - mean f) (c - mean c) / sqrt(sum w |f - mean f|^2  sum w |c - mean c|^2),
+
+with means over the silhouette for each colour, and sums over pixels and colours; the largest for art that is blurred by each of BLURS, so
+that a soft picture is compared with soft art. It does not depend on brightness, contrast and tint. Art is blurred with its alpha, w is the
+fourth power of the blurred alpha where that is at least 0.5 and 0 elsewhere, and sum w |f - mean f|^2 is at least sum w.
 
 Axis suffixes: t frames, m cells, k candidates, h, w, c; 2 = (x, y) in pixels.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,10 +25,7 @@ from numpy.typing import NDArray
 
 from wsprites.art import Art
 from wsprites.art.sheets import CELL_OF
-from wsprites.bench.metrics import motion
-from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.world.actions import ANIMATIONS, local_actions
-from wsprites.world.script import Script
 
 Floats = NDArray[Any]
 
@@ -29,8 +33,13 @@ TAU = 40.0**2
 _COARSE = 4  # pixels of the frame per pixel of the first search, in each direction
 _PHASES = ((0, 0), (2, 2))  # px: cells are tried on two such grids
 _HALF_PHASES = ((0, 0), (1, 0), (0, 1), (1, 1))  # and on four of half the size, so at every pixel
-_CANDIDATES, _FINALISTS = 22, 10  # cells after the first and the second search
-_SIGMA = 0.8  # px, of the blur of frame and art
+_CANDIDATES, _FINALISTS = 22, 8  # cells after the first and the second search
+BLURS = (0.0, 0.8, 1.6, 2.4)
+"""Standard deviations in px of the Gaussian blur of the art that a frame is compared with."""
+READABLE = 0.8
+"""The least fit of a frame that shows the character."""
+OPACITY, VISIBLE = 0.25, 0.25
+"""The least opacity of a second figure, and the least share of it that is not covered by the first."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,21 @@ class PoseReading:
     animation_frame: NDArray[np.int64]
     """(T,) the first frame of the action's cycle that looks like this; some frames of a cycle are equal."""
     fit: Floats
-    """(T,) at most 1, where every pixel of the character is as in its art; below 0 where the best match is worse than none."""
+    """(T,) correlation with the art inside the silhouette, from -1 to 1."""
+
+    @property
+    def readable(self) -> NDArray[np.bool_]:
+        """(T,) whether the frame shows the character; the other fields hold the best match in any case."""
+        return np.asarray(self.fit >= READABLE)
+
+
+class Place(NamedTuple):
+    """A cell of a character at a place in a frame."""
+
+    position: Sequence[float]
+    """(x, y) px: top-left corner of the cell."""
+    cell: int
+    """One of CELL_OF."""
 
 
 class Reader:
@@ -71,11 +94,12 @@ class Reader:
         self._y, self._x = int(rows[0]) // _COARSE * _COARSE, int(columns[0]) // _COARSE * _COARSE
         self._h, self._w = (-(-int(last + 1 - at) // _COARSE) * _COARSE for last, at in ((rows[-1], self._y), (columns[-1], self._x)))
         box = rgba[:, self._y : self._y + self._h, self._x : self._x + self._w]
-        self._full = _templates(box, _SIGMA)
-        half = [_templates(_smaller(box, 2, phase), 0.0) for phase in _HALF_PHASES]
+        self._box = box
+        self._soft: dict[int, _Blurred] = {}
+        half = [_templates(_smaller(box, 2, phase)) for phase in _HALF_PHASES]
         self._half = np.stack([each.planes for each in half], -1)
         self._half_constant = np.stack([each.constant for each in half], -1)
-        coarse = [_templates(_smaller(box, _COARSE, phase), 0.0) for phase in _PHASES]
+        coarse = [_templates(_smaller(box, _COARSE, phase)) for phase in _PHASES]
         self._coarse_shape = coarse[0].weights.shape[1:3]
         self._coarse = np.concatenate([each.planes.reshape(len(each.planes), -1) for each in coarse]).T.copy()
         self._coarse_constant = np.concatenate([each.constant for each in coarse])
@@ -86,6 +110,53 @@ class Reader:
         for t, frame_hwc in enumerate(frames_thwc):
             position[t], cell[t], fit[t] = self._read(frame_hwc)
         return PoseReading(position, self._action[cell], self._frame[cell], fit)
+
+    def second(self, frames_thwc: NDArray[np.uint8], read: PoseReading, scene_hwc: NDArray[np.uint8], left: Place) -> NDArray[np.bool_]:
+        """(T,) whether frames show the character once more, beside the figure that was read from them, in front of a known scene.
+
+        Pixels up to 3 px from the figure that was read are replaced by the scene, and the frame is read again. There is a second figure at
+        this place, or at one where the character was before, if with the frame f, the scene s and the art c, summed over the pixels of its
+        silhouette that were not replaced, sum w (f - s) (c - s) is at least READABLE of sqrt(sum w |f - s|^2 sum w |c - s|^2), for one of
+        BLURS, and at least OPACITY of sum w |c - s|^2, and if these pixels have at least VISIBLE of the weight of its silhouette.
+
+        Args:
+            frames_thwc: (T, H, W, 3) uint8.
+            read: what was read from them.
+            scene_hwc: (H, W, 3) uint8, what is behind the character.
+            left: where the character was before.
+        """
+        cells = np.searchsorted(self._cells, CELL_OF[read.local_action, read.animation_frame])
+        found = np.zeros(len(frames_thwc), bool)
+        for t, frame_hwc in enumerate(frames_thwc):
+            covered = np.zeros(frame_hwc.shape[:2], np.uint8)
+            covered[self._at(read.position[t])] = self._box[cells[t]][..., 3] > 0
+            kept_hw = cv2.dilate(covered, np.ones((7, 7), np.uint8)) == 0
+            place, cell, _ = self._read(np.where(kept_hw[..., None], frame_hwc, scene_hwc))
+            before = left.position, int(np.searchsorted(self._cells, left.cell))
+            found[t] = any(self._is_drawn(*each, frame_hwc, scene_hwc, kept_hw) for each in ((place, cell), before))
+        return found
+
+    def _is_drawn(
+        self, position: Sequence[float], cell: int, frame_hwc: NDArray[np.uint8], scene_hwc: NDArray[np.uint8], kept_hw: NDArray[np.bool_]
+    ) -> bool:
+        """Whether a frame shows a cell at a place, by those of its pixels that are kept."""
+        at = self._at(position)
+        scene = scene_hwc[at].astype(np.float32)
+        drawn = frame_hwc[at] - scene
+        for sigma in BLURS:
+            colour, weight = _soft(self._box[cell], sigma)
+            seen = (weight * kept_hw[at])[..., None]
+            expected = colour - scene
+            product, energy = (seen * drawn * expected).sum(), (seen * expected**2).sum()
+            alike = product >= READABLE * np.sqrt((seen * drawn**2).sum() * energy)
+            if alike and product >= OPACITY * energy > 0 and seen.sum() >= VISIBLE * weight.sum():
+                return True
+        return False
+
+    def _at(self, position: Sequence[float]) -> tuple[slice, slice]:
+        """The rows and columns of a frame that the box takes up, for the corner of the cell."""
+        x, y = round(position[0]) + self._x, round(position[1]) + self._y
+        return slice(y, y + self._box.shape[1]), slice(x, x + self._box.shape[2])
 
     def _read(self, frame_hwc: NDArray[np.uint8]) -> tuple[tuple[float, float], int, float]:
         """Corner of the cell, (x, y); the cell's place in `self._cells`; how well it fits."""
@@ -102,16 +173,21 @@ class Reader:
             row, column, phase = _place_of_largest(score)
             dx, dy = _HALF_PHASES[phase]
             second.append((float(score[row, column, phase]), cell, 2 * (x0 + column) + dx, 2 * (y0 + row) + dy))
-        full = _planes(cv2.GaussianBlur(image, (0, 0), _SIGMA))
-        best, best_cell = float("-inf"), 0
-        at: tuple[float, float] = (0.0, 0.0)
+        best, best_cell, at = -1.0, second[0][1], (0.0, 0.0)
         for _, cell, x, y in sorted(second, reverse=True)[:_FINALISTS]:
-            score, x0, y0 = _around(full, self._full.planes[cell][..., None], self._full.constant[cell], x, y, 1)
-            row, column, _ = _place_of_largest(score)
-            if score[row, column, 0] > best:
-                offset_x, offset_y = _peak(score[row, :, 0], column), _peak(score[:, column, 0], row)
-                best, best_cell, at = float(score[row, column, 0]), cell, (x0 + column + offset_x - self._x, y0 + row + offset_y - self._y)
-        return at, best_cell, best / float(TAU * self._full.weights[best_cell].sum())
+            fit, x0, y0 = _fits(image, self._of_cell(cell), self._box.shape[1:3], x, y)
+            row, column, _ = _place_of_largest(fit)
+            value = fit[row, column].max(-1)
+            if value > best or at == (0.0, 0.0):
+                top = fit.max(-1)
+                offset_x, offset_y = _peak(top[row], column), _peak(top[:, column], row)
+                best, best_cell, at = float(value), cell, (x0 + column + offset_x - self._x, y0 + row + offset_y - self._y)
+        return at, best_cell, best
+
+    def _of_cell(self, cell: int) -> "_Blurred":
+        if cell not in self._soft:
+            self._soft[cell] = _templates_of_blurs(self._box[cell])
+        return self._soft[cell]
 
     def _search(self, image: Floats, low: tuple[int, int], high: tuple[int, int]) -> list[tuple[int, tuple[int, int]]]:
         """The best few cells, with the place of the box of each, (x, y)."""
@@ -133,40 +209,6 @@ class Reader:
         return candidates
 
 
-def accuracy(clips: Sequence[tuple[Reader, Script, NDArray[np.uint8]]]) -> dict[str, Score]:
-    """The reader's own scores on every third true frame: `reader.*` as it is, `reader.blur.*` blurred, `reader.noise.*` with noise.
-
-    `position` is the mean error in px, `local` the share of right actions, `frame` that of right cells.
-
-    Args:
-        clips: the reader of each clip's character, the clip's script, and its frames (T, H, W, 3).
-    """
-    rng = np.random.default_rng(0)
-    rows: dict[str, list[tuple[float, float, float]]] = {"reader": [], "reader.blur": [], "reader.noise": []}
-    at = slice(0, None, 3)
-    for reader, script, frames_thwc in clips:
-        frames = frames_thwc[at]
-        cells = CELL_OF[script.local_action[at], script.animation_frame[at]]
-        blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in frames])
-        noisy = np.clip(frames + rng.normal(0, 20, frames.shape), 0, 255).astype(np.uint8)
-        for name, variant in zip(rows, (frames, blurred, noisy), strict=True):
-            read = reader.read(variant)
-            error = motion.error(read.position, script.position[at]).mean()
-            right = (read.local_action == script.local_action[at]).mean()
-            same = (CELL_OF[read.local_action, read.animation_frame] == cells).mean()
-            rows[name].append((float(error), float(right), float(same)))
-    scores: dict[str, Score] = {}
-    clusters = Clusters([int(script.character) for _, script, _ in clips], [int(script.background) for _, script, _ in clips])
-    for name, values in rows.items():
-        position, local, frame = zip(*values, strict=True)
-        scores |= {
-            f"{name}.position": mean(position, clusters, unit="px"),
-            f"{name}.local": mean(local, clusters),
-            f"{name}.frame": mean(frame, clusters),
-        }
-    return scores
-
-
 @dataclass(frozen=True)
 class _Templates:
     weights: Floats
@@ -177,16 +219,64 @@ class _Templates:
     """(M,) sum w (TAU - |c|^2)."""
 
 
-def _templates(rgba_mhwc: Floats, sigma: float) -> _Templates:
-    premultiplied = np.concatenate([rgba_mhwc[..., :3] * rgba_mhwc[..., 3:] / 255, rgba_mhwc[..., 3:] / 255], -1)
-    if sigma:
-        premultiplied = np.stack([cv2.GaussianBlur(cell, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT) for cell in premultiplied])
-    alpha = premultiplied[..., 3]
-    colour = premultiplied[..., :3] / np.maximum(alpha, 1e-3)[..., None]
-    weight = alpha**4  # at the rim the frame shows the scene as well
+def _templates(rgba_mhwc: Floats) -> _Templates:
+    colour, weight = rgba_mhwc[..., :3], (rgba_mhwc[..., 3] / 255) ** 4  # at the rim the frame shows the scene as well
     planes = np.concatenate([2 * weight[..., None] * colour, -weight[..., None]], -1).astype(np.float32)
     constant = (weight * (TAU - (colour**2).sum(-1))).sum((1, 2))
     return _Templates(weight, planes, constant.astype(np.float32))
+
+
+class _Blurred(NamedTuple):
+    """One cell after each of B blurs, for the P pixels of the rectangle that it covers."""
+
+    covered: tuple[int, int, int, int]
+    """The rectangle: the first row, the one after the last, the first column, the one after the last."""
+    weight_pb: Floats
+    """w, with a sum of 1."""
+    centred_qb: Floats
+    """(3 P, B): w (c - mean c), all pixels of a colour in turn."""
+    variance_b: Floats
+    """Sum w |c - mean c|^2."""
+
+
+def _soft(rgba_hwc: Floats, sigma: float) -> tuple[Floats, Floats]:
+    """Colours (h, w, 3) and weights (h, w) of a cell after a blur of sigma px."""
+    premultiplied = np.concatenate([rgba_hwc[..., :3] * rgba_hwc[..., 3:] / 255, rgba_hwc[..., 3:] / 255], -1)
+    soft = cv2.GaussianBlur(premultiplied, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT) if sigma else premultiplied
+    alpha = soft[..., 3]
+    return soft[..., :3] / np.maximum(alpha, 1e-3)[..., None], np.where(alpha >= 0.5, alpha**4, 0)
+
+
+def _templates_of_blurs(rgba_hwc: Floats) -> _Blurred:
+    alpha_hw = rgba_hwc[..., 3] > 0
+    alpha_hw |= ~alpha_hw.any()  # an empty cell
+    (top, bottom), (left, right) = (np.flatnonzero(alpha_hw.any(axis))[[0, -1]].tolist() for axis in (1, 0))
+    covered = top, bottom + 1, left, right + 1
+    weights, centred, variances = [], [], []
+    for sigma in BLURS:
+        colour_hwc, weight_hw = (soft[top : bottom + 1, left : right + 1] for soft in _soft(rgba_hwc, sigma))
+        weight_p, colour_cp = weight_hw.ravel() / max(weight_hw.sum(), 1e-3), colour_hwc.reshape(-1, 3).T
+        centred_cp = colour_cp - (colour_cp @ weight_p)[:, None]
+        weights.append(weight_p)
+        centred.append((weight_p * centred_cp).ravel())
+        variances.append((weight_p * centred_cp**2).sum())
+    return _Blurred(covered, np.stack(weights, -1), np.stack(centred, -1), np.stack(variances))
+
+
+def _fits(image_hwc: Floats, cell: _Blurred, box: tuple[int, int], x: int, y: int) -> tuple[Floats, int, int]:
+    """(rows, columns, B) fits of a cell at corners of its box up to 1 px from a place, and the first of those corners."""
+    (h, w), (height, width) = box, image_hwc.shape[:2]
+    x0, y0 = min(max(x - 1, 0), width - w), min(max(y - 1, 0), height - h)
+    rows, columns = max(min(y + 1, height - h) - y0, 0) + 1, max(min(x + 1, width - w) - x0, 0) + 1
+    top, bottom, left, right = cell.covered
+    near = image_hwc[y0 + top : y0 + bottom + rows - 1, x0 + left : x0 + right + columns - 1] - 128
+    windows = np.lib.stride_tricks.sliding_window_view(near, (bottom - top, right - left), axis=(0, 1))
+    colours = windows.reshape(rows * columns, 3, -1)
+    mean = colours @ cell.weight_pb
+    variance = (colours**2).sum(1) @ cell.weight_pb - (mean**2).sum(1)
+    product = colours.reshape(rows * columns, -1) @ cell.centred_qb
+    fit = product / np.sqrt(np.maximum(variance, 1) * np.maximum(cell.variance_b, 1))
+    return fit.reshape(rows, columns, -1), x0, y0
 
 
 def _planes(image_hwc: Floats, border: int = 0) -> Floats:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from wsprites.bench import baselines
 from wsprites.bench.data import Data, Part
-from wsprites.bench.evaluate import BATCH, collect
+from wsprites.bench.evaluate import collect
 from wsprites.bench.metrics import actions, masks, motion
 from wsprites.bench.metrics.chance import information_within
 from wsprites.bench.metrics.information import information, nmi
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
+from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
 from wsprites.bench.rollouts import actions_of
 
 WINDOW = 12
@@ -128,7 +128,7 @@ def table(model: Model | Predictions, data: Data, name: str, *, progress: Callab
 
 def _columns(model: Model | Predictions, data: Data, name: str, progress: Callable[[int], object]) -> dict[str, dict[str, float]]:
     part, true = data.scored, truth(data.scored)
-    arrays, mask_values = collect(model, part, progress=progress)
+    arrays, mask_values = collect(model, part, progress=progress, fit=data.fit)
     k = int(arrays["codes"].max()) + 1 if "codes" in arrays else 1
     predicted = {
         name: arrays,

@@ -4,7 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +19,9 @@ from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
 from wsprites.bench.load import load
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Controllable, Model
+from wsprites.bench.provenance import hashes, printable
 from wsprites.bench.rollouts import Video
-from wsprites.bench.scores import INTERVAL, DataDescription, Entry, ScoreFile, Settings
+from wsprites.bench.scores import INTERVAL, PROTOCOL, DataDescription, Entry, ScoreFile, Settings, stored_replicates
 from wsprites.bench.table import reference_values
 from wsprites.errors import ArgumentError
 from wsprites.file import versions
@@ -40,7 +41,8 @@ class Result(NamedTuple):
     videos: tuple[Video, ...]
 
 
-def _no_bar(_total: int) -> AbstractContextManager[Callable[[int], object]]:
+def no_bar(_total: int) -> AbstractContextManager[Callable[[int], object]]:
+    """Shows nothing."""
     return nullcontext(lambda _: None)
 
 
@@ -57,11 +59,15 @@ class Job:
     """Score only the first clips; by default all."""
     weights: Path | None = None
     """A folder with weights of LPIPS, Inception and I3D, which adds their scores."""
+    seed: int | None = None
+    """Other clips of a standard world, see `wsprites.bench.data.standard`; by default the published ones."""
+    system: str = ""
+    """Name of the system that the models are runs of, see runs.py."""
 
     @cached_property
     def opened(self) -> Data | VideoData:
         """The data. Raises UserError if the name is none that `open_data` knows, or the file cannot be scored."""
-        return open_data(self.data, split=self.split, clips=self.clips)
+        return open_data(self.data, split=self.split, clips=self.clips, seed=self.seed)
 
     @cached_property
     def description(self) -> DataDescription:
@@ -92,7 +98,7 @@ class Job:
         """Names of the models that do not generate, to which scores by networks do not apply."""
         return [name for name, model in self.loaded if not isinstance(model, Controllable)]
 
-    def run(self, *, bar: Bar = _no_bar) -> Iterator[Result]:
+    def run(self, *, bar: Bar = no_bar) -> Iterator[Result]:
         """Score the models one after the other; each result is there before the next model is scored.
 
         Args:
@@ -103,7 +109,7 @@ class Job:
         """
         networks = self.networks
         for name, model in self.loaded:
-            begin, data = time.perf_counter(), self.opened
+            begin, data, made_from = time.perf_counter(), self.opened, hashes(name)
             if isinstance(data, VideoData):
                 with bar(videos.clips_to_do(model, data)) as progress:
                     evaluation = videos.evaluate(model, data, name, progress=progress, networks=networks)
@@ -111,9 +117,10 @@ class Job:
                 with bar(clips_to_do(model, data, networks=networks)) as progress:
                     evaluation = evaluate(model, data, name, progress=progress, networks=networks)
             seconds = time.perf_counter() - begin
-            yield Result(score_file(evaluation, name, self.opened, seconds, weights=networks.sha256 if networks else {}), evaluation.videos)
+            file = score_file(evaluation, name, data, seconds, weights=networks.sha256 if networks else {})
+            yield Result(replace(file, hashes=made_from, system=self.system), evaluation.videos)
 
-    def run_released(self, *, bar: Bar = _no_bar) -> Iterator[str]:
+    def run_released(self, *, bar: Bar = no_bar) -> Iterator[str]:
         """The table of the evaluation released with GLASS for each model, see `wsprites.bench.released`. Raises UserError like `run`."""
         data = self.opened
         if isinstance(data, VideoData):
@@ -139,12 +146,11 @@ def score_file(
         baselines = {who: scores[name].value for who, scores in evaluation.baselines.items() if name in scores}
         if name in classical:
             baselines["classical"] = classical[name]
-        entries[name] = Entry(score.value, score.low, score.high, score.unit, score.clips, baselines)
-    printable = "".join(character if character.isprintable() else "?" for character in model)  # a path may be no text
+        entries[name] = Entry(score.value, score.low, score.high, score.unit, score.clips, baselines, stored_replicates(score))
     fit = data.fit.name if isinstance(data, Data) else ""
-    settings = Settings(INTERVAL, fit, weights=weights or {}, torch=version("torch") if weights else "")
+    settings = Settings(INTERVAL, fit, weights=weights or {}, torch=version("torch") if weights else "", protocol=PROTOCOL)
     return ScoreFile(
-        printable,
+        printable(model),
         describe(data),
         settings,
         _versions(),
@@ -153,6 +159,8 @@ def score_file(
         entries,
         evaluation.confusion,
         evaluation.not_scored,
+        per_clip=evaluation.per_clip,
+        reader=evaluation.reader,
     )
 
 

@@ -5,18 +5,62 @@ The JSON has the fields of the classes here by their names, but for those in _KE
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+import numpy as np
+
+from wsprites.bench.metrics import interval
+from wsprites.bench.packed import Packed, packed
 from wsprites.errors import UserError
 from wsprites.generate import replace_file
 
 FORMAT, FORMAT_VERSION = "wsprites-scores", 1
+PROTOCOL, _FIRST_PROTOCOL = "bench-2", "bench-1"
+"""Version of the definitions of all scores, and that of files that do not name one. Only scores of one version are compared."""
 INTERVAL = "95 %, t with a jackknife over characters and scenes"
 _MAX_BYTES, _MAX_TEXT, _MAX_NUMBER = 2**24, 4096, 2**53
 _KEYS = {"settings": "config", "scores": "figures", "baselines": "controls"}
 """Fields that have another name in the JSON."""
+_UNDEFINED = -128
+
+
+@dataclass(frozen=True)
+class StoredReplicates:
+    """`interval.Replicates` of a score as small numbers, exact to 1/254 of the largest deviation from the score."""
+
+    sizes: tuple[int, ...] = field(metadata={"low": 1})
+    """Number of groups of each kind."""
+    largest: float
+    """The deviation that 127 stands for."""
+    deviations: Packed
+    """(R,) i1: of the replicates of each kind in turn, then of those of the fitted maps; -128 for one that is not defined."""
+
+    def __post_init__(self) -> None:
+        if len(self.sizes) not in (1, 3) or len(self.deviations.shape) != 1 or sum(self.sizes) > self.deviations.shape[0]:
+            raise ValueError("the replicates of a score are of no possible number")
+
+    def around(self, value: float) -> interval.Replicates:
+        """The replicates of the score with this value."""
+        stored = self.deviations.array().astype(np.float64)
+        value_r = value + np.where(stored == _UNDEFINED, np.nan, stored) * (self.largest / 127)
+        *kinds, fit = np.split(value_r, np.cumsum(self.sizes))
+        return interval.Replicates(tuple(kinds), fit if len(fit) else None)
+
+
+def stored_replicates(score: interval.Score) -> StoredReplicates | None:
+    """The replicates of a score as a score file holds them; None without any."""
+    if score.replicates is None:
+        return None
+    kinds, fit = score.replicates.kinds, score.replicates.fit
+    deviation_r = np.concatenate(kinds if fit is None else (*kinds, fit)) - score.value
+    defined = np.isfinite(deviation_r)
+    largest = float(np.abs(deviation_r[defined]).max(initial=0))
+    small = np.where(defined, np.round(np.where(defined, deviation_r, 0) * (127 / (largest or 1))), _UNDEFINED)
+    return StoredReplicates(tuple(map(len, kinds)), largest, packed(small, "i1"))
 
 
 @dataclass(frozen=True)
@@ -30,6 +74,10 @@ class Entry:
     clips: int
     baselines: dict[str, float]
     """Value of each baseline that has this score; NaN where the data does not define it."""
+    replicates: StoredReplicates | None = None
+    """What a paired comparison needs; None for a score without an interval, and in files of bench-1."""
+    runs: tuple[float, ...] = ()
+    """The values of several runs of one system, whose median is `value`; empty for one run."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +116,8 @@ class Settings:
     """SHA-256 by name of each file of weights for LPIPS, FID and FVD; empty without these."""
     torch: str = ""
     """Version of torch; empty without weights."""
+    protocol: str = _FIRST_PROTOCOL
+    """Version of the definitions of all scores, see PROTOCOL."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +133,18 @@ class Confusion:
         labels = {len(row) for row in self.counts}
         if len(self.matched) != len(self.counts) or len(labels) != 1 or max(self.matched) >= max(labels):
             raise ValueError("counts and matched of confusion are not of one size")
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """SHA-256 of what made the scores, beside that of the data."""
+
+    model: str
+    """That of the file named below; empty if it is not known."""
+    model_file: str
+    """The checkpoint or predictions file; for a factory, the source of its module, which may read other files."""
+    code: str
+    """That of the source of the benchmark."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +166,14 @@ class ScoreFile:
     """By source: `global`, `local`, `background`; empty for a model without codes."""
     not_scored: dict[str, str] = field(default_factory=dict)
     """Why scores of data without labels are missing, by the beginning of their names."""
+    hashes: Hashes | None = None
+    """None in files of bench-1."""
+    system: str = ""
+    """Name of the system that the model is a run of; runs of one system become one row of a table."""
+    per_clip: dict[str, Packed] = field(default_factory=dict)
+    """What the model inferred from each clip, see per_clip.py; a sample of it can be inferred again. Empty for large data and videos."""
+    reader: dict[str, float] = field(default_factory=dict)
+    """What the instrument that reads generated video can read on these data, by name (`reading.curves`); empty without generated video."""
 
     def value(self, name: str) -> float:
         """The value of a score; NaN if the file has no such score or the data does not define it."""
@@ -129,7 +199,7 @@ class ScoreFile:
                 raise UserError(f"a score file of version {version!r:.20}; this wsprites reads {FORMAT_VERSION}; install a newer one")
             if type(version) is not int:
                 raise ValueError("it has no version")
-            file: ScoreFile = _decoded(ScoreFile, values, "the file")
+            file: ScoreFile = _decoded(ScoreFile, values, "the file", {})
         except UserError:
             raise
         except (ValueError, RecursionError) as error:
@@ -158,10 +228,10 @@ def read(path: Path) -> ScoreFile:
 
 
 def _encoded(value: Any) -> Any:
-    """A field as JSON values. Fields with a default are left out where they are empty."""
+    """A field as JSON values. Fields that have their default are left out."""
     if is_dataclass(value):
         present = ((f, getattr(value, f.name)) for f in fields(value))
-        return {_KEYS.get(f.name, f.name): _encoded(item) for f, item in present if item or not _optional(f)}
+        return {_KEYS.get(f.name, f.name): _encoded(item) for f, item in present if not _optional(f) or item != _default(f)}
     if isinstance(value, dict):
         return {key: _encoded(item) for key, item in value.items()}
     if isinstance(value, tuple):
@@ -173,26 +243,32 @@ def _optional(f: Any) -> bool:
     return f.default is not MISSING or f.default_factory is not MISSING
 
 
-def _decoded(kind: Any, value: Any, where: str, low: int = 0) -> Any:
+def _default(f: Any) -> Any:
+    return f.default if f.default is not MISSING else f.default_factory()
+
+
+def _decoded(kind: Any, value: Any, where: str, limits: Mapping[str, int]) -> Any:
     """A JSON value as a field of some type. Raises ValueError, which names the place, unless it is one.
 
     Args:
-        low: the least integer that is possible.
+        limits: "low", the least integer that is possible, and "most", the length of a text.
     """
+    if get_origin(kind) is UnionType:  # with None, which stands for a key that is missing
+        kind = get_args(kind)[0]
     if isinstance(kind, type) and is_dataclass(kind):
         types, by_key = get_type_hints(kind), {_KEYS.get(f.name, f.name): f for f in fields(kind)}
         required = {key for key, f in by_key.items() if not _optional(f)}
         if not isinstance(value, dict) or not required <= value.keys() <= by_key.keys():
             raise ValueError(f"{where:.60} is not an object with the keys {', '.join(by_key)}")
         given = {by_key[key]: item for key, item in value.items()}
-        return kind(**{f.name: _decoded(types[f.name], item, f.name, f.metadata.get("low", 0)) for f, item in given.items()})
+        return kind(**{f.name: _decoded(types[f.name], item, f.name, f.metadata) for f, item in given.items()})
     if get_origin(kind) is dict and isinstance(value, dict):
-        return {_decoded(str, key, where): _decoded(get_args(kind)[1], item, key) for key, item in value.items()}
+        return {_decoded(str, key, where, {}): _decoded(get_args(kind)[1], item, key, {}) for key, item in value.items()}
     if get_origin(kind) is tuple and isinstance(value, list) and value:
-        return tuple(_decoded(get_args(kind)[0], item, where, low) for item in value)
-    if kind is str and isinstance(value, str) and len(value) <= _MAX_TEXT and value.isprintable():
+        return tuple(_decoded(get_args(kind)[0], item, where, limits) for item in value)
+    if kind is str and isinstance(value, str) and len(value) <= limits.get("most", _MAX_TEXT) and value.isprintable():
         return value
-    if kind is int and type(value) is int and low <= value <= _MAX_NUMBER:
+    if kind is int and type(value) is int and limits.get("low", 0) <= value <= _MAX_NUMBER:
         return value
     if kind is float and value is None:
         return math.nan

@@ -1,38 +1,56 @@
-"""Tables of scores as text and as Markdown. `python -m wsprites.bench.table scores.json ...` prints a Markdown table of score files."""
+"""Tables of scores as text and as Markdown. `python -m wsprites.bench.table scores.json ...` prints a Markdown table of score files.
+
+Score files of several runs of one system (`wsprites bench --system NAME`) become one column.
+"""
 
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from wsprites.bench.scores import Entry, ScoreFile, read
+from wsprites.bench.floors import Baseline, ceiling, less_is_better, strongest_floor
+from wsprites.bench.headline import SAYS, headlines, sentence
+from wsprites.bench.runs import joined
+from wsprites.bench.scores import PROTOCOL, Entry, ScoreFile, read
 
 TABLE = (
     "codes.perplexity",
     "codes.switch_rate",
     *(f"{source}.{name}" for source in ("local", "global", "background") for name in ("matched_accuracy", "ami", "nmi", "conditional")),
-    *("local.standing.ami", "local.walking.ami", "local.per_character.nmi"),
+    *("local.onset.matched_accuracy", "local.onset.ami", "local.standing.ami", "local.walking.ami", "local.per_character.nmi"),
     *(f"vectors.{source}.{kind}" for source in ("local", "global", "background") for kind in ("linear", "mlp")),
+    *("leakage.background.codes", "leakage.background.vectors"),
     *("shift.mean", "shift.p95", "shift.angle", "shift.action_accuracy", "background_shift.mean", "background_shift.angle"),
     *("masks.soft_iou", "masks.hard_iou", "masks.boundary_f"),
     *(
         "null.codes",
         "null.vectors",
         "null.shift",
+        "nuisance.repeat.codes",
         "nuisance.background_motion.codes",
         "nuisance.background.codes",
         "nuisance.character.codes",
+        "nuisance.repeat.vectors",
         "nuisance.background_motion.vectors",
         "nuisance.background.vectors",
         "nuisance.character.vectors",
     ),
-    *("reader.position", "reader.local", "control.consistency", "control.faithful", "control.shift.mean", "control.delta_psnr"),
-    *("drift.position.1", "drift.position.16", "drift.psnr.16", "drift.lpips.16", "images.fid", "images.fvd"),
+    *("control.unreadable", "control.ghost", "control.consistency", "control.faithful"),
+    *("control.shift.mean", "control.shift.action_accuracy", "control.delta_psnr"),
+    *(
+        "drift.local.4",
+        "transfer.local.4",
+        "drift.position.1",
+        "drift.position.16",
+        "transfer.position.16",
+        "drift.psnr.16",
+        "drift.lpips.16",
+    ),
+    *("images.fid", "images.fvd"),
 )
 """The scores that the table shows; a score file has all of them."""
 _REFERENCE = Path(__file__).parent / "reference"
-_BASELINES = ("random", "majority", "shuffled", "state_only", "direction", "best_code", "copy", "other_clips", "classical", "oracle")
 
 
 def names_in_table(files: Sequence[ScoreFile]) -> list[str]:
@@ -59,53 +77,84 @@ def missing_table(files: Sequence[ScoreFile]) -> str:
     return "\n".join(lines)
 
 
-def table(files: Sequence[ScoreFile]) -> str:
-    """The main scores as text: those of one model with its baselines, or those of several models side by side."""
-    names = names_in_table(files)
-    if len(files) == 1:
-        entries = files[0].scores
-        columns = [who for who in _BASELINES if any(who in entries[name].baselines for name in names)]
-        head = ["", files[0].model, "95 %", "", *columns]
-        rows = [[name, *_cells(entries[name]), *(number(entries[name].baselines.get(who, math.nan)) for who in columns)] for name in names]
-    else:
-        head = ["", *(file.model for file in files)]
-        rows = [[name, *(" ".join(_cells(file.scores.get(name))[:2]) for file in files)] for name in names]
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) if not n else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in (head, *rows)
+def headline_lines(file: ScoreFile) -> str:
+    """The headline scores of a model as text, each beside its strongest floor and its ceiling, and what they say in words."""
+    rows = [
+        [
+            f"{one.question.group}, {one.question.title}",
+            *([one.name, " ".join(_cells(one.entry)), _of(one.floor), _of(one.ceiling), SAYS[one.verdict]] if one.entry else [one.reason]),
+        ]
+        for one in headlines(file)
     ]
-    return "\n".join(line.rstrip() for line in lines)
+    head = ["", "score", "value, 95 %", "strongest floor", "ceiling", ""]
+    return "\n".join([f"{file.model}: {sentence(file)}", *(_aligned([head, *rows], str.ljust) if rows else ())])
+
+
+def _of(baseline: Baseline | None) -> str:
+    return f"{number(baseline.value)} {baseline.name}" if baseline else "-"
+
+
+def _strongest(name: str, files: Sequence[ScoreFile]) -> Baseline | None:
+    """The strongest floor of all models of the same data: some floors, such as random codes, depend on the model."""
+    floors = [floor for file in files if name in file.scores and (floor := strongest_floor(name, file.scores[name]))]
+    return (min if less_is_better(name) else max)(floors, key=lambda floor: floor.value, default=None)
+
+
+def table(files: Sequence[ScoreFile]) -> str:
+    """The main scores of models of the same data as text, beside the strongest floor and the ceiling."""
+    rows = [["", *(file.model for file in files), "strongest floor", "ceiling"]]
+    for name in names_in_table(files):
+        entries = [file.scores.get(name) for file in files]
+        first = next(filter(None, entries))
+        best = ceiling(name, first)
+        cells = (" ".join(_cells(entry)[:2]).strip() for entry in entries)
+        rows.append([_with_unit(name, first), *cells, _of(_strongest(name, files)), number(best.value if best else math.nan)])
+    return "\n".join(_aligned(rows, str.rjust))
+
+
+def _with_unit(name: str, entry: Entry) -> str:
+    return f"{name}, {entry.unit}" if entry.unit else name
+
+
+def _aligned(rows: Sequence[Sequence[str]], justify: Callable[[str, int], str]) -> list[str]:
+    """Rows as lines with columns of equal width, the first to the left; the last cell of a shorter row may be wider than its column."""
+    columns = len(rows[0])
+    widths = [max(len(row[at]) for row in rows if at < len(row) - (len(row) < columns)) for at in range(columns)]
+    return ["  ".join([row[0].ljust(widths[0]), *map(justify, row[1:], widths[1:])]).rstrip() for row in rows]
 
 
 _MARKDOWN = (
-    *("local.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami", "vectors.local.linear"),
+    *("local.matched_accuracy", "local.onset.matched_accuracy", "local.ami", "local.standing.ami", "local.conditional", "global.ami"),
+    *("vectors.local.linear", "leakage.background.vectors"),
     *("shift.mean", "shift.action_accuracy", "background_shift.mean", "masks.soft_iou", "nuisance.background_motion.codes"),
-    *("control.faithful", "control.delta_psnr", "drift.position.16"),
+    *("control.faithful", "control.shift.action_accuracy", "control.delta_psnr", "drift.position.16"),
 )
 
 
 def markdown(files: Sequence[ScoreFile]) -> str:
-    """A short Markdown table of several models, with the baselines of the first."""
-    baselines = ("random", "direction", "best_code", "oracle")
+    """A short Markdown table of several models: each score beside its strongest floor on the data of each model, and the ceiling."""
+    data = {file.data.sha256: file.data for file in files}
+    floors = [f"strongest floor, `{one.world}`" for one in data.values()]
     names = [f"{Path(file.model.rsplit(':')[-1]).stem}, `{file.data.world}`" for file in files]
-    lines = ["| score | " + " | ".join([*baselines, *names]) + " |"]
-    lines.append("| --- |" + " ---: |" * (len(baselines) + len(files)))
+    lines = [f"| score | {' | '.join([*floors, 'ceiling', *names])} |", "| --- |" + " ---: |" * (len(floors) + 1 + len(files))]
     for name in _MARKDOWN:
         entries = [file.scores.get(name) for file in files]
-        first = next((entry for entry in entries if entry), None)
-        if first:
-            floors = (number(first.baselines.get(who, math.nan)) for who in baselines)
-            cells = [*floors, *(" ".join(_cells(entry)[:2]).strip() for entry in entries)]
-            lines.append(f"| `{name}`{', ' + first.unit if first.unit else ''} | " + " | ".join(cells) + " |")
+        if first := next(filter(None, entries), None):
+            strongest = (_strongest(name, [file for file in files if file.data.sha256 == sha256]) for sha256 in data)
+            best, unit = ceiling(name, first), f", {first.unit}" if first.unit else ""
+            cells = [*map(_of, strongest), number(best.value if best else math.nan)]
+            cells += [" ".join(_cells(entry)[:2]).strip() for entry in entries]
+            lines.append(f"| `{name}`{unit} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _cells(entry: Entry | None) -> list[str]:
-    """Value, interval and unit."""
+    """Value, interval with the range of several runs, and unit."""
     if entry is None:
         return [number(math.nan), "", ""]
     interval = "" if math.isnan(entry.low) else f"[{number(entry.low)}, {number(entry.high)}]"
+    if entry.runs:
+        interval = f"{interval} ({number(min(entry.runs))} to {number(max(entry.runs))})".strip()
     return [number(entry.value), interval, entry.unit]
 
 
@@ -115,18 +164,19 @@ def number(value: float) -> str:
 
 
 def reference_values(name: str, sha256: str) -> dict[str, float]:
-    """Scores of the classical model on a standard world, if they were measured on the data with this hash; empty otherwise."""
+    """Scores of the classical model on a standard world, if they are of this protocol and of the data with this hash; empty otherwise."""
     path = _REFERENCE / f"{name}.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return dict(stored["figures"]) if stored.get("sha256") == sha256 else {}
+    return dict(stored["figures"]) if (stored.get("sha256"), stored.get("protocol")) == (sha256, PROTOCOL) else {}
 
 
 def reference(file: ScoreFile) -> str:
     """The JSON that is kept of the classical model's scores on a standard world, which stand beside those of other models."""
     kept = {name: round(file.value(name), 4) for name in sorted(file.scores) if "reader" not in name and not math.isnan(file.value(name))}
-    return json.dumps({"model": file.model, "sha256": file.data.sha256, "versions": file.versions, "figures": kept}, indent=1)
+    about = {"model": file.model, "sha256": file.data.sha256, "protocol": file.settings.protocol, "versions": file.versions}
+    return json.dumps({**about, "figures": kept}, indent=1)
 
 
 if __name__ == "__main__":  # [--reference] scores.json ...
     _files = [read(Path(name)) for name in sys.argv[1:] if name != "--reference"]
-    print(reference(*_files) if "--reference" in sys.argv else markdown(_files))
+    print(reference(*_files) if "--reference" in sys.argv else markdown(joined(_files)))

@@ -1,21 +1,23 @@
 """A pytest suite: no score of a model is worse than in a baseline.
 
 `pytest --wsprites-model X --wsprites-baseline scores.json --pyargs wsprites.bench.test_scores`
+
+With pytest-xdist the model is made and scored by one of the processes, whichever comes first; the others read the scores from a file.
 """
 
+import fcntl
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from wsprites.bench.compare import check_baseline, defined
+from wsprites.bench.direction import loss, rule_of
 from wsprites.bench.run import Job
-from wsprites.bench.scores import Entry, ScoreFile, read
+from wsprites.bench.scores import Entry, ScoreFile, read, write
 from wsprites.errors import ArgumentError, UserError
-
-_NEITHER_BETTER = ("leakage.", "codes.", "background.", "vectors.background.")
-_LESS_IS_BETTER = ("null.", "nuisance.", "consistency.vectors")
 
 
 @pytest.fixture(scope="session")
@@ -25,13 +27,44 @@ def wsprites_baseline(request: pytest.FixtureRequest) -> ScoreFile:
 
 
 @pytest.fixture(scope="session")
-def wsprites_scores(request: pytest.FixtureRequest) -> ScoreFile:
+def wsprites_scores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ScoreFile:
     """The scores of the model under test, computed once."""
-    try:
+
+    def score() -> ScoreFile:
         (result,) = _job(request.config).run()
+        return result.scores
+
+    try:
+        if not _is_worker(request.config):
+            return score()
+        return once(tmp_path_factory.getbasetemp().parent / "wsprites-scores.json", score)
     except UserError as error:
         pytest.fail(str(error), pytrace=False)
-    return result.scores
+
+
+def once(path: Path, score: Callable[[], ScoreFile]) -> ScoreFile:
+    """The scores that the first of several processes computes and writes to a file, which the others wait for.
+
+    Raises:
+        UserError: scoring failed, in this process or in the first one.
+    """
+    failed = path.with_suffix(".failed")
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed, or its process has ended
+        if failed.exists():
+            raise UserError(failed.read_text(encoding="utf-8"))
+        if not path.exists():
+            try:
+                write(path, score())
+            except UserError as error:
+                failed.write_text(str(error), encoding="utf-8", errors="replace")
+                raise
+    return read(path)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """Whether this is one of the processes of pytest-xdist."""
+    return hasattr(config, "workerinput")
 
 
 @lru_cache(maxsize=1)
@@ -52,7 +85,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             try:
                 scores, job = read(Path(baseline)), _job(metafunc.config)
                 check_baseline(scores, job.description, weights=job.weights is not None)
-                assert job.loaded
+                assert _is_worker(metafunc.config) or job.loaded  # of many processes, one makes the model
             except ArgumentError as error:
                 raise pytest.UsageError(f"--wsprites-{error}") from None
             except UserError as error:
@@ -63,19 +96,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def test_score(wsprites_score: str, wsprites_scores: ScoreFile, wsprites_baseline: ScoreFile, request: pytest.FixtureRequest) -> None:
     """A score of the model under test is no worse than that of the baseline, up to the tolerance."""
-    if wsprites_score.startswith(_NEITHER_BETTER):
-        pytest.skip("neither more nor less is better in itself; see the page of --report")
     before, after = wsprites_baseline.scores[wsprites_score], wsprites_scores.value(wsprites_score)
     assert not math.isnan(after), f"{wsprites_score}: the model no longer offers the predictions that this scores"
-    worse = loss(wsprites_score, before, after)
+    rule = rule_of(wsprites_score)
+    if rule.better == "neither":
+        pytest.skip(f"neither more nor less is better: {rule.reason}")
+    worse = loss(wsprites_score, after - before.value)
     tolerance = request.config.getoption("--wsprites-tolerance") * tolerance_scale(before)
     assert worse <= tolerance, f"{wsprites_score}: {before.value:.4f} -> {after:.4f} {before.unit}"
-
-
-def loss(name: str, before: Entry, after: float) -> float:
-    """How much worse a score has become, in its unit; negative if it is better."""
-    less = before.unit in ("px", "distance") or name.startswith(_LESS_IS_BETTER)
-    return after - before.value if less else before.value - after
 
 
 def tolerance_scale(before: Entry) -> float:

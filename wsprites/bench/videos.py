@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from wsprites.bench.data import VideoData, VideoPart
 from wsprites.bench.distances import Features, left_out
-from wsprites.bench.evaluate import BATCH, ByPredictor, Evaluation, Progress, Scores, beyond
+from wsprites.bench.evaluate import ByPredictor, Evaluation, Progress, Scores, beyond
 from wsprites.bench.metrics import actions, images, masks, motion
 from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
+from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
 from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of
 from wsprites.bench.twins import between, distance
 
@@ -120,7 +120,7 @@ def _missing(offered: Collection[str], part: VideoPart, without: dict[str, str],
     if smallest < images.SSIM_WINDOW:
         reasons["drift.ssim"] = f"frames of {part.spec.height} x {part.spec.width}; {images.SSIM_WINDOW} pixels of a side are needed"
     reasons |= {("drift." if name == "lpips" else "images.") + name: why for name, why in without.items()}
-    return reasons | beyond(part.spec.frames, [name for name in images.UNITS if f"drift.{name}" not in reasons])
+    return reasons | beyond(part.spec.frames, [f"drift.{name}" for name in images.UNITS if f"drift.{name}" not in reasons])
 
 
 class _Replays:

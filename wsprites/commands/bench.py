@@ -29,10 +29,14 @@ if TYPE_CHECKING:
 @click.option("--data", default="wsprites-paper-v1", show_default=True, help="A data file, or a standard world: wsprites-factorial-v1.")
 @click.option("--split", default="test", show_default=True, help="Split of a data file. Maps are fitted on val, or on train to score val.")
 @click.option("--clips", type=click.IntRange(min=2), help="Score only the first clips: quick, and the scores say so.")
+@click.option("--seed", type=click.IntRange(1, 2**63 - 1), help="Score on clips that nobody has: those of a standard world with this seed.")
+@click.option("--suite", type=click.Choice(["axes"]), help="Score on a base world and on worlds with one thing changed each.")
+@click.option("--system", default="", metavar="NAME", help="The models are runs of this system, with other seeds: one row of tables.")
 @click.option("--out", type=PATH, help="Write all scores to this JSON file; with several models, to FILE-1.json and so on.")
 @click.option("--report", type=PATH, help="Write a page with plots and videos to this HTML file.")
 @click.option("--compare", type=PATH, help="A score file to compare with. Exits with 1 if a score of it is missing.")
-@click.option("--fail-on", multiple=True, metavar="RULE", help="Exit with 1 if a score changed by more: 'local.matched_accuracy<-0.02'.")
+@click.option("--fail-on", multiple=True, metavar="RULE", help="Exit with 1 if a score changed: 'local.ami<-0.02', or is 'worse'.")
+@click.option("--check", "check_file", type=PATH, help="Check this score file against the model; exit with 1 if it is not the model's.")
 @click.option(
     "--protocol", type=click.Choice(["wsprites", "released"]), default="wsprites", show_default=True, help="'released': that of GLASS."
 )
@@ -44,33 +48,50 @@ def bench(
     data: str,
     split: str,
     clips: int | None,
+    seed: int | None,
+    suite: str | None,
+    system: str,
     out: Path | None,
     report: Path | None,
     compare: Path | None,
     fail_on: tuple[str, ...],
+    check_file: Path | None,
     protocol: str,
     weights: Path | None,
     template: Path | None,
     verbose: bool,
 ) -> None:
     """Score how well a model has discovered actions, with intervals and baselines."""
+    from wsprites.bench.data import STANDARD_WORLD
     from wsprites.bench.run import Job
+    from wsprites.commands.suite import score_suite
     from wsprites.foreign import ForeignError
 
     names = tuple(name.strip() for given in model for name in given.split(","))
-    results = {"--out": out, "--report": report, "--compare": compare, "--fail-on": fail_on, "--weights": weights}
-    if template:
+    results = {"--out": out, "--report": report, "--compare": compare, "--fail-on": fail_on, "--weights": weights, "--system": system}
+    if suite:
+        writes = {"--check": check_file, "--template": template, **results, "--out": None, "--report": None}
+        kinds = {"--data": data != STANDARD_WORLD, "--split": split != "test", "--protocol released": protocol == "released"}
+        _refuse({**kinds, **writes}, "--suite, which scores on worlds of its own")
+    elif check_file:
+        other = {"--clips": clips, "--seed": seed, "--template": template, "--protocol released": protocol == "released"}
+        _refuse({**other, **results}, "--check, which takes them from the score file")
+    elif template:
         _refuse({"--model": model, "--protocol released": protocol == "released", **results}, "--template, which only writes that file")
     elif protocol == "released":
         _refuse(results, "--protocol released, which only prints a table")
-    _check_names(names, optional=template is not None)
+    _check_names(names, system, optional=template is not None)
     outs = _outputs(out, len(names))
     _check_files(outs, report, compare, template)
     if fail_on and not compare:
         raise click.UsageError("--fail-on needs a baseline: --compare scores.json")
-    job = Job(names, data, split, clips, weights)
+    job = Job(names, data, split, clips, weights, seed, system)
     try:
-        if template:
+        if check_file:
+            _check(check_file, names, data)
+        elif suite:
+            score_suite(suite, names, outs, report, clips, seed)
+        elif template:
             _write_template(template, job)
         elif protocol == "released":
             for table in job.run_released(bar=partial(bar, unit="clips")):
@@ -92,8 +113,8 @@ def _refuse(options: Mapping[str, object], mode: str) -> None:
             raise click.UsageError(f"{option} does not go with {mode}")
 
 
-def _check_names(names: tuple[str, ...], *, optional: bool) -> None:
-    """Raise UsageError unless there are names of models, each of them once."""
+def _check_names(names: tuple[str, ...], system: str, *, optional: bool) -> None:
+    """Raise UsageError unless there are names of models, each of them once, and a possible name of their system."""
     if not names and not optional:
         raise click.UsageError("--model is missing: package.module:factory, a predictions file, or a checkpoint")
     if "" in names:
@@ -101,6 +122,8 @@ def _check_names(names: tuple[str, ...], *, optional: bool) -> None:
     twice = [name for number, name in enumerate(names) if name in names[:number]]
     if twice:
         raise click.UsageError(f"--models names {twice[0]} twice")
+    if len(system) > 100 or not system.isprintable():
+        raise click.UsageError("--system is not a name: at most 100 characters of one line")
 
 
 def _write_template(path: Path, job: "Job") -> None:
@@ -108,6 +131,21 @@ def _write_template(path: Path, job: "Job") -> None:
 
     write_template(path, job.opened)
     click.echo(f"{path}: predictions for {job.opened.name}, to be filled in; its array README describes them")
+
+
+def _check(path: Path, names: tuple[str, ...], data: str) -> None:
+    """Check a score file and print what was found. Exits with 1 if the scores do not follow from what the model infers."""
+    from wsprites.bench import check, scores
+
+    if len(names) > 1:
+        raise click.UsageError("--check needs one model, the one that the scores are said to be of")
+    file = scores.read(path)
+    findings = check.check(file, check.job_of(file, names[0], data))
+    click.echo(f"check    {path}: scores of {file.model} on {file.data.name}")
+    for finding in findings:
+        click.echo(f"{'ok      ' if finding.fine else 'FAILED  '} {finding.text}")
+    if not all(finding.fine for finding in findings):
+        sys.exit(1)
 
 
 def _outputs(out: Path | None, models: int) -> list[Path]:
@@ -139,9 +177,12 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
     """Score, write and print. Exits with 1 if a rule is broken."""
     from wsprites.bench import compare as comparison
     from wsprites.bench import page, scores
-    from wsprites.bench.table import missing_table, table
+    from wsprites.bench.runs import check_runs, joined
+    from wsprites.bench.table import headline_lines, missing_table, table
 
     # Everything that can be refused is refused before scoring.
+    if job.system:
+        check_runs(job.models, job.system)
     baseline = scores.read(compare) if compare else None
     rules = comparison.parse_rules(fail_on, baseline) if baseline else []
     if baseline:
@@ -160,7 +201,8 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
     scored = job.opened.scored
     click.echo(f"data     {job.opened.name} ({len(scored)} clips of {scored.name}), sha256 {job.opened.sha256[:16]}")
     files = [result.scores for result in results]
-    click.echo(table(files))
+    shown = joined(files)
+    click.echo("\n\n".join([*map(headline_lines, shown), table(shown)]))
     if missing := missing_table(files):
         click.echo(missing)
     if report:

@@ -23,7 +23,10 @@ def _shard(_context: click.Context, _option: click.Parameter, value: str | None)
 @click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for all random draws.")
 @click.option(
-    "--world", default="paper", show_default=True, help="Name of a world (paper, released, factorial, small-world), or a TOML file."
+    "--world",
+    default="paper",
+    show_default=True,
+    help="Name of a world (paper, released, factorial, small-world, axes-still, ...), or a TOML file.",
 )
 @click.option("--sheets", default="own", show_default=True, help="'own', 'lpc' (after 'wsprites assets fetch'), or a folder of LPC sheets.")
 @ANIMATIONS

@@ -27,7 +27,7 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
     `info` holds the labels of the frame by their names in a data file, and its `mask`, (H, W) bool.
 
     Args:
-        world: "paper", "released", "factorial", "small-world", a TOML file, a data file (its world and its art), a WorldSpec, its JSON, or
+        world: "paper" or another preset (`world.spec.PRESETS`), a TOML file, a data file (its world and its art), a WorldSpec, its JSON, or
             a World.
         sheets, backgrounds: the art, as for `wsprites.art.load_art`; a data file and a World have theirs.
         background: "moving" by the walk of the world, "frozen", or "blank".

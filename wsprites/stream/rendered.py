@@ -36,7 +36,7 @@ class RenderedClips(IterableDataset[Sample]):
     but is an error after workers, which read ahead.
 
     Args:
-        world: the name of a preset ("paper", "released", "factorial", "small-world"), the path of a TOML file, or a specification, all
+        world: the name of a preset ("paper", "factorial", ..., see `world.spec.PRESETS`), the path of a TOML file, or a specification, all
             with the project's own art; or a World of `load_world` or `Art.world`, with any art.
         split: "train", "val" or "test": which characters are seen.
         window: frames per window, T.

@@ -84,13 +84,14 @@ class Counts:
 
     @cached_property
     def runs(self) -> list[LabelRuns]:
-        """The labels whose runs are counted."""
-        sprite, background = self.spec.sprite, self.spec.background
-        return [
-            LabelRuns("Global action", "global_action", walk_runs(sprite.p_inertia, self.spec.rule)),
-            LabelRuns("Local action", "local_action", local_runs(self.spec)),
-            LabelRuns("Background action", "background_action", walk_runs(background.p_inertia, self.spec.rule)),
-        ]
+        """The labels whose runs are counted: not those of actions that follow the position, for whose runs there is no formula."""
+        sprite, background, local = self.spec.sprite, self.spec.background, self.spec.local
+        runs = [LabelRuns("Background action", "background_action", walk_runs(background.p_inertia, self.spec.rule))]
+        if not (sprite.policy if local.coupled else local.policy):
+            runs.insert(0, LabelRuns("Local action", "local_action", local_runs(self.spec)))
+        if not sprite.policy:
+            runs.insert(0, LabelRuns("Global action", "global_action", walk_runs(sprite.p_inertia, self.spec.rule)))
+        return runs
 
     @cached_property
     def group_of(self) -> dict[str, NDArray[np.int64]]:

@@ -20,7 +20,7 @@ _NAMES = 5
 
 def world_line(spec: WorldSpec) -> str:
     """Describe a world in one line."""
-    local = "coupled to the walk" if spec.local.coupled else "independent of the walk"
+    local = "coupled to the walk" if spec.local.coupled else "that follow the position" if spec.local.policy else "independent of the walk"
     holdout = f", {spec.split.holdout} held out" if spec.split.holdout else ""
     scale = f", characters scaled by {spec.scale:g}" if spec.scale != 1 else ""
     some = "" if set(spec.animations) == set(ANIMATIONS) else f", animations {' and '.join(spec.animations)} only"

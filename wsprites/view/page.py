@@ -197,6 +197,7 @@ def _joint(a: str, b: str, counts: Counts) -> dict[str, Any]:
     row_shares = joint / np.maximum(joint.sum(1, keepdims=True), 1)
     bits, nmi = mutual_information(joint)
     control = mutual_information(counts.control_ab[a, b]) if counts.control_ab[a, b].any() else None
+    theory: tuple[float, float] | None
     if spec.local.coupled and (a, b) == PAIRS[0]:
         theory = mutual_information(coupled_joint(joint.sum(1) / joint.sum(), spec.facings, animations=spec.animations))
         meaning = (
@@ -204,6 +205,8 @@ def _joint(a: str, b: str, counts: Counts) -> dict[str, Any]:
             "is the maximum for a model that sees the direction and nothing of the pose: only an NMI well above it shows knowledge of "
             "local actions."
         )
+    elif spec.local.policy and not spec.local.coupled and (a, b) == PAIRS[0]:
+        theory, meaning = None, "Not known: the local action follows the position, to which the steps of the walk lead."
     else:
         theory = (0.0, 0.0)
         meaning = "0 by construction: the two are independent in this world."

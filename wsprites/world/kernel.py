@@ -14,7 +14,9 @@ from wsprites.world.walk import NO_ACTION
 
 # The columns of a row of words, two for each choice: what is drawn, and whether (or for how long) it is kept.
 SPRITE, BACKGROUND, LOCAL = 0, 2, 4
-_STAY = int(GlobalAction.stay)
+# One each: whether what is drawn is the action that the position determines.
+SPRITE_POLICY, LOCAL_POLICY = 6, 7
+_LEFT, _RIGHT, _UP, _DOWN, _STAY = map(int, GlobalAction)
 
 
 @jit
@@ -43,7 +45,8 @@ def write(word_nrw: NDArray[np.uint64], sprite_n2: NDArray[np.int64], offset_n2:
         if is_coupled:
             _coupled(word_tw, bouts, action_wnt[0, n], local_nt[n], frame_nt[n])
         else:
-            _uncoupled(word_tw, chain, local_nt[n], frame_nt[n])
+            before_t2 = point_wnt2[0, n] - shift_wnt2[0, n]
+            _uncoupled(word_tw, chain, before_t2, sprite_rule[0], local_nt[n], frame_nt[n])
     return (action_wnt[0], point_wnt2[0], shift_wnt2[0]), (action_wnt[1], point_wnt2[1], shift_wnt2[1]), local_nt, frame_nt
 
 
@@ -64,13 +67,16 @@ def walk(
     shift_t2: NDArray[np.int16],
 ) -> None:
     """Walk one point for T steps, from `start` by a `walk.WalkRule`, decided by two columns of words. Writes to the last three arrays."""
-    (right, bottom), step, (candidates, options, p_keep) = rule
+    (right, bottom), step, (candidates, options, p_keep), policy = rule
     x, y, action = start[0], start[1], np.int64(NO_ACTION)
     for t in range(len(word_tw)):
         edges = (x == 0) + 2 * (x == right) + 4 * (y == 0) + 8 * (y == bottom)
         code = (NO_ACTION + 1) * edges + action
         if uniform(word_tw[t, column + 1]) >= p_keep[code]:
-            action = np.int64(candidates[code, np.int64(uniform(word_tw[t, column]) * options[code])])
+            if policy > 0 and uniform(word_tw[t, SPRITE_POLICY]) < policy:
+                action = np.int64(to_middle(x, y, right, bottom, step))
+            else:
+                action = np.int64(candidates[code, np.int64(uniform(word_tw[t, column]) * options[code])])
         before_x, before_y = x, y
         x = min(max(x + step * DELTA_XY[action, 0], 0), right)
         y = min(max(y + step * DELTA_XY[action, 1], 0), bottom)
@@ -100,13 +106,36 @@ def _coupled(word_tw: Any, bouts: Any, global_t: Any, local_t: Any, frame_t: Any
 
 
 @jit
-def _uncoupled(word_tw: Any, chain: Any, local_t: Any, frame_t: Any) -> None:
-    """Local actions that are an inertia chain of their own, whatever the walk does."""
-    actions, p_inertia, is_released = chain
+def to_middle(x: Any, y: Any, right: int, bottom: int, step: int) -> int:
+    """The GlobalAction that leads from (x, y) to the middle of the box [0, right] x [0, bottom], along the axis where it is farther.
+
+    `stay` within half a step of the middle; of two equal distances, x counts.
+    """
+    dx, dy = 2 * x - right, 2 * y - bottom
+    if max(abs(dx), abs(dy)) <= step:
+        return _STAY
+    if abs(dx) >= abs(dy):
+        return _LEFT if dx > 0 else _RIGHT
+    return _UP if dy > 0 else _DOWN
+
+
+@jit
+def at_place(x: Any, y: Any, right: int, bottom: int, columns: int, rows: int) -> Any:
+    """The number of the place of (x, y) in a grid over the box [0, right] x [0, bottom], row by row: that of the local action there."""
+    return x * columns // (right + 1) + columns * (y * rows // (bottom + 1))
+
+
+@jit
+def _uncoupled(word_tw: Any, chain: Any, before_t2: Any, box: Any, local_t: Any, frame_t: Any) -> None:
+    """Local actions that are an inertia chain of their own, whatever the walk does. `before_t2` are the positions before each frame."""
+    actions, p_inertia, is_released, (columns, rows), policy = chain
     shown, frame = np.int64(len(actions)), 0  # the place of the action in `actions`
     for t in range(len(word_tw)):
-        new = shown
-        if t == 0 or uniform(word_tw[t, LOCAL + 1]) >= p_inertia:
+        if t > 0 and uniform(word_tw[t, LOCAL + 1]) < p_inertia:
+            new = shown
+        elif policy > 0 and uniform(word_tw[t, LOCAL_POLICY]) < policy:
+            new = np.int64(at_place(np.int64(before_t2[t, 0]), np.int64(before_t2[t, 1]), box[0], box[1], columns, rows))
+        else:
             # As in the walk, the released rule draws any candidate but the previous action; at first there is none.
             excluded = 1 if is_released and t > 0 else 0
             new = np.int64(uniform(word_tw[t, LOCAL]) * (len(actions) - excluded))

@@ -114,12 +114,13 @@ def scripts(spec: WorldSpec, seed: int, indices: ArrayLike) -> Script:
     sprite, crop, local_nt, frame_nt = write(word_nrw, sprite_n2, offset_n2, _plain(_rules(spec)))
     (global_nt, position_nt2, shift_nt2), (crop_nt, offset_nt2, crop_shift_nt2) = sprite, crop
     order = casting(spec, seed)
-    character_n = order.character[index_n % spec.cast.characters]
+    place_n = index_n % spec.cast.characters
+    character_n = order.character[place_n]
     return Script(
         index=index_n,
         character=character_n.astype(np.int32),
         parts=parts_of(spec, character_n),
-        background=(cast[:, _BACKGROUND] * spec.cast.backgrounds).astype(np.int32),
+        background=_backgrounds(spec, order.split[place_n], cast[:, _BACKGROUND]),
         global_action=global_nt,
         local_action=local_nt,
         background_action=crop_nt,
@@ -129,6 +130,13 @@ def scripts(spec: WorldSpec, seed: int, indices: ArrayLike) -> Script:
         background_offset=offset_nt2,
         background_shift=-crop_shift_nt2,
     )
+
+
+def _backgrounds(spec: WorldSpec, split_n: NDArray[np.int8], uniform_n: NDArray[np.float64]) -> NDArray[np.int32]:
+    """(N,) int32: the background of clips of some splits, from random numbers in [0, 1)."""
+    first, stop = np.array([(spec.scenes(name).start, spec.scenes(name).stop) for name in SPLITS])[split_n].T
+    background_n: NDArray[np.int32] = (first + (uniform_n * (stop - first)).astype(np.int64)).astype(np.int32)
+    return background_n
 
 
 class Casting(NamedTuple):
@@ -241,6 +249,10 @@ class Chain(NamedTuple):
     """Probability of keeping the previous local action."""
     released: bool
     """True if the candidate never equals the previous action."""
+    grid: tuple[int, int]
+    """Columns and rows of the grid of places, one for each action."""
+    policy: float
+    """Probability that a new action is that of the sprite's place."""
 
 
 class Rules(NamedTuple):
@@ -274,11 +286,17 @@ def _rules(spec: WorldSpec) -> Rules:
         lengths=spec.local.bout_max - spec.local.bout_min + 1,
     )
     return Rules(
-        sprite=WalkRule(spec.sprite_box, spec.sprite.step, choices(spec.sprite.p_inertia, spec.rule)),
+        sprite=WalkRule(spec.sprite_box, spec.sprite.step, choices(spec.sprite.p_inertia, spec.rule), float(spec.sprite.policy)),
         background=WalkRule(spec.background_box, spec.background.step, choices(spec.background.p_inertia, spec.rule)),
         coupled=spec.local.coupled,
         bouts=bouts,
-        chain=Chain(np.array(spec.local_actions, np.int64), float(spec.local.p_inertia), spec.rule == "released"),
+        chain=Chain(
+            actions=np.array(spec.local_actions, np.int64),
+            p_inertia=float(spec.local.p_inertia),
+            released=spec.rule == "released",
+            grid=(spec.facings, len(spec.animations)),
+            policy=float(spec.local.policy),
+        ),
     )
 
 

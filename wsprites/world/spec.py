@@ -5,6 +5,7 @@ import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import SpecError, build, check, choice, from_json, number, show, to_json
@@ -25,6 +26,9 @@ class WalkSpec:
     """Probability of keeping the previous action."""
     step: int = number(7, 1, 1024)
     """Length of a step in pixels; the last one before an edge may be shorter."""
+    policy: float = number(0.0, 0.0, 0.99, added=True)
+    """Probability that a newly drawn action is the one that the position determines, a step towards the middle of the frame
+    (`kernel.to_middle`), in place of a random one. Below 1, so that every action is seen."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -56,6 +60,9 @@ class LocalSpec:
     """Number of frames that a standing character shows one action for, uniform from bout_min to bout_max. Coupled worlds only."""
     p_inertia: float = number(0.9, 0.0, 1.0)
     """Probability of keeping the previous local action. Uncoupled worlds only."""
+    policy: float = number(0.0, 0.0, 0.99, added=True)
+    """Probability that a newly drawn local action is the one that the position determines (`kernel.at_place`), in place of a random one.
+    Uncoupled worlds only."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -75,6 +82,9 @@ class SplitSpec:
     """A layer (such as "body") whose parts are each seen in one split only; empty: characters are assigned one by one."""
     seed: int = number(0, 0, 2**63 - 1)
     """Seed of the assignment. Not the data's seed: files of one world with different seeds have the same test characters."""
+    scenes: int = number(0, 0, 1_000_000, added=True)
+    """Number of backgrounds, the last ones, that only test shows, and test shows no others; 0: all splits show all backgrounds. The art
+    "painted" has six more backgrounds in worlds where this is above 0."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -93,6 +103,8 @@ class CastSpec:
     """Number of sheets in each layer. A character has one sheet of each; all characters share a layer's only sheet."""
     backgrounds: int = number(7, 1, 1_000_000)
     """Number of background images."""
+    most: tuple[int, ...] = number((), 1, 100_000, added=True)
+    """The most sheets of each layer that are taken from the art, the first by name; empty: all sheets."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -103,6 +115,8 @@ class CastSpec:
             raise SpecError(f"layers = {list(self.layers)} must name at least one layer and none twice")
         if len(self.counts) != len(self.layers):
             raise SpecError(f"counts = {list(self.counts)} must have one number for each of the {len(self.layers)} layers")
+        if self.most and len(self.most) != len(self.layers):
+            raise SpecError(f"most = {list(self.most)} must have one number for each of the {len(self.layers)} layers, or none")
         if math.prod(self.counts) > 10_000_000:
             raise SpecError(f"counts = {list(self.counts)} make too many characters; at most 10,000,000 are possible")
 
@@ -200,8 +214,20 @@ class WorldSpec:
                 )
 
     def with_cast(self, layers: tuple[str, ...], counts: tuple[int, ...], backgrounds: int) -> "WorldSpec":
-        """This world with the layers, the sheets in each layer and the number of backgrounds of a loaded art."""
-        return dataclasses.replace(self, cast=CastSpec(layers, counts, backgrounds))
+        """This world with the layers, the sheets in each layer and the number of backgrounds of a loaded art.
+
+        Raises:
+            SpecError: `split.scenes` leaves no background for train and val.
+        """
+        if self.split.scenes >= max(backgrounds, 1):
+            raise SpecError(f"split.scenes = {self.split.scenes}: the art has {backgrounds} backgrounds, and train and val need one")
+        return dataclasses.replace(self, cast=dataclasses.replace(self.cast, layers=layers, counts=counts, backgrounds=backgrounds))
+
+    def scenes(self, split: str) -> range:
+        """The numbers of the backgrounds that clips of a split show."""
+        held_out = min(self.split.scenes, self.cast.backgrounds - 1)  # a file of strangers may say anything
+        known = self.cast.backgrounds - held_out
+        return range(known, self.cast.backgrounds) if held_out and split == "test" else range(known)
 
     @property
     def local_actions(self) -> tuple[LocalAction, ...]:
@@ -241,16 +267,39 @@ class WorldSpec:
         return from_json(WorldSpec(), text)
 
 
+def _axis(name: str, **changes: Any) -> WorldSpec:
+    return dataclasses.replace(_FACTORIAL, name=f"axes-{name}", **changes)
+
+
+_FACTORIAL = WorldSpec(name="factorial", local=LocalSpec(coupled=False))
 PRESETS = {
     "paper": WorldSpec(name="paper"),
     "released": WorldSpec(name="released", rule="released"),
-    "factorial": WorldSpec(name="factorial", local=LocalSpec(coupled=False)),
+    "factorial": _FACTORIAL,
     "small-world": WorldSpec(
         name="small-world", height=48, width=64, scale=0.5, sprite=WalkSpec(step=4), background=BackgroundSpec(step=1, limit=12)
     ),
 }
 """Worlds by name. `paper`: supplement B. `released`: the distribution of the authors' generator. `factorial`: three independent chains.
-`small-world`: the paper's world at half its size."""
+`small-world`: the paper's world at half its size. `axes-...`: `factorial` with one thing changed, see AXES."""
+
+AXES = {
+    "still": _axis("still", background=BackgroundSpec(limit=0)),
+    "moving": _axis("moving", background=BackgroundSpec(step=8, limit=100)),
+    "no-inertia": _axis(
+        "no-inertia",
+        sprite=WalkSpec(p_inertia=0.0),
+        background=BackgroundSpec(p_inertia=0.0),
+        local=LocalSpec(coupled=False, p_inertia=0.0),
+    ),
+    "position": _axis("position", sprite=WalkSpec(policy=0.9), local=LocalSpec(coupled=False, policy=0.9)),
+    "one-character": _axis("one-character", cast=CastSpec(counts=(3, 1, 1, 1, 1), most=(3, 1, 1, 1, 1))),
+    "new-scenes": _axis("new-scenes", split=SplitSpec(scenes=6)),
+}
+"""The world `factorial` with one thing changed each. `still`: the scene never moves. `moving`: it moves four times as far, in longer steps
+than the sprite. `no-inertia`: every action is drawn anew in every frame. `position`: actions follow the position.
+`one-character`: train, val and test show one character each. `new-scenes`: test shows backgrounds that train and val never show."""
+PRESETS |= {spec.name: spec for spec in AXES.values()}
 
 
 def load_spec(world: str) -> WorldSpec:

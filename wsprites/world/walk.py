@@ -37,6 +37,8 @@ class WalkRule(NamedTuple):
     """Length of a step in pixels."""
     choices: Choices
     """The tables of `choices`."""
+    policy: float = 0.0
+    """Probability that a new action is the one that the position determines."""
 
 
 @lru_cache(maxsize=64)

@@ -42,5 +42,5 @@ def seen(few: data.Data) -> Evaluation:
     model = Seer(few)
     with _quick_settings():
         evaluation = evaluate(model, few, "seer", progress=told.append)
-    assert sum(told) == clips_to_do(model, few)
+        assert sum(told) == clips_to_do(model, few)
     return evaluation

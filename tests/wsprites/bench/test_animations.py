@@ -8,7 +8,7 @@ import pytest
 from bench_models import Seer
 
 from wsprites.art import load_world
-from wsprites.bench import data, rollouts
+from wsprites.bench import control, data
 from wsprites.bench.classical import Classical
 from wsprites.bench.evaluate import evaluate
 from wsprites.bench.metrics.actions import one_to_one
@@ -47,16 +47,16 @@ def test_the_reader_reads_actions_of_the_world_only(unmagical: data.Data):
 
 def test_rollouts_ask_for_actions_of_the_world_only(unmagical: data.Data, monkeypatch: pytest.MonkeyPatch):
     asked: set[int] = set()
-    original = rollouts.world
+    original = control.world
 
     def world(part, start, local_t, direction_t):
         if len(local_t) > 2:  # but for those that are asked for their positions alone
             asked.update(np.asarray(local_t).tolist())
         return original(part, start, local_t, direction_t)
 
-    monkeypatch.setattr(rollouts, "world", world)
+    monkeypatch.setattr(control, "world", world)
     fitted = {"codes": unmagical.fit.sources().labels[1]}
-    scores, _ = rollouts.control(Seer(unmagical), unmagical, fitted)
+    scores, *_ = control.control(Seer(unmagical), unmagical, fitted)
     assert asked == SEEN
     assert scores["oracle"]["control.distinct"].value == 1.0 and scores["oracle"]["control.faithful"].value > 0.9
 

@@ -42,7 +42,10 @@ def test_the_command(bench, few: data.Data, data_file: Path, tmp_path: Path):
         and "http" not in page.replace("http://www.w3.org", "")
         and "<script" not in page
     )
+    code, _, err = bench("--clips", CLIPS, "--model", "t.npz")
+    assert code == 2 and "t.npz: val: codes is -1 everywhere, as in a template that was not filled in; fill it in, or leave it out" in err
     rule = "local.matched_accuracy<-0.02"
+    np.savez("t.npz", **{name: array if name == "data" else np.zeros_like(array) for name, array in predictions(few).items()})
     code, out, err = bench("--clips", CLIPS, "--model", "t.npz", "--compare", "good.json", "--fail-on", rule)
     assert code == 1 and "FAILED   local.matched_accuracy: 1.0000 -> 0." in out
     code, out, _ = bench("--clips", CLIPS, "--models", "good.npz,t.npz", "--compare", "good.json", "--fail-on", rule)
@@ -97,6 +100,7 @@ def test_a_data_file(bench, data_file: Path, tmp_path: Path):
     assert (stored.frames_thwc == rendered.frames_thwc).all() and parts.fit.name == "val"
     code, out, err = bench("--data", data_file, "--model", "bench_models:guesser", "--split", "val", "--report", "page.html")
     assert code == 0 and "data.h5:val" in out, err
+    assert "bench_models:guesser: codes: what is inferred from a clip changes from call to call" in err
     page = Path("page.html").read_text(encoding="utf-8")
     assert "Capacity of the probes" in page and page.count("<polyline") == 3 * 3 + 4 * 3
     code, _, err = bench("--data", data_file, "--split", "all", "--model", "x:y")
@@ -111,4 +115,4 @@ def test_the_example_in_the_docs_works(bench, tmp_path: Path, monkeypatch: pytes
     (tmp_path / "my_model.py").write_text(example, encoding="utf-8")
     code, out, err = bench("--clips", CLIPS, "--model", "my_model:make", "--out", "baseline.json")
     assert code == 0 and re.search(r"shift.action_accuracy +0.\d", out) and "control.faithful" in out, err
-    assert markdown([scores.read(tmp_path / "baseline.json")]).startswith("| score | random |")
+    assert markdown([scores.read(tmp_path / "baseline.json")]).startswith("| score | strongest floor, `paper` | ceiling |")

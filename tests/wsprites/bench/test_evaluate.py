@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from bench_models import Guesser, Seer
 
-from wsprites.bench import data, evaluate, load, rollouts
+from wsprites.bench import control, data, evaluate, load
 from wsprites.errors import UserError
+from wsprites.world.actions import GlobalAction
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -21,13 +22,17 @@ def test_what_knows_everything_is_perfect_in_every_column(seen: evaluate.Evaluat
         elif not np.isfinite(value):
             assert name.startswith("global.standing") or "clipped" in name, name  # one label only, or no such step
         elif name.startswith(("null.", "nuisance.")) or name.endswith((".mean", ".median", ".p95", "shift.mean")) or "position" in name:
-            assert value <= (0.3 if name.startswith(("control", "drift")) else 0), name  # read back, sub-pixel
+            assert value <= (0.3 if name.startswith(("control", "drift", "transfer")) else 0), name  # read back, sub-pixel
+        elif "unreadable" in name or "ghost" in name:
+            assert value == 0, name
         elif "psnr" in name:
             assert value > 30, name
         elif not name.startswith("leakage"):
             assert value == pytest.approx(1), name
     perfect = [
-        name for name in figures if name.split(".")[0] in ("local", "masks", "shift", "background_shift", "control", "drift", "leakage")
+        name
+        for name in figures
+        if name.split(".")[0] in ("local", "masks", "shift", "background_shift", "control", "drift", "transfer", "leakage")
     ]
     assert len(perfect) > 60
     for name in perfect:
@@ -63,7 +68,7 @@ def test_vectors_alone_are_enough_to_be_controlled(few: data.Data):
             return seer.rollout(first, actions.argmax(-1), shifts)
 
     fitted, _ = evaluate.collect(ByVectors(), few.fit)
-    scores, videos = rollouts.control(ByVectors(), few, fitted)
+    scores, videos, _ = control.control(ByVectors(), few, fitted)
     assert scores["model"]["control.faithful"].value == 1 and scores["model"]["drift.psnr.16"].value == 60 and len(videos) > 9
 
 
@@ -123,7 +128,23 @@ def test_what_a_model_offers_is_the_same_for_all_clips_and_tried_before_all_is_s
 
 
 def test_scores_that_short_clips_do_not_have_are_named():
-    assert evaluate.beyond(17, ["psnr"]) == {}
-    assert evaluate.beyond(8, ["psnr", "local"]) == {
+    assert evaluate.beyond(17, ["drift.psnr"]) == {}
+    assert evaluate.beyond(8, ["drift.psnr", "drift.local"]) == {
         f"drift.{name}.{t}": f"clips of 8 frames, {t + 1} are needed" for name in ("psnr", "local") for t in (8, 16)
     }
+
+
+def test_a_shift_that_repeats_the_one_before_is_a_floor(few: data.Data):
+    """Most transitions repeat the action before, so the shift before is right more often than no shift at all."""
+    script, step = few.scored.script, few.scored.spec.sprite.step
+    results = evaluate.shift_scores(few, "shift", np.zeros((*script.shift[:, 1:].shape,)))
+    right, total = 0, 0
+    for shifts, actions in zip(script.shift.tolist(), script.global_action.tolist(), strict=True):
+        for (x, y), now, action in zip(shifts[:-1], shifts[1:], actions[1:], strict=True):
+            if now != [0, 0] and max(map(abs, now)) < step:
+                continue  # an edge cut the step short
+            before = "stay" if max(abs(x), abs(y)) < step / 2 else ("left", "right")[x > 0] if abs(x) >= abs(y) else ("up", "down")[y > 0]
+            right, total = right + (before == GlobalAction(action).name), total + 1
+    name = "shift.action_accuracy"
+    assert results["previous"][name].value == pytest.approx(right / total)
+    assert results["majority"][name].value < results["previous"][name].value < results["oracle"][name].value == 1

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import sklearn.metrics as sk
-from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from wsprites.bench.metrics import actions, images, interval, masks, motion, probes
+from wsprites.bench.metrics import actions, images, interval, motion, probes
 from wsprites.bench.metrics.information import information, nmi
 from wsprites.world.script import scripts
 from wsprites.world.spec import PRESETS
@@ -27,24 +26,6 @@ def test_shifts():
     assert motion.action_of(np.array([[-4.0, 3], [1, 3.6], [3, 3], [0, -9]]), 7).tolist() == [0, 3, 4, 2]
     x = RNG.normal(size=(500, 2))
     assert motion.r2(x + 0.1, x) == pytest.approx([sk.r2_score(x[:, i], x[:, i] + 0.1) for i in (0, 1)])
-
-
-def test_masks():
-    true = np.zeros((3, 20, 30), bool)
-    true[0, 5:15, 5:15] = True
-    true[1, 5:15, 5:15] = True
-    soft = RNG.random(true.shape)
-    union = (1 - (1 - soft) * (1 - true)).sum((1, 2))
-    assert masks.soft_iou(soft, true) == pytest.approx((soft * true).sum((1, 2)) / union)
-    moved = np.roll(true, 2, 2)
-    assert masks.hard_iou(moved.astype(float), true) == pytest.approx([80 / 120, 80 / 120, 1])
-    assert masks.boundary_f(true, true).tolist() == [1, 1, 1] and masks.boundary_f(np.roll(true, 1, 1), true).tolist() == [1, 1, 1]
-    assert masks.boundary_f(np.zeros_like(true), true).tolist() == [0, 0, 1]
-    rough = ndimage.binary_opening(RNG.random((20, 30)) > 0.3)
-    contour = [m & ~ndimage.binary_erosion(m, border_value=1) for m in (rough, true[0])]
-    near = [ndimage.distance_transform_cdt(~c, "chessboard") <= 1 for c in contour]
-    p, r = (contour[0] & near[1]).sum() / contour[0].sum(), (contour[1] & near[0]).sum() / contour[1].sum()
-    assert masks.boundary_f(rough[None], true[:1]) == pytest.approx([2 * p * r / (p + r)])
 
 
 def test_images_are_scikit_images():

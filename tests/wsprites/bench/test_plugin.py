@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +12,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from bench_models import CLIPS, predictions
+from score_files import file_of
 
 from wsprites.bench import data, evaluate, load, scores
 from wsprites.bench import test_scores as suite
-from wsprites.bench.run import describe, score_file
+from wsprites.bench.metrics import interval
+from wsprites.bench.run import Job, describe, score_file
 from wsprites.bench.scores import Entry
+from wsprites.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -68,9 +72,15 @@ def scores_to_test(**options: object) -> list[str]:
 def test_what_would_fail_every_test_is_found_before_scoring(few: data.Data, tmp_path: Path):
     np.savez(tmp_path / "good.npz", **predictions(few))
     entry = Entry(1.0, 1.0, 1.0, "", CLIPS, {})
-    settings = scores.Settings("95 %, percentiles of the bootstrap over clips", "val", 40)
+    settings = scores.Settings(scores.INTERVAL, "val", protocol=scores.PROTOCOL)
+    old = scores.Settings("95 %, percentiles of the bootstrap over clips", "val", 40)
     good = scores.ScoreFile("good", describe(few), settings, {}, "", 1.0, {"local.ami": entry}, {})
-    for name, file in (("good", good), ("empty", replace(good, scores={})), ("fid", replace(good, scores={"images.fid": entry}))):
+    for name, file in (
+        ("good", good),
+        ("old", replace(good, settings=old)),
+        ("empty", replace(good, scores={})),
+        ("fid", replace(good, scores={"images.fid": entry})),
+    ):
         scores.write(tmp_path / f"{name}.json", file)
     right = {"model": str(tmp_path / "good.npz"), "baseline": str(tmp_path / "good.json")}
     assert scores_to_test(**right) == ["local.ami"]
@@ -82,11 +92,71 @@ def test_what_would_fail_every_test_is_found_before_scoring(few: data.Data, tmp_
         ({"model": "bench_models:absent"}, "--wsprites-model: bench_models:absent: module 'bench_models' has no attribute"),
         ({"model": None}, "go together; one is missing"),
         ({"baseline": str(tmp_path / "absent.json")}, "absent.json: No such file"),
+        ({"baseline": str(tmp_path / "old.json")}, "the baseline is of protocol bench-1"),
         ({"baseline": str(tmp_path / "empty.json")}, "the baseline has no scores"),
         ({"baseline": str(tmp_path / "fid.json")}, "--wsprites-weights: the baseline has images.fid, which needs the weights"),
     ):
         with pytest.raises(pytest.UsageError, match=line):
             scores_to_test(**{**right, **wrong})
+
+
+def test_of_several_processes_one_scores_and_the_others_read(tmp_path: Path):
+    """The lock belongs to an opened file, so threads stand for processes."""
+    calls: list[scores.ScoreFile] = []
+
+    def score() -> scores.ScoreFile:
+        calls.append(file_of({"local.ami": interval.Score(len(calls) / 2)}))
+        return calls[-1]
+
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lambda _: suite.once(tmp_path / "a.json", score), range(8)))
+    assert len(calls) == 1 and [file.to_json() for file in read] == [calls[0].to_json()] * 8
+
+
+@pytest.mark.bad_input
+def test_of_several_processes_all_fail_with_what_failed_in_the_first(tmp_path: Path):
+    calls = []
+
+    def fail() -> scores.ScoreFile:
+        calls.append(1)
+        raise UserError("x: codes is a list")
+
+    for _ in range(3):
+        with pytest.raises(UserError, match="x: codes is a list"):
+            suite.once(tmp_path / "a.json", fail)
+    assert len(calls) == 1
+
+
+COUNTED = """
+import numpy as np
+from pathlib import Path
+
+
+class Still:
+    def infer(self, frames):
+        return {"shift": np.zeros((len(frames), frames.shape[1] - 1, 2))}
+
+
+def make():
+    with Path("made.txt").open("a") as file:
+        file.write("made\\n")
+    return Still()
+"""
+
+
+@pytest.mark.slow
+def test_with_xdist_a_model_is_made_and_scored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "counted.py").write_text(COUNTED, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (result,) = Job(("counted:make",), clips=2).run()
+    scores.write(tmp_path / "a.json", result.scores)
+    Path("made.txt").unlink()
+    options = ("--wsprites-model", "counted:make", "--wsprites-baseline", "a.json", "--wsprites-clips", 2)
+    done = run_pytest(tmp_path, "-q", "-n", 2, "--pyargs", "wsprites.bench.test_scores", *options)
+    assert done.returncode == 0 and re.search(r"\d+ passed", done.stdout), done.stdout + done.stderr
+    assert Path("made.txt").read_text(encoding="utf-8") == "made\n"
+    done = run_pytest(tmp_path, "-q", "-n", 2, "--pyargs", "wsprites.bench.test_scores", *options[:1], "counted:no", *options[2:])
+    assert done.returncode == 1 and "has no attribute 'no'" in done.stdout and "passed" not in done.stdout
 
 
 @pytest.mark.slow

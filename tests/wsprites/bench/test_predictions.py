@@ -20,7 +20,7 @@ def test_a_predictions_file_scores_like_its_model(few: data.Data, seen: evaluate
         for name, array in predictions(few).items():
             if name != "data":
                 h5[name] = array
-        h5.attrs["codes"] = 20
+        h5.attrs["codes_k"] = 20
         h5.attrs["data"] = np.bytes_(str(predictions(few)["data"]))  # as other languages write it
     for name in ("p.npz", "p.h5"):
         found = evaluate.evaluate(load.load(str(tmp_path / name), few), few, name)
@@ -28,26 +28,57 @@ def test_a_predictions_file_scores_like_its_model(few: data.Data, seen: evaluate
         assert "null.codes" not in found.scores
         assert found.scores["codes.usage"].value == (9 / 20 if name == "p.h5" else 1)
     with h5py.File(tmp_path / "p.h5", "a") as h5:
+        h5.attrs["codes"] = h5.attrs.pop("codes_k")  # the name in older files
+    assert load.load(str(tmp_path / "p.h5"), few).codes == 20
+    with h5py.File(tmp_path / "p.h5", "a") as h5:
         h5.attrs["codes"] = 3
     with pytest.raises(UserError, match=r"p\.h5: .*codes has the code 8, but the model says that it has 3"):
         load.load(str(tmp_path / "p.h5"), few)
 
 
-def test_a_template_that_was_not_filled_in_is_told(few: data.Data, tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    write_template(tmp_path / "t.npz", few)
-    with np.load(tmp_path / "t.npz") as template:
-        zero = dict(template)
-    np.savez(tmp_path / "codes.npz", **{name: array for name, array in zero.items() if "codes" in name or name == "data"})
-    line = "all values of all arrays are zero, as in a template that was not filled in"
-    for name in ("t.npz", "codes.npz"):
-        caplog.clear()
-        load.load(str(tmp_path / name), few)
-        assert caplog.messages == [f"{tmp_path / name}: {line}"]
+def test_a_template_that_was_not_filled_in_is_refused(few: data.Data, tmp_path: Path):
+    path = tmp_path / "t.npz"
+    write_template(path, few)
+    with np.load(path) as loaded:
+        template = dict(loaded)
+    about = {name: template.pop(name) for name in ("data", "README")}
+    assert "codes_k () one integer, 1 to 1024" in str(about["README"]) and "at most 4096" in str(about["README"])
+    filled = {"codes": 1, "vectors": 0.5, "shift": -1, "background_shift": 0.25}
+    assert {name.partition("/")[2] for name in template} == set(filled)
+    full = {key: np.full_like(array, filled[key.partition("/")[2]]) for key, array in template.items()}
+
+    def refused(arrays: dict[str, np.ndarray]) -> str:
+        np.savez(path, **about, **arrays)
+        with pytest.raises(UserError) as caught:
+            load.load(str(path), few)
+        assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+        return str(caught.value)
+
+    # Each array in turn is left as it was; then some of one; then what earlier versions wrote, zeros everywhere.
+    for name in filled:
+        arrays = {
+            key: array if key.endswith(f"/{name}") else np.full_like(array, filled[key.partition("/")[2]])
+            for key, array in template.items()
+        }
+        left = "-1" if name == "codes" else "NaN"
+        assert f"val: {name} is {left} everywhere, as in a template that was not filled in; fill it in, or" in refused(arrays)
+    arrays = {**full, "test/shift": full["test/shift"].copy()}
+    arrays["test/shift"][2:] = np.nan
+    assert "test: shift has 712 values that are not finite, the first at (2, 0, 0)" in refused(arrays)
+    zero = {key: np.zeros_like(array) for key, array in template.items()}
+    assert "all arrays are zero, as in a template that was not filled in" in refused(zero)
+
+
+def test_arrays_that_are_zero_everywhere_are_named(few: data.Data, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    right = predictions(few)
+    np.savez(tmp_path / "p.npz", **{name: array if name == "data" else np.zeros_like(array) for name, array in right.items()})
+    load.load(str(tmp_path / "p.npz"), few)  # a model may say nothing, in fewer arrays than a template has
+    assert caplog.messages == [f"{tmp_path / 'p.npz'}: zero everywhere: codes, shift; if that is left from a template, leave it out"]
     caplog.clear()
-    zero["val/shift"][3, 5, 1] = 1
-    np.savez(tmp_path / "filled.npz", **zero)
-    load.load(str(tmp_path / "filled.npz"), few)
-    assert not caplog.messages
+    for changes in ({"val/shift": np.zeros_like(right["val/shift"])}, {}):  # the other split has motion
+        np.savez(tmp_path / "p.npz", **predictions(few, **changes))
+        load.load(str(tmp_path / "p.npz"), few)
+        assert not caplog.messages
 
 
 BAD = [
@@ -60,8 +91,11 @@ BAD = [
         {"test/vectors": np.zeros((6, 89, 5000), np.float32), "val/vectors": np.zeros((12, 89, 8))},
         "vectors has 5000 features; at most 4096",
     ),
-    ({"test/codes": np.full((6, 89), -1)}, "codes has values from -1 to -1; expected 0 to 1023"),
-    ({"test/shift": np.full((6, 89, 2), np.nan)}, "shift has 1068 values that are not finite, the first at (0, 0, 0); expected none"),
+    ({"test/codes": np.full((6, 89), -2)}, "codes has values from -2 to -2; expected 0 to 1023"),
+    (
+        {"test/shift": np.full((6, 89, 2), [np.inf, 0])},
+        "values that are not finite, the first at (0, 0, 0); expected",
+    ),
     (
         {"test/masks": np.full((6, 90, 96, 128), 255.0, np.float16), "val/masks": np.zeros((12, 90, 96, 128), bool)},
         "masks has values from 255 to 255; expected 0 to 1",
@@ -69,8 +103,9 @@ BAD = [
     ({"test/vectors": np.zeros((6, 89, 4), np.float32)}, "val/vectors is missing"),
     ({"data": np.array("other@0")}, "the array data says 'other@0'; expected 'wsprites-paper-v1-first-6@"),
     ({"test/code": np.zeros(3)}, "unknown array 'test/code'; expected val, test / codes, vectors"),
-    ({"codes": np.array(3)}, "codes has the code 8, but the model says that it has 3 codes; expected 0 to 2"),
-    ({"codes": np.array(0)}, "codes is 0; expected the number of codes, 1 to 1024, or none"),
+    ({"codes_k": np.array(3)}, "codes has the code 8, but the model says that it has 3 codes; expected 0 to 2"),
+    ({"codes_k": np.array(0)}, "codes_k is 0; expected the number of codes, 1 to 1024, or none"),
+    ({"codes_k": np.array(9), "codes": np.array(9)}, "codes_k and codes are both there; codes_k alone says the number of codes"),
     ({"codes": np.array(9.0)}, "codes is a float64; expected the number of codes"),
     ({"codes": np.zeros((6, 89), int)}, "codes has the shape (6, 89); expected the number of codes; the codes themselves are SPLIT/codes"),
     ({"test/codes": np.array([object()])}, "codes is of type object; expected integers"),

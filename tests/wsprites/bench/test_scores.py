@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from wsprites.bench import compare, data, scores
+from wsprites.bench.direction import rule_of
 from wsprites.bench.evaluate import Evaluation
+from wsprites.bench.packed import packed
 from wsprites.bench.run import score_file
 from wsprites.bench.scores import Confusion, DataDescription, Entry, ScoreFile, Settings
+from wsprites.bench.table import TABLE
 from wsprites.bench.test_scores import test_score as compare_score
 from wsprites.errors import UserError
 
@@ -66,14 +69,46 @@ def test_the_format_of_score_files_never_changes():
     assert ScoreFile.from_json(with_weights.to_json()).settings == with_weights.settings
 
 
+def test_files_of_the_first_protocol_are_read_and_new_ones_name_theirs(few: data.Data, seen: Evaluation):
+    old = ScoreFile.from_json(json.dumps(JSON))
+    assert (old.settings.protocol, old.hashes, old.system, old.per_clip) == ("bench-1", None, "", {})
+    assert old.scores["local.ami"].replicates is None and old.scores["local.ami"].runs == ()
+    new = score_file(seen, "x", few, 1.0)
+    assert json.loads(new.to_json())["config"]["protocol"] == scores.PROTOCOL == "bench-2"
+    read = ScoreFile.from_json(new.to_json())
+    kept = {f"{split}/{name}" for split in ("val", "test") for name in ("codes", "shift", "background_shift", "vectors")}
+    assert set(read.per_clip) == {*kept, "test/masks"}
+    assert (read.per_clip["test/codes"].array() == few.scored.script.local_action[:, 1:]).all()
+
+
+def test_intervals_can_be_computed_again_from_a_file(few: data.Data, seen: Evaluation):
+    read = ScoreFile.from_json(score_file(seen, "x", few, 1.0).to_json())
+    for name, score in seen.scores.items():
+        kept = read.scores[name].replicates
+        assert (kept is None) == (score.replicates is None), name
+        if kept is not None and score.replicates is not None:
+            assert kept.around(score.value).half_width == pytest.approx(score.replicates.half_width, rel=0.02, abs=1e-9), name
+
+
+def test_every_score_has_a_direction(seen: Evaluation):
+    """A score without a rule would be compared without anybody having thought about what a change of it means."""
+    for name in {*seen.scores, *TABLE}.union(*seen.baselines.values()):
+        assert rule_of(name).better in ("more", "less", "neither"), name
+
+
 def test_an_evaluation_is_written_and_read(few: data.Data, seen: Evaluation, tmp_path: Path):
     file = score_file(seen, "models/\udcff\n.npz", few, 12.34)
     scores.write(tmp_path / "a.json", file)
     read = scores.read(tmp_path / "a.json")
     assert read.to_json() == file.to_json() and read.model == "models/??.npz" and read.seconds == 12.3
-    assert set(read.scores) == set(seen.scores) and read.value("local.ami") == 1 and math.isnan(read.value("no.such"))
+    assert set(read.scores) == set(seen.scores) and math.isnan(read.value("no.such"))
+    assert read.value("local.ami") == seen.scores["local.ami"].value
     assert np.array(read.confusion["local"].counts).sum() == 6 * 89 and [path.name for path in tmp_path.iterdir()] == ["a.json"]
-    assert set(read.scores["vectors.local.knn"].baselines) == {"random", "state_only", "shuffled", "oracle"}
+    assert {"random", "state_only", "shuffled", "oracle"} <= set(read.scores["vectors.local.linear"].baselines)
+
+
+def packed_json(size: int) -> dict[str, Any]:
+    return {"kind": "i1", "shape": [size], "text": packed(np.zeros(size), "i1").text}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +127,18 @@ def test_an_evaluation_is_written_and_read(few: data.Data, seen: Evaluation, tmp
         (("data", "name"), None),
         (("config", "draws"), 10**30),
         (("config", "weights"), {"a": 1}),
+        (("config", "protocol"), 2),
+        (("hashes",), {"model": "0" * 64}),
+        (("hashes",), None),
+        (("system",), "a\nb"),
+        (("per_clip",), {"test/codes": {"kind": "u2", "shape": [2], "text": "AAAA"}}),
+        (("per_clip",), {"test/codes": {"kind": "u2", "shape": [-1], "text": ""}}),
+        (("per_clip",), []),
+        (("figures", "local.ami", "runs"), ["0.5"]),
+        (("figures", "local.ami", "replicates"), {"sizes": [2], "largest": 1.0, "deviations": packed_json(1)}),
+        (("figures", "local.ami", "replicates"), {"sizes": [1, 1], "largest": 1.0, "deviations": packed_json(2)}),
+        (("figures", "local.ami", "replicates"), {"sizes": [0], "largest": 1.0, "deviations": packed_json(2)}),
+        (("figures", "local.ami", "replicates"), {"sizes": [2], "largest": float("inf"), "deviations": packed_json(2)}),
         (("versions", "numpy"), ["2"]),
         (("figures",), []),
         (("figures", "local.ami"), 0.5),
@@ -161,11 +208,16 @@ def test_scores_of_other_data_are_not_compared(few: data.Data, seen: Evaluation)
     rules = compare.parse_rules(["shift.mean>0.2", "local.ami<-0.1"], file)
     assert rules == [("shift.mean", ">", 0.2), ("local.ami", "<", -0.1)]
     assert compare.regressions(worse, file, rules) == ["shift.mean: 0.0000 -> 0.5000, +0.5000 > 0.2"]
-    assert compare.changes(worse, file) == f"{'shift.mean':<36}    0.000 ->    0.500  +0.500"
+    line, _ = compare.changes(worse, file).splitlines()
+    assert line == f"{'shift.mean':<36}    0.000 ->    0.500  +0.500  [+0.500, +0.500] * worse"
     assert compare.regressions(changed(file, "shift.mean", math.nan), file, rules) == ["shift.mean: 0.0000 -> no such score"]
 
 
-BASELINE = replace(SMALL, scores={name: Entry(0.5, 0.4, 0.6, "", 6, {}) for name in ("local.ami", "global.ami", "local.standing.nmi")})
+BASELINE = replace(
+    SMALL,
+    settings=replace(SMALL.settings, protocol=scores.PROTOCOL),
+    scores={name: Entry(0.5, 0.4, 0.6, "", 6, {}) for name in ("local.ami", "global.ami", "local.standing.nmi")},
+)
 
 
 @pytest.mark.parametrize(

@@ -204,8 +204,8 @@ def test_the_command(run: Run, file: Path):
         arrays = dict(template)
     assert code == 0 and set(arrays) == {"data", "README", *(f"test/{name}" for name in ("codes", "vectors", "shift", "background_shift"))}
     frames = np.stack([data.from_videos(file).scored.frames(n) for n in range(4)])
-    arrays |= {"test/codes": Tracker().infer(frames.transpose(0, 1, 4, 2, 3))["codes"], "codes": np.array(6)}
-    np.savez("p.npz", **arrays)
+    filled = {"data": arrays["data"], "test/codes": Tracker().infer(frames.transpose(0, 1, 4, 2, 3))["codes"], "codes_k": np.array(6)}
+    np.savez("p.npz", **filled)
     code, out, err = run("bench", "--data", file, "--model", "p.npz", "--compare", "s.json")
     assert code == 1 and "no score of the table that both have differs\n12 scores of the baseline are missing" in out, out + err
     assert "FAILED   consistency.codes: 1.0000 -> no such score" in out and out.count("FAILED") == 12

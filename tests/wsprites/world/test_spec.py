@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from wsprites.errors import UserError
 from wsprites.fields import SpecError
-from wsprites.world.spec import PRESETS, BackgroundSpec, CastSpec, LocalSpec, SplitSpec, WalkSpec, WorldSpec, load_spec
+from wsprites.world.spec import AXES, PRESETS, BackgroundSpec, CastSpec, LocalSpec, SplitSpec, WalkSpec, WorldSpec, load_spec
 
 SPECS = [WorldSpec, *(type(getattr(WorldSpec(), f.name)) for f in fields(WorldSpec) if is_dataclass(getattr(WorldSpec(), f.name)))]
 FIELDS = [pytest.param(spec, f, id=f"{spec.__name__}.{f.name}") for spec in SPECS for f in fields(spec)]
@@ -50,7 +50,9 @@ def outside(low, high):
 
 
 def test_presets_carry_their_names():
-    assert list(PRESETS) == ["paper", "released", "factorial", "small-world"]
+    axes = ["still", "moving", "no-inertia", "position", "one-character", "new-scenes"]
+    assert list(PRESETS) == ["paper", "released", "factorial", "small-world", *(f"axes-{axis}" for axis in axes)]
+    assert [spec.name for spec in AXES.values()] == [f"axes-{axis}" for axis in AXES] and list(AXES) == axes
     assert all(PRESETS[name].name == name == load_spec(name).name for name in PRESETS)
 
 
@@ -71,7 +73,34 @@ def test_other_presets_differ_from_paper_in_one_thing():
     assert replace(PRESETS["factorial"], name="paper", local=LocalSpec(coupled=True)) == PRESETS["paper"]
     small = replace(PRESETS["small-world"], name="paper", height=96, width=128, scale=1.0)
     assert replace(small, sprite=WalkSpec(), background=BackgroundSpec()) == PRESETS["paper"]
-    assert len(set(PRESETS.values())) == 4
+    assert len(set(PRESETS.values())) == len(PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("axis", "changed"),
+    [
+        ("still", {"background"}),
+        ("moving", {"background"}),
+        ("no-inertia", {"sprite", "background", "local"}),
+        ("position", {"sprite", "local"}),
+        ("one-character", {"cast"}),
+        ("new-scenes", {"split"}),
+    ],
+)
+def test_axes_differ_from_factorial_in_one_thing(axis, changed):
+    one, other = AXES[axis], PRESETS["factorial"]
+    assert {f.name for f in fields(one) if getattr(one, f.name) != getattr(other, f.name)} == {"name", *changed}
+
+
+def test_splits_show_all_scenes_or_their_own():
+    world = PRESETS["factorial"].with_cast(("body",), (9,), 5)
+    assert [world.scenes(split) for split in ("train", "val", "test")] == [range(5)] * 3
+    held_out = replace(world, split=SplitSpec(scenes=2))
+    assert [held_out.scenes(split) for split in ("train", "val", "test")] == [range(3), range(3), range(3, 5)]
+    held_out.with_cast(("body",), (9,), 3)
+    with pytest.raises(SpecError) as error:
+        held_out.with_cast(("body",), (9,), 2)
+    assert str(error.value) == "split.scenes = 2: the art has 2 backgrounds, and train and val need one"
 
 
 def test_the_small_world_is_the_paper_world_at_half_its_size():
@@ -206,6 +235,7 @@ def test_choices_are_named_where_a_value_is_none_of_them(spec, f):
         (lambda: CastSpec(("a", "a"), (2, 3)), "layers = ['a', 'a'] must name at least one layer and none twice"),
         (lambda: CastSpec(("a", "b"), (2,)), "counts = [2] must have one number for each of the 2 layers"),
         (lambda: CastSpec(("a",), (2, 2)), "counts = [2, 2] must have one number for each of the 1 layers"),
+        (lambda: CastSpec(("a", "b"), (2, 2), most=(1,)), "most = [1] must have one number for each of the 2 layers, or none"),
         (
             lambda: CastSpec(("a", "b"), (100_000, 101)),
             "counts = [100000, 101] make too many characters; at most 10,000,000 are possible",
@@ -262,11 +292,11 @@ def worlds(draw):
         frames=draw(st.integers(1, 10_000)),
         rule=draw(st.sampled_from(["paper", "released"])),
         facings=draw(st.sampled_from([3, 4])),
-        sprite=WalkSpec(draw(probability), draw(step)),
+        sprite=WalkSpec(draw(probability), draw(step), draw(st.floats(0, 0.99))),
         background=BackgroundSpec(draw(probability), draw(step), draw(st.integers(0, 1024))),
-        local=LocalSpec(draw(st.booleans()), bout_min, bout_max, draw(probability)),
-        split=split,
-        cast=CastSpec(tuple(layers), counts, draw(st.integers(1, 1_000_000))),
+        local=LocalSpec(draw(st.booleans()), bout_min, bout_max, draw(probability), draw(st.floats(0, 0.99))),
+        split=replace(split, scenes=draw(st.integers(0, 9))),
+        cast=CastSpec(tuple(layers), counts, draw(st.integers(1, 1_000_000)), draw(st.sampled_from([(), counts]))),
     )
 
 

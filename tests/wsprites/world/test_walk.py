@@ -79,7 +79,7 @@ def walk(start_n2, uniform_tn2, rule):
     walks = Walks(np.empty((clips, steps), np.uint8), *np.empty((2, clips, steps, 2), np.int16))
     # A word stands for the number in [0, 1) of its upper 53 bits.
     word_nt2 = np.ascontiguousarray(((uniform_tn2 * 2.0**53).astype(np.uint64) << np.uint64(11)).transpose(1, 0, 2))
-    rule, start_n2 = (rule.box, rule.step, tuple(rule.choices)), np.asarray(start_n2, np.int64)
+    rule, start_n2 = (rule.box, rule.step, tuple(rule.choices), rule.policy), np.asarray(start_n2, np.int64)
     for n in range(clips):
         kernel.walk(word_nt2[n], 0, start_n2[n], rule, *(labels[n] for labels in walks))
     return walks

@@ -33,9 +33,12 @@ def similarity(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8], lpi
 
 def psnr(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(T,) dB: 10 log10 (255^2 / mean squared error), at most MOST_PSNR."""
-    mse = ((frames_thwc.astype(np.float64) - true_thwc) ** 2).mean((1, 2, 3))
-    decibels: NDArray[Any] = 10 * np.log10(255.0**2 / np.maximum(mse, 1e-12))
-    return np.asarray(np.minimum(decibels, MOST_PSNR), np.float64)
+    return decibels(((frames_thwc.astype(np.float64) - true_thwc) ** 2).mean((1, 2, 3)))
+
+
+def decibels(mse: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """PSNR of mean squared errors of pixels from 0 to 255, dB, at most MOST_PSNR."""
+    return np.asarray(np.minimum(10 * np.log10(255.0**2 / np.maximum(mse, 1e-12)), MOST_PSNR), np.float64)
 
 
 def ssim(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArray[np.float64]:

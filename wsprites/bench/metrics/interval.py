@@ -4,11 +4,12 @@ The transitions of a clip depend on one another, and clips that share a characte
 and not single transitions. The variance is that of two-way clustering (Cameron, Gelbach & Miller 2011) by jackknife variances (MacKinnon,
 Nielsen & Webb, Jackknife inference with two-way clustering, 2024):
 
-    V = V_character + V_scene - V_both, at least V_both, with V_w = (G - 1) / G sum_g (s_g - mean s)^2
+    V = V_character + V_scene - V_both, with V_w = (G - 1) / G sum_g (s_g - mean s)^2
 
 over the G groups of each kind; s_g is the score without group g, and the groups of V_both are the clips of one character in front of one
-scene. Where a map was fitted on other clips, V_fit is added: the same over the characters of these, the map being fitted without each. The
-interval is value +- t sqrt V with the t distribution for the smallest number of groups minus 1, cut to the range of the score.
+scene. Where V is below V_both, clips do not vary more for what they share, and V is V_both. Where a map was fitted on other clips, V_fit is
+added: the same over the characters of these, the map being fitted without each. The interval is value +- t sqrt V, cut to the range of the
+score; t is the quantile of Student's distribution for the smallest number of groups of those kinds that V is taken from, minus 1.
 
 It speaks for other characters in front of other scenes, drawn as those of the data were.
 """
@@ -46,16 +47,24 @@ class Replicates:
         return Replicates(tuple(kind for kind in kinds if kind is not None), fit)
 
     @property
+    def _varying(self) -> tuple[float, tuple[Floats, ...]]:
+        """Variance over the groups of clips, and the kinds of groups that it is taken from."""
+        each = [_variance(kind) for kind in self.kinds]
+        if len(each) == 1:
+            return each[0], self.kinds
+        both = each[0] + each[1] - each[2]
+        return (each[2], self.kinds[2:]) if both <= each[2] else (both, self.kinds[:2])
+
+    @property
     def variance(self) -> float:
         """Variance of the score; NaN if fewer than two replicates of a kind are defined."""
-        each = [_variance(kind) for kind in self.kinds]
-        total = max(each[0] + each[1] - each[2], each[2]) if len(each) == 3 else each[0]
-        return total + (_variance(self.fit) if self.fit is not None else 0.0)
+        return self._varying[0] + (_variance(self.fit) if self.fit is not None else 0.0)
 
     @property
     def degrees_of_freedom(self) -> int:
         """The smallest number of groups, minus 1."""
-        return min(len(kind) for kind in (*self.kinds[:2], self.fit) if kind is not None) - 1
+        kinds = self._varying[1] if self.fit is None else (*self._varying[1], self.fit)
+        return min(map(len, kinds)) - 1
 
     @property
     def half_width(self) -> float:

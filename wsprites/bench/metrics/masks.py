@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Masks = NDArray[Any]  # floats from 0 to 1, or booleans
+_WINDOW = 5  # pixels of a side of the surroundings in which masks are compared
 
 
 def soft_iou(mask_thw: Masks, true_thw: Masks) -> NDArray[np.float64]:
@@ -26,15 +27,20 @@ def hard_iou(mask_thw: Masks, true_thw: NDArray[np.bool_]) -> NDArray[np.float64
 
 
 def boundary_f(mask_thw: Masks, true_thw: NDArray[np.bool_], *, tolerance: int = 1) -> NDArray[np.float64]:
-    """(T,) F measure of contours: precision and recall of boundary pixels within `tolerance` px, a square (Perazzi et al., DAVIS 2016).
+    """(T,) F measure of contours (Perazzi et al., DAVIS 2016) that tells the inside from the outside; 0 if one is empty.
 
-    A boundary pixel is one of the mask with a neighbour (of four) outside it. 1 where both masks are empty, 0 where one is.
+    A boundary pixel is one of the mask with a neighbour (of four) outside it; pixels beyond the edge of the frame are no neighbours. It is
+    matched if the other mask has a boundary pixel within `tolerance` px (a square), and the two masks differ in at most 12 of the 5 x 5
+    pixels around it (beyond the edge, the nearest pixel of the frame is repeated). Precision and recall are the matched shares.
+    Of masks without a boundary (empty, or the whole frame) it is 1 if they are equal, otherwise 0.
+    The second condition is not in DAVIS, where an inverted mask, which has the same contour, gets 1; here it gets 0.
     """
-    (a, near_a), (b, near_b) = (_boundary(mask, tolerance) for mask in (hard(mask_thw), true_thw))
-    count_a, count_b = _areas(a), _areas(b)
-    precision, recall = _areas(a & near_b) / np.maximum(count_a, 1), _areas(b & near_a) / np.maximum(count_b, 1)
+    a, b = hard(mask_thw), true_thw
+    (edge_a, near_a), (edge_b, near_b), alike = _boundary(a, tolerance), _boundary(b, tolerance), _alike(a, b)
+    count_a, count_b = _areas(edge_a), _areas(edge_b)
+    precision, recall = _areas(edge_a & near_b & alike) / np.maximum(count_a, 1), _areas(edge_b & near_a & alike) / np.maximum(count_b, 1)
     f = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return np.where((count_a == 0) & (count_b == 0), 1.0, f)
+    return np.where((count_a == 0) & (count_b == 0), _areas(a ^ b) == 0, f)
 
 
 def hard(mask_thw: Masks) -> NDArray[np.bool_]:
@@ -56,3 +62,11 @@ def _boundary(mask_thw: NDArray[np.bool_], tolerance: int) -> tuple[NDArray[np.b
         cv2.bitwise_xor(mask, of, dst=of)
         cv2.dilate(of, square, dst=around)
     return boundary.view(bool), near.view(bool)
+
+
+def _alike(a_thw: NDArray[np.bool_], b_thw: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels in whose surroundings two masks mostly agree."""
+    differ = np.empty(a_thw.shape, np.uint8)
+    for both, of in zip((a_thw ^ b_thw).view(np.uint8), differ, strict=True):
+        cv2.boxFilter(both, -1, (_WINDOW, _WINDOW), dst=of, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(differ <= _WINDOW**2 // 2)

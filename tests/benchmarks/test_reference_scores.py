@@ -1,0 +1,89 @@
+"""The instrument against benchmarks/reference/scores.py, a second implementation of docs/scores.md that imports nothing of it."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.reference import probes as reference_probes
+from benchmarks.reference.scores import all_scores
+from wsprites.art import load_world
+from wsprites.bench.data import Data, from_file
+from wsprites.bench.evaluate import evaluate
+from wsprites.bench.metrics import probes
+from wsprites.bench.metrics.interval import Score
+from wsprites.bench.predictions import Predictions
+from wsprites.generate import Order, generate
+from wsprites.world.spec import PRESETS, CastSpec
+
+SMALL = {
+    "STRENGTHS": (1e-2, 1.0),
+    "FEATURES": (2, 8),
+    "WIDTHS": (4, 8),
+    "STEPS": 80,
+    "SAMPLES": (20, 60),
+    "FITTED": 150,
+    "SCORED": 140,
+    "KINDS": ("linear",),
+}
+"""Settings of probes that are fast; both implementations get them."""
+COMPARED = ("codes.", "shift.", "background_shift.", "masks.soft_iou", "masks.hard_iou")
+
+
+@pytest.fixture(scope="session")
+def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clips of few characters, so that several share one."""
+    spec = dataclasses.replace(PRESETS["paper"], frames=14, height=72, width=84, cast=CastSpec(layers=("body", "hair"), counts=(6, 6)))
+    path = tmp_path_factory.mktemp("reference") / "data.h5"
+    generate(Order(load_world(spec), seed=3, n=150), path)
+    return path
+
+
+def predictions(data: Data, path: Path) -> Path:
+    """A predictions file of a model that is sometimes wrong, in its own way for each array."""
+    rng = np.random.default_rng(0)
+    arrays = {"data": np.array(f"{data.name}@{data.sha256[:16]}"), "codes": np.array(12)}
+    for part in data.parts:
+        local, shape = part.sources().labels[1], (len(part), part.spec.frames - 1)
+        codes = np.where(rng.random(shape) < 0.3, rng.integers(0, 10, shape), np.array([0, 1, 2, 3, 3, 4, 5, 6, 6])[local])
+        masks = part.stored["masks"][...] if part.stored else np.zeros(0, bool)
+        arrays |= {
+            f"{part.name}/codes": codes,
+            f"{part.name}/vectors": (np.eye(9)[local] + rng.normal(0, 0.6, (*shape, 9))).astype(np.float32),
+            f"{part.name}/shift": part.script.shift[:, 1:] + rng.normal(0, 2, (*shape, 2)),
+            f"{part.name}/background_shift": np.round(part.script.background_shift[:, 1:] + rng.normal(0, 0.4, (*shape, 2))),
+            f"{part.name}/masks": (0.8 * masks + 0.2 * rng.random(masks.shape) * np.roll(masks, 2, 3)).astype(np.float16),
+        }
+    np.savez(path, **arrays)
+    return path
+
+
+def differences(got: dict[str, tuple[float, float, float]], expected: dict[str, Score]) -> list[str]:
+    """The scores that differ, with value and interval of both."""
+    wrong = []
+    for name, score in expected.items():
+        ours = (score.value, score.low, score.high)
+        if name in got and not np.allclose(got[name], ours, rtol=0, atol=1e-6, equal_nan=True):
+            wrong.append(f"{name}: instrument {ours}, reference {got[name]}")
+    return wrong
+
+
+def check(data: Data, file: Path, tmp_path: Path) -> None:
+    path = predictions(data, tmp_path / "predictions.npz")
+    got, expected = all_scores(path, file), evaluate(Predictions(path, data), data, "model").scores
+    compared = {name: score for name, score in expected.items() if name.startswith(COMPARED)}
+    assert len(compared) > 15 and got.keys() >= compared.keys()
+    assert differences(got, compared) == []
+
+
+@pytest.fixture
+def fast_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SMALL.items():
+        monkeypatch.setattr(probes, name, value, raising=False)
+        monkeypatch.setattr(reference_probes, name, value, raising=False)
+
+
+@pytest.mark.usefixtures("fast_probes")
+def test_scores_are_those_of_the_reference(data_file: Path, tmp_path: Path):
+    check(from_file(data_file), data_file, tmp_path)

@@ -1,0 +1,54 @@
+"""docs/scores.md defines every score, and nothing else."""
+
+import re
+from functools import cache
+
+import pytest
+from samples import ROOT
+
+from wsprites.bench.evaluate import Evaluation
+from wsprites.bench.reading import VARIANTS
+from wsprites.bench.twins import TWINS
+
+LATENTS = "codes|vectors|shift|background_shift"
+PLACES = {
+    "SOURCE": "global|local|background",
+    "PART": "standing|walking",
+    "VIEW": "standing|walking|onset|steady|lag_late|lag_early",
+    "SHIFT": "shift|background_shift",
+    "LATENT": LATENTS,
+    "TWIN": "|".join(TWINS),
+    "T": "1|4|8|16",
+    "W": r"\d+",
+    "M": r"\d+",
+}
+"""What the words in capitals stand for."""
+ELSEWHERE = (
+    *("drift.lpips.1", "drift.lpips.16", "images.fid", "images.fvd"),
+    *(f"consistency.{name}" for name in ("codes", "vectors", "shift", "masks")),
+)
+"""Scores that need weights, or are those of videos."""
+
+
+@cache
+def entries() -> dict[str, str]:
+    """The text of the entry of each score."""
+    page = (ROOT / "docs" / "scores.md").read_text(encoding="utf-8")
+    parts = re.split(r"^### (.*)$", page, flags=re.MULTILINE)[1:]
+    return {name: text for names, text in zip(parts[::2], parts[1::2], strict=True) for name in re.findall("`(.*?)`", names)}
+
+
+def pattern(name: str) -> re.Pattern[str]:
+    return re.compile(re.sub("[A-Z]+", lambda place: f"({PLACES[place[0]]})", re.escape(name)))
+
+
+def test_every_score_has_an_entry(seen: Evaluation):
+    patterns = [pattern(name) for name in entries()]
+    names = [*seen.scores, *ELSEWHERE]
+    assert [name for name in names if not any(each.fullmatch(name) for each in patterns)] == []
+    assert [name for name in entries() if not any(pattern(name).fullmatch(score) for score in names)] == []
+
+
+@pytest.mark.parametrize("name", entries())
+def test_every_entry_says_how_it_can_be_misread(name: str):
+    assert "*Misread:*" in entries()[name]

@@ -1,0 +1,113 @@
+"""Several runs of one system as one row: median, range, and an interval over clips and seeds."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench_models import predictions
+from scipy import stats
+from score_files import SCENES, clips, file_of, free
+
+from wsprites.bench import data
+from wsprites.bench.metrics import interval
+from wsprites.bench.runs import joined
+from wsprites.bench.scores import Hashes, ScoreFile, read
+from wsprites.bench.table import markdown, table
+from wsprites.errors import UserError
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def runs_of(values: list[np.ndarray], clusters: interval.Clusters) -> list[ScoreFile]:
+    files = [file_of({"local.ami": free(value_n, clusters), "masks.soft_iou": interval.Score(0.5)}) for value_n in values]
+    return [replace(file, model=f"run-{n}", system="tiny", hashes=Hashes(str(n), "", "")) for n, file in enumerate(files)]
+
+
+def test_runs_of_one_system_become_one():
+    clusters, easy, rng = clips(0)
+    seeds = rng.normal(0, 0.05, 4)
+    values = [easy + seed + rng.normal(0, 0.02, len(easy)) for seed in seeds]
+    files = runs_of(values, clusters)
+    alone, other = replace(files[0], system=""), replace(files[0], system="tiny", data=replace(files[0].data, sha256="1" * 64))
+    one, *rest = joined([*files, alone, alone, other])
+    assert rest == [alone, alone, other] and one.model == "tiny (4 runs)" and one.confusion == {} and one.hashes is None
+    entry, each = one.scores["local.ami"], [value_n.mean() for value_n in values]
+    assert entry.value == pytest.approx(np.median(each)) and entry.runs == pytest.approx(each)
+    # The definition, from the clips themselves.
+    of_mean = free(np.mean(values, 0), clusters)
+    assert of_mean.replicates is not None
+    of_clips, of_seeds = of_mean.replicates.variance, np.var(each, ddof=1) / 4
+    freedom = (of_clips + of_seeds) ** 2 / (of_clips**2 / (SCENES - 1) + of_seeds**2 / 3)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(of_clips + of_seeds)
+    assert (entry.low, entry.high) == pytest.approx((np.mean(each) - half, np.mean(each) + half), rel=0.01)
+    assert np.isnan(one.scores["masks.soft_iou"].low) and one.scores["masks.soft_iou"].runs == (0.5,) * 4
+
+
+def test_tables_show_runs_in_one_column():
+    clusters, easy, _ = clips(1)
+    files = runs_of([easy, easy + 0.1], clusters)
+    low, high = sorted(file.value("local.ami") for file in files)
+    line = next(line for line in table(joined(files)).splitlines() if line.startswith("local.ami"))
+    assert f"({low:.3f} to {high:.3f})" in line and f"{(low + high) / 2:.3f}" in line
+    assert "tiny (2 runs)" in table(joined(files)) and markdown(joined(files)).count(" to ") == 2
+    assert joined(files[:1]) == files[:1]
+    missing = replace(files[1], scores={name: entry for name, entry in files[1].scores.items() if name != "local.ami"})
+    assert set(joined([files[0], missing])[0].scores) == {"masks.soft_iou"}
+    undefined = replace(files[1].scores["local.ami"], value=float("nan"))
+    half = replace(files[1], scores={**files[1].scores, "local.ami": undefined})
+    assert np.isnan(joined([files[0], half])[0].value("local.ami"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_command_joins_runs_on_clips_of_a_private_seed(run: Run):
+    private = data.standard("wsprites-paper-v1", clips=4, seed=7)
+    for name, shift in (("a", 0.25), ("b", 0.75)):
+        arrays = {key: array for key, array in predictions(private).items() if "codes" not in key}
+        moved = np.array([shift, 0.0])
+        np.savez(f"{name}.npz", **{key: array if key == "data" else array + moved for key, array in arrays.items()})
+    options = ("--clips", 4, "--seed", 7, "--models", "a.npz,b.npz", "--system", "tiny")
+    code, out, err = run("bench", *options, "--out", "tiny.json")
+    assert code == 0 and "wsprites-paper-v1-seed-7-first-4 (4 clips of test)" in out, err
+    assert "tiny (2 runs)" in out and re.search(r"shift\.mean +0\.500 +\[.*\] \(0\.250 to 0\.750\)", out)
+    files = [read(Path(f"tiny-{number}.json")) for number in (1, 2)]
+    assert [file.system for file in files] == ["tiny", "tiny"] and [file.value("shift.mean") for file in files] == pytest.approx(
+        [0.25, 0.75]
+    )
+    code, _, err = run("bench", *options[:-1], "ti\nny")
+    assert code == 2 and "--system is not a name" in err and err.count("\n") == 1
+
+
+@pytest.mark.bad_input
+def test_a_run_that_is_given_twice_is_refused(run: Run):
+    """It would make the interval narrower without anything new."""
+    clusters, easy, _ = clips(2)
+    a, b = runs_of([easy, easy + 0.1], clusters)
+    with pytest.raises(UserError, match="run-0 is there twice, as runs of tiny; give each run once"):
+        joined([a, b, a])
+    copied = replace(b, hashes=replace(a.hashes, model_file="b.ckpt"))
+    with pytest.raises(UserError, match="run-0 and run-1 are the same file, as runs of tiny"):
+        joined([a, copied])
+    source = Hashes("0" * 64, "model.py", "")  # with a factory for each seed
+    assert len(joined([replace(a, hashes=source), replace(b, hashes=source)])) == 1
+    np.savez("a.npz", codes=np.zeros(3))
+    np.savez("b.npz", codes=np.zeros(3))
+    code, _, err = run("bench", "--models", "a.npz,b.npz", "--system", "tiny")
+    assert code == 2 and "a.npz and b.npz are the same file, as runs of tiny" in err and err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_the_interval_covers_the_mean_of_all_clips_and_seeds():
+    """Simulated: effects of characters, scenes, seeds, and of seeds on single clips, drawn anew each time."""
+    covered, tried = 0, 600
+    for number in range(tried):
+        rng = np.random.default_rng([number, 7])
+        character, scene = rng.integers(0, 15, 120), rng.integers(0, 12, 120)
+        clusters = interval.Clusters(character, scene)
+        easy = 0.5 + rng.normal(0, 0.05, 15)[character] + rng.normal(0, 0.03, 12)[scene] + rng.normal(0, 0.05, 120)
+        files = runs_of([easy + seed + rng.normal(0, 0.05, 120) for seed in rng.normal(0, 0.05, 5)], clusters)
+        entry = joined(files)[0].scores["local.ami"]
+        covered += entry.low <= 0.5 <= entry.high
+    assert 0.93 <= covered / tried <= 0.97

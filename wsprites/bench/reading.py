@@ -1,0 +1,74 @@
+"""What the reader can read: true frames after changes, and pictures that hold nothing. A property of the art, not of a model.
+
+Axis suffixes: t frames, h, w, c.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from wsprites.bench.metrics import motion
+from wsprites.bench.rollouts import Start
+
+Frames = NDArray[np.uint8]
+
+FRAMES = 2
+"""Frames of the clip of each start that are read."""
+_BLURS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
+_SIZES = ((48, 64), (32, 40))
+_TINT, _CONTRAST, _NOISE = (24.0, 0.0, -24.0), 0.6, 20.0
+"""Added to red, green and blue; factor of the difference from grey 128; standard deviation of the noise, grey levels."""
+
+
+def variants(frames_thwc: Frames, rng: np.random.Generator) -> dict[str, Frames]:
+    """Changed copies of frames by name: a Gaussian blur of each of _BLURS px; shrunk to each of _SIZES (height, width) by means over areas
+    and enlarged again by cubic interpolation; another tint, less contrast, and normal noise, rounded and cut to 0 to 255."""
+    size = frames_thwc.shape[2], frames_thwc.shape[1]
+
+    changed = {f"blur.{sigma:g}": np.stack([_blurred(frame, sigma) for frame in frames_thwc]) for sigma in _BLURS}
+    for h, w in _SIZES:
+        small = [cv2.resize(frame, (w, h), interpolation=cv2.INTER_AREA) for frame in frames_thwc]
+        changed[f"size.{h}x{w}"] = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in small])
+    rounded = {
+        "colour": frames_thwc + np.array(_TINT),
+        "contrast": 128 + _CONTRAST * (frames_thwc - 128.0),
+        "noise": frames_thwc + rng.normal(0, _NOISE, frames_thwc.shape),
+    }
+    return changed | {name: np.rint(np.clip(values, 0, 255)).astype(np.uint8) for name, values in rounded.items()}
+
+
+def _blurred(frame_hwc: Frames, sigma: float) -> Frames:
+    return np.asarray(cv2.GaussianBlur(frame_hwc, (0, 0), sigma), np.uint8) if sigma else frame_hwc
+
+
+def curves(begin: Sequence[Start]) -> dict[str, float]:
+    """`reader.VARIANT.position`, `.local`, `.unreadable`: error in px, share of right and readable actions, share of unreadable frames.
+
+    Of each of `variants` of FRAMES frames of the clip of each start. `reader.empty.unreadable`, `reader.static.unreadable`: the share of
+    unreadable pictures among scenes without the character, and among pictures of independent random pixels.
+
+    The frames of start s of a clip of T frames are (7 s + i T // FRAMES) mod T, i from 0 on, in front of the scene as it is at the start.
+    """
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    rng = np.random.default_rng(0)
+    for number, start in enumerate(begin):
+        total = start.part.spec.frames
+        at = np.array([(7 * number + i * total // FRAMES) % total for i in range(FRAMES)])
+        frames, script = start.frames_thwc[at], start.script
+        pictures = variants(frames, rng)
+        pictures["empty"], pictures["static"] = start.scene_hwc[None], rng.integers(0, 256, frames[:1].shape, dtype=np.uint8)
+        for name, picture in pictures.items():
+            read = start.reader.read(picture)
+            shown = at[: len(picture)]
+            right = (read.local_action == script.local_action[shown]) & read.readable
+            error = motion.error(read.position, script.position[shown]).mean()
+            found.setdefault(name, []).append((float(error), float(right.mean()), float(1 - read.readable.mean())))
+    means = {name: np.mean(rows, 0).tolist() for name, rows in found.items()}
+    every = {
+        f"reader.{name}.{kind}": value
+        for name, row in means.items()
+        for kind, value in zip(("position", "local", "unreadable"), row, strict=True)
+    }
+    return {name: value for name, value in every.items() if not name.startswith(("reader.empty", "reader.static")) or "unreadable" in name}
