@@ -142,7 +142,7 @@ def homogeneity(of: Information) -> Floats:
 
 def completeness(of: Information) -> Floats:
     """(...) I(code; label) / H(code), in [0, 1]: the share of the code that the label tells; 1 for a constant code, as in scikit-learn."""
-    return np.where(of.label > CONSTANT, np.where(of.code > CONSTANT, of.mutual / np.maximum(of.code, CONSTANT), 1.0), np.nan)
+    return np.where(of.code > CONSTANT, _over(of.mutual, of.code, of.label), np.where(of.label > CONSTANT, 1.0, np.nan))
 
 
 def ami(of: Information, expected: float) -> Floats:
@@ -163,4 +163,4 @@ def conditional(of: Information, expected: float) -> Floats:
 
 def _over(a: Floats, b: Floats, label: Floats) -> Floats:
     defined = (label > CONSTANT) & (b > CONSTANT)
-    return np.where(defined, a / np.where(defined, b, 1), np.nan)
+    return np.round(np.where(defined, a / np.where(defined, b, 1), np.nan), 12)  # all of it is 1, and nothing 0
