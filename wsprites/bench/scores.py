@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsprites.bench.metrics import interval
 from wsprites.bench.packed import Packed, packed
@@ -29,26 +30,50 @@ _UNDEFINED = -128
 
 
 @dataclass(frozen=True)
+class Deviations:
+    """Small numbers, exact to 1/254 of the largest."""
+
+    largest: float
+    """What 127 stands for."""
+    small: Packed
+    """(R,) i1; -128 for one that is not defined."""
+
+    def __post_init__(self) -> None:
+        if len(self.small.shape) != 1 or self.small.kind != "i1" or not math.isfinite(self.largest):
+            raise ValueError("the replicates of a score are of no possible kind")
+
+    def array(self) -> NDArray[np.float64]:
+        """(R,)."""
+        small = self.small.array().astype(np.float64)
+        return np.where(small == _UNDEFINED, np.nan, small) * (self.largest / 127)
+
+
+def _deviations(value_r: NDArray[np.float64]) -> Deviations:
+    defined = np.isfinite(value_r)
+    largest = float(np.abs(value_r[defined]).max(initial=0))
+    small = np.where(defined, np.round(np.where(defined, value_r, 0) * (127 / (largest or 1))), _UNDEFINED)
+    return Deviations(largest, packed(small, "i1"))
+
+
+@dataclass(frozen=True)
 class StoredReplicates:
-    """`interval.Replicates` of a score as small numbers, exact to 1/254 of the largest deviation from the score."""
+    """`interval.Replicates` of a score as small numbers."""
 
     sizes: tuple[int, ...] = field(metadata={"low": 1})
     """Number of groups of each kind."""
-    largest: float
-    """The deviation that 127 stands for."""
-    deviations: Packed
-    """(R,) i1: of the replicates of each kind in turn, then of those of the fitted maps; -128 for one that is not defined."""
+    kinds: Deviations
+    """Of the replicates of each kind in turn, from the score."""
+    fit: Deviations | None = None
+    """Of the replicates with other fitted maps, from their mean."""
 
     def __post_init__(self) -> None:
-        if len(self.sizes) not in (1, 3) or len(self.deviations.shape) != 1 or sum(self.sizes) > self.deviations.shape[0]:
+        if len(self.sizes) not in (1, 3) or sum(self.sizes) != self.kinds.small.shape[0]:
             raise ValueError("the replicates of a score are of no possible number")
 
     def around(self, value: float) -> interval.Replicates:
         """The replicates of the score with this value."""
-        stored = self.deviations.array().astype(np.float64)
-        value_r = value + np.where(stored == _UNDEFINED, np.nan, stored) * (self.largest / 127)
-        *kinds, fit = np.split(value_r, np.cumsum(self.sizes))
-        return interval.Replicates(tuple(kinds), fit if len(fit) else None)
+        kinds = np.split(value + self.kinds.array(), np.cumsum(self.sizes)[:-1])
+        return interval.Replicates(tuple(kinds), self.fit.array() if self.fit else None)
 
 
 def stored_replicates(score: interval.Score) -> StoredReplicates | None:
@@ -56,11 +81,10 @@ def stored_replicates(score: interval.Score) -> StoredReplicates | None:
     if score.replicates is None:
         return None
     kinds, fit = score.replicates.kinds, score.replicates.fit
-    deviation_r = np.concatenate(kinds if fit is None else (*kinds, fit)) - score.value
-    defined = np.isfinite(deviation_r)
-    largest = float(np.abs(deviation_r[defined]).max(initial=0))
-    small = np.where(defined, np.round(np.where(defined, deviation_r, 0) * (127 / (largest or 1))), _UNDEFINED)
-    return StoredReplicates(tuple(map(len, kinds)), largest, packed(small, "i1"))
+    middle = 0.0 if fit is None or np.isnan(fit).all() else float(np.nanmean(fit))
+    return StoredReplicates(
+        tuple(map(len, kinds)), _deviations(np.concatenate(kinds) - score.value), None if fit is None else _deviations(fit - middle)
+    )
 
 
 @dataclass(frozen=True)

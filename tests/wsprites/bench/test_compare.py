@@ -33,6 +33,25 @@ def test_the_interval_of_a_difference_is_that_of_the_differences_of_the_clips():
     assert backwards.meaning == "worse" and backwards.change == -found.change
 
 
+@pytest.mark.parametrize("drawn", [True, False])
+def test_what_fitted_maps_add_is_in_the_interval_of_a_difference(drawn: bool):
+    """Replicates with other maps may lie around the score, or around 0: only how they differ from one another counts."""
+    clusters, easy, rng = clips(5)
+    fits = [rng.normal(0.5, 0.03, 200) for _ in range(2)]
+    fit_r = [interval.from_draws(fit) if drawn else 0.5 + (fit - 0.5) / 14 for fit in fits]
+    values = (easy, 1.1 * easy)
+    before, after = (
+        clusters.score(float(value_n.mean()), clusters.sums(value_n) / clusters.sums(np.ones(300)), fit_r=fit, least=-np.inf, most=np.inf)
+        for value_n, fit in zip(values, fit_r, strict=True)
+    )
+    (found,) = compare.differences(file_of({"local.ami": after}), file_of({"local.ami": before}))
+    assert after.replicates is not None and before.replicates is not None
+    half = (after.replicates - before.replicates).half_width
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.01)
+    (without,) = compare.differences(*(file_of({"local.ami": free(value_n, clusters)}) for value_n in reversed(values)))
+    assert half > 1.2 * (without.high - without.low) / 2
+
+
 def holm(p: list[float], level: float) -> list[bool]:
     """As in the paper: as many of the smallest p-values, in turn, as lie below level / m, level / (m - 1), ..."""
     rejected = [False] * len(p)

@@ -109,8 +109,8 @@ def test_an_evaluation_is_written_and_read(few: data.Data, seen: Evaluation, tmp
     assert set(read.scores["vectors.local.mlp"].baselines) == {"state_only", "majority"}
 
 
-def packed_json(size: int) -> dict[str, Any]:
-    return {"kind": "i1", "shape": [size], "text": packed(np.zeros(size), "i1").text}
+def deviations(size: int) -> dict[str, Any]:
+    return {"largest": 1.0, "small": {"kind": "i1", "shape": [size], "text": packed(np.zeros(size), "i1").text}}
 
 
 @pytest.mark.parametrize(
@@ -137,10 +137,12 @@ def packed_json(size: int) -> dict[str, Any]:
         (("per_clip",), {"test/codes": {"kind": "u2", "shape": [-1], "text": ""}}),
         (("per_clip",), []),
         (("figures", "local.ami", "runs"), ["0.5"]),
-        (("figures", "local.ami", "replicates"), {"sizes": [2], "largest": 1.0, "deviations": packed_json(1)}),
-        (("figures", "local.ami", "replicates"), {"sizes": [1, 1], "largest": 1.0, "deviations": packed_json(2)}),
-        (("figures", "local.ami", "replicates"), {"sizes": [0], "largest": 1.0, "deviations": packed_json(2)}),
-        (("figures", "local.ami", "replicates"), {"sizes": [2], "largest": float("inf"), "deviations": packed_json(2)}),
+        (("figures", "local.ami", "replicates"), {"sizes": [2], "kinds": deviations(1)}),
+        (("figures", "local.ami", "replicates"), {"sizes": [1, 1], "kinds": deviations(2)}),
+        (("figures", "local.ami", "replicates"), {"sizes": [0], "kinds": deviations(2)}),
+        (("figures", "local.ami", "replicates"), {"sizes": [2], "kinds": {**deviations(2), "largest": float("inf")}}),
+        (("figures", "local.ami", "replicates"), {"sizes": [2], "kinds": {**deviations(2), "largest": None}}),
+        (("figures", "local.ami", "replicates"), {"sizes": [2], "kinds": deviations(2), "fit": 3}),
         (("versions", "numpy"), ["2"]),
         (("figures",), []),
         (("figures", "local.ami"), 0.5),
