@@ -259,7 +259,7 @@ def _check_clips(clips: int | None, available: int, split: str) -> None:
         raise ArgumentError("clips", f"{clips} is outside the range 2 to {available}, the number of clips of '{split}'")
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def load_standard(preset: str) -> World:
     """The world of a preset with the project's own art; cached."""
     return load_world(preset)
