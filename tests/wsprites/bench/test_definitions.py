@@ -7,7 +7,6 @@ import pytest
 from samples import ROOT
 
 from wsprites.bench.evaluate import Evaluation
-from wsprites.bench.reading import VARIANTS
 from wsprites.bench.twins import TWINS
 
 LATENTS = "codes|vectors|shift|background_shift"

@@ -4,7 +4,7 @@ Shares are in [0, 1]. Where the labels that a score is taken over have a single 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from wsprites.bench.metrics.information import (
     nmi,
     perplexity,
 )
-from wsprites.bench.metrics.interval import Clusters, Score, ratio
+from wsprites.bench.metrics.interval import Clusters, Score, draws, from_draws, ratio
 from wsprites.world.actions import GlobalAction
 
 if TYPE_CHECKING:
@@ -265,30 +265,41 @@ def _cells(row_nt: Ints, column_nt: Ints) -> tuple["csr_array", Ints, Ints]:
 
 
 def _accuracies_without(fit: Laid, laid: Laid, target: int, clusters: Clusters) -> dict[str, tuple[Floats, Floats]]:
-    """(R,) accuracies without each group of clips, and (R',) without each character that the maps are fitted on, on all clips."""
+    """(R,) accuracies without each group of clips, and (R',) with maps fitted on draws of characters, see `from_draws`."""
     labels, sizes = combinations(laid.truth)
-    combination, maps, refitted = np.ravel_multi_index(labels, sizes), maps_of(fit, target), _refitted(fit, target)
+    combination, maps, drawn_maps = np.ravel_multi_index(labels, sizes), maps_of(fit, target), _drawn_maps(fit, target)
     cells, by_view = Cells.of(laid.code, combination, laid.codes), views(sizes, target)
     tables = {name: (cells, view) for name, view in by_view.items()} | laid.lagged_cells(target)
     pairs = dict.fromkeys(by_view, (laid.code, labels[target])) | laid.lagged(target)
-    result = {}
+    result: dict[str, tuple[Floats, Floats]] = {}
     for name, (code, label) in pairs.items():
         of = by_view[name].stratum_j[combination] >= 0 if name in by_view else np.ones(code.shape, bool)
         count_r = clusters.sums(of.sum(1))
         for kind in _accuracies(name):
             hits_r = clusters.sums((of & (maps[kind][code] == label)).sum(1))
             value_r = np.where(count_r > 0, hits_r / np.maximum(count_r, 1), math.nan)
-            result[_name(name, kind)] = value_r, np.array([accuracy(*tables[name], map_[kind]) for map_ in refitted])
+            distinct_mk, of_draw = drawn_maps[kind]
+            result[_name(name, kind)] = value_r, from_draws(np.array([accuracy(*tables[name], map_k) for map_k in distinct_mk])[of_draw])
     return result
 
 
-def _refitted(fit: Laid, target: int) -> list[Maps]:
-    """The maps that are fitted without each character; with a single character, the map itself."""
-    label, size = fit.truth.labels[target], fit.truth.sizes[target]
-    count = table(fit.code, label, fit.codes, size)
-    clips = [fit.truth.character == id_ for id_ in np.unique(fit.truth.character)]
-    left = [count - table(fit.code[of], label[of], fit.codes, size) for of in clips] if len(clips) > 1 else [count]
-    return [_maps(count) for count in left]
+def _drawn_maps(fit: Laid, target: int) -> dict[str, tuple[Ints, Ints]]:
+    """By name of the accuracy: (M, K) different maps of bootstrap draws of the characters, and (R,) which of them a draw has."""
+    counts = drawn_tables(fit.code, fit.truth.labels[target], fit.codes, fit.truth.sizes[target], fit.truth.character)
+    drawn = [_maps(count_kl) for count_kl in counts]
+    result: dict[str, tuple[Ints, Ints]] = {}
+    for name in _MAPS:
+        distinct_mk, of_draw = np.unique([maps[name] for maps in drawn], axis=0, return_inverse=True)
+        result[name] = distinct_mk, of_draw.ravel()
+    return result
+
+
+def drawn_tables(code: Ints, label: Ints, codes: int, labels: int, character_n: Ints) -> Iterator[NDArray[np.int64]]:
+    """The (K, L) tables of bootstrap draws of characters, see `table` and `interval.draws`."""
+    ids = np.unique(character_n)
+    count_ckl = np.stack([table(code[character_n == id_], label[character_n == id_], codes, labels) for id_ in ids])
+    for times_c in draws(len(ids)):
+        yield np.tensordot(times_c, count_ckl, 1)
 
 
 def usage(code: Ints, codes: int, clusters: Clusters) -> dict[str, Score]:
