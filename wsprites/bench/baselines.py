@@ -17,6 +17,7 @@ DESCRIPTIONS = {
     "persistent": "random codes that change as often as those of the model",
     "previous": "the true action, or shift, of the transition before",
     "majority": "predicts the same for every transition: code 0, shift 0",
+    "place": "knows the local action that the position determines, in a world where new actions follow it",
     "state_only": "gets only the state before each transition",
     "direction": "knows the true global action and nothing else",
     "best_code": "the best that K codes can do over all transitions: the highest NMI, for accuracies the K most frequent actions",
@@ -63,6 +64,17 @@ def codes(name: str, data: Data, source: str, k: int, *, for_accuracy: bool = Fa
         "previous": lambda part: part.before[target],
     }
     return of[name](fit), of[name](scored)
+
+
+def places(part: Part) -> NDArray[np.int64]:
+    """(N, T-1) the local action that the position before each transition determines (`LocalSpec.policy`)."""
+    from wsprites.world.kernel import at_place
+
+    spec = part.spec
+    x_nt, y_nt = part.script.position[:, :-1].astype(np.int64).transpose(2, 0, 1)
+    place_nt = at_place(x_nt, y_nt, *spec.sprite_box, spec.facings, len(spec.animations))
+    action_nt: NDArray[np.int64] = np.array(spec.local_actions, np.int64)[place_nt]
+    return action_nt
 
 
 def _random(rng: np.random.Generator, shape_nt: tuple[int, ...], k: int, _switch_rate: float) -> NDArray[np.int64]:

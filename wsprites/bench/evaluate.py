@@ -229,6 +229,9 @@ def code_scores(data: Data, codes: baselines.Codes, k: int, probing: Probing | N
 
     values = {name: of_baseline(name, "local", every) for name in ("random", "persistent", "majority", "direction")}
     values |= {name: {} for name in ("best_code", "oracle", "previous", "state_only")}
+    if data.scored.spec.local.policy:
+        made = baselines.places(data.fit), baselines.places(data.scored)
+        values["place"] = actions.values(*_beside(data, made, k), [SOURCES.index("local")])[0]
     for target, source in enumerate(SOURCES):
         for name in ("oracle", "previous"):
             values[name] |= of_baseline(name, source, [target])

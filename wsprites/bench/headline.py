@@ -69,6 +69,7 @@ _CALLED = {
     "random_codes": "random local actions",
     "shift_only": "a generator that ignores its codes",
     "shuffled": "shuffled labels",
+    "place": "the position alone",
     "state_only": "the state before a transition alone",
 }
 """Floors in a sentence."""

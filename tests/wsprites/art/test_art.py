@@ -18,6 +18,7 @@ from wsprites.art.alpha import over
 from wsprites.art.sheets import CELL_OF, CELL_PLACES, read_sheet
 from wsprites.errors import ArgumentError, UserError
 from wsprites.world.actions import LocalAction
+from wsprites.world.script import split_sizes
 from wsprites.world.spec import PRESETS
 
 PAPER = PRESETS["paper"]
@@ -287,3 +288,18 @@ def test_worlds_of_many_kinds_of_names(tmp_path: Path):
     assert load_world(load_world("factorial")).spec.name == "factorial"
     with pytest.raises(ArgumentError, match="world: a int, not the name of a preset"):
         load_world(7)
+
+
+def test_a_world_may_take_the_first_sheets_of_each_layer_only():
+    world = load_world("axes-one-character")
+    assert world.art.characters.names == (("dwarf", "elf", "human"), ("baggy",), ("jacket",), ("bob",), ("boots",))
+    assert world.spec.cast.counts == (3, 1, 1, 1, 1) and world.spec.cast.parts == ("body",)
+    assert split_sizes(world.spec, 0, 3) == {"train": 1, "val": 1, "test": 1}
+    more = replace(PAPER, cast=replace(PAPER.cast, most=(2, 9, 9, 9, 9)))
+    assert load_world(more).spec.cast.counts == (2, 6, 6, 6, 1)
+
+
+def test_painted_backgrounds_are_more_where_test_has_scenes_of_its_own():
+    usual, more = load_world("factorial").art.backgrounds, load_world("axes-new-scenes").art.backgrounds
+    assert more.names[:13] == usual.names and len(more.names) == 19
+    assert np.array_equal(more.images[:13], usual.images)

@@ -10,9 +10,9 @@ import pytest
 from bench_models import predictions
 from made_scores import entry, made
 
-from wsprites.bench import data, scores, suite, suite_page
+from wsprites.bench import baselines, data, scores, suite, suite_page
 from wsprites.bench.absent import absent, leave_out
-from wsprites.bench.evaluate import evaluate
+from wsprites.bench.evaluate import code_scores, evaluate
 from wsprites.bench.metrics.interval import Score
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.provenance import hashes
@@ -226,3 +226,18 @@ def test_the_page_draws_floor_ceiling_interval_and_value():
     assert f"<line x1={at[0.2]} x2={at[0.2]}" in page and f"<line x1={at[1.0]} x2={at[1.0]}" in page and f"<line x1={at[0.6]}" in page
     assert page.count("<circle") == 1 and "base: 0.600, floor 0.200 (state_only), ceiling 1.000 (oracle)" in page
     assert "the model infers neither codes nor vectors" in page and "one transition" not in page
+
+
+def test_the_place_is_a_floor_where_actions_follow_the_position():
+    """Codes that tell where the character is are no actions, though most new actions follow them in this world."""
+    parts = data.standard("wsprites-axes-position-v1", clips=20)
+    columns, rows = 3, 3
+    x_nt, y_nt = parts.scored.script.position[:, :-1].transpose(2, 0, 1).astype(float)
+    place_nt = np.floor(x_nt / 65 * columns) + columns * np.floor(y_nt / 33 * rows)
+    assert (baselines.places(parts.scored) == place_nt).all()
+    made = baselines.places(parts.fit), baselines.places(parts.scored)
+    scores_of = code_scores(parts, made, 9, None)
+    name = "local.onset.matched_accuracy"
+    assert scores_of["place"][name].value == scores_of["model"][name].value > 0.7 > 5 * scores_of["random"][name].value
+    base = data.standard("wsprites-factorial-v1", clips=2)
+    assert "place" not in code_scores(base, baselines.codes("oracle", base, "local", 9), 9, None)
