@@ -7,7 +7,6 @@ import pytest
 from samples import ROOT
 
 from wsprites.bench.evaluate import Evaluation
-from wsprites.bench.reading import VARIANTS
 from wsprites.bench.twins import TWINS
 
 LATENTS = "codes|vectors|shift|background_shift"
@@ -21,6 +20,7 @@ PLACES = {
     "T": "1|4|8|16",
     "W": r"\d+",
     "M": r"\d+",
+    "VARIANT": r"[\w.]+",
 }
 """What the words in capitals stand for."""
 ELSEWHERE = (
@@ -44,7 +44,7 @@ def pattern(name: str) -> re.Pattern[str]:
 
 def test_every_score_has_an_entry(seen: Evaluation):
     patterns = [pattern(name) for name in entries()]
-    names = [*seen.scores, *ELSEWHERE]
+    names = [*seen.scores, *seen.reader, *ELSEWHERE]
     assert [name for name in names if not any(each.fullmatch(name) for each in patterns)] == []
     assert [name for name in entries() if not any(pattern(name).fullmatch(score) for score in names)] == []
 
