@@ -24,6 +24,14 @@ settings.register_profile("wsprites", deadline=None, derandomize=True, suppress_
 settings.load_profile("wsprites")
 
 
+@pytest.fixture(autouse=True)
+def same_draws(request: pytest.FixtureRequest) -> None:
+    """A module's generator RNG begins anew in every test: no test depends on which others ran before it in the same process."""
+    generator = getattr(request.module, "RNG", None)
+    if generator is not None:
+        generator.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 @pytest.fixture(scope="session")
 def sheets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 3 x 2 x 3 x 2 x 1 drawn sheets."""

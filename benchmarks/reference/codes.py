@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import expected_mutual_information
 
-from benchmarks.reference.intervals import Array, Interval, mean, scores, without_each
+from benchmarks.reference.intervals import Array, Interval, mean, scores
 
 STAY, SOURCES = 4, ("global", "local", "background")
 
@@ -130,8 +130,11 @@ def informed(source: str, code: Array, k: int, truth: SimpleNamespace) -> dict[s
 def accuracies(source: str, code: Array, fitted: Array, k: int, truth: SimpleNamespace, fit: SimpleNamespace) -> dict[str, Interval]:
     """The scores of maps from codes to labels, which are fitted on other clips."""
 
-    def value(keep: Array, keep_fit: Array) -> dict[str, float]:
-        count_fit = tables(fitted[keep_fit], fit.source[source][keep_fit], fitted[keep_fit] * 0, (1, k, truth.size[source]))[0]
+    character = np.unique(fit.groups[0], return_inverse=True)[1]
+    count_ckl = tables(fitted, fit.source[source], fitted * 0 + character[:, None], (character.max() + 1, k, truth.size[source]))
+
+    def value(keep: Array, times_c: Array) -> dict[str, float]:
+        count_fit = np.tensordot(times_c, count_ckl, 1)
         one_to_one, values = np.full(k, -1), {}
         rows, columns = linear_sum_assignment(-count_fit)
         one_to_one[rows] = columns
@@ -145,5 +148,6 @@ def accuracies(source: str, code: Array, fitted: Array, k: int, truth: SimpleNam
                 values[f"{name}many_to_one"] = float((many_to_one[c] == y)[at].mean()) if several else np.nan
         return {f"{source}.{name}": one for name, one in values.items() if "conditional" not in name}
 
-    refitted = [value(np.ones(truth.clips, bool), keep_fit) for keep_fit in without_each(fit.groups[0])]
-    return scores(lambda keep: value(keep, np.ones(fit.clips, bool)), truth, refitted=refitted)
+    once = np.ones(len(count_ckl), int)
+    draws = np.random.default_rng(0).multinomial(len(once), once / len(once), 200)
+    return scores(lambda keep: value(keep, once), truth, drawn=[value(np.ones(truth.clips, bool), times_c) for times_c in draws])

@@ -22,8 +22,8 @@ def without_each(group_n: Array) -> Iterator[Array]:
     return (group_n != group for group in np.unique(group_n))
 
 
-def half_width(values: list[list[float]], fit: list[float]) -> float:
-    """Of the interval, from the replicates of each kind of group, and from those of a fitted map."""
+def half_width(values: list[list[float]], fit: list[float], drawn: list[float]) -> float:
+    """Of the interval, from the replicates of each kind of group, from those of a fitted probe, and from draws of a fitted map."""
     each, groups = [jackknife(of_kind) for of_kind in values], [len(of_kind) for of_kind in values]
     variance, smallest = each[0], groups[0]
     if len(each) == 3:
@@ -31,6 +31,8 @@ def half_width(values: list[list[float]], fit: list[float]) -> float:
         variance, smallest = (each[2], groups[2]) if both <= each[2] else (both, min(groups[:2]))
     if fit:
         variance, smallest = variance + jackknife(fit), min(smallest, len(fit))
+    if drawn:
+        variance, smallest = variance + float(np.var(drawn)), min(smallest, len(drawn))
     return float(student.ppf(0.975, smallest - 1) * np.sqrt(variance))
 
 
@@ -40,16 +42,18 @@ def scores(
     least: float = 0,
     most: float = 1,
     refitted: Sequence[dict[str, float]] = (),
+    drawn: Sequence[dict[str, float]] = (),
 ) -> dict[str, Interval]:
-    """Scores from a function of the clips that count, (N,) bool, and those on all clips of maps fitted without each group."""
+    """Scores from a function of the clips that count, (N,) bool, and those on all clips of probes fitted without each group, or of maps
+    fitted on draws of groups."""
     kinds = [group for group in truth.groups if len(np.unique(group)) > 1] or [np.arange(truth.clips)]
     if len(kinds) == 2:
         kinds.append(np.unique(np.stack(kinds, 1), axis=0, return_inverse=True)[1].ravel())
     replicates = [[value(keep) for keep in without_each(group)] for group in kinds]
     result = {}
     for name, point in value(np.ones(truth.clips, bool)).items():
-        fit = [one[name] for one in refitted]
-        half = half_width([[one[name] for one in of_kind] for of_kind in replicates], fit) if np.isfinite(point) else np.nan
+        fit, draws = ([one[name] for one in of] for of in (refitted, drawn))
+        half = half_width([[one[name] for one in of_kind] for of_kind in replicates], fit, draws) if np.isfinite(point) else np.nan
         result[name] = point, max(point - half, min(least, point)), min(point + half, max(most, point))
     return result
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wsprites.bench.absent import leave_out
 from wsprites.bench.data import STANDARD, Data, Part
 from wsprites.bench.evaluate import scores_of_codes
 from wsprites.bench.metrics import masks
@@ -119,6 +120,7 @@ def _of_scores(file: ScoreFile, data: Data, kept: Kept) -> list[Finding]:
         counts = file.confusion["local"].counts if "local" in file.confusion else ()
         k = max(len(counts), int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
         results, confusion = scores_of_codes(data, (fitted_nt, scored_nt), k)
+        leave_out(results, data.scored)
         for score_name, score in results["model"].items():
             baselines = {who: scores[score_name].value for who, scores in results.items() if who != "model" and score_name in scores}
             expected[score_name] = Entry(score.value, score.low, score.high, score.unit, score.clips, baselines)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wsprites.bench import replays
 from wsprites.bench.data import Data, Part
 from wsprites.bench.metrics import images, motion
-from wsprites.bench.metrics.interval import Clusters, Score, mean
+from wsprites.bench.metrics.interval import Clusters, Score, from_draws, mean
 from wsprites.bench.protocol import Arrays, Controllable, Model
 from wsprites.bench.reading import curves
 from wsprites.bench.rollouts import (
@@ -170,15 +170,16 @@ def held_scores(held: Held, actor: Actor, clusters: Clusters, part: Part, *, gho
     action_sk, tried_sk = held.action_sk, held.action_sk != NOT_HELD
     count_ska = action_sk[..., None] == labels
 
-    def weighted(value_sk: NDArray[Any], *, unit: str = "", least: float = 0.0, fit_r: Sequence[float] | None = None) -> Score:
+    def weighted(value_sk: NDArray[Any], *, unit: str = "", least: float = 0.0, fit_r: Floats | None = None) -> Score:
         value, tried = np.where(tried_sk, value_sk, 0).astype(float), tried_sk.astype(float)
         value_r = _over_codes(clusters.sums(value), clusters.sums(tried), actor.weight_k)
         return clusters.score(float(_over_codes(value.sum(0), tried.sum(0), actor.weight_k)), value_r, unit=unit, least=least, fit_r=fit_r)
 
-    faithful_r = [
+    drawn = [
         float(_over_codes(((action_sk == meaning_k) & (meaning_k >= 0)).sum(0), tried_sk.sum(0), weight_k))
         for meaning_k, weight_k in actor.refits
     ]
+    fit_r = from_draws(drawn) if drawn else None
     agree_r = _agreement(clusters.sums(count_ska.reshape(len(count_ska), -1)), clusters.sums(tried_sk), actor.weight_k)
     agree = float(_agreement(count_ska.sum(0).ravel(), tried_sk.sum(0), actor.weight_k))
     count_ka = count_ska.sum(0)
@@ -186,7 +187,7 @@ def held_scores(held: Held, actor: Actor, clusters: Clusters, part: Part, *, gho
         "control.unreadable": weighted(action_sk == UNREADABLE),
         "control.ghost": weighted(action_sk == GHOST),
         "control.consistency": clusters.score(agree, agree_r),
-        "control.faithful": weighted((action_sk == actor.meaning_k) & (actor.meaning_k >= 0), fit_r=faithful_r or None),
+        "control.faithful": weighted((action_sk == actor.meaning_k) & (actor.meaning_k >= 0), fit_r=fit_r),
         "control.distinct": Score(len(set(count_ka[count_ka.any(1)].argmax(1).tolist())) / len(labels)),
         "control.delta_psnr": weighted(held.delta_sk, unit="dB", least=-math.inf),
     }

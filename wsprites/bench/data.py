@@ -105,11 +105,17 @@ class Part:
         """Frames and masks of any script in this world: a variant of a clip, or a counterfactual."""
         return render(self.world, script, background=background)
 
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Number of values of the labels of each source."""
+        return len(GlobalAction), len(local_actions(self.spec.facings)), len(GlobalAction)
+
     def sources(self) -> Sources:
         """The labels of the transitions, (N, T-1) each. The label at t = 0 led to the first frame and belongs to no transition."""
-        script, sizes = self.script, (len(GlobalAction), len(local_actions(self.spec.facings)), len(GlobalAction))
-        steps, shown, crop = (values.astype(np.int64) for values in (script.global_action, script.local_action, script.background_action))
-        return Sources((steps[:, 1:], shown[:, 1:], crop[:, 1:]), sizes, (steps[:, :-1], shown[:, :-1], crop[:, :-1]), script.character)
+        script = self.script
+        step, shown, crop = (values.astype(np.int64) for values in (script.global_action, script.local_action, script.background_action))
+        before = step[:, :-1], shown[:, :-1], crop[:, :-1]
+        return Sources((step[:, 1:], shown[:, 1:], crop[:, 1:]), self.sizes, before, script.character)
 
     def state(self, at: NDArray[np.integer]) -> NDArray[np.float64]:
         """(n, D) the state before some of the N (T-1) transitions: actions, animation frame, position and crop.
@@ -118,7 +124,7 @@ class Part:
             at: (n,) flat indices of transitions.
         """
         clip, t = np.divmod(at, self.spec.frames - 1)
-        s, sizes = self.script, self.sources().sizes
+        s, sizes = self.script, self.sizes
         hot = [np.eye(n)[values[clip, t]] for n, values in zip(sizes, (s.global_action, s.local_action, s.background_action), strict=True)]
         return np.concatenate([*hot, np.eye(CYCLE)[s.animation_frame[clip, t]], s.position[clip, t], s.background_offset[clip, t]], -1)
 
@@ -253,7 +259,7 @@ def _check_clips(clips: int | None, available: int, split: str) -> None:
         raise ArgumentError("clips", f"{clips} is outside the range 2 to {available}, the number of clips of '{split}'")
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def load_standard(preset: str) -> World:
     """The world of a preset with the project's own art; cached."""
     return load_world(preset)

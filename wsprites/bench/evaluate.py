@@ -220,11 +220,12 @@ def code_scores(data: Data, codes: baselines.Codes, k: int, probing: Probing | N
     """Scores of codes of both parts against the actions of each source, named `SOURCE.SCORE`."""
     every = range(len(SOURCES))
     results = {"model": actions.scores(*_beside(data, codes, k), every, data.scored.clusters)}
-    switch_rate = float(actions.switches(codes[1]).mean())
+    switches = actions.switches(codes[1])
+    switch_rate = float(switches.mean()) if switches.size else 0.0  # clips of two frames have a single transition
 
     def of_baseline(name: str, source: str, targets: Sequence[int], *, for_accuracy: bool = False) -> dict[str, float]:
         made = baselines.codes(name, data, source, k, for_accuracy=for_accuracy, switch_rate=switch_rate)
-        return actions.values(*_beside(data, made, k), targets)[0]
+        return actions.values(*_beside(data, made, k), targets, pooled=name == "best_code")[0]
 
     values = {name: of_baseline(name, "local", every) for name in ("random", "persistent", "majority", "direction")}
     values |= {name: {} for name in ("best_code", "oracle", "previous", "state_only")}

@@ -126,7 +126,7 @@ class Actor:
     shifts: NDArray[np.float64] | None
     """(S, T, 2) px, the shifts of the clips themselves after each start; None for a model that infers none."""
     refits: tuple[tuple[NDArray[np.int64], NDArray[np.float64]], ...] = ()
-    """`meaning_k` and `weight_k` without the clips of each character that they were taken from; none if `meaning_k` was not fitted."""
+    """`meaning_k` and `weight_k` of bootstrap draws of the characters that they were taken from; none if `meaning_k` was not fitted."""
 
     def hold(self, begin: Sequence[Start], k: Sequence[int], direction: Sequence[int], steps: int) -> Frames:
         """(B, steps, H, W, 3) one action from each start, with whole steps in a direction."""
@@ -256,11 +256,9 @@ def _actor_of_model(model: Controllable, data: Data, begin: Sequence[Start], fit
         count, directions = (actions.table(fitted["codes"], truth.labels[at], k, truth.sizes[at]) for at in (1, 0))
         used = np.flatnonzero(count.sum(1))
         count, directions, action_k = count[used], directions[used], used
-        for character in np.unique(data.fit.script.character):
-            others = data.fit.script.character != character
-            if others.any():
-                count_kl = actions.table(fitted["codes"][others], truth.labels[1][others], k, truth.sizes[1])[used]
-                refits.append((actions.one_to_one(count_kl, labels=shown), count_kl.sum(1) / count_kl.sum()))
+        for drawn in actions.drawn_tables(fitted["codes"], truth.labels[1], k, truth.sizes[1], data.fit.script.character):
+            count_kl = drawn[used]
+            refits.append((actions.one_to_one(count_kl, labels=shown), count_kl.sum(1) / count_kl.sum()))
     else:  # the mean vector of each true action stands for a code
         seen = np.unique(truth.labels[1])
         action_k = np.stack([fitted["vectors"][truth.labels[1] == action].mean(0) for action in seen])

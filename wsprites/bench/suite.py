@@ -26,7 +26,7 @@ PLACEHOLDER = "{axis}"
 QUESTION = Question(
     "Local action",
     "available",
-    ("local.onset.matched_accuracy", "local.matched_accuracy", "vectors.local.linear"),
+    ("local.onset.matched_accuracy", "vectors.local.linear"),
     "tells the local action",
     "telling the local action",
 )

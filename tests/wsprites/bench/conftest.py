@@ -7,6 +7,7 @@ import pytest
 from bench_models import CLIPS, Seer
 
 from wsprites.bench import data, rollouts
+from wsprites.bench import evaluate as evaluate_module
 from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
 from wsprites.bench.metrics import probes
 
@@ -27,6 +28,15 @@ def _quick_settings() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def quick() -> Iterator[None]:
     with _quick_settings():
+        yield
+
+
+@pytest.fixture(scope="module")
+def without_probes() -> Iterator[None]:
+    """No scores of probes, which take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate_module, "Probing", lambda _: None)
+        patch.setattr(evaluate_module, "leakage_scores", lambda *_: {})
         yield
 
 

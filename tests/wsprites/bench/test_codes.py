@@ -92,7 +92,7 @@ def strata_of(truth: Sources, target: int, score: str) -> np.ndarray:
 
 def partner_rounds(clips: int) -> Iterator[dict[int, int]]:
     order = list(np.random.default_rng(0).permutation(clips))
-    for s in range(1, min(clips - 1, max(4, 5000 // clips)) + 1):
+    for s in range(1, min(clips - 1, 10 if clips <= 1000 else 4) + 1):
         yield {int(clip): int(order[(at + s) % clips]) for at, clip in enumerate(order)}
 
 
@@ -218,7 +218,7 @@ def test_replicates_are_the_scores_without_a_group():
                 assert one == pytest.approx(without[name]), name
 
 
-def test_maps_are_fitted_again_without_each_character_that_they_are_fitted_on():
+def test_maps_are_fitted_again_on_draws_of_the_characters_that_they_are_fitted_on():
     truth, fit = sources(10, 30), sources(12, 30, characters=4)
     code, code_fit = (
         np.where(RNG.random(of.labels[1].shape) < 0.1, of.labels[1], chain(9, of.labels[1].shape, 0.1)) for of in (truth, fit)
@@ -226,11 +226,14 @@ def test_maps_are_fitted_again_without_each_character_that_they_are_fitted_on():
     scores = actions.scores(Laid(code_fit, fit, 9), Laid(code, truth, 9), [1], interval.Clusters(truth.character))
     for name, make in (("matched_accuracy", actions.one_to_one), ("many_to_one", actions.many_to_one)):
         replicates, expected = scores[f"local.{name}"].replicates, []
-        for id_ in np.unique(fit.character):
-            rows = fit.character != id_
+        ids = np.unique(fit.character)
+        for times in np.random.default_rng(0).multinomial(len(ids), np.full(len(ids), 1 / len(ids)), 200):
+            rows = np.concatenate([np.flatnonzero(fit.character == id_) for id_, n in zip(ids, times, strict=True) for _ in range(n)])
             label_k = make(actions.table(code_fit[rows], fit.labels[1][rows], 9, 9))
             expected.append((label_k[code] == truth.labels[1]).mean())
-        assert replicates is not None and replicates.fit == pytest.approx(expected) and np.ptp(expected) > 0
+        assert replicates is not None and replicates.fit is not None and np.ptp(expected) > 0
+        without_fit = interval.Replicates(replicates.kinds)
+        assert replicates.variance == pytest.approx(without_fit.variance + np.var(expected))
 
 
 # Codes that know nothing.
@@ -238,10 +241,11 @@ def test_maps_are_fitted_again_without_each_character_that_they_are_fitted_on():
 
 def nothing(truth: Sources) -> dict[str, np.ndarray]:
     """Codes that tell nothing about the local actions but what the direction tells."""
-    shape, character = truth.labels[1].shape, np.unique(truth.character, return_inverse=True)[1][:, None]
+    rng, shape = np.random.default_rng(5), truth.labels[1].shape
+    character = np.unique(truth.character, return_inverse=True)[1][:, None]
     return {
-        "random": RNG.integers(0, 6, shape),
-        "persistent": chain(6, shape, 0.2),
+        "random": rng.integers(0, 6, shape),
+        "persistent": chain(6, shape, 0.2, rng),
         "character": np.broadcast_to(character, shape),
         "clip": np.broadcast_to(np.arange(shape[0])[:, None], shape),
         "labels of another clip": np.roll(truth.labels[1], 1, 0),
@@ -274,3 +278,26 @@ def test_codes_that_know_nothing_score_little_on_few_clips():
         got, _ = actions.values(laid := Laid(code, truth, int(code.max()) + 1), laid, [1])
         for score in CORRECTED:
             assert -0.08 < got[f"local.{score}"] < 0.05, (name, score)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("clips", "steps", "characters"), [(2, 1, 1), (2, 2, 2), (3, 5, 1)])
+def test_scores_of_very_few_transitions(clips: int, steps: int, characters: int):
+    truth = sources(clips, steps, characters=characters)
+    for code in (truth.labels[1], np.zeros((clips, steps), np.int64), np.arange(clips * steps).reshape(clips, steps)):
+        laid = Laid(code, truth, 30)
+        scores = actions.scores(laid, laid, range(3), interval.Clusters(truth.character))
+        assert all(np.isnan(score.value) or score.value <= 1 + 1e-9 for score in scores.values())
+    constant = Sources((truth.labels[0] * 0,) * 3, SIZES, (truth.labels[0] * 0,) * 3, truth.character)
+    scores = actions.scores(Laid(code, constant, 30), Laid(code, constant, 30), range(3), interval.Clusters(truth.character))
+    assert all(np.isnan(score.value) for score in scores.values())
+
+
+def test_a_constant_code_and_a_longer_code_book():
+    truth = sources(12, 30)
+    got, expected = actions.values(Laid(truth.labels[1] * 0, truth, 1), Laid(truth.labels[1] * 0, truth, 1), [1])
+    assert [got[f"local.{score}"] for score in CORRECTED] == pytest.approx([0] * 5) and not any(expected.values())
+    truth = sources(40, 60)  # so many that no two maps have equally many hits
+    code = np.where(RNG.random((40, 60)) < 0.5, truth.labels[1], chain(9, (40, 60), 0.2))
+    few, many = (actions.values(Laid(code, truth, k), Laid(code, truth, k), [1])[0] for k in (9, 1000))
+    assert few == many

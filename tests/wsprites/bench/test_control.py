@@ -165,11 +165,16 @@ def test_the_definitions_of_held_scores(few: data.Data, oracle: Actor):
         assert one.value == pytest.approx(value), name
         assert one.replicates is not None and one.replicates.kinds[0][1] == pytest.approx(without[name]), name
         assert one.low < one.value < one.high
-    # The map without some of the clips that it was fitted on.
+    # Maps of draws of the characters that it was fitted on.
     refits = tuple((np.roll(actor.meaning_k, n), np.roll(weight_k, n)) for n in range(3))
     again = held_scores(Held(action_sk, delta_sk), replace(actor, refits=refits), clusters, few.scored)["control.faithful"]
     assert again.replicates is not None and again.replicates.fit is not None
-    assert again.value == again.replicates.fit[0] == scores["control.faithful"].value and again.high > scores["control.faithful"].high
+    assert again.value == scores["control.faithful"].value and again.high > scores["control.faithful"].high
+    drawn = [held_scores(Held(action_sk, delta_sk), replace(actor, meaning_k=m, weight_k=w), clusters, few.scored) for m, w in refits]
+    without_fit = scores["control.faithful"].replicates
+    assert without_fit is not None
+    added = np.var([one["control.faithful"].value for one in drawn])
+    assert again.replicates.variance == pytest.approx(without_fit.variance + added)
 
 
 def test_delta_psnr_is_taken_inside_both_figures(few: data.Data, begin: list[Start]):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wsprites.bench import data
@@ -17,7 +18,36 @@ def test_the_standard_worlds_never_change():
         assert not set(parts.fit.script.character.tolist()) & set(parts.scored.script.character.tolist())
 
 
-HASHES = {"wsprites-paper-v1": "c8056ca092d58749", "wsprites-factorial-v1": "f708ac340d431e2a"}
+HASHES = {
+    "wsprites-paper-v1": "c8056ca092d58749",
+    "wsprites-factorial-v1": "f708ac340d431e2a",
+    "wsprites-axes-still-v1": "947bb1fb48291789",
+    "wsprites-axes-moving-v1": "229850edb1de2ea1",
+    "wsprites-axes-no-inertia-v1": "4b6a212e82422729",
+    "wsprites-axes-position-v1": "1d9a33f8994f6228",
+    "wsprites-axes-one-character-v1": "c9709649044f0554",
+    "wsprites-axes-new-scenes-v1": "085468eacc2a036f",
+}
+
+
+def test_new_scenes_are_those_of_no_other_world():
+    parts, base = data.standard("wsprites-axes-new-scenes-v1", clips=40), data.standard("wsprites-factorial-v1", clips=40)
+    names, known = parts.scored.art.backgrounds.names, base.scored.art.backgrounds.names
+    shown = {part.name: {names[scene] for scene in part.script.background.tolist()} for part in parts.parts}
+    assert shown["test"] == {"deck.png", "graveyard.png", "orchard.png", "ruins.png", "swamp.png", "tavern.png"}
+    assert shown["val"] <= set(known) and not shown["test"] & set(known)
+    for part in parts.parts:  # and the twins of a clip in front of another scene are of the same split
+        scenes = part.spec.scenes(part.name)
+        twins = data.other_background(part, part.script).background
+        assert (twins != part.script.background).all() and set(twins.tolist()) <= set(scenes)
+
+
+def test_the_axes_show_the_actions_of_the_base_world_where_they_can():
+    base = data.standard("wsprites-factorial-v1", clips=20).scored.script
+    labels = ("character", "global_action", "local_action", "position")
+    for axis in ("still", "moving", "new-scenes"):
+        changed = data.standard(f"wsprites-axes-{axis}-v1", clips=20).scored.script
+        assert all(np.array_equal(getattr(changed, label), getattr(base, label)) for label in labels), axis
 
 
 def test_a_name_is_a_standard_world_or_else_a_file(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -61,7 +61,7 @@ def test_tables_show_runs_in_one_column():
     assert np.isnan(joined([files[0], half])[0].value("local.ami"))
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("without_probes")
 def test_the_command_joins_runs_on_clips_of_a_private_seed(run: Run):
     private = data.standard("wsprites-paper-v1", clips=4, seed=7)
     for name, shift in (("a", 0.25), ("b", 0.75)):
@@ -71,7 +71,7 @@ def test_the_command_joins_runs_on_clips_of_a_private_seed(run: Run):
     options = ("--clips", 4, "--seed", 7, "--models", "a.npz,b.npz", "--system", "tiny")
     code, out, err = run("bench", *options, "--out", "tiny.json")
     assert code == 0 and "wsprites-paper-v1-seed-7-first-4 (4 clips of test)" in out, err
-    assert "tiny (2 runs)" in out and re.search(r"shift\.mean +0\.500 +\[.*\] \(0\.250 to 0\.750\)", out)
+    assert "tiny (2 runs)" in out and re.search(r"shift\.mean, px +0\.500 +\[.*\] \(0\.250 to 0\.750\)", out)
     files = [read(Path(f"tiny-{number}.json")) for number in (1, 2)]
     assert [file.system for file in files] == ["tiny", "tiny"] and [file.value("shift.mean") for file in files] == pytest.approx(
         [0.25, 0.75]

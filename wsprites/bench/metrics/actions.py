@@ -4,7 +4,7 @@ Shares are in [0, 1]. Where the labels that a score is taken over have a single 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from wsprites.bench.metrics.information import (
     nmi,
     perplexity,
 )
-from wsprites.bench.metrics.interval import Clusters, Score, ratio
+from wsprites.bench.metrics.interval import Clusters, Score, draws, from_draws, ratio
 from wsprites.world.actions import GlobalAction
 
 if TYPE_CHECKING:
@@ -148,29 +148,34 @@ def _maps(count_kl: Ints) -> Maps:
     return {name: make(count_kl) for name, make in _MAPS.items()}
 
 
-def values(fit: Laid, laid: Laid, targets: Sequence[int]) -> tuple[dict[str, float], dict[str, float]]:
+def values(fit: Laid, laid: Laid, targets: Sequence[int], *, pooled: bool = False) -> tuple[dict[str, float], dict[str, float]]:
     """All scores of codes, named `SOURCE.SCORE`, and the information by chance of each that is corrected for it.
 
     Args:
         fit: the clips that the maps from codes to labels are fitted on: other characters.
         laid: the clips that are scored.
         targets: the sources to compare with, as indices of SOURCES.
+        pooled: only the scores of all transitions.
     """
     labels, sizes = combinations(laid.truth)
-    by_target = {target: views(sizes, target) for target in targets}
+    by_target = {
+        target: {name: view for name, view in views(sizes, target).items() if name == "pooled" or not pooled} for target in targets
+    }
     by_chance = chance.expected(laid.code, labels, sizes, laid.codes, by_target)
     cells = Cells.of(laid.code, np.ravel_multi_index(labels, sizes), laid.codes)
     result, expected = dict[str, float](), dict[str, float]()
     for target in targets:
         source, maps = SOURCES[target], maps_of(fit, target)
-        tables = {name: (cells, view) for name, view in by_target[target].items()} | laid.lagged_cells(target)
+        tables = {name: (cells, view) for name, view in by_target[target].items()} | ({} if pooled else laid.lagged_cells(target))
         expected |= {f"{source}.{name}": by_chance[target].get(name, by_chance[target]["pooled"]) for name in tables}
         of = {name: view.information(cells).average() for name, (cells, view) in tables.items()}
-        within = chance.information_within(laid.truth.character, laid.code, labels[target])
-        expected[f"{source}.per_character"] = chance.expected_within(laid.truth.character, laid.code, labels[target])
         accuracies = {_name(name, kind): accuracy(*table, maps[kind]) for name, table in tables.items() for kind in _accuracies(name)}
-        informed = {name: float(value) for name, value in _informed(of, within, source, expected).items()}
-        result |= {f"{source}.{name}": value for name, value in (accuracies | informed).items()}
+        informed = _informed(of, source, expected)
+        if not pooled:
+            within = chance.information_within(laid.truth.character, laid.code, labels[target])
+            expected[f"{source}.per_character"] = chance.expected_within(laid.truth.character, laid.code, labels[target])
+            informed |= _per_character(within, expected[f"{source}.per_character"])
+        result |= {f"{source}.{name}": float(value) for name, value in (accuracies | informed).items()}
     return result, expected
 
 
@@ -182,8 +187,8 @@ def _accuracies(view: str) -> Sequence[str]:
     return () if view == "conditional" else tuple(_MAPS) if view in ("pooled", "standing", "walking") else ("matched_accuracy",)
 
 
-def _informed(of: Mapping[str, Information], within: Information, source: str, expected: Mapping[str, float]) -> dict[str, Floats]:
-    """(...) scores from the information of each view and from that within each character, (..., S): single values or replicates."""
+def _informed(of: Mapping[str, Information], source: str, expected: Mapping[str, float]) -> dict[str, Floats]:
+    """(...) scores from the information of each view: single values or replicates."""
     scores: dict[str, Floats] = {}
     for name, one in of.items():
         by_chance = expected[f"{source}.{name}"]
@@ -193,11 +198,14 @@ def _informed(of: Mapping[str, Information], within: Information, source: str, e
         scores[_name(name, "ami")] = ami(one, by_chance)
         if name in ("pooled", "standing", "walking"):
             scores |= {_name(name, score): compute(one) for score, compute in _INFORMATION.items()}
-    scores["per_character.nmi"] = mean_of(nmi(within))
+    return scores
+
+
+def _per_character(within: Information, expected: float) -> dict[str, Floats]:
+    """(...) scores from the information within each of C characters, (..., C)."""
     seen = np.where(within.total > 0, 1.0, math.nan)
     average = Information(*(mean_of(value * seen) for value in within))
-    scores["per_character.ami"] = ami(average, expected[f"{source}.per_character"])
-    return scores
+    return {"per_character.nmi": mean_of(nmi(within)), "per_character.ami": ami(average, expected)}
 
 
 def mean_of(value_s: Floats) -> Floats:
@@ -238,7 +246,8 @@ def _informed_without(laid: Laid, target: int, expected: Mapping[str, float], cl
     row, character_p = chance.rows_within(laid.truth.character, laid.code)
     count, row_u, label_u = _cells(row, labels[target])
     within = Tables(count, character_p[row_u], row_u, label_u, int(character_p[-1]) + 1).without(clusters.members)
-    return _informed({name: one.average() for name, one in of.items()}, within, SOURCES[target], expected)
+    informed = _informed({name: one.average() for name, one in of.items()}, SOURCES[target], expected)
+    return informed | _per_character(within, expected[f"{SOURCES[target]}.per_character"])
 
 
 def _cells(row_nt: Ints, column_nt: Ints) -> tuple["csr_array", Ints, Ints]:
@@ -256,30 +265,41 @@ def _cells(row_nt: Ints, column_nt: Ints) -> tuple["csr_array", Ints, Ints]:
 
 
 def _accuracies_without(fit: Laid, laid: Laid, target: int, clusters: Clusters) -> dict[str, tuple[Floats, Floats]]:
-    """(R,) accuracies without each group of clips, and (R',) without each character that the maps are fitted on, on all clips."""
+    """(R,) accuracies without each group of clips, and (R',) with maps fitted on draws of characters, see `from_draws`."""
     labels, sizes = combinations(laid.truth)
-    combination, maps, refitted = np.ravel_multi_index(labels, sizes), maps_of(fit, target), _refitted(fit, target)
+    combination, maps, drawn_maps = np.ravel_multi_index(labels, sizes), maps_of(fit, target), _drawn_maps(fit, target)
     cells, by_view = Cells.of(laid.code, combination, laid.codes), views(sizes, target)
     tables = {name: (cells, view) for name, view in by_view.items()} | laid.lagged_cells(target)
     pairs = dict.fromkeys(by_view, (laid.code, labels[target])) | laid.lagged(target)
-    result = {}
+    result: dict[str, tuple[Floats, Floats]] = {}
     for name, (code, label) in pairs.items():
         of = by_view[name].stratum_j[combination] >= 0 if name in by_view else np.ones(code.shape, bool)
         count_r = clusters.sums(of.sum(1))
         for kind in _accuracies(name):
             hits_r = clusters.sums((of & (maps[kind][code] == label)).sum(1))
             value_r = np.where(count_r > 0, hits_r / np.maximum(count_r, 1), math.nan)
-            result[_name(name, kind)] = value_r, np.array([accuracy(*tables[name], map_[kind]) for map_ in refitted])
+            distinct_mk, of_draw = drawn_maps[kind]
+            result[_name(name, kind)] = value_r, from_draws(np.array([accuracy(*tables[name], map_k) for map_k in distinct_mk])[of_draw])
     return result
 
 
-def _refitted(fit: Laid, target: int) -> list[Maps]:
-    """The maps that are fitted without each character; with a single character, the map itself."""
-    label, size = fit.truth.labels[target], fit.truth.sizes[target]
-    count = table(fit.code, label, fit.codes, size)
-    clips = [fit.truth.character == id_ for id_ in np.unique(fit.truth.character)]
-    left = [count - table(fit.code[of], label[of], fit.codes, size) for of in clips] if len(clips) > 1 else [count]
-    return [_maps(count) for count in left]
+def _drawn_maps(fit: Laid, target: int) -> dict[str, tuple[Ints, Ints]]:
+    """By name of the accuracy: (M, K) different maps of bootstrap draws of the characters, and (R,) which of them a draw has."""
+    counts = drawn_tables(fit.code, fit.truth.labels[target], fit.codes, fit.truth.sizes[target], fit.truth.character)
+    drawn = [_maps(count_kl) for count_kl in counts]
+    result: dict[str, tuple[Ints, Ints]] = {}
+    for name in _MAPS:
+        distinct_mk, of_draw = np.unique([maps[name] for maps in drawn], axis=0, return_inverse=True)
+        result[name] = distinct_mk, of_draw.ravel()
+    return result
+
+
+def drawn_tables(code: Ints, label: Ints, codes: int, labels: int, character_n: Ints) -> Iterator[NDArray[np.int64]]:
+    """The (K, L) tables of bootstrap draws of characters, see `table` and `interval.draws`."""
+    ids = np.unique(character_n)
+    count_ckl = np.stack([table(code[character_n == id_], label[character_n == id_], codes, labels) for id_ in ids])
+    for times_c in draws(len(ids)):
+        yield np.tensordot(times_c, count_ckl, 1)
 
 
 def usage(code: Ints, codes: int, clusters: Clusters) -> dict[str, Score]:

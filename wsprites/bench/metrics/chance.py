@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 
 from wsprites.bench.metrics.information import Counts, Information, Ints, information, label_counts
 
-SEED, PAIRS, LEAST = 0, 5000, 4
-"""Seed of the order of the clips; about how many pairs of clips are laid beside one another, and in how many rounds at least."""
+SEED, ROUNDS = 0, (10, 4)
+"""Seed of the order of the clips; how many other clips each is laid beside, with up to 1,000 clips and with more."""
 
 
 def partners(clips: int) -> Iterator[NDArray[np.int64]]:
     """(N,) the clip whose labels are laid beside the codes of each clip, in each of S rounds; no clip is its own partner.
 
     The clips are put in the order `numpy.random.default_rng(0).permutation(N)`. In round s = 1, 2, ..., S the partner of a clip is the one
-    that comes s places later, the first following the last. S = 5000 // N, but at least 4 and at most N - 1.
+    that comes s places later, the first following the last. S = 10, or 4 for more than 1,000 clips, and at most N - 1.
 
     Example:
         >>> [partner.tolist() for partner in partners(3)]  # in the order 2, 0, 1
         [[1, 2, 0], [2, 0, 1]]
     """
     order = np.random.default_rng(SEED).permutation(clips)
-    for places in range(1, min(clips - 1, max(LEAST, PAIRS // clips)) + 1):
+    for places in range(1, min(clips - 1, ROUNDS[clips > 1000]) + 1):
         partner = np.empty(clips, np.int64)
         partner[order] = np.roll(order, -places)
         yield partner

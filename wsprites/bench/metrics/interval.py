@@ -8,15 +8,15 @@ Nielsen & Webb, Jackknife inference with two-way clustering, 2024):
 
 over the G groups of each kind; s_g is the score without group g, and the groups of V_both are the clips of one character in front of one
 scene. Where V is below V_both, clips do not vary more for what they share, and V is V_both. Where a map was fitted on other clips, V_fit is
-added: the same over the characters of these, the map being fitted without each. The interval is value +- t sqrt V, cut to the range of the
-score; t is the quantile of Student's distribution for the smallest number of groups of those kinds that V is taken from, minus 1.
+added, for the draw of the characters of these. The interval is value +- t sqrt V, cut to the range of the score; t is the quantile of
+Student's distribution for the smallest number of groups of those kinds that V is taken from, minus 1.
 
 It speaks for other characters in front of other scenes, drawn as those of the data were.
 """
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 """Nominal coverage of intervals."""
+DRAWS = 200
+"""Number of bootstrap draws of the characters that maps are fitted on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Replicates:
     kinds: tuple[Floats, ...]
     """The replicates of each kind of group: of one kind, or of two kinds and of their combinations."""
     fit: Floats | None = None
-    """Those of maps that were fitted without one group of the other clips; None for a score without a fitted map."""
+    """Those with maps that were fitted without one group of the other clips, or `from_draws`; None for a score without a fitted map."""
 
     def __sub__(self, other: "Replicates") -> "Replicates":
         """The replicates of the difference of two scores of the same clips. Raises ValueError if they are of other groups."""
@@ -72,6 +74,24 @@ class Replicates:
         from scipy.stats import t
 
         return float(t.ppf((1 + LEVEL) / 2, self.degrees_of_freedom)) * math.sqrt(self.variance)
+
+
+@lru_cache(maxsize=4)
+def draws(groups: int) -> NDArray[np.int64]:
+    """(R, G) int64: how often each of G groups occurs in each of R = DRAWS bootstrap draws. Every call gives the same draws."""
+    drawn = np.random.default_rng(0).multinomial(groups, np.full(groups, 1 / groups), DRAWS)
+    drawn.setflags(write=False)  # the cache returns this array again
+    return drawn
+
+
+def from_draws(value_r: ArrayLike) -> Floats:
+    """(R,) replicates whose jackknife variance is the variance of bootstrap draws: deviations from their mean over sqrt(R - 1).
+
+    For maps from codes to labels. One character may change such a map as a whole, which a jackknife multiplies by the number of characters:
+    its variance is not consistent for what is not smooth.
+    """
+    value = np.asarray(value_r, np.float64)
+    return np.asarray((value - value.mean()) / math.sqrt(len(value) - 1))
 
 
 def _variance(value_g: Floats) -> float:
