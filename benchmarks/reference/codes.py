@@ -49,7 +49,7 @@ def usage(code_nt: Array, codes: int, truth: SimpleNamespace) -> dict[str, Inter
 def partners(clips: int) -> Iterator[Array]:
     """(N,) the clip whose labels are laid beside the codes of each clip."""
     order = np.random.default_rng(0).permutation(clips)
-    for places in range(1, min(clips - 1, 4 if clips > 1000 else 10) + 1):
+    for places in range(1, min(clips - 1, 10 if clips <= 1000 else 4) + 1):
         yield np.roll(order, -places)[np.argsort(order)]
 
 
