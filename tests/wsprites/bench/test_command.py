@@ -33,7 +33,9 @@ def test_the_command(bench, few: data.Data, data_file: Path, tmp_path: Path):
     assert out.splitlines()[-2:] == ["done     good.json", "done     good.html"]
     written = json.loads(Path("good.json").read_text())
     figure = written["figures"]["local.matched_accuracy"]
-    assert figure["value"] == 1 and set(figure["controls"]) == {"random", "majority", "direction", "best_code", "oracle"}
+    assert figure["value"] == 1 and set(figure["controls"]) == {
+        *("random", "persistent", "majority", "previous", "state_only", "direction", "best_code", "oracle")
+    }
     assert written["data"]["sha256"] == few.sha256 and {"versions", "hardware", "config", "model"} <= set(written)
     page = Path("good.html").read_text(encoding="utf-8")
     assert (
