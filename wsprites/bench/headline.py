@@ -98,7 +98,7 @@ class Headline:
     ceiling: Baseline | None = None
     reason: str = ""
     tells_nothing: bool = False
-    """Of leakage and nuisance: no action is told better than by its floor, and a latent that tells nothing has neither."""
+    """True of leakage and nuisance where no action is told better than by its floor: a latent that tells nothing has neither."""
 
     @property
     def less(self) -> bool:
