@@ -104,8 +104,9 @@ def test_a_data_file(bench, data_file: Path, tmp_path: Path):
     assert code == 0 and "data.h5:val" in out, err
     assert "bench_models:guesser: codes: what is inferred from a clip changes from call to call" in err
     page = Path("page.html").read_text(encoding="utf-8")
-    # Capacity and samples of the probes of three sources, five quantities of drift and two of transfer with three others, the reader.
-    assert "Capacity of the probes" in page and page.count("<polyline") == 2 * (3 * 2) + (5 + 2) * 4 + 2
+    # Capacity (two lines) and samples (three) of the probes of three sources, five quantities of drift and two of transfer with three
+    # others, the reader.
+    assert "Capacity of the probes" in page and page.count("<polyline") == 3 * (2 + 3) + (5 + 2) * 4 + 2
     code, _, err = bench("--data", data_file, "--split", "all", "--model", "x:y")
     assert code == 2 and "'all' is not one of train, val, test" in err
 
