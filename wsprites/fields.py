@@ -150,7 +150,7 @@ def from_json(base: "_Spec", text: str) -> "_Spec":
     Example:
         >>> from wsprites.world.spec import WalkSpec
         >>> from_json(WalkSpec(), '{"step": 5}')
-        WalkSpec(p_inertia=0.9, step=5)
+        WalkSpec(p_inertia=0.9, step=5, policy=0.0)
     """
     try:
         values = json.loads(text)

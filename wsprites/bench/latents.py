@@ -18,7 +18,7 @@ Floats = NDArray[Any]
 Pair = tuple[Floats, Floats]
 """(n, D) features of the chosen transitions of the fitted and of the scored part."""
 Settings = dict[str, Setting]
-"""Of the linear probe of each source, and of shifts."""
+"""Settings of the linear probe of each source, and of shifts."""
 
 HELD_OUT, REFITS = 4, 10
 """Every 4th character of the fitted part is held out to choose settings; the jackknife of the fit has 10 groups of characters."""
@@ -73,7 +73,7 @@ class Probing:
     # Probes of vectors.
 
     def settings(self, latent: Pair, *, sources: Sequence[str] = SOURCES) -> Settings:
-        """Of the linear probe of each source."""
+        """Settings of the linear probe of each source."""
         return {source: probes.choose_linear(latent[0], self._labels[source][0], self._held) for source in sources}
 
     def linear(self, latent: Pair, settings: Settings, *, with_fit: bool = False) -> dict[str, Score]:
@@ -162,7 +162,7 @@ class Probing:
 
     @cached_property
     def state_settings(self) -> Settings:
-        """Of the linear probes of the state."""
+        """Settings of the linear probes of the state."""
         return self.settings(self.state)
 
     @cached_property
@@ -206,7 +206,7 @@ class Probing:
         return fit, scored
 
     def _settings(self, latent: Pair, targets: Sequence[str] = (*SOURCES, "shift", "background_shift")) -> Settings:
-        """Of the probes of each target."""
+        """Settings of the probes of each target."""
         both = self._with_state(latent)[0]
         return {
             of: probes.choose_linear(both, self._labels[of][0], self._held)

@@ -221,7 +221,7 @@ _CHANGES = {
 
 
 def _reader(shares: Mapping[str, float]) -> _Matrix | None:
-    """What the reader makes of other pictures; None without generated video."""
+    """How true frames are read after a change, and pictures without a character; None without generated video."""
     kinds, rows = {"right actions": "local", "unreadable": "unreadable", "error, px": "position"}, []
     for name, change in _CHANGES.items():
         values = [shares.get(f"reader.{change}.{kind}", math.nan) for kind in kinds.values()]

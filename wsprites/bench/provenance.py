@@ -17,7 +17,7 @@ from wsprites.bench.scores import Hashes
 from wsprites.world.script import Script
 
 MOST_TRANSITIONS = 200_000
-"""Of data with more transitions in a split nothing is kept clip by clip: the score file would be large."""
+"""Nothing is kept clip by clip of data with more transitions in a split: the score file would be large."""
 
 
 def hashes(model: str) -> Hashes:

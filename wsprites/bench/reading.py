@@ -23,8 +23,11 @@ _TINT, _CONTRAST, _NOISE = (24.0, 0.0, -24.0), 0.6, 20.0
 
 
 def variants(frames_thwc: Frames, rng: np.random.Generator) -> dict[str, Frames]:
-    """Changed copies of frames by name: a Gaussian blur of each of _BLURS px; shrunk to each of _SIZES (height, width) by means over areas
-    and enlarged again by cubic interpolation; another tint, less contrast, and normal noise, rounded and cut to 0 to 255."""
+    """Changed copies of frames, by name.
+
+    A Gaussian blur of each of _BLURS px; shrunk to each of _SIZES (height, width) by means over areas and enlarged again by cubic
+    interpolation; another tint, less contrast, and normal noise, rounded and cut to 0 to 255.
+    """
     size = frames_thwc.shape[2], frames_thwc.shape[1]
 
     changed = {f"blur.{sigma:g}": np.stack([_blurred(frame, sigma) for frame in frames_thwc]) for sigma in _BLURS}

@@ -62,9 +62,9 @@ class StoredReplicates:
     sizes: tuple[int, ...] = field(metadata={"low": 1})
     """Number of groups of each kind."""
     kinds: Deviations
-    """Of the replicates of each kind in turn, from the score."""
+    """Deviations of the replicates of each kind in turn from the score."""
     fit: Deviations | None = None
-    """Of the replicates with other fitted maps, from their mean."""
+    """Deviations of the replicates with other fitted maps from their mean."""
 
     def __post_init__(self) -> None:
         if len(self.sizes) not in (1, 3) or sum(self.sizes) != self.kinds.small.shape[0]:

@@ -35,7 +35,7 @@ NEEDS_LABELS = {
     **dict.fromkeys(("shift", "background_shift"), _SHIFTS),
     "masks": "the true masks are needed",
     **dict.fromkeys(("null", "nuisance"), _TWINS),
-    **dict.fromkeys(("reader", "control", "drift.position", "drift.local"), _READER),
+    **dict.fromkeys(("reader", "control", "drift.position", "drift.local", "drift.unreadable", "transfer"), _READER),
 }
 """Why videos do not have scores that data files have, by the beginning of their names."""
 _OF_REPLAYS = ("consistency", *(f"drift.{name}" for name in images.UNITS), "images")

@@ -33,7 +33,9 @@ def test_the_command(bench, few: data.Data, data_file: Path, tmp_path: Path):
     assert out.splitlines()[-2:] == ["done     good.json", "done     good.html"]
     written = json.loads(Path("good.json").read_text())
     figure = written["figures"]["local.matched_accuracy"]
-    assert figure["value"] == 1 and set(figure["controls"]) == {"random", "majority", "direction", "best_code", "oracle"}
+    assert figure["value"] == 1 and set(figure["controls"]) == {
+        *("random", "persistent", "majority", "previous", "state_only", "direction", "best_code", "oracle")
+    }
     assert written["data"]["sha256"] == few.sha256 and {"versions", "hardware", "config", "model"} <= set(written)
     page = Path("good.html").read_text(encoding="utf-8")
     assert (
@@ -102,8 +104,9 @@ def test_a_data_file(bench, data_file: Path, tmp_path: Path):
     assert code == 0 and "data.h5:val" in out, err
     assert "bench_models:guesser: codes: what is inferred from a clip changes from call to call" in err
     page = Path("page.html").read_text(encoding="utf-8")
-    # Capacity and samples of the probes of three sources, five quantities of drift and two of transfer with three others, the reader.
-    assert "Capacity of the probes" in page and page.count("<polyline") == 2 * (3 * 2) + (5 + 2) * 4 + 2
+    # Capacity (two lines) and samples (three) of the probes of three sources, five quantities of drift and two of transfer with three
+    # others, the reader.
+    assert "Capacity of the probes" in page and page.count("<polyline") == 3 * (2 + 3) + (5 + 2) * 4 + 2
     code, _, err = bench("--data", data_file, "--split", "all", "--model", "x:y")
     assert code == 2 and "'all' is not one of train, val, test" in err
 

@@ -151,6 +151,8 @@ def test_modules_of_the_current_folder_come_first(run: Run, few: data.Data, tmp_
     (package / "mine.py").write_text(PACKAGE + "\n\ndef make():\n    return Constant(3)\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:  # imported by other tests
+        monkeypatch.delitem(sys.modules, name)
     modules = set(sys.modules)
     assert load.load("benchmarks.mine:make", few).code == 3
     for name in set(sys.modules) - modules:
