@@ -314,7 +314,10 @@ def _smaller(rgba_mhwc: Floats, by: int, phase: tuple[int, int]) -> Floats:
     padded = np.pad(rgba_mhwc, ((0, 0), (y, by - y), (x, by - x), (0, 0)))
     m, h, w, _ = padded.shape
     weighted = np.concatenate([padded[..., :3] * padded[..., 3:], padded[..., 3:]], -1)
-    small = weighted.reshape(m, h // by, by, w // by, by, 4).mean((2, 4))
+    small = np.zeros((m, h // by, w // by, 4), np.float32)
+    for row, column in np.ndindex(by, by):  # several times faster than a mean over two axes
+        small += weighted[:, row::by, column::by]
+    small /= by * by
     small[..., :3] /= np.maximum(small[..., 3:], 1e-3)
     return np.asarray(small)
 

@@ -197,7 +197,7 @@ class ScoreFile:
     per_clip: dict[str, Packed] = field(default_factory=dict)
     """What the model inferred from each clip, see provenance.py; a sample of it can be inferred again. Empty for large data and videos."""
     reader: dict[str, float] = field(default_factory=dict)
-    """What the instrument that reads generated video can read on these data, by name (`reading.curves`); empty without generated video."""
+    """What the instrument that reads generated video can read on these data, by name (`reading.values`); empty without generated video."""
 
     def value(self, name: str) -> float:
         """The value of a score; NaN if the file has no such score or the data does not define it."""
