@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from wsprites.bench.floors import Baseline, ceiling, strongest_floor
@@ -97,6 +97,8 @@ class Headline:
     """The strongest floor."""
     ceiling: Baseline | None = None
     reason: str = ""
+    tells_nothing: bool = False
+    """True of leakage and nuisance where no action is told better than by its floor: a latent that tells nothing has neither."""
 
     @property
     def less(self) -> bool:
@@ -118,6 +120,11 @@ class Headline:
         sign = -1 if self.less else 1
         return "above" if sign * (worse - self.floor.value) > 0 else "below" if sign * (best - self.floor.value) < 0 else "same"
 
+    @property
+    def says(self) -> str:
+        """The verdict in words."""
+        return SAYS[self.verdict] + (", as is one that tells nothing" if self.tells_nothing and self.verdict == "above" else "")
+
     def place(self, value: float) -> float:
         """Where a value lies between the floor, 0, and the ceiling, 1; NaN unless the ceiling is better than the floor."""
         if self.floor is None or self.ceiling is None:
@@ -128,7 +135,10 @@ class Headline:
 
 def headlines(file: ScoreFile) -> list[Headline]:
     """The answers to QUESTIONS; none of videos, whose actions are not known."""
-    return [] if file.data.videos else [_headline(question, file) for question in QUESTIONS]
+    answers = [] if file.data.videos else [_headline(question, file) for question in QUESTIONS]
+    if any(one.verdict == "above" for one in answers if one.question.title == "available"):
+        return answers
+    return [replace(one, tells_nothing=one.question.group in ("Leakage", "Nuisance")) for one in answers]
 
 
 def _headline(question: Question, file: ScoreFile) -> Headline:
@@ -166,8 +176,7 @@ def sentence(file: ScoreFile) -> str:
     answers = headlines(file)
     if not answers:
         return "The videos have no labels: no score says whether what the model infers are actions."
-    tells = any(one.verdict == "above" for one in answers if one.question.title == "available")
-    answers = [one for one in answers if tells or one.question.group not in ("Leakage", "Nuisance")]
+    answers = [one for one in answers if not one.tells_nothing]
     can = [f"{_degree(one)} {_said(one, one.question.does)}" for one in answers if one.verdict == "above"]
     not_better: dict[str, list[str]] = {}  # what is not better than the same floor is listed together
     for one in answers:

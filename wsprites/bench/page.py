@@ -10,7 +10,7 @@ import numpy as np
 from wsprites.bench import plots
 from wsprites.bench.baselines import DESCRIPTIONS
 from wsprites.bench.floors import Baseline, ceiling, strongest_floor
-from wsprites.bench.headline import SAYS, Headline, headlines, sentence, short
+from wsprites.bench.headline import Headline, headlines, sentence, short
 from wsprites.bench.metrics.actions import SOURCES
 from wsprites.bench.plots import Plot
 from wsprites.bench.rollouts import Video
@@ -61,8 +61,6 @@ class _Bar(NamedTuple):
     """A headline as a bar; places are per cent of its width, and None where there is no bar."""
 
     headline: Headline
-    says: str
-    """Where the interval lies, in words."""
     at: float | None
     interval: tuple[float, float] | None
     """Left end and width."""
@@ -71,12 +69,11 @@ class _Bar(NamedTuple):
 
 
 def _bar(headline: Headline) -> _Bar:
-    says = SAYS[headline.verdict]
     if headline.entry is None or math.isnan(headline.place(headline.entry.value)):
-        return _Bar(headline, says, None, None, False)
+        return _Bar(headline, None, None, False)
     at, *ends = (_FLOOR_AT + (_CEILING_AT - _FLOOR_AT) * headline.place(value) for value in (headline.entry.value, *headline.ends))
     left, right = (min(max(end, 0), 100) for end in ends)
-    return _Bar(headline, says, min(max(at, 0), 100), None if math.isnan(left) else (left, max(right - left, 0.5)), at < 0)
+    return _Bar(headline, min(max(at, 0), 100), None if math.isnan(left) else (left, max(right - left, 0.5)), at < 0)
 
 
 class _Cell(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wsprites.bench.floors import Baseline, ceiling, less_is_better, strongest_floor
-from wsprites.bench.headline import SAYS, headlines, sentence
+from wsprites.bench.headline import headlines, sentence
 from wsprites.bench.runs import joined
 from wsprites.bench.scores import PROTOCOL, Entry, ScoreFile, read
 
@@ -82,7 +82,7 @@ def headline_lines(file: ScoreFile) -> str:
     rows = [
         [
             f"{one.question.group}, {one.question.title}",
-            *([one.name, " ".join(_cells(one.entry)), _of(one.floor), _of(one.ceiling), SAYS[one.verdict]] if one.entry else [one.reason]),
+            *([one.name, " ".join(_cells(one.entry)), _of(one.floor), _of(one.ceiling), one.says] if one.entry else [one.reason]),
         ]
         for one in headlines(file)
     ]

@@ -138,6 +138,10 @@ def test_a_latent_that_tells_nothing_is_not_praised_for_leaking_nothing():
     """A code that never changes has no leakage and no response to the scene."""
     tells_nothing = {**WHOLE, "vectors__local__linear": entry(0.5, 0.05, direction=0.51), "shift__action_accuracy": entry(0.1, 0.05)}
     assert "scene" not in sentence(made(**tells_nothing)) and "scene" in sentence(made(**WHOLE))
+    for group in ("Leakage", "Nuisance"):
+        assert answer(made(**tells_nothing), group).says == "better than its floor, as is one that tells nothing"
+        assert answer(made(**WHOLE), group).says == "better than its floor"
+    assert answer(made(**tells_nothing), "Local action", "available").says == "not distinguishable from its floor"
 
 
 def test_a_claim_needs_the_whole_interval():
