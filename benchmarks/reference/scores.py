@@ -2,8 +2,9 @@
 
     python -m benchmarks.reference.scores predictions.npz data.h5 [--split test]
 
-prints value, low and high end of the 95 % interval of each score. Nothing of wsprites is imported: the truth is read from a data file. That
-of a standard world is written by `wsprites generate`, as docs/scores.md says. Axes: n clips, t transitions or frames, k codes, l labels.
+prints value, low and high end of the 95 % interval of each score. Nothing of wsprites.bench is imported: labels and masks are read from a
+data file. That of a standard world is written by `wsprites generate`, as docs/scores.md says. This module has the scores of shifts and
+masks; codes.py, probes.py and intervals.py the others. Axes: n clips, t transitions or frames, h rows, w columns.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import numpy as np
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
+import wsprites
 from benchmarks.reference.codes import SOURCES, STAY, accuracies, informed, usage
 from benchmarks.reference.intervals import Array, Interval, mean, quantile
 from benchmarks.reference.probes import leakage, vectors
@@ -34,11 +36,19 @@ def read_predictions(path: Path) -> dict[str, Array]:
         return arrays | {name: np.asarray(value) for name, value in h5.attrs.items()}
 
 
+def read_masks(path: Path, split: str, clips: int) -> Array:
+    with h5py.File(path) as h5:
+        if "masks" in h5[split]:
+            return np.asarray(h5[split]["masks"][:clips])
+    with wsprites.open(path) as file:  # which renders the masks of a file that holds labels only
+        return np.asarray(file[split]["masks"][:clips])
+
+
 def read_truth(path: Path, split: str, clips: int) -> SimpleNamespace:
-    """Labels and masks of the first clips of a split. Actions and shifts are those of transitions, the others of frames."""
+    """Labels of the first clips of a split. Actions and shifts are those of transitions, the others of frames."""
     with h5py.File(path) as h5:
         world = json.loads(h5.attrs["world"])
-        label = {name: np.asarray(h5[split][name][:clips]) for name in h5[split]}
+        label = {name: np.asarray(h5[split][name][:clips]) for name in h5[split] if name not in ("frames", "masks")}
     actions = [label[f"{source}_action"].astype(int) for source in SOURCES]
     sizes = (5, 3 * world["facings"], 5)
     one_hot = [np.eye(size)[action] for size, action in zip((*sizes, 8), (*actions, label["animation_frame"]), strict=True)]
@@ -49,7 +59,6 @@ def read_truth(path: Path, split: str, clips: int) -> SimpleNamespace:
         shift={name: label[name][:, 1:].astype(float) for name in ("shift", "background_shift")},
         step={"shift": world["sprite"]["step"], "background_shift": world["background"]["step"]},
         state=np.concatenate([*one_hot, label["position"], label["background_offset"]], -1)[:, :-1].astype(np.float32),
-        masks=label.get("masks"),
         groups=(label["character"], label["background"]),
         clips=clips,
     )
@@ -95,9 +104,9 @@ def boundary_f(mask_thw: Array, true_thw: Array) -> Array:
     return np.asarray(np.where(count[0] + count[1] > 0, f, (mask_thw == true_thw).all((1, 2))))
 
 
-def masks(mask_nthw: Array, truth: SimpleNamespace) -> dict[str, Interval]:
+def masks(mask_nthw: Array, true_nthw: Array, truth: SimpleNamespace) -> dict[str, Interval]:
     values: dict[str, list[Array]] = {"masks.soft_iou": [], "masks.hard_iou": [], "masks.boundary_f": []}
-    for mask, true in zip(mask_nthw, truth.masks, strict=True):
+    for mask, true in zip(mask_nthw, true_nthw, strict=True):
         hard = mask >= 0.5
         for of, value in zip(values.values(), (iou(mask.astype(float), true), iou(hard, true), boundary_f(hard, true)), strict=True):
             of.append(value)
@@ -129,7 +138,7 @@ def all_scores(predictions: Path, data: Path, split: str = "test") -> dict[str, 
         if "vectors" in model:
             result |= vectors(fitted["vectors"].astype(np.float32), model["vectors"].astype(np.float32), truth, fit)
         if "masks" in model:
-            result |= masks(model["masks"], truth)
+            result |= masks(model["masks"].astype(np.float32), read_masks(data, split, truth.clips), truth)
     return result
 
 

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench import replays
+from wsprites.bench import reading, replays
 from wsprites.bench.data import Data, Part
 from wsprites.bench.metrics import images, motion
 from wsprites.bench.metrics.interval import Clusters, Score, from_draws, mean
 from wsprites.bench.protocol import Arrays, Controllable, Model
-from wsprites.bench.reading import curves
 from wsprites.bench.rollouts import (
     BATCH,
     CODES_SHOWN,
@@ -91,11 +90,13 @@ def control(
     by_name = actors(model, data, begin, fitted, progress=progress)
     held: dict[str, list[Held]] = {who: [] for who in by_name}
     values: dict[str, list[Values]] = {who: [] for who in by_name}
+    readable: list[Values] = []
     for first in range(0, len(begin), BATCH):
         rows = range(first, min(first + BATCH, len(begin)))
         for who, actor in by_name.items():
             held[who].append(hold(begin, rows, actor, min(HOLD, steps), ghosts=who in ("model", "oracle")))
             values[who].append(_moved(begin[first : rows.stop], actor, min(HOLD, steps)) | replays.values(begin, rows, actor, steps, lpips))
+        readable.append(reading.values(begin, rows))  # here, because readers are kept for a few starts only
         progress(len(rows))
     clusters = part.clusters[np.array([start.clip for start in begin])]
     scores = {}
@@ -107,7 +108,8 @@ def control(
             least = -1.0 if "ssim" in name else 0.0
             scores[who][name] = mean(np.concatenate([one[name] for one in values[who]]), clusters, unit=unit, least=least)
     scores["one_action"] = {"control.faithful": Score(one_action(by_name["model"]), clips=scores["model"]["control.faithful"].clips)}
-    return scores, _videos(begin, by_name["model"], steps), curves(begin)
+    curves = {name: float(np.concatenate([one[name] for one in readable]).mean()) for name in readable[0]}
+    return scores, _videos(begin, by_name["model"], steps), curves
 
 
 def starts_to_do(part: Part) -> int:

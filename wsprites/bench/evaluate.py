@@ -62,7 +62,7 @@ class Evaluation:
     per_clip: dict[str, Packed] = field(default_factory=dict)
     """What a score file keeps of the arrays of each clip, see provenance.py."""
     reader: dict[str, float] = field(default_factory=dict)
-    """What the instrument that reads generated video can read, see `reading.curves`; empty for a model that does not generate."""
+    """What the instrument that reads generated video can read, see `reading.values`; empty for a model that does not generate."""
 
 
 def evaluate(

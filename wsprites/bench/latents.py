@@ -64,11 +64,13 @@ class Probing:
         These codes are the baseline `state_only`: what the state before each transition tells about the action.
         """
         predict = probes.fit(self.state_settings[source], self.state[0], self._labels[source][0])
-        fit, scored = (
-            np.stack([predict(part.state(n * steps + np.arange(steps)).astype(np.float32)) for n in range(len(part))]).astype(np.int64)
-            for part, steps in ((part, part.spec.frames - 1) for part in (self._data.fit, self._data.scored))
-        )
-        return fit, scored
+        predicted = []
+        for part in (self._data.fit, self._data.scored):
+            clips, steps = len(part), part.spec.frames - 1
+            blocks = np.array_split(np.arange(clips * steps), -(-clips // 256))  # the states of all clips may not fit in memory
+            rows = [predict(part.state(at).astype(np.float32)) for at in blocks]
+            predicted.append(np.concatenate(rows).astype(np.int64).reshape(clips, steps))
+        return predicted[0], predicted[1]
 
     # Probes of vectors.
 

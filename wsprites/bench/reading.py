@@ -46,32 +46,34 @@ def _blurred(frame_hwc: Frames, sigma: float) -> Frames:
     return np.asarray(cv2.GaussianBlur(frame_hwc, (0, 0), sigma), np.uint8) if sigma else frame_hwc
 
 
-def curves(begin: Sequence[Start]) -> dict[str, float]:
+def values(begin: Sequence[Start], rows: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     """`reader.VARIANT.position`, `.local`, `.unreadable`: error in px, share of right and readable actions, share of unreadable frames.
 
     Of each of `variants` of FRAMES frames of the clip of each start. `reader.empty.unreadable`, `reader.static.unreadable`: the share of
     unreadable pictures among scenes without the character, and among pictures of independent random pixels.
 
     The frames of start s of a clip of T frames are (7 s + i T // FRAMES) mod T, i from 0 on, in front of the scene as it is at the start.
+
+    Args:
+        begin: all starts.
+        rows: those that are read.
+
+    Returns:
+        (S,) values of these.
     """
-    found: dict[str, list[tuple[float, float, float]]] = {}
-    rng = np.random.default_rng(0)
-    for number, start in enumerate(begin):
-        total = start.part.spec.frames
-        at = np.array([(7 * number + i * total // FRAMES) % total for i in range(FRAMES)])
-        frames, script = start.frames_thwc[at], start.script
-        pictures = variants(frames, rng)
-        pictures["empty"], pictures["static"] = start.scene_hwc[None], rng.integers(0, 256, frames[:1].shape, dtype=np.uint8)
-        for name, picture in pictures.items():
-            read = start.reader.read(picture)
-            shown = at[: len(picture)]
-            right = (read.local_action == script.local_action[shown]) & read.readable
-            error = motion.error(read.position, script.position[shown]).mean()
-            found.setdefault(name, []).append((float(error), float(right.mean()), float(1 - read.readable.mean())))
-    means = {name: np.mean(rows, 0).tolist() for name, rows in found.items()}
-    every = {
-        f"reader.{name}.{kind}": value
-        for name, row in means.items()
-        for kind, value in zip(("position", "local", "unreadable"), row, strict=True)
-    }
-    return {name: value for name, value in every.items() if not name.startswith(("reader.empty", "reader.static")) or "unreadable" in name}
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        start, rng = begin[row], np.random.default_rng(row)
+        total, script = start.part.spec.frames, start.script
+        at = np.array([(7 * row + i * total // FRAMES) % total for i in range(FRAMES)])
+        frames = start.frames_thwc[at]
+        for name, pictures in variants(frames, rng).items():
+            read = start.reader.read(pictures)
+            right = (read.local_action == script.local_action[at]) & read.readable
+            found.setdefault(f"reader.{name}.position", []).append(float(motion.error(read.position, script.position[at]).mean()))
+            found.setdefault(f"reader.{name}.local", []).append(float(right.mean()))
+            found.setdefault(f"reader.{name}.unreadable", []).append(float(1 - read.readable.mean()))
+        nothing = {"empty": start.scene_hwc, "static": rng.integers(0, 256, frames.shape[1:], dtype=np.uint8)}
+        for name, picture in nothing.items():
+            found.setdefault(f"reader.{name}.unreadable", []).append(float(not start.reader.read(picture[None]).readable[0]))
+    return {name: np.array(each) for name, each in found.items()}

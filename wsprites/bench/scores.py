@@ -195,9 +195,9 @@ class ScoreFile:
     system: str = ""
     """Name of the system that the model is a run of; runs of one system become one row of a table."""
     per_clip: dict[str, Packed] = field(default_factory=dict)
-    """What the model inferred from each clip, see per_clip.py; a sample of it can be inferred again. Empty for large data and videos."""
+    """What the model inferred from each clip, see provenance.py; a sample of it can be inferred again. Empty for large data and videos."""
     reader: dict[str, float] = field(default_factory=dict)
-    """What the instrument that reads generated video can read on these data, by name (`reading.curves`); empty without generated video."""
+    """What the instrument that reads generated video can read on these data, by name (`reading.values`); empty without generated video."""
 
     def value(self, name: str) -> float:
         """The value of a score; NaN if the file has no such score or the data does not define it."""
