@@ -26,6 +26,7 @@ DESCRIPTIONS = {
     "silhouette": "the mean shape on other clips, at the centre of the model's own mask",
     "shift_only": "generates: moves as it is told, with the local action that is most frequent with the motion; ignores codes",
     "random_codes": "generates: moves as it is told, with random local actions",
+    "one_action": "generates: shows one local action for all codes, the one that most of them stand for, weighted by use",
     "copy": "repeats the first frame",
     "other_clips": "as many true videos of other characters",
 }

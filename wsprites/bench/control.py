@@ -107,6 +107,7 @@ def control(
             unit = _UNITS.get(next(word for word in reversed(name.split(".")) if not word.isdigit()), "")
             least = -1.0 if "ssim" in name else 0.0
             scores[who][name] = mean(np.concatenate([one[name] for one in values[who]]), clusters, unit=unit, least=least)
+    scores["one_action"] = {"control.faithful": Score(one_action(by_name["model"]), clips=scores["model"]["control.faithful"].clips)}
     curves = {name: float(np.concatenate([one[name] for one in readable]).mean()) for name in readable[0]}
     return scores, _videos(begin, by_name["model"], steps), curves
 
@@ -194,6 +195,15 @@ def held_scores(held: Held, actor: Actor, clusters: Clusters, part: Part, *, gho
         "control.delta_psnr": weighted(held.delta_sk, unit="dB", least=-math.inf),
     }
     return {name: score for name, score in scores.items() if ghosts or name != "control.ghost"}
+
+
+def one_action(actor: Actor) -> float:
+    """`control.faithful` of a generator that shows the same local action for all codes, the one for which this is the highest.
+
+    Without it, a model with one code would be faithful to all of its codes by showing a single action.
+    """
+    matched = actor.meaning_k >= 0
+    return float(np.bincount(actor.meaning_k[matched], actor.weight_k[matched], 1).max() / actor.weight_k.sum())
 
 
 def _over_codes(sum_k: Floats, tried_k: Floats, weight_k: Floats) -> Floats:

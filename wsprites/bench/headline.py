@@ -18,18 +18,22 @@ class Question(NamedTuple):
     group: str
     title: str
     scores: tuple[str, ...]
-    """Names of scores that answer it, of which the first that a model has is taken."""
+    """Names of scores that answer it, of which the first that a model has is taken.
+
+    Not the one-to-one map for codes, which calls all but one of the codes of an action wrong; and a transfer before a replay of the clip
+    itself, which a lookup table of the clips that it was shown does perfectly.
+    """
     does: str
     """The answer yes, after "it"; {latent} is the latent that the score is of."""
     doing: str
 
 
 _LATENTS = ("vectors", "codes", "shift")
-_GLOBAL_SCORES, _SHIFTED = ("shift.action_accuracy", "vectors.global.linear", "global.matched_accuracy"), "control.shift.action_accuracy"
+_GLOBAL_SCORES, _SHIFTED = ("shift.action_accuracy", "vectors.global.linear", "global.many_to_one"), "control.shift.action_accuracy"
 _LOCAL, _GLOBAL, _OUT = "the local action", "the global action", "the scene's motion out of its {latent}"
 _SAME, _NEAR = "its {latent} the same when only the scene moves", "the character of a replay near its place"
 QUESTIONS = (
-    Question("Local action", "available", ("vectors.local.linear", "local.matched_accuracy"), f"tells {_LOCAL}", f"telling {_LOCAL}"),
+    Question("Local action", "available", ("vectors.local.linear", "local.many_to_one"), f"tells {_LOCAL}", f"telling {_LOCAL}"),
     Question("Local action", "used", ("control.faithful",), f"generates {_LOCAL} asked for", f"generating {_LOCAL} asked for"),
     Question("Global action", "available", _GLOBAL_SCORES, f"tells {_GLOBAL}", f"telling {_GLOBAL}"),
     Question("Global action", "used", (_SHIFTED,), f"generates {_GLOBAL} asked for", f"generating {_GLOBAL} asked for"),
@@ -49,8 +53,8 @@ QUESTIONS = (
     ),
     Question(
         "Drift",
-        "of a replay from its clip",
-        tuple(f"drift.position.{steps}" for steps in (16, 8, 4, 1)),
+        "from the true place",
+        tuple(f"{kind}.position.{steps}" for kind in ("transfer", "drift") for steps in (16, 8, 4, 1)),
         f"keeps {_NEAR}",
         f"keeping {_NEAR}",
     ),
@@ -62,6 +66,7 @@ _CALLED = {
     "copy": "a repeated first frame",
     "direction": "the direction of motion alone",
     "majority": "always the same answer",
+    "one_action": "the same action for all codes",
     "other_clips": "other clips",
     "persistent": "random codes that change as rarely",
     "previous": "the action before",

@@ -254,6 +254,18 @@ def nothing(truth: Sources) -> dict[str, np.ndarray]:
     }
 
 
+def test_a_larger_code_book_is_punished_by_the_one_to_one_map_alone():
+    """Eight codes for each action are read as well as one, and codes that know nothing gain nothing by their number."""
+    few = data.standard("wsprites-factorial-v1", clips=60)
+    rng, parts = np.random.default_rng(3), (few.fit.sources(), few.scored.sources())
+    eight = [Laid(8 * truth.labels[1] + rng.integers(0, 8, truth.labels[1].shape), truth, 72) for truth in parts]
+    got = actions.values(*eight, [1], pooled=True)[0]
+    assert got["local.many_to_one"] == 1 and got["local.matched_accuracy"] < 0.2
+    unknown = [Laid(chain(72, truth.labels[1].shape, 0.1, rng), truth, 72) for truth in parts]
+    most = np.bincount(parts[1].labels[1].ravel()).max() / parts[1].labels[1].size
+    assert actions.values(*unknown, [1], pooled=True)[0]["local.many_to_one"] < most + 0.03
+
+
 CORRECTED = ("ami", "standing.ami", "walking.ami", "conditional", "per_character.ami")
 
 

@@ -107,6 +107,22 @@ def test_codes_that_are_matched_to_nothing_are_wrong(few: data.Data, begin: list
     assert values["delta_psnr"] == pytest.approx(0.4 * alone["delta_psnr"]) and alone["faithful"] == 1
 
 
+def test_few_codes_are_compared_with_a_generator_of_one_action(few: data.Data, begin: list[Start], oracle: Actor):
+    """One code is done faithfully by a model that draws a single action; `shift_only` does not know which."""
+    alone = replace(
+        oracle,
+        action_k=np.array([0]),
+        weight_k=np.array([1.0]),
+        meaning_k=np.array([LocalAction.walk_front]),
+        direction_k=np.array([GlobalAction.stay]),
+        generate=lambda begin, action, shifts: oracle.generate(begin, np.full_like(action, LocalAction.walk_front), shifts),
+    )
+    assert values_of(held_by(alone, begin[:2]), alone, few)["faithful"] == 1 == control.one_action(alone)
+    weighted = replace(oracle, weight_k=np.array([4, 3, 2, 1]), meaning_k=np.array([2, -1, 1, 1]))
+    assert control.one_action(weighted) == pytest.approx(0.4)
+    assert control.one_action(replace(weighted, meaning_k=np.full(4, -1))) == 0
+
+
 @pytest.mark.parametrize("opacity", [1.0, 0.4])
 def test_a_figure_that_is_left_behind_is_found(few: data.Data, begin: list[Start], oracle: Actor, opacity: float):
     def leave(start: Start, clip: np.ndarray) -> np.ndarray:

@@ -60,8 +60,11 @@ def test_no_interval_and_no_way_from_floor_to_ceiling():
 def test_vectors_before_codes_and_the_longest_replay():
     file = made(**WHOLE, local__matched_accuracy=SHIFT, leakage__background__codes=SHIFT, drift__position__1=SHIFT)
     assert [one.name for one in headlines(file)] == [name.replace("__", ".") for name in _in_order()]
-    codes = made(local__matched_accuracy=SHIFT, global__matched_accuracy=SHIFT, drift__position__4=SHIFT)
-    assert [one.name for one in headlines(codes) if one.name] == ["local.matched_accuracy", "global.matched_accuracy", "drift.position.4"]
+    one_to_one = {"local__matched_accuracy": SHIFT, "global__matched_accuracy": SHIFT}
+    codes = made(**one_to_one, local__many_to_one=SHIFT, global__many_to_one=SHIFT, drift__position__4=SHIFT)
+    assert [one.name for one in headlines(codes) if one.name] == ["local.many_to_one", "global.many_to_one", "drift.position.4"]
+    transfer = made(drift__position__16=SHIFT, transfer__position__16=SHIFT, transfer__position__4=SHIFT)
+    assert answer(transfer, "Drift").name == "transfer.position.16"
 
 
 def _in_order() -> list[str]:
@@ -115,11 +118,11 @@ def test_the_sentence_of_a_whole_model():
         ),
         ({"vectors__local__linear": entry(0.7, 0.02, state_only=0.8)}, "It does worse than the state before a transition alone at telling"),
         (
-            {"local__matched_accuracy": entry(0.55, 0.02, direction=0.51)},
+            {"local__many_to_one": entry(0.55, 0.02, direction=0.51)},
             "It barely tells the local action (0.55, floor 0.51). It does not",
         ),
-        ({"local__matched_accuracy": entry(0.99, 0.005)}, "It almost perfectly tells the local action (0.99, floor 0.10)."),
-        ({"local__matched_accuracy": entry(0.2, 0.01, newest=0.5)}, "It does worse than the floor newest at telling the local action"),
+        ({"local__many_to_one": entry(0.99, 0.005)}, "It almost perfectly tells the local action (0.99, floor 0.10)."),
+        ({"local__many_to_one": entry(0.2, 0.01, newest=0.5)}, "It does worse than the floor newest at telling the local action"),
         ({"control__faithful": entry(0.8, 0.05, copy=0.2)}, "It mostly generates the local action asked for (0.80, floor 0.20)."),
         (
             {"drift__position__16": entry(1.0, 0.5, "px", copy=20.0, random=30.0, oracle=0.0)},

@@ -110,7 +110,7 @@ def test_several_models_and_runs(written):
     _, elements = written(made(**WHOLE), other)
     assert [text for text in elements.texts("th") if text in ("a:b", "c:d")] == ["a:b", "c:d"]
     assert len(elements.of_class("at")) == 14 and elements.texts("h2").count("c:d") == 2
-    runs = [replace(made(local__matched_accuracy=entry(value, 0.1)), model=f"run{value}", system="mine") for value in (0.3, 0.5, 0.9)]
+    runs = [replace(made(local__many_to_one=entry(value, 0.1)), model=f"run{value}", system="mine") for value in (0.3, 0.5, 0.9)]
     text, elements = written(*runs)
     assert elements.texts("h2")[0] == "mine (3 runs)" and "3 runs, 0.300 to 0.900" in text and len(elements.of_class("at")) == 1
     assert [name for name in elements.texts("h2") if name.startswith("run")] == ["run0.3", "run0.5", "run0.9"]
