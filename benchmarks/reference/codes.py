@@ -130,7 +130,7 @@ def informed(source: str, code: Array, k: int, truth: SimpleNamespace) -> dict[s
 def accuracies(source: str, code: Array, fitted: Array, k: int, truth: SimpleNamespace, fit: SimpleNamespace) -> dict[str, Interval]:
     """The scores of maps from codes to labels, which are fitted on other clips."""
 
-    character = np.unique(fit.groups[0], return_inverse=True)[1]
+    laid, character = views(source, code, k, truth), np.unique(fit.groups[0], return_inverse=True)[1]
     count_ckl = tables(fitted, fit.source[source], fitted * 0 + character[:, None], (character.max() + 1, k, truth.size[source]))
 
     def value(keep: Array, times_c: Array) -> dict[str, float]:
@@ -140,7 +140,7 @@ def accuracies(source: str, code: Array, fitted: Array, k: int, truth: SimpleNam
         one_to_one[rows] = columns
         one_to_one[~count_fit.any(1)] = -1
         many_to_one = np.where(count_fit.any(1), count_fit.argmax(1), count_fit.sum(0).argmax())
-        for name, (c, y, stratum, _) in views(source, code, k, truth).items():
+        for name, (c, y, stratum, _) in laid.items():
             at = keep[:, None] & (stratum >= 0)
             several = len(np.unique(y[at])) > 1
             values[f"{name}matched_accuracy"] = float((one_to_one[c] == y)[at].mean()) if several else np.nan

@@ -48,8 +48,9 @@ def choose_linear(x: Array, y: Array, held: Array) -> tuple[int, float]:
         return setting
     for features in (*(number for number in FEATURES if 4 * number <= x.shape[1]), x.shape[1]):
         of, highest = inputs(x[~held], y[~held], features), -np.inf
+        a, b = of(x[~held]), of(x[held])
         for strength in STRENGTHS:
-            value = quality(linear(y, strength).fit(of(x[~held]), y[~held]).predict(of(x[held])), y[held])
+            value = quality(linear(y, strength).fit(a, y[~held]).predict(b), y[held])
             if value > best or (value == best and features == setting[0]):
                 best, setting = value, (features, strength)
             highest = max(highest, value)
