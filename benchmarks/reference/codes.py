@@ -144,7 +144,7 @@ def accuracies(source: str, code: Array, fitted: Array, k: int, truth: SimpleNam
             at = keep[:, None] & (stratum >= 0)
             several = len(np.unique(y[at])) > 1
             values[f"{name}matched_accuracy"] = float((one_to_one[c] == y)[at].mean()) if several else np.nan
-            if name in ("", "standing.", "walking."):
+            if not name.startswith("lag_"):
                 values[f"{name}many_to_one"] = float((many_to_one[c] == y)[at].mean()) if several else np.nan
         return {f"{source}.{name}": one for name, one in values.items() if "conditional" not in name}
 

@@ -19,6 +19,7 @@ DESCRIPTIONS = {
     "majority": "predicts the same for every transition: code 0, shift 0",
     "place": "knows the local action that the position determines, in a world where new actions follow it",
     "state_only": "gets only the state before each transition",
+    "state_and_direction": "gets the state before each transition and the true global action, of the local action",
     "direction": "knows the true global action and nothing else",
     "best_code": "the best that K codes can do over all transitions: the highest NMI, for accuracies the K most frequent actions",
     "oracle": "knows everything",

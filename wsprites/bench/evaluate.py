@@ -232,6 +232,9 @@ def code_scores(data: Data, codes: baselines.Codes, k: int, probing: Probing | N
     if data.scored.spec.local.policy:
         made = baselines.places(data.fit), baselines.places(data.scored)
         values["place"] = actions.values(*_beside(data, made, k), [SOURCES.index("local")])[0]
+    if probing:
+        made = probing.predicted_by_state("local", with_direction=True)
+        values["state_and_direction"] = actions.values(*_beside(data, made, k), [SOURCES.index("local")])[0]
     for target, source in enumerate(SOURCES):
         for name in ("oracle", "previous"):
             values[name] |= of_baseline(name, source, [target])
@@ -294,6 +297,8 @@ def vector_scores(data: Data, probing: Probing, fitted_ntd: NDArray[Any], scored
         "state_only": probing.linear(state, probing.state_settings)
         | probing.mlps(state, probing.state_settings)
         | probing.by_samples(state),
+        "state_and_direction": probing.linear(probing.state_and_direction, probing.direction_settings)
+        | probing.mlps(probing.state_and_direction, probing.direction_settings),
         "majority": probing.majority(),
         **probing.by_chance(vectors, settings),
         "oracle": {},

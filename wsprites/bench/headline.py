@@ -76,6 +76,7 @@ _CALLED = {
     "shuffled": "shuffled labels",
     "place": "the position alone",
     "state_only": "the state before a transition alone",
+    "state_and_direction": "the state before a transition with the direction",
 }
 """Floors in a sentence."""
 _DEGREES = ((0.9, "almost perfectly"), (0.5, "mostly"), (0.1, "partly"), (-math.inf, "barely"))

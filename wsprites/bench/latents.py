@@ -49,6 +49,9 @@ class Probing:
         fit, scored = (part.state(at).astype(np.float32) for part, at in parts)
         self.state: Pair = fit, scored
         """State before the chosen transitions of both parts."""
+        directions = self.chosen(*(part.sources().labels[0] for part in (data.fit, data.scored)))
+        self.state_and_direction: Pair = np.concatenate([fit, directions[0]], 1), np.concatenate([scored, directions[1]], 1)
+        """The same with the true global action of the transitions, one-hot."""
 
     def chosen(self, fit: Floats, scored: Floats) -> Pair:
         """Features of the chosen transitions of both parts, from arrays (N, T[, D]); codes, (N, T), become one-hot."""
@@ -58,17 +61,26 @@ class Probing:
         size = fit.shape[-1]
         return fit.reshape(-1, size)[self._fit], scored.reshape(-1, size)[self._scored]
 
-    def predicted_by_state(self, source: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def predicted_by_state(self, source: str, *, with_direction: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(N, T-1) int64 the actions of a source that the linear probe of the state predicts, for all transitions of both parts.
 
         These codes are the baseline `state_only`: what the state before each transition tells about the action.
+
+        Args:
+            with_direction: tell the true global action as well, for the local action; the baseline `state_and_direction`.
         """
-        predict = probes.fit(self.state_settings[source], self.state[0], self._labels[source][0])
+        setting = (self.direction_settings if with_direction else self.state_settings)[source]
+        features = self.state_and_direction if with_direction else self.state
+        predict = probes.fit(setting, features[0], self._labels[source][0])
+        hot = np.eye(features[0].shape[1] - self.state[0].shape[1], dtype=np.float32)
         predicted = []
         for part in (self._data.fit, self._data.scored):
             clips, steps = len(part), part.spec.frames - 1
+            direction = part.sources().labels[0].ravel()
             blocks = np.array_split(np.arange(clips * steps), -(-clips // 256))  # the states of all clips may not fit in memory
-            rows = [predict(part.state(at).astype(np.float32)) for at in blocks]
+            told = [np.zeros((len(at), 0), np.float32) if not with_direction else hot[direction[at]] for at in blocks]
+            states = [part.state(at).astype(np.float32) for at in blocks]
+            rows = [predict(np.concatenate(both, 1)) for both in zip(states, told, strict=True)]
             predicted.append(np.concatenate(rows).astype(np.int64).reshape(clips, steps))
         return predicted[0], predicted[1]
 
@@ -161,6 +173,11 @@ class Probing:
         return np.array([(predicted == true).mean() for predicted in predictions])
 
     # Leakage.
+
+    @cached_property
+    def direction_settings(self) -> Settings:
+        """Settings of the linear probe of state and direction, for the local action."""
+        return self.settings(self.state_and_direction, sources=("local",))
 
     @cached_property
     def state_settings(self) -> Settings:

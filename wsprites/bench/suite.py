@@ -26,12 +26,12 @@ PLACEHOLDER = "{axis}"
 QUESTION = Question(
     "Local action",
     "available",
-    ("local.onset.matched_accuracy", "vectors.local.linear"),
+    ("local.onset.many_to_one", "vectors.local.linear"),
     "tells the local action",
     "telling the local action",
 )
-"""The figure is the first of these scores that a model has: the accuracy of its codes where the action changes, because elsewhere one that
-repeats the action before is right as well; or of a linear probe of its vectors."""
+"""The figure is the first of these scores that a model has: the accuracy of its codes, each mapped to its most frequent action, where the
+action changes, because elsewhere one that repeats the action before is right as well; or of a linear probe of its vectors."""
 
 
 class Axis(NamedTuple):

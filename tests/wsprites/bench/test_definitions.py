@@ -11,7 +11,7 @@ from wsprites.bench.twins import TWINS
 LATENTS = "codes|vectors|shift|background_shift"
 PLACES = {
     "SOURCE": "global|local|background",
-    "PART": "standing|walking",
+    "PART": "standing|walking|onset|steady",
     "VIEW": "standing|walking|onset|steady|lag_late|lag_early",
     "SHIFT": "shift|background_shift",
     "LATENT": LATENTS,

@@ -21,7 +21,7 @@ from wsprites.bench.suite import SUITES, Row
 from wsprites.errors import UserError
 
 BASE, STILL = SUITES["axes"][:2]
-ONSET = {"local__onset__matched_accuracy": entry(0.6, 0.1, state_only=0.2)}
+ONSET = {"local__onset__many_to_one": entry(0.6, 0.1, state_only=0.2)}
 
 
 def row(**figures: scores.Entry) -> Row:
@@ -78,9 +78,9 @@ def test_a_still_world_has_no_undefined_score_but_that_of_standing(tmp_path: Pat
 
 def test_the_figure_is_that_of_codes_where_the_action_changes():
     one = row(**ONSET, local__matched_accuracy=entry(0.9, 0.1), vectors__local__linear=entry(0.8, 0.1))
-    assert one.figure.name == "local.onset.matched_accuracy" and one.figure.floor == ("state_only", 0.2)
+    assert one.figure.name == "local.onset.many_to_one" and one.figure.floor == ("state_only", 0.2)
     assert one.figure.verdict == "above" and one.gain == pytest.approx((0.6 - 0.2) / (1.0 - 0.2))
-    worse = row(local__onset__matched_accuracy=entry(0.1, 0.02, state_only=0.2))
+    worse = row(local__onset__many_to_one=entry(0.1, 0.02, state_only=0.2))
     assert worse.figure.verdict == "below" and worse.gain == pytest.approx(-0.125)
 
 
@@ -95,7 +95,7 @@ def test_a_model_without_codes_has_the_figure_of_its_vectors_and_one_without_bot
 def test_the_table_has_a_line_for_each_world():
     lines = suite.table([row(**ONSET), replace(row(shift__mean=entry(1.0, 0.1, "px")), axis=STILL)]).splitlines()
     assert lines[0].split() == ["score", "value,", "95", "%", "strongest", "floor", "ceiling", "gain"]
-    figures = "base   local.onset.matched_accuracy  0.600 [0.500, 0.700]  0.200 state_only  1.000 oracle  0.500"
+    figures = "base   local.onset.many_to_one  0.600 [0.500, 0.700]  0.200 state_only  1.000 oracle  0.500"
     assert lines[1] == f"{figures}  better than its floor" and lines[2] == "still  the model infers neither codes nor vectors"
 
 
@@ -196,7 +196,7 @@ def test_the_command(run, scored: list[str]):
     write_models()
     code, out, err = run("bench", "--suite", "axes", "--clips", 2, "--model", "{axis}.npz", "--out", "axes.json", "--report", "axes.html")
     assert code == 0, err
-    assert "data     still: wsprites-axes-still-v1-first-2, sha256 " in out and "local.onset.matched_accuracy  0.600 [0.500, 0.700]" in out
+    assert "data     still: wsprites-axes-still-v1-first-2, sha256 " in out and "local.onset.many_to_one  0.600 [0.500, 0.700]" in out
     assert out.splitlines()[-2:] == ["done     axes.json", "done     axes.html"]
     _, out, _ = run("bench", "--suite", "axes", "--clips", 2, "--model", "{axis}.npz", "--out", "axes.json")
     assert out.count(", kept") == 2

@@ -184,7 +184,7 @@ def _name(view: str, score: str) -> str:
 
 
 def _accuracies(view: str) -> Sequence[str]:
-    return () if view == "conditional" else tuple(_MAPS) if view in ("pooled", "standing", "walking") else ("matched_accuracy",)
+    return () if view == "conditional" else ("matched_accuracy",) if view.startswith("lag_") else tuple(_MAPS)
 
 
 def _informed(of: Mapping[str, Information], source: str, expected: Mapping[str, float]) -> dict[str, Floats]:
