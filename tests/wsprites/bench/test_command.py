@@ -34,7 +34,7 @@ def test_the_command(bench, few: data.Data, data_file: Path, tmp_path: Path):
     written = json.loads(Path("good.json").read_text())
     figure = written["figures"]["local.matched_accuracy"]
     assert figure["value"] == 1 and set(figure["controls"]) == {
-        *("random", "persistent", "majority", "previous", "state_only", "direction", "best_code", "oracle")
+        *("random", "persistent", "majority", "previous", "state_only", "state_and_direction", "direction", "best_code", "oracle")
     }
     assert written["data"]["sha256"] == few.sha256 and {"versions", "hardware", "config", "model"} <= set(written)
     page = Path("good.html").read_text(encoding="utf-8")

@@ -104,7 +104,7 @@ def test_an_evaluation_is_written_and_read(few: data.Data, seen: Evaluation, tmp
     assert set(read.scores) == set(seen.scores) and math.isnan(read.value("no.such"))
     assert read.value("local.ami") == seen.scores["local.ami"].value
     assert np.array(read.confusion["local"].counts).sum() == 6 * 89 and [path.name for path in tmp_path.iterdir()] == ["a.json"]
-    floors = {"random", "state_only", "shuffled", "majority", "direction"}
+    floors = {"random", "state_only", "state_and_direction", "shuffled", "majority", "direction"}
     assert set(read.scores["vectors.local.linear"].baselines) == {*floors, "oracle"}
     assert set(read.scores["vectors.local.mlp"].baselines) == {"state_only", "majority"}
 
