@@ -106,7 +106,7 @@ def test_an_evaluation_is_written_and_read(few: data.Data, seen: Evaluation, tmp
     assert np.array(read.confusion["local"].counts).sum() == 6 * 89 and [path.name for path in tmp_path.iterdir()] == ["a.json"]
     floors = {"random", "state_only", "state_and_direction", "shuffled", "majority", "direction"}
     assert set(read.scores["vectors.local.linear"].baselines) == {*floors, "oracle"}
-    assert set(read.scores["vectors.local.mlp"].baselines) == {"state_only", "majority"}
+    assert set(read.scores["vectors.local.mlp"].baselines) == {"state_only", "state_and_direction", "majority"}
 
 
 def deviations(size: int) -> dict[str, Any]:
