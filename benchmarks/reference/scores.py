@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
-import hdf5plugin  # noqa: F401
+import hdf5plugin  # noqa: F401 the import lets h5py read Zstd
 import numpy as np
 from scipy import ndimage
 from threadpoolctl import threadpool_limits

@@ -108,9 +108,9 @@ def slow_chance(code: np.ndarray, truth: Sources, target: int, score: str) -> fl
             j = [partner[i] for i in range(len(code))]
             where = stratum if own_strata else stratum[j]
             for s in used:
-                c, l = code[where == s], label[j][where == s]  # noqa: E741
-                above += len(c) * shared(c, l)
-                below += len(c) * permuted(c, l)
+                c, y = code[where == s], label[j][where == s]
+                above += len(c) * shared(c, y)
+                below += len(c) * permuted(c, y)
         ratios.append(above / below if below else 0)
     total = (stratum >= 0).sum()
     return max(ratios) * sum((stratum == s).sum() / total * permuted(code[stratum == s], label[stratum == s]) for s in used)
@@ -120,8 +120,8 @@ def slow_score(code: np.ndarray, truth: Sources, target: int, score: str, *, exp
     label, stratum = truth.labels[target], strata_of(truth, target, score)
     expected = slow_chance(code, truth, target, score) if expected is None else expected
     if score != "conditional":
-        c, l = code[stratum == 0], label[stratum == 0]  # noqa: E741
-        return (shared(c, l) - expected) / ((entropy(c) + entropy(l)) / 2 - expected) if entropy(l) > 0 else np.nan
+        c, y = code[stratum == 0], label[stratum == 0]
+        return (shared(c, y) - expected) / ((entropy(c) + entropy(y)) / 2 - expected) if entropy(y) > 0 else np.nan
     tables = [(code[stratum == s], label[stratum == s]) for s in np.unique(stratum)]
     information = sum(len(one[0]) * shared(*one) for one in tables) / code.size
     possible = sum(len(one[0]) * entropy(one[1]) for one in tables) / code.size

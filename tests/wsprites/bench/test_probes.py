@@ -230,7 +230,7 @@ def test_the_interval_of_a_linear_probe_includes_its_fit(few: data.Data, probing
 def test_settings_are_chosen_by_clip_where_characters_are_few(few: data.Data):
     """A world of one character has no others to hold out."""
     script = SimpleNamespace(**{**few.fit.script.__dict__, "character": np.zeros(len(few.fit), int)})
-    of = Probing(data.Data("", data.Part("val", few.fit.world, script), few.scored, ""))  # type: ignore[arg-type]
+    of = Probing(data.Data("", data.Part("val", few.fit.world, script), few.scored, ""))
     clip = of._fit // 89
     assert (of._held == (clip % 4 == 0)).all() and len(of._without) == 10
     by_character = Probing(few)
