@@ -67,7 +67,7 @@ class Probing:
         These codes are the baseline `state_only`: what the state before each transition tells about the action.
 
         Args:
-            with_direction: tell the true global action as well, for the local action; the baseline `state_and_direction`.
+            with_direction: predict from state and true global action instead, for "local" only: the baseline `state_and_direction`.
         """
         setting = (self.direction_settings if with_direction else self.state_settings)[source]
         features = self.state_and_direction if with_direction else self.state
@@ -78,9 +78,10 @@ class Probing:
             clips, steps = len(part), part.spec.frames - 1
             direction = part.sources().labels[0].ravel()
             blocks = np.array_split(np.arange(clips * steps), -(-clips // 256))  # the states of all clips may not fit in memory
-            told = [np.zeros((len(at), 0), np.float32) if not with_direction else hot[direction[at]] for at in blocks]
-            states = [part.state(at).astype(np.float32) for at in blocks]
-            rows = [predict(np.concatenate(both, 1)) for both in zip(states, told, strict=True)]
+            rows = []
+            for at in blocks:
+                state = part.state(at).astype(np.float32)
+                rows.append(predict(np.concatenate([state, hot[direction[at]]], 1) if with_direction else state))
             predicted.append(np.concatenate(rows).astype(np.int64).reshape(clips, steps))
         return predicted[0], predicted[1]
 
