@@ -37,6 +37,7 @@ _MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
 @click.option("--device", default="", help="Device: cpu, cuda, cuda:1.  [default: cuda if available]")
 @click.option("--resume", is_flag=True, help="Continue the run in the folder. Safe to pass every time: starts if nothing is there.")
 @click.option("--vgg", type=PATH, help="torchvision's vgg19-dcbb9e9d.pth; without it the perceptual terms are off.")
+@click.option("--gma", type=PATH, help="GLASS: begin with the global motion analysis of this checkpoint; train.freeze=0 keeps it as it is.")
 @click.option("--precise", is_flag=True, help="Compute in float32 throughout and compile nothing.")
 @click.option("--tensorboard", is_flag=True, help="Write metrics for TensorBoard as well.")
 def train(
@@ -56,6 +57,7 @@ def train(
     device: str,
     resume: bool,
     vgg: Path | None,
+    gma: Path | None,
     precise: bool,
     tensorboard: bool,
 ) -> None:
@@ -97,6 +99,7 @@ def train(
             data=source.record,
             resume=resume,
             vgg=vgg,
+            gma=gma,
             precise=precise,
             tensorboard=tensorboard,
             progress=progress,

@@ -3,7 +3,10 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+_DECAY = 0.99  # of the moving averages, per step
 
 
 class Quantized(NamedTuple):
@@ -25,11 +28,22 @@ class Quantizer(nn.Module):
         size: D.
         gumbel: False: the nearest vector, with the straight-through gradient (van den Oord et al., 2017). True: a linear layer gives the
             logits of a Gumbel softmax (Jang et al., 2017), which mixes the vectors in training and takes the likeliest one otherwise.
+        averaged: the vectors are no parameters but moving averages of the directions that they are nearest to, which `update` computes.
     """
 
-    def __init__(self, codes: int, size: int, gumbel: bool) -> None:
+    vectors: Tensor
+    counts: Tensor
+    sums: Tensor
+
+    def __init__(self, codes: int, size: int, gumbel: bool, *, averaged: bool = False) -> None:
         super().__init__()
-        self.vectors = nn.Parameter(torch.randn(codes, size) / size**0.5)
+        vectors = torch.randn(codes, size) / size**0.5
+        if averaged:
+            self.register_buffer("vectors", vectors)
+            self.register_buffer("counts", torch.ones(codes))
+            self.register_buffer("sums", vectors.clone())
+        else:
+            self.vectors = nn.Parameter(vectors)
         self.logits = nn.Linear(size, codes) if gumbel else None
 
     def forward(self, direction: Tensor, temperature: float | Tensor = 1.0) -> Quantized:
@@ -45,3 +59,24 @@ class Quantizer(nn.Module):
                 return Quantized(code, self.vectors[code], direction)
             noise = -torch.empty_like(logits).exponential_().log()
             return Quantized(code, ((logits + noise) / temperature).softmax(1) @ self.vectors, direction)
+
+    @torch.no_grad()
+    def update(self, direction: Tensor, code: Tensor, *, revive: bool = False) -> None:
+        """Update averaged vectors by a batch (van den Oord et al., 2017, appendix A.1), as in-place changes of buffers.
+
+        Args:
+            direction: (N, D) directions of the batch.
+            code: (N,) their codes.
+            revive: then codes that are used for less than a fifth of their share, 1 / K, get a random direction of the batch as their
+                vector, with the mean count (as in Dhariwal et al., Jukebox, 2020, section 3.1).
+        """
+        chosen = F.one_hot(code, len(self.counts)).to(direction.dtype)
+        self.counts.lerp_(chosen.sum(0), 1 - _DECAY)
+        self.sums.lerp_(chosen.T @ direction, 1 - _DECAY)
+        if revive:
+            rare = self.counts < 0.2 * self.counts.mean()
+            new = direction[torch.randint(len(direction), (len(rare),), device=direction.device)]
+            self.counts.copy_(torch.where(rare, self.counts.mean(), self.counts))
+            self.sums.copy_(torch.where(rare[:, None], new * self.counts[:, None], self.sums))
+        # A vector that nothing is near to keeps its place: its count and its sum fade alike.
+        self.vectors.copy_(self.sums / self.counts.clamp_min(1e-5)[:, None])

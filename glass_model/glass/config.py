@@ -16,9 +16,15 @@ class ModelConfig:
     """Sizes of the networks. Channel counts are those of the first layer; those of the other layers are in the paper's proportion to it."""
 
     height: int = number(96, 16, 1024)
-    """Height of the frames that the networks see, in pixels, divisible by 8."""
+    """Height of the frames that the model works on, in pixels, divisible by 8."""
     width: int = number(128, 16, 1024)
-    """Width of the frames that the networks see, in pixels, divisible by 8."""
+    """Width of the frames that the model works on, in pixels, divisible by 8."""
+    global_scale: int = number(1, 1, 16, added=True)
+    """Factor by which these frames are averaged down for the global motion analysis."""
+    figure: int = number(0, 0, 1024, added=True)
+    """Side of the square window around the figure that the local motion analysis sees, in pixels of these frames; 0: whole frames."""
+    local_scale: int = number(1, 1, 16, added=True)
+    """Factor by which that window is averaged down for the local motion analysis."""
     mask_channels: int = number(64, 1, 512)
     """Channels of the mask net."""
     mask_blocks: int = number(9, 0, 32)
@@ -46,8 +52,27 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.height % 8 or self.width % 8:
-            raise SpecError(f"height, width = {self.height}, {self.width} must be divisible by 8")
+        for name, size, scale in (("height", self.height, "global"), ("width", self.width, "global"), ("figure", self.figure, "local")):
+            divisor = 8 * (self.global_scale if scale == "global" else self.local_scale)
+            if size % divisor:
+                raise SpecError(f"{name} = {size} must be divisible by {divisor}, 8 times {scale}_scale")
+        if not self.figure and (self.global_scale, self.local_scale) != (1, 1):
+            raise SpecError(f"global_scale, local_scale = {self.global_scale}, {self.local_scale} need a window, figure > 0")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the frames that the model works on."""
+        return self.height, self.width
+
+    @property
+    def global_size(self) -> tuple[int, int]:
+        """(height, width) of what the global motion analysis sees."""
+        return self.height // self.global_scale, self.width // self.global_scale
+
+    @property
+    def local_size(self) -> tuple[int, int]:
+        """(height, width) of what the local motion analysis sees."""
+        return (self.figure // self.local_scale,) * 2 if self.figure else self.size
 
 
 @dataclass(frozen=True)
@@ -84,6 +109,8 @@ class LossConfig:
     """Power of the differences in RECB: 1 for absolute values, 2 for squares."""
     commitment: float = number(0.25, 0.0, 1e3)
     """Weight of the encoder's part of VQ relative to the codebook's."""
+    revive: int = number(0, 0, 10**6, added=True)
+    """Steps after which code vectors that are hardly used get another place, with a codebook of moving averages; 0: neither of the two."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -115,11 +142,15 @@ class TrainConfig(general.TrainConfig):
     """Temperature of the Gumbel softmax at the end."""
     temperature_steps: int = number(30_000, 0, 10**9)
     """Steps after `alone` in which the temperature changes linearly."""
+    freeze: int = number(10**9, 0, 10**9, added=True)
+    """Step from which the global motion analysis keeps its weights and only the local one is trained."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if max(self.length_from, self.length_to) > self.window:
             raise SpecError(f"length_from, length_to = {self.length_from}, {self.length_to} must not be above window = {self.window}")
+        if self.freeze < self.alone:
+            raise SpecError(f"freeze = {self.freeze} must not be below alone = {self.alone}")
 
 
 @dataclass(frozen=True)
@@ -146,6 +177,8 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.loss.revive and self.model.quantizer != "vq":
+            raise SpecError(f"loss.revive = {self.loss.revive} needs model.quantizer = 'vq'")
 
     def override(self, **groups: dict[str, Any]) -> "Config":
         """A copy with other values for some fields. Raises SpecError for a field or value that is not possible."""

@@ -95,7 +95,7 @@ class Dynamics(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        c, size = config.local_channels, (config.height // 8, config.width // 8)
+        c, size = config.local_channels, (config.local_size[0] // 8, config.local_size[1] // 8)
         half = (size[0] // 2, size[1] // 2)
         code = 2 * ACTION_SIZE if config.joint else ACTION_SIZE
         self.modulated, self.joint, self.size = config.modulated, config.joint, size
@@ -187,21 +187,31 @@ class Local(NamedTuple):
 
 
 class LMA(nn.Module):
-    """Encoder, action network, quantiser, dynamics and decoder."""
+    """Encoder, action network, quantiser, dynamics and decoder.
 
-    def __init__(self, config: ModelConfig) -> None:
+    Args:
+        config: sizes of the networks.
+        averaged: the code vectors are moving averages; see `Quantizer`.
+    """
+
+    def __init__(self, config: ModelConfig, *, averaged: bool = False) -> None:
         super().__init__()
         c = config.local_channels
         self.encoder = Encoder(c)
         self.compress = conv(4 * c, c // 2, 1)
         self.action_net = ActionNet(c, config.code_size, config.direction == "bilinear")
-        self.quantizer = Quantizer(config.codes, config.code_size, config.quantizer == "gumbel")
+        self.quantizer = Quantizer(config.codes, config.code_size, config.quantizer == "gumbel", averaged=averaged)
         self.dynamics = Dynamics(config)
         self.decoder = Decoder(c)
+        self._follows = config.figure > 0
 
-    def act(self, before: Tensor, shift: Tensor, after: Encoded, temperature: float | Tensor = 1.0) -> Quantized:
-        """Infer the local action that led from a foreground, moved by the shift, to an encoded one."""
-        action: Quantized = self.quantizer(self.action_net(self.encoder(move(before, shift)), after), temperature)
+    def moved(self, before: Tensor, shift: Tensor) -> Encoded:
+        """Encode foregrounds moved by the shift; as they are in windows, which have moved with the figure already."""
+        return Encoded(*self.encoder(before if self._follows else move(before, shift)))
+
+    def act(self, moved: Encoded, after: Encoded, temperature: float | Tensor = 1.0) -> Quantized:
+        """Infer the local action that led from a foreground, moved and encoded, to another one."""
+        action: Quantized = self.quantizer(self.action_net(moved, after), temperature)
         return action
 
     def predict(self, state: Tensor, shift: Tensor, vector: Tensor, memory: Memory) -> tuple[Decoded, Memory]:
@@ -210,11 +220,11 @@ class LMA(nn.Module):
         return self.decoder(y), memory
 
     def transition(
-        self, fed: Tensor, state: Tensor, shift: Tensor, after: Encoded, memory: Memory, temperature: float | Tensor
+        self, fed: Tensor, encoded: Encoded, shift: Tensor, after: Encoded, memory: Memory, temperature: float | Tensor
     ) -> tuple[Quantized, Decoded, Encoded, Memory]:
         """One transition in training: infer the action, predict the next foreground, and encode it."""
-        action = self.act(fed, shift, after, temperature)
-        made, memory = self.predict(state, shift, action.vector, memory)
+        action = self.act(encoded if self._follows else self.moved(fed, shift), after, temperature)
+        made, memory = self.predict(encoded.state, shift, action.vector, memory)
         return action, made, self.encoder(made.images[-1]), memory
 
     def forward(self, foregrounds: Tensor, shifts: Tensor, given: int, temperature: float | Tensor = 1.0) -> Local:
@@ -230,17 +240,17 @@ class LMA(nn.Module):
         flat = self.encoder(foregrounds.flatten(0, 1))
         true = Encoded(*(by_sequence(x, batch) for x in flat))
         memory = self.dynamics.start(batch)
-        fed, state = foregrounds[:, 0], true.state[:, 0]
+        fed, encoded = foregrounds[:, 0], Encoded(true.state[:, 0], true.attention[:, 0])
         actions, decoded, feds, states = [], [], [], []
         for t in range(length - 1):
             after = Encoded(true.state[:, t + 1], true.attention[:, t + 1])
-            action, made, encoded, memory = self.transition(fed, state, shifts[:, t], after, memory, temperature)
+            action, made, encoded_made, memory = self.transition(fed, encoded, shifts[:, t], after, memory, temperature)
             actions.append(action)
             decoded.append(made)
             feds.append(fed)
-            states.append(encoded.state)
+            states.append(encoded_made.state)
             own = t + 1 >= given
-            fed, state = (made.images[-1], encoded.state) if own else (foregrounds[:, t + 1], true.state[:, t + 1])
+            fed, encoded = (made.images[-1], encoded_made) if own else (foregrounds[:, t + 1], after)
         action = Quantized(*(torch.stack(x, 1) for x in zip(*actions, strict=True)))
         images = zip(*(made.images for made in decoded), strict=True)
         small, middle, full = (torch.stack(x, 1) for x in images)

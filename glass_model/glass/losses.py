@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from glass_model.glass.config import LossConfig
+from glass_model.glass.figure import View
 from glass_model.glass.gma import Motion
 from glass_model.glass.lma import Local
 from glass_model.images import downscale
@@ -111,19 +112,18 @@ def perceptual_loss(features: Features, made: Sequence[Tensor], target: Tensor) 
     return torch.stack(terms).mean()
 
 
-def terms(frames: Tensor, motion: Motion, local: Local | None, config: LossConfig, features: Features | None = None) -> dict[str, Tensor]:
-    """All terms with a weight above 0, unweighted, by their names in LossConfig.
+def global_terms(frames: Tensor, motion: Motion, config: LossConfig, features: Features | None = None) -> dict[str, Tensor]:
+    """The terms of GMA with a weight above 0, unweighted, by their names in LossConfig.
 
     Args:
-        frames: true frames, (B, T, 3, H, W) in [-1, 1].
+        frames: true frames, (B, T, 3, H, W) in [-1, 1], as GMA sees them.
         motion: output of GMA.
-        local: output of LMA; None while GMA is trained alone.
         config: weights, and the numbers that define terms.
-        features: network of the perceptual terms; None leaves out VGG and LMA-VGG.
+        features: network of the perceptual term; None leaves out VGG.
     """
     parts, moved = motion.parts, motion.moved
     made_before = torch.cat([frames[:, :1], motion.frame[:, :-1]], 1)  # GMA predicts no first frame
-    all_terms: dict[str, Callable[[], Tensor]] = {
+    terms: dict[str, Callable[[], Tensor]] = {
         "bin": lambda: bin_loss(parts.mask),
         "size": lambda: size_loss(parts.mask, config.mask_size),
         "recf": lambda: recf_loss(parts.foreground[:, 1:], moved.foreground),
@@ -131,20 +131,34 @@ def terms(frames: Tensor, motion: Motion, local: Local | None, config: LossConfi
         "recj": lambda: recj_loss(frames[:, 1:], frames[:, :-1], motion.frame, made_before),
     }
     if features:
-        all_terms["vgg"] = lambda: perceptual_loss(features, [motion.frame], frames[:, 1:])
-    if local:
-        foreground = parts.foreground.detach()
-        made, after, before = local.decoded.images, foreground[:, 1:], foreground[:, :-1]
-        all_terms |= {
-            "vq": lambda: vq_loss(local.action.direction, local.codes, config.commitment),
-            "recu": lambda: recu_loss(made, after, before, local.fed),
-            "recs": lambda: recs_loss(made, after, moved.foreground.detach()),
-            "msk": lambda: msk_loss(local.decoded.mask, parts.mask[:, 1:].detach()),
-            "cyc": lambda: cyc_loss(local.state_decoded, local.state_true),
-        }
-        if features:
-            all_terms["lma_vgg"] = lambda: perceptual_loss(features, made, after)
-    return {name: term() for name, term in all_terms.items() if getattr(config, name)}
+        terms["vgg"] = lambda: perceptual_loss(features, [motion.frame], frames[:, 1:])
+    return _weighted(terms, config)
+
+
+def local_terms(view: View, local: Local, config: LossConfig, features: Features | None = None) -> dict[str, Tensor]:
+    """The terms of LMA with a weight above 0, unweighted, by their names in LossConfig.
+
+    Args:
+        view: what LMA sees.
+        local: output of LMA.
+        config: weights, and the numbers that define terms.
+        features: network of the perceptual term; None leaves out LMA-VGG.
+    """
+    made, after, before = local.decoded.images, view.foreground[:, 1:], view.foreground[:, :-1]
+    terms: dict[str, Callable[[], Tensor]] = {
+        "vq": lambda: vq_loss(local.action.direction, local.codes, config.commitment),
+        "recu": lambda: recu_loss(made, after, before, local.fed),
+        "recs": lambda: recs_loss(made, after, view.moved),
+        "msk": lambda: msk_loss(local.decoded.mask, view.mask[:, 1:]),
+        "cyc": lambda: cyc_loss(local.state_decoded, local.state_true),
+    }
+    if features:
+        terms["lma_vgg"] = lambda: perceptual_loss(features, made, after)
+    return _weighted(terms, config)
+
+
+def _weighted(terms: dict[str, Callable[[], Tensor]], config: LossConfig) -> dict[str, Tensor]:
+    return {name: term() for name, term in terms.items() if getattr(config, name)}
 
 
 def total(terms: dict[str, Tensor], config: LossConfig) -> Tensor:

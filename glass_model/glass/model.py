@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from glass_model.blocks import by_sequence
 from glass_model.glass.config import ModelConfig
+from glass_model.glass.figure import View, cut, enlarge_mask, follow, place, put_back, whole
 from glass_model.glass.gma import GMA, Motion, Parts, compose, move
 from glass_model.glass.lma import LMA, Encoded, Local, Memory
-from glass_model.images import resize, to_float, to_normalised, to_pixels
+from glass_model.images import downscale, resize, to_float, to_normalised, to_pixels
 from glass_model.systems import Action, Controls, Reading, check_frames
 
 _TRANSITIONS = 11  # read at once: the mask net's maps of a long video would take gigabytes
@@ -22,8 +23,12 @@ _TRANSITIONS = 11  # read at once: the mask net's maps of a long video would tak
 class Analysis(NamedTuple):
     """What `forward` computes for the losses."""
 
+    frames: Tensor
+    """(B, T, 3, H', W'): the frames as the global motion analysis sees them."""
     motion: Motion
     """Output of the global motion analysis."""
+    view: View
+    """What the local motion analysis sees."""
     local: Local | None
     """Output of the local motion analysis; None while GMA is trained alone."""
 
@@ -32,7 +37,9 @@ class State(NamedTuple):
     """State of a video that is being generated. Passed to `step` and returned by it, never written to."""
 
     parts: Parts
-    """Parts of the frame that is shown. The background is the first frame's, not yet moved."""
+    """Parts of the frame that is shown, mask and foreground as LMA sees them. The background is the first frame's, not yet moved."""
+    place: Tensor
+    """(B, 2) float32: corner of the figure window in pixels of the frames that the model works on, before rounding; 0 without one."""
     offset: Tensor
     """(B, 2) normalised: how far the scene has moved since the first frame. Moving it once keeps it sharp."""
     memory: Memory
@@ -46,13 +53,14 @@ class GLASS(nn.Module):
 
     Args:
         config: sizes of the networks.
+        averaged: the code vectors are moving averages of directions; see `glass_model.quantize.Quantizer`.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, averaged: bool = False) -> None:
         super().__init__()
         self.config = config
         self.controls = Controls(codes=config.codes, shift=True, background_shift=True)
-        self.gma, self.lma = GMA(config), LMA(config)
+        self.gma, self.lma = GMA(config), LMA(config, averaged=averaged)
 
     def forward(self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0) -> Analysis:
         """Take sequences apart and put them together again. The local analysis gives no gradient to the global one.
@@ -62,10 +70,11 @@ class GLASS(nn.Module):
             given: T_f, the number of first steps in which the dynamics get true foregrounds; None computes the global analysis alone.
             temperature: temperature of the Gumbel softmax.
         """
-        motion: Motion = self.gma(frames)
-        if given is None:
-            return Analysis(motion, None)
-        return Analysis(motion, self.lma(motion.parts.foreground.detach(), motion.shift.detach(), given, temperature))
+        seen = downscale(frames, self.config.global_size)
+        motion: Motion = self.gma(seen)
+        view = follow(frames, motion.parts.mask, motion.shift, self.config) if self.config.figure else whole(motion)
+        local = None if given is None else self.lma(view.foreground, view.shift, given, temperature)
+        return Analysis(seen, motion, view, local)
 
     def to_model(self, frames: Tensor) -> Tensor:
         """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1] at the model's size."""
@@ -96,19 +105,26 @@ class GLASS(nn.Module):
         return Reading(*(torch.cat(pieces, 1) for pieces in zip(windows[0], *later, strict=True)))
 
     def _infer(self, frames: Tensor) -> Reading:
-        x = self.to_model(frames)
-        motion: Motion = self.gma(x)
-        batch = len(x)
-        foreground = motion.parts.foreground
-        after = Encoded(*self.lma.encoder(foreground[:, 1:].flatten(0, 1)))
-        action = self.lma.act(foreground[:, :-1].flatten(0, 1), motion.shift.flatten(0, 1), after)
-        size = (frames.shape[-2], frames.shape[-1])
+        x, size = self.to_model(frames), (frames.shape[-2], frames.shape[-1])
+        motion: Motion = self.gma(downscale(x, self.config.global_size))
+        batch, transitions = len(x), frames.shape[1] - 1
+        # Pairs of foregrounds, as LMA sees them; a window is placed anew in each pair, so that a reading depends on nothing before it.
+        if self.config.figure:
+            pairs = torch.stack([x[:, :-1], x[:, 1:]], 2).flatten(0, 1)
+            masks = torch.stack([motion.parts.mask[:, :-1], motion.parts.mask[:, 1:]], 2).flatten(0, 1)
+            view = follow(pairs, masks, motion.shift.reshape(batch * transitions, 1, 2), self.config)
+            before, after, shift = view.foreground[:, 0], view.foreground[:, 1], view.shift[:, 0]
+        else:
+            foreground = motion.parts.foreground
+            before, after, shift = (y.flatten(0, 1) for y in (foreground[:, :-1], foreground[:, 1:], motion.shift))
+        action = self.lma.act(self.lma.moved(before, shift), Encoded(*self.lma.encoder(after)))
+        mask = enlarge_mask(motion.parts.mask.flatten(0, 1), self.config.global_scale)
         return Reading(
             by_sequence(action.code, batch),
             by_sequence(self.lma.quantizer.vectors[action.code], batch),
             to_pixels(motion.shift, size),
             to_pixels(motion.background_shift, size),
-            resize(motion.parts.mask, size)[:, :, 0],
+            by_sequence(resize(mask, size)[:, 0], batch),
         )
 
     @torch.inference_mode()
@@ -119,8 +135,15 @@ class GLASS(nn.Module):
             ArgumentError: a frame of another shape, type or range.
         """
         check_frames(frame, video=False)
-        x = self.to_model(frame)
-        return State(self.gma.parts(x), x.new_zeros(len(x), 2), self.lma.dynamics.start(len(x)), (frame.shape[-2], frame.shape[-1]))
+        x, config = self.to_model(frame), self.config
+        parts, place_xy = self.gma.parts(downscale(x, config.global_size)), x.new_zeros(len(x), 2)
+        if config.figure:
+            mask = enlarge_mask(parts.mask, config.global_scale)
+            painted = resize(parts.background, config.size)
+            place_xy = place(mask, config.figure)
+            foreground, mask_seen = cut(x, mask, place_xy.round().long(), config)
+            parts = Parts(mask_seen, foreground, (1 - mask) * x + mask * painted)
+        return State(parts, place_xy, x.new_zeros(len(x), 2), self.lma.dynamics.start(len(x)), (frame.shape[-2], frame.shape[-1]))
 
     @torch.inference_mode()
     def step(self, state: State, action: Action) -> tuple[Tensor, State]:
@@ -138,12 +161,25 @@ class GLASS(nn.Module):
         """
         self.controls.check(action, (len(state.offset), *state.size))
         assert action.codes is not None
-        foreground, background, offset = state.parts.foreground, state.parts.background, state.offset
+        foreground, background, offset, size = state.parts.foreground, state.parts.background, state.offset, self.config.size
         shift = torch.zeros_like(offset) if action.shift is None else to_normalised(action.shift.to(foreground), state.size)
+        # The window follows in whole pixels; LMA is told what is left.
+        place_xy = state.place
+        if self.config.figure:
+            place_xy = place_xy + to_pixels(shift, size)
+            left = to_pixels(shift, size) - (place_xy.round() - state.place.round())
+            shift = to_normalised(left, (self.config.figure, self.config.figure))
         encoded: Encoded = self.lma.encoder(foreground)
         decoded, memory = self.lma.predict(encoded.state, shift, self.lma.quantizer.vectors[action.codes], state.memory)
         if action.background_shift is not None:
             offset = offset + to_normalised(action.background_shift.to(foreground), state.size)
         parts = Parts(decoded.mask, decoded.images[-1], background)
-        shown = compose(parts._replace(background=move(background, offset, border=True)))
-        return resize(shown, state.size).clamp(-1, 1), State(parts, offset, memory, state.size)
+        shown = compose(self.placed(parts, place_xy)._replace(background=move(background, offset, border=True)))
+        return resize(shown, state.size).clamp(-1, 1), State(parts, place_xy, offset, memory, state.size)
+
+    def placed(self, parts: Parts, place_xy: Tensor) -> Parts:
+        """Parts with mask and foreground, as LMA draws them, at their place in the frame; place_xy as in `State`."""
+        if not self.config.figure:
+            return parts
+        corner = place_xy.round().long()
+        return parts._replace(mask=put_back(parts.mask, corner, self.config), foreground=put_back(parts.foreground, corner, self.config))

@@ -11,6 +11,8 @@ class Phase:
 
     alone: bool
     """Whether only the global motion analysis is trained."""
+    frozen: bool
+    """Whether only the local motion analysis is trained."""
     given: int
     """T_f: true foregrounds that the dynamics get."""
     length: int
@@ -26,6 +28,7 @@ def phase(config: TrainConfig, step: int) -> Phase:
     after = step - config.alone
     return Phase(
         alone=after < 0,
+        frozen=step >= config.freeze,
         given=round(ramp(config.given_from, config.given_to, config.given_steps, after)),
         length=round(ramp(config.length_from, config.length_to, config.length_steps, step - config.length_begin)),
         rate=config.rate_at(step),

@@ -1,6 +1,7 @@
 """GLASS as a system: what the training loop and the list of systems know of it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -8,14 +9,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glass_model.glass import losses
-from glass_model.glass.config import PRESETS, Config
-from glass_model.glass.gma import compose
+from glass_model.glass.config import PRESETS, Config, ModelConfig
+from glass_model.glass.figure import put_back
+from glass_model.glass.gma import Parts, compose
 from glass_model.glass.model import GLASS, Analysis
 from glass_model.glass.schedule import phase
-from glass_model.images import to_bytes
+from glass_model.images import resize, to_bytes
 from glass_model.perceptual import load_vgg
 from glass_model.systems import Turn
+from glass_model.training.checkpoint import load
 from glass_model.training.device import Setup
+from wsprites.errors import ArgumentError
 
 __all__ = ["PRESETS", "GlassSystem", "network", "strip", "system"]
 
@@ -24,12 +28,35 @@ _STRIP_ROWS = 2  # sequences in a strip
 
 def network(config: Config) -> GLASS:
     """The network of a configuration."""
-    return GLASS(config.model)
+    return GLASS(config.model, averaged=config.loss.revive > 0)
 
 
 def system(config: Config, setup: Setup) -> "GlassSystem":
     """GLASS and its optimiser, ready to be trained."""
     return GlassSystem(config, setup)
+
+
+def _load_gma(network: GLASS, path: Path) -> None:
+    """Give a network the global motion analysis of a checkpoint. Raises ArgumentError if there is none of its sizes."""
+    saved, prefix = load(path), "gma."
+    if not isinstance(saved.config, Config):
+        raise ArgumentError("gma", f"{path} is a checkpoint of {saved.config.system}, not of glass")
+    weights = {name.removeprefix(prefix): weight for name, weight in saved.weights.items() if name.startswith(prefix)}
+    shapes = {name: weight.shape for name, weight in network.gma.state_dict().items()}
+    if shapes != {name: weight.shape for name, weight in weights.items()}:
+        raise ArgumentError(
+            "gma",
+            f"{path}: the nets of its global motion analysis have other sizes; set the same model.mask_channels, "
+            "model.mask_blocks, model.shift_channels and model.inpaint_channels",
+        )
+    ours, theirs = network.config, saved.config.model
+    if (ours.global_size, ours.mask_bias) != (theirs.global_size, theirs.mask_bias):
+        raise ArgumentError(
+            "gma",
+            f"{path}: its global motion analysis sees frames of {theirs.global_size} with model.mask_bias = "
+            f"{theirs.mask_bias}, not of {ours.global_size} with {ours.mask_bias}",
+        )
+    network.gma.load_state_dict(weights)
 
 
 class GlassSystem:
@@ -38,7 +65,10 @@ class GlassSystem:
     def __init__(self, config: Config, setup: Setup) -> None:
         self.config, speed = config, setup.speed
         self._features = load_vgg(setup.vgg).to(setup.device) if setup.vgg else None
-        self.network = network(config).to(setup.device).train()
+        self.network = network(config)
+        if setup.gma:
+            _load_gma(self.network, setup.gma)
+        self.network.to(setup.device).train()
         train = config.train
         self._optimizer = torch.optim.Adam(
             self.network.parameters(), lr=train.rate, weight_decay=train.weight_decay, fused=speed.fused or None
@@ -47,23 +77,29 @@ class GlassSystem:
         if speed.compiled:  # both have static shapes; the loop over a sequence stays outside
             self.network.gma.compile(dynamic=False)
             self.network.lma.transition = torch.compile(self.network.lma.transition, dynamic=False)  # type: ignore[method-assign]
-        self._last: tuple[Tensor, Analysis] | None = None
+        self._last: Analysis | None = None
 
     def turns(self, frames: Tensor, step: int) -> Iterator[Turn]:
         """One turn, of all terms that the step's phase trains."""
-        now = phase(self.config.train, step)
+        now, config = phase(self.config.train, step), self.config.loss
         for group in self._optimizer.param_groups:
             group["lr"] = now.rate
-        x = self.network.to_model(frames[:, : now.length])
-        analysis: Analysis = self.network(x, None if now.alone else now.given, now.temperature)
-        terms = losses.terms(x, *analysis, self.config.loss, self._features)
-        self._last = x, analysis
-        usage = _usage(analysis.local.action.code, self.config.model.codes) if analysis.local else None
-        yield Turn(self._optimizer, losses.total(terms, self.config.loss), terms, usage, {"given": now.given, "length": now.length})
+        self.network.gma.train(not now.frozen).requires_grad_(not now.frozen)
+        analysis: Analysis = self.network(self.network.to_model(frames[:, : now.length]), None if now.alone else now.given, now.temperature)
+        terms = {} if now.frozen else losses.global_terms(analysis.frames, analysis.motion, config, self._features)
+        usage = None
+        if local := analysis.local:
+            terms |= losses.local_terms(analysis.view, local, config, self._features)
+            usage = _usage(local.action.code, self.config.model.codes)
+            if config.revive:
+                last = (step + 1) % config.revive == 0
+                self.network.lma.quantizer.update(local.action.direction.flatten(0, -2), local.action.code.flatten(), revive=last)
+        self._last = analysis
+        yield Turn(self._optimizer, losses.total(terms, config), terms, usage, {"given": now.given, "length": now.length})
 
     def strip(self) -> NDArray[np.uint8] | None:
         """The first sequences of the last batch; see `strip`."""
-        return strip(*self._last) if self._last else None
+        return strip(self._last, self.config.model) if self._last else None
 
     def finish(self, batches: Iterator[Tensor]) -> None:
         """Nothing is left to be computed after training."""
@@ -76,21 +112,24 @@ def _usage(code: Tensor, codes: int) -> Tensor:
 
 
 @torch.no_grad()
-def strip(frames: Tensor, analysis: Analysis) -> NDArray[np.uint8]:
+def strip(analysis: Analysis, config: ModelConfig) -> NDArray[np.uint8]:
     """The first sequences of a batch as the model sees them, (rows, columns, 3) uint8, with one column for each transition.
 
     From top to bottom: the true next frame, GMA's mask of it, its foreground and background, GMA's frame, and, once LMA is trained, LMA's
-    foreground, its mask, and its frame in front of GMA's background.
+    foreground, its mask, and its frame in front of GMA's background. What LMA draws in a window is shown at its place.
     """
-    motion, local = analysis
+    frames, motion, view, local = analysis
     rows = []
     for i in range(min(_STRIP_ROWS, len(frames))):
         parts = [x[i, 1:] for x in motion.parts]
         images = [frames[i, 1:], parts[0] * 2 - 1, parts[1], parts[2], motion.frame[i]]
         if local:
-            foreground, mask = local.decoded.images[-1][i], local.decoded.mask[i]
-            moved = motion.moved._replace(mask=mask, foreground=foreground, background=motion.moved.background[i])
-            images += [foreground, mask * 2 - 1, compose(moved)]
-        rows += [np.concatenate(list(to_bytes(image.expand(-1, 3, -1, -1)).permute(0, 2, 3, 1).cpu().numpy()), 1) for image in images]
+            drawn = Parts(local.decoded.mask[i], local.decoded.images[-1][i], resize(motion.moved.background[i], config.size))
+            if view.corner is not None:
+                placed = (put_back(x, view.corner[i, 1:], config) for x in drawn[:2])
+                drawn = Parts(*placed, drawn.background)
+            images += [drawn.foreground, drawn.mask * 2 - 1, compose(drawn)]
+        columns = (to_bytes(resize(image, config.size).expand(-1, 3, -1, -1)).permute(0, 2, 3, 1).cpu().numpy() for image in images)
+        rows += [np.concatenate(list(column), 1) for column in columns]
     sheet: NDArray[np.uint8] = np.concatenate(rows, 0)
     return sheet

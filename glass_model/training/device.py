@@ -64,6 +64,8 @@ class Setup:
     """Options for speed; a system applies `compiled` and `fused`, the loop the others."""
     vgg: Path | None = None
     """torchvision's weights of VGG19 for perceptual terms; None leaves these terms out."""
+    gma: Path | None = None
+    """Checkpoint of GLASS with the global motion analysis to begin with; None begins with random weights."""
 
 
 def join(device: str = "") -> Process:

@@ -1,5 +1,6 @@
 """The training loop, for every system: seeds, resuming, processes, precision, logs and checkpoints."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -41,6 +42,7 @@ def train(
     data: DataRecord | None = None,
     resume: bool = False,
     vgg: Path | None = None,
+    gma: Path | None = None,
     precise: bool = False,
     save_every: int = 1000,
     save_minutes: float = 2.0,
@@ -60,6 +62,7 @@ def train(
         data: record of what `batches` gives, kept in checkpoints; a run is not resumed with other data.
         resume: continue the run in the folder if there is one, with as many processes to the same numbers as without the interruption.
         vgg: torchvision's weights of VGG19 for perceptual terms; None leaves these terms out.
+        gma: checkpoint of GLASS with the global motion analysis to begin with; `train.freeze` says from which step it is kept.
         precise: float32 throughout, nothing compiled, no special memory layout: slower, but equal on all devices up to rounding.
         save_every: steps between two checkpoints.
         save_minutes: minutes after which a checkpoint is written in any case.
@@ -78,8 +81,10 @@ def train(
     """
     # The system, its folder, and where the run begins.
     folder = RunFolder(out, leads=process.leads, resume=resume)
-    system = build(config, Setup(process.device, Speed.of(process.device, precise), vgg))
+    system = build(config, Setup(process.device, Speed.of(process.device, precise), vgg, gma))
     notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19", "processes": str(process.count)}
+    if gma:
+        notes["gma"] = f"sha256 {hashlib.sha256(gma.read_bytes()).hexdigest()}"
     first, data = _restored(folder, config, data, system, notes, notice)
     if process.count > 1:
         broadcast(system.network.state_dict().values())
@@ -142,6 +147,8 @@ def _restored(
         raise ArgumentError("steps", f"{config.train.steps}: the run has done {saved.step} steps already")
     if saved.notes.get("perceptual", notes["perceptual"]) != notes["perceptual"]:
         raise ArgumentError("vgg", f"the run has perceptual terms {saved.notes['perceptual']}; resume it in the same way")
+    if saved.notes.get("gma") != notes.get("gma"):
+        raise ArgumentError("gma", f"the run began with {saved.notes.get('gma', 'random weights')}; resume it in the same way")
     if saved.notes.get("processes", notes["processes"]) != notes["processes"]:
         notice(f"begun by {saved.notes['processes']} processes: with {notes['processes']} it learns from other batches")
     if data and saved.data is None:
