@@ -1,5 +1,6 @@
 """Building blocks of the networks. Images are (B, C, H, W); convolutions are 3 x 3 and have no bias."""
 
+from collections import OrderedDict
 from itertools import pairwise
 
 import torch
@@ -18,6 +19,25 @@ def conv(channels_in: int, channels_out: int, size: int = 3) -> nn.Conv2d:
 def pool(x: Tensor, down: int) -> Tensor:
     """Average over squares of `down` x `down` pixels."""
     return F.avg_pool2d(x, down) if down > 1 else x
+
+
+def pooled_conv(x: Tensor, weight: Tensor, down: int) -> Tensor:
+    """A convolution followed by `pool`. Both are linear: the mean of 2 x 2 outputs is one convolution of 4 x 4 with stride 2.
+
+    That takes 16 products an output instead of 36, and the maps before pooling, the largest of all, are not computed.
+
+    Args:
+        x: images, (B, a, H, W).
+        weight: (b, a, k, k), k odd, as of `conv`.
+        down: side of the squares.
+    """
+    margin = weight.shape[-1] // 2
+    if down != 2:
+        return pool(F.conv2d(x, weight, padding=margin), down)
+    wide = F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1)
+    if x.is_contiguous(memory_format=torch.channels_last):
+        wide = wide.contiguous(memory_format=torch.channels_last)
+    return F.conv2d(x, wide, padding=margin, stride=2)
 
 
 def enlarge(x: Tensor) -> Tensor:
@@ -39,7 +59,7 @@ class Same(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the output."""
-        return F.leaky_relu(self.norm(pool(self.conv(x), self.down)), SLOPE)
+        return F.leaky_relu(self.norm(pooled_conv(x, self.conv.weight, self.down)), SLOPE, inplace=True)
 
 
 class Residual(nn.Module):
@@ -48,12 +68,13 @@ class Residual(nn.Module):
     def __init__(self, a: int, b: int, down: int = 1) -> None:
         super().__init__()
         self.first, self.second, self.norm = Same(a, b, down), conv(b, b), nn.BatchNorm2d(b)
-        changes = a != b or down > 1
-        self.aside = nn.Sequential(conv(a, b, 1), nn.AvgPool2d(down), nn.BatchNorm2d(b)) if changes else nn.Identity()
+        self.aside: nn.Module = nn.Identity()
+        if a != b or down > 1:  # pooling first is the same and less work; the names are those of checkpoints
+            self.aside = nn.Sequential(OrderedDict([("1", nn.AvgPool2d(down)), ("0", conv(a, b, 1)), ("2", nn.BatchNorm2d(b))]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the output."""
-        return F.leaky_relu(self.norm(self.second(self.first(x))) + self.aside(x), SLOPE)
+        return F.leaky_relu(self.norm(self.second(self.first(x))) + self.aside(x), SLOPE, inplace=True)
 
 
 class Up(nn.Module):
@@ -83,19 +104,20 @@ class Modulated(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Compute the output."""
-        y = pool(modulated_conv(x, self.conv.weight, self.affine(code)), self.down)
-        return F.leaky_relu(self.norm(y), SLOPE)
+        y = modulated_conv(x, self.conv.weight, self.affine(code), self.down)
+        return F.leaky_relu(self.norm(y), SLOPE, inplace=True)
 
 
-def modulated_conv(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+def modulated_conv(x: Tensor, weight: Tensor, scale: Tensor, down: int = 1) -> Tensor:
     """Convolve each sample with its own weights: weight * scale along the inputs, then normalised for each output.
 
     Args:
         x: images, (B, a, H, W).
         weight: shared weights, (b, a, 3, 3).
         scale: factors of each sample's inputs, (B, a).
+        down: side of the squares over which the output is averaged.
     """
-    y = F.conv2d(x * scale[..., None, None].to(x.dtype), weight, padding=weight.shape[-1] // 2)
+    y = pooled_conv(x * scale[..., None, None].to(x.dtype), weight, down)
     norm = torch.rsqrt(scale.float().square() @ weight.float().square().sum((2, 3)).T + 1e-8)
     return y * norm[..., None, None].to(y.dtype)
 

@@ -37,6 +37,8 @@ class ModelConfig:
     """Channels of the inpainter."""
     local_channels: int = number(16, 2, 512)
     """Channels of all networks of the local motion analysis."""
+    appearance: int = number(0, 0, 512, added=True)
+    """Channels of a foreground's encoding that the dynamics see; 0: half of local_channels."""
     codes: int = number(6, 1, 4096)
     """Number of local actions."""
     code_size: int = number(16, 1, 1024)
@@ -103,6 +105,8 @@ class LossConfig:
     """Weight of CYC, the consistency of encoded true and decoded foregrounds."""
     lma_vgg: float = number(1.0, 0.0, 1e6)
     """Weight of the perceptual distance of LMA's foregrounds."""
+    equi: float = number(0.0, 0.0, 1e6, added=True)
+    """Weight of EQUI, the equivariance of the shift nets, which the paper does not have."""
     mask_size: float = number(0.06, 0.0, 1.0)
     """Share of the frame that SIZE wants a mask to cover."""
     recb_power: int = choice(1, 1, 2)
@@ -144,6 +148,8 @@ class TrainConfig(general.TrainConfig):
     """Steps after `alone` in which the temperature changes linearly."""
     freeze: int = number(10**9, 0, 10**9, added=True)
     """Step from which the global motion analysis keeps its weights and only the local one is trained."""
+    cooldown: int = number(0, 0, 10**9, added=True)
+    """Steps before `freeze`, and before the end, in which the learning rate falls linearly to 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,6 +16,9 @@ from glass_model.glass.config import ModelConfig
 HOLE = -1.1
 """Value of the inpainter's input where the foreground was, outside the range of colours."""
 
+KNOWN = 0.2
+"""Largest known shift, normalised, by which images are moved to teach the shift nets."""
+
 
 def move(image: Tensor, shift: Tensor, border: bool = False) -> Tensor:
     """Move images on the screen: what was at p is at p + shift. Differentiable in both arguments.
@@ -126,13 +129,21 @@ class Motion(NamedTuple):
     """(B, T - 1, ...): the parts of frames 0 to T - 2, moved to where they should be in the next frame."""
     frame: Tensor
     """(B, T - 1, 3, H, W): frames 1 to T - 1, predicted by composing the moved parts."""
+    equivariance: Tensor | None = None
+    """Scalar: how far the shift nets are from being equivariant; None where it is not computed."""
 
 
 class GMA(nn.Module):
-    """A mask net, an inpainter, and two shift nets, one for the foreground and one for the background."""
+    """A mask net, an inpainter, and two shift nets, one for the foreground and one for the background.
 
-    def __init__(self, config: ModelConfig) -> None:
+    Args:
+        config: sizes of the networks.
+        equivariant: compute `Motion.equivariance` in training.
+    """
+
+    def __init__(self, config: ModelConfig, *, equivariant: bool = False) -> None:
         super().__init__()
+        self._equivariant = equivariant
         self.mask = MaskNet(config.mask_channels, config.mask_blocks, config.mask_bias)
         self.inpainter = Inpainter(config.inpaint_channels)
         self.shift = ShiftNet(config.shift_channels)
@@ -154,13 +165,29 @@ class GMA(nn.Module):
         background_shift = self.background_shift(before.background, after.background)
         moved = Parts(move(before.mask, shift), move(before.foreground, shift), move(before.background, background_shift, border=True))
         frame = compose(moved)
+        equivariance = None
+        if self._equivariant and self.training:
+            equivariance = _equivariance(self.shift, before.foreground, after.foreground, shift, border=False) + _equivariance(
+                self.background_shift, before.background, after.background, background_shift, border=True
+            )
         return Motion(
             parts,
             by_sequence(shift, batch),
             by_sequence(background_shift, batch),
             Parts(*(by_sequence(x, batch) for x in moved)),
             by_sequence(frame, batch),
+            equivariance,
         )
+
+
+def _equivariance(net: ShiftNet, before: Tensor, after: Tensor, shift: Tensor, *, border: bool) -> Tensor:
+    """Mean absolute error of a shift net on pairs whose second image is moved by a known random shift, which has to be added to its answer.
+
+    Images give it no gradient, nor does the answer to the pair as it is.
+    """
+    known = (2 * torch.rand_like(shift) - 1) * KNOWN
+    moved = move(after.detach(), known, border)
+    return (net(before.detach(), moved) - shift.detach() - known).abs().mean()
 
 
 def compose(parts: Parts) -> Tensor:

@@ -102,7 +102,11 @@ class Dynamics(nn.Module):
         aside = 0 if config.modulated else code  # channels of the action in rounds 1 and 3 without modulation
         self.shift, self.local = nn.Linear(2, ACTION_SIZE), nn.Linear(config.code_size, ACTION_SIZE)
         self.cells = nn.ModuleList(
-            [ConvLSTM(c // 2 + aside, 2 * c, size), ConvLSTM(2 * c + code, 4 * c, half), ConvLSTM(4 * c + aside, 2 * c, size)]
+            [
+                ConvLSTM((config.appearance or c // 2) + aside, 2 * c, size),
+                ConvLSTM(2 * c + code, 4 * c, half),
+                ConvLSTM(4 * c + aside, 2 * c, size),
+            ]
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in (2 * c, 4 * c, 2 * c))
         if config.modulated:
@@ -198,7 +202,7 @@ class LMA(nn.Module):
         super().__init__()
         c = config.local_channels
         self.encoder = Encoder(c)
-        self.compress = conv(4 * c, c // 2, 1)
+        self.compress = conv(4 * c, config.appearance or c // 2, 1)
         self.action_net = ActionNet(c, config.code_size, config.direction == "bilinear")
         self.quantizer = Quantizer(config.codes, config.code_size, config.quantizer == "gumbel", averaged=averaged)
         self.dynamics = Dynamics(config)

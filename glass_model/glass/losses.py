@@ -130,6 +130,8 @@ def global_terms(frames: Tensor, motion: Motion, config: LossConfig, features: F
         "recb": lambda: recb_loss(parts.background[:, 1:], moved.background, config.recb_power),
         "recj": lambda: recj_loss(frames[:, 1:], frames[:, :-1], motion.frame, made_before),
     }
+    if (equivariance := motion.equivariance) is not None:
+        terms["equi"] = lambda: equivariance
     if features:
         terms["vgg"] = lambda: perceptual_loss(features, [motion.frame], frames[:, 1:])
     return _weighted(terms, config)

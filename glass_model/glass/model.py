@@ -53,14 +53,15 @@ class GLASS(nn.Module):
 
     Args:
         config: sizes of the networks.
+        equivariant: the shift nets are also trained on known shifts; see `glass_model.glass.gma.GMA`.
         averaged: the code vectors are moving averages of directions; see `glass_model.quantize.Quantizer`.
     """
 
-    def __init__(self, config: ModelConfig, *, averaged: bool = False) -> None:
+    def __init__(self, config: ModelConfig, *, equivariant: bool = False, averaged: bool = False) -> None:
         super().__init__()
         self.config = config
         self.controls = Controls(codes=config.codes, shift=True, background_shift=True)
-        self.gma, self.lma = GMA(config), LMA(config, averaged=averaged)
+        self.gma, self.lma = GMA(config, equivariant=equivariant), LMA(config, averaged=averaged)
 
     def forward(self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0) -> Analysis:
         """Take sequences apart and put them together again. The local analysis gives no gradient to the global one.

@@ -28,7 +28,7 @@ _STRIP_ROWS = 2  # sequences in a strip
 
 def network(config: Config) -> GLASS:
     """The network of a configuration."""
-    return GLASS(config.model, averaged=config.loss.revive > 0)
+    return GLASS(config.model, equivariant=config.loss.equi > 0, averaged=config.loss.revive > 0)
 
 
 def system(config: Config, setup: Setup) -> "GlassSystem":

@@ -11,6 +11,7 @@ from glass_model.glass.config import PRESETS, Config
 from glass_model.glass.model import GLASS
 
 SMALL = PRESETS["paper"].override(
+    loss={"equi": 1.0},
     model={"height": 32, "width": 40, "mask_channels": 4, "mask_blocks": 1, "shift_channels": 4, "inpaint_channels": 4, "local_channels": 4}
 )
 
@@ -88,14 +89,15 @@ def test_perceptual_is_a_sum_over_layers_and_a_mean_over_scales() -> None:
 
 def forward(config: Config, alone: bool = False) -> tuple[GLASS, dict[str, Tensor]]:
     torch.manual_seed(0)
-    model = GLASS(config.model)
+    model = GLASS(config.model, equivariant=True)
     frames = torch.rand(2, 4, 3, 32, 40) * 2 - 1
     for net in (model.gma.shift, model.gma.background_shift):  # whose last layers begin at 0, where gradients do as well
         last = net.head[-1]
         assert isinstance(last, nn.Linear)
         nn.init.normal_(last.weight, std=0.1)
     output = model(frames, None if alone else 3)  # all are true: none of the actions is read from what was decoded
-    return model, losses.terms(frames, *output, config.loss, lambda x: [x])
+    terms = losses.global_terms(output.frames, output.motion, config.loss, lambda x: [x])
+    return model, terms if alone else terms | losses.local_terms(output.view, output.local, config.loss, lambda x: [x])
 
 
 def reached(module: nn.Module) -> bool:
@@ -109,6 +111,7 @@ GMA_TERMS = {
     "recb": {"mask", "inpainter", "background_shift"},
     "vgg": {"mask", "shift", "inpainter", "background_shift"},
     "recj": {"mask", "shift", "inpainter", "background_shift"},
+    "equi": {"shift", "background_shift"},  # not of the paper
 }
 LMA_TERMS = {
     "vq": {"encoder", "action_net", "quantizer"},
@@ -121,7 +124,7 @@ LMA_TERMS = {
 
 
 def test_all_terms_are_known() -> None:
-    names = {f.name for f in fields(PRESETS["paper"].loss)} - {"mask_size", "recb_power", "commitment"}
+    names = {f.name for f in fields(PRESETS["paper"].loss)} - {"mask_size", "recb_power", "commitment", "revive"}
     assert set(GMA_TERMS) | set(LMA_TERMS) == names == set(forward(SMALL)[1])
     assert set(forward(SMALL, alone=True)[1]) == set(GMA_TERMS)
 

@@ -39,7 +39,7 @@ def test_shapes(variant: str, size: tuple[int, int]) -> None:
     narrow = {"mask_channels": 4, "mask_blocks": 1, "shift_channels": 4, "inpaint_channels": 4, "local_channels": 4}
     config = PRESETS[variant].override(model={**narrow, "height": size[0], "width": size[1]}).model
     model, x = GLASS(config), torch.rand(2, 4, 3, *size) * 2 - 1
-    motion, local = model(x, 1)
+    _, motion, _, local = model(x, 1)
     assert motion.parts.mask.shape == (2, 4, 1, *size)
     assert motion.parts.background.shape == (2, 4, 3, *size)
     assert motion.shift.shape == motion.background_shift.shape == (2, 3, 2)
@@ -79,7 +79,7 @@ def test_what_is_decoded_depends_on_no_later_frame(model: GLASS, frames: torch.T
 def test_steps_are_the_rollout(model: GLASS, frames: torch.Tensor) -> None:
     """Fed with the actions that were read, start and step make what forward makes from one given frame on."""
     with torch.no_grad():
-        motion, local = model(frames, 1)
+        _, motion, _, local = model(frames, 1)
     state = model.start(frames[:, 0])
     for t in range(4):
         kept = state
@@ -94,7 +94,7 @@ def test_steps_are_the_rollout(model: GLASS, frames: torch.Tensor) -> None:
 
 def test_given_frames_are_fed(model: GLASS, frames: torch.Tensor) -> None:
     with torch.no_grad():
-        motion, local = model(frames, 3)
+        _, motion, _, local = model(frames, 3)
     assert torch.equal(local.fed[:, :3], motion.parts.foreground[:, :3])
     assert torch.equal(local.fed[:, 3], local.decoded.images[-1][:, 2])
 
