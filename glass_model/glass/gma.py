@@ -161,33 +161,31 @@ class GMA(nn.Module):
         parts = Parts(*(by_sequence(x, batch) for x in flat))
         before = Parts(*(x[:, :-1].flatten(0, 1) for x in parts))
         after = Parts(*(x[:, 1:].flatten(0, 1) for x in parts))
-        shift = self.shift(before.foreground, after.foreground)
-        background_shift = self.background_shift(before.background, after.background)
+        shift, error = self._shift(self.shift, before.foreground, after.foreground, border=False)
+        background_shift, background_error = self._shift(self.background_shift, before.background, after.background, border=True)
         moved = Parts(move(before.mask, shift), move(before.foreground, shift), move(before.background, background_shift, border=True))
         frame = compose(moved)
-        equivariance = None
-        if self._equivariant and self.training:
-            equivariance = _equivariance(self.shift, before.foreground, after.foreground, shift, border=False) + _equivariance(
-                self.background_shift, before.background, after.background, background_shift, border=True
-            )
         return Motion(
             parts,
             by_sequence(shift, batch),
             by_sequence(background_shift, batch),
             Parts(*(by_sequence(x, batch) for x in moved)),
             by_sequence(frame, batch),
-            equivariance,
+            None if error is None or background_error is None else error + background_error,
         )
 
+    def _shift(self, net: ShiftNet, before: Tensor, after: Tensor, *, border: bool) -> tuple[Tensor, Tensor | None]:
+        """The shifts of pairs of images; and, if wanted, the mean absolute error when the second image is moved by a known random shift.
 
-def _equivariance(net: ShiftNet, before: Tensor, after: Tensor, shift: Tensor, *, border: bool) -> Tensor:
-    """Mean absolute error of a shift net on pairs whose second image is moved by a known random shift, which has to be added to its answer.
-
-    Images give it no gradient, nor does the answer to the pair as it is.
-    """
-    known = (2 * torch.rand_like(shift) - 1) * KNOWN
-    moved = move(after.detach(), known, border)
-    return (net(before.detach(), moved) - shift.detach() - known).abs().mean()
+        That shift has to be added to the answer. Images give the error no gradient, nor does the answer to the pair as it is. Both are
+        computed in one batch, since BatchNorm would make different nets of two.
+        """
+        if not (self._equivariant and self.training):
+            return net(before, after), None
+        known = (2 * torch.rand(len(before), 2, device=before.device) - 1) * KNOWN
+        moved = move(after.detach(), known, border)
+        shift, other = net(torch.cat([before, before.detach()]), torch.cat([after, moved])).chunk(2)
+        return shift, (other - shift.detach() - known).abs().mean()
 
 
 def compose(parts: Parts) -> Tensor:
