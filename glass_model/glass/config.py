@@ -54,10 +54,11 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        for name, size, scale in (("height", self.height, "global"), ("width", self.width, "global"), ("figure", self.figure, "local")):
-            divisor = 8 * (self.global_scale if scale == "global" else self.local_scale)
-            if size % divisor:
-                raise SpecError(f"{name} = {size} must be divisible by {divisor}, 8 times {scale}_scale")
+        sides = [("height", self.height, "global_scale"), ("width", self.width, "global_scale")]
+        for name, size, scale in [*sides, ("figure", self.figure, "local_scale")] if self.figure else sides:
+            factor = getattr(self, scale)
+            if size % (8 * factor) or size < 16 * factor:
+                raise SpecError(f"{name} = {size} must be divisible by 8 times {scale} = {factor}, and at least 16 times")
         if not self.figure and (self.global_scale, self.local_scale) != (1, 1):
             raise SpecError(f"global_scale, local_scale = {self.global_scale}, {self.local_scale} need a window, figure > 0")
 

@@ -126,8 +126,8 @@ def strip(analysis: Analysis, config: ModelConfig) -> NDArray[np.uint8]:
         if local:
             drawn = Parts(local.decoded.mask[i], local.decoded.images[-1][i], resize(motion.moved.background[i], config.size))
             if view.corner is not None:
-                placed = (put_back(x, view.corner[i, 1:], config) for x in drawn[:2])
-                drawn = Parts(*placed, drawn.background)
+                corner = view.corner[i, 1:]
+                drawn = drawn._replace(mask=put_back(drawn.mask, corner, config), foreground=put_back(drawn.foreground, corner, config))
             images += [drawn.foreground, drawn.mask * 2 - 1, compose(drawn)]
         columns = (to_bytes(resize(image, config.size).expand(-1, 3, -1, -1)).permute(0, 2, 3, 1).cpu().numpy() for image in images)
         rows += [np.concatenate(list(column), 1) for column in columns]

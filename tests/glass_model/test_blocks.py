@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from glass_model.blocks import ConvLSTM, Modulated, Residual, Same, Up, modulated_conv
+from glass_model.blocks import ConvLSTM, Modulated, Residual, Same, Up, modulated_conv, pooled_conv
 
 
 @pytest.mark.parametrize("down", [1, 2])
@@ -16,6 +16,22 @@ def test_shapes(down: int) -> None:
     assert Residual(6, 5, down)(x).shape == (2, 5, *small)
     assert Modulated(6, 5, 3, down)(x, torch.randn(2, 3)).shape == (2, 5, *small)
     assert Up(6, 5, late=down == 2)(x).shape == (2, 5, 32, 48)
+
+
+@pytest.mark.parametrize("size", [(8, 10), (7, 9)])
+@pytest.mark.parametrize(("kernel", "down"), [(3, 1), (3, 2), (3, 4), (1, 2)])
+def test_pooled_convolution_against_both_one_after_the_other(size: tuple[int, int], kernel: int, down: int) -> None:
+    """Also its gradients, and where a row or column is left over."""
+    x, weight = torch.randn(2, 4, *size, dtype=torch.float64), torch.randn(5, 4, kernel, kernel, dtype=torch.float64)
+    x.requires_grad_()
+    weight.requires_grad_()
+    expected = F.conv2d(x, weight, padding=kernel // 2)
+    expected = F.avg_pool2d(expected, down) if down > 1 else expected
+    made = pooled_conv(x, weight, down)
+    torch.testing.assert_close(made, expected)
+    toward = torch.randn_like(expected)
+    for ours, theirs in zip(*(torch.autograd.grad(y, (x, weight), toward) for y in (made, expected)), strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_modulated_convolution_against_weights_of_each_sample() -> None:

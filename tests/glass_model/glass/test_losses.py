@@ -12,7 +12,15 @@ from glass_model.glass.model import GLASS
 
 SMALL = PRESETS["paper"].override(
     loss={"equi": 1.0},
-    model={"height": 32, "width": 40, "mask_channels": 4, "mask_blocks": 1, "shift_channels": 4, "inpaint_channels": 4, "local_channels": 4}
+    model={
+        "height": 32,
+        "width": 40,
+        "mask_channels": 4,
+        "mask_blocks": 1,
+        "shift_channels": 4,
+        "inpaint_channels": 4,
+        "local_channels": 4,
+    },
 )
 
 

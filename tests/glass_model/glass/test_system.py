@@ -1,0 +1,125 @@
+"""GLASS in training: a figure window, a frozen global motion analysis, averaged code vectors, and a start from another run's GMA."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from glass_model.glass.config import PRESETS, Config
+from glass_model.training.checkpoint import load, save
+from glass_model.training.device import Process
+from glass_model.training.loop import train
+from wsprites.errors import ArgumentError, UserError
+from wsprites.fields import SpecError
+
+NARROW = {"mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2}
+CONFIG = PRESETS["paper"].override(
+    model={**NARROW, "height": 32, "width": 48, "global_scale": 2, "figure": 32, "local_scale": 2},
+    loss={"equi": 1.0, "revive": 2},
+    train={"steps": 6, "batch": 3, "window": 4, "alone": 2, "freeze": 4, "cooldown": 1, "length_from": 3, "length_to": 4},
+)
+ALONE = Process(0, 1, torch.device("cpu"))
+
+
+def noise(first: int) -> Iterator[Tensor]:
+    while True:
+        yield torch.randint(0, 256, (3, 4, 3, 32, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(first))
+        first += 1
+
+
+def weights(path: Path, part: str = "") -> dict[str, Tensor]:
+    return {name: weight for name, weight in load(path).weights.items() if name.startswith(part)}
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def stop_at(step: int):  # type: ignore[no-untyped-def]
+    def progress(done: int, metrics: object) -> None:
+        if done == step:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+@pytest.mark.parametrize("at", [3, 4, 5])
+def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, at: int) -> None:
+    """Also where the code vectors have just been revived, and where GMA is frozen."""
+    whole = train(CONFIG, noise, tmp_path / "whole", ALONE)
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, noise, tmp_path / "parts", ALONE, progress=stop_at(at))
+    parts = train(CONFIG, noise, tmp_path / "parts", ALONE, resume=True)
+    assert equal(weights(whole), weights(parts))
+
+
+def test_a_frozen_gma_stays_as_it_is(tmp_path: Path) -> None:
+    """Weights and moving averages, while LMA goes on."""
+    short = CONFIG.override(train={"steps": 4})
+    before, after = train(short, noise, tmp_path / "short", ALONE), train(CONFIG, noise, tmp_path / "long", ALONE)
+    assert equal(weights(before, "gma."), weights(after, "gma."))
+    moved = [name for name, weight in weights(before, "lma.").items() if not torch.equal(weight, load(after).weights[name])]
+    assert len(moved) > 20
+
+
+def test_to_begin_with_the_gma_of_another_run(tmp_path: Path) -> None:
+    first = train(CONFIG.override(train={"steps": 2}), noise, tmp_path / "gma", ALONE)
+    config = CONFIG.override(train={"alone": 0, "freeze": 0, "seed": 5, "steps": 2}, model={"codes": 4, "direction": "plain"})
+    second = train(config, noise, tmp_path / "second", ALONE, gma=first)
+    assert equal(weights(first, "gma."), weights(second, "gma."))
+    assert load(second).notes["gma"].startswith("sha256 ")
+    with pytest.raises(ArgumentError, match="gma: the run began with sha256"):
+        train(config, noise, tmp_path / "second", ALONE, resume=True)
+    assert train(config.override(train={"steps": 3}), noise, tmp_path / "second", ALONE, resume=True, gma=first) == second
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [({"mask_channels": 4}, "have other sizes; set the same model.mask_channels"), ({"global_scale": 1}, "sees frames of")],
+)
+def test_a_gma_of_other_sizes(tmp_path: Path, model: dict[str, int], problem: str) -> None:
+    first = train(CONFIG.override(train={"steps": 1}), noise, tmp_path / "gma", ALONE)
+    with pytest.raises(ArgumentError, match=problem):
+        train(CONFIG.override(model=model), noise, tmp_path / "second", ALONE, gma=first)
+    assert not (tmp_path / "second").exists()
+
+
+def test_no_gma_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        train(CONFIG, noise, tmp_path / "run", ALONE, gma=tmp_path / "none.safetensors")
+
+
+def test_checkpoints_of_averaged_vectors(tmp_path: Path) -> None:
+    from glass_model.glass.system import network
+
+    save(tmp_path / "a.safetensors", CONFIG, network(CONFIG), 0, notes={})
+    assert "lma.quantizer.counts" in load(tmp_path / "a.safetensors").weights
+    assert load(tmp_path / "a.safetensors").model().controls.codes == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"model": {"figure": 40}}, "figure = 40 must be divisible by 8 times local_scale = 2, and at least 16 times"),
+        ({"model": {"figure": 16}}, "figure = 16 must be divisible by 8 times local_scale = 2, and at least 16 times"),
+        ({"model": {"figure": 0}}, "global_scale, local_scale = 2, 2 need a window, figure > 0"),
+        ({"model": {"height": 24}}, "height = 24 must be divisible by 8 times global_scale = 2"),
+        ({"model": {"quantizer": "gumbel"}}, "loss.revive = 2 needs model.quantizer = 'vq'"),
+        ({"train": {"freeze": 1}}, "freeze = 1 must not be below alone = 2"),
+    ],
+)
+def test_values_that_contradict_one_another(changes: dict[str, dict[str, object]], problem: str) -> None:
+    with pytest.raises(SpecError) as error:
+        CONFIG.override(**changes)
+    assert problem in str(error.value)
+
+
+def test_new_fields_leave_the_configurations_of_old_checkpoints_as_they_were() -> None:
+    from wsprites.fields import to_json
+
+    for name in ("paper", "released", "tiny"):
+        text = to_json(PRESETS[name])
+        assert not any(word in text for word in ("figure", "scale", "freeze", "cooldown", "revive", "equi", "appearance"))
+    assert isinstance(CONFIG, Config)
