@@ -71,7 +71,10 @@ def train(
     validate_every: int,
     tensorboard: bool,
 ) -> None:
-    """Train a model. `torchrun --nproc-per-node N --no-python wsprites train ...` trains it on N devices."""
+    """Train a model, and print scores of the val split on the way.
+
+    `torchrun --nproc-per-node N --no-python wsprites train ...` trains it on N devices.
+    """
     with extra("torch"):
         from glass_model.systems import find
         from glass_model.training.config import load_config

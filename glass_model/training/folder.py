@@ -2,7 +2,7 @@
 
 checkpoint.safetensors    weights and configuration: what is used after training
 checkpoint.state.pt       the same with the states of the optimisers: what a run is resumed from
-metrics.jsonl             a line about the run, then a line of metrics every LOG_EVERY steps
+metrics.jsonl             a line about the run, then a line of metrics every LOG_EVERY steps and after each validation
 strips/STEP.png           a few sequences as the model sees them
 """
 
