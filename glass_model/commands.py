@@ -1,5 +1,6 @@
 """`wsprites train`, `animate` and `transfer`. Nothing heavy is imported before a command needs it."""
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,13 @@ from wsprites.commands import PATH
 from wsprites.terminal import extra, interruptible
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from glass_model.training.checkpoint import Checkpoint
     from glass_model.training.config import Config, TrainConfig
     from glass_model.training.data import Source
     from glass_model.training.device import Process
+    from glass_model.training.validation import Scores
 
 _MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
 
@@ -39,6 +43,13 @@ _MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
 @click.option("--vgg", type=PATH, help="torchvision's vgg19-dcbb9e9d.pth; without it the perceptual terms are off.")
 @click.option("--gma", type=PATH, help="GLASS: begin with the global motion analysis of this checkpoint; train.freeze=0 keeps it as it is.")
 @click.option("--precise", is_flag=True, help="Compute in float32 throughout and compile nothing.")
+@click.option(
+    "--validate-every",
+    type=click.IntRange(min=0),
+    default=250,
+    show_default=True,
+    help="Steps between two lines of scores of the val split, if the data has labels; 0: none.",
+)
 @click.option("--tensorboard", is_flag=True, help="Write metrics for TensorBoard as well.")
 def train(
     system: str,
@@ -59,9 +70,13 @@ def train(
     vgg: Path | None,
     gma: Path | None,
     precise: bool,
+    validate_every: int,
     tensorboard: bool,
 ) -> None:
-    """Train a model. `torchrun --nproc-per-node N --no-python wsprites train ...` trains it on N devices."""
+    """Train a model, and print scores of the val split on the way.
+
+    `torchrun --nproc-per-node N --no-python wsprites train ...` trains it on N devices.
+    """
     with extra("torch"):
         from glass_model.systems import find
         from glass_model.training.config import load_config
@@ -78,19 +93,15 @@ def train(
     config = load_config(presets, preset or next(iter(presets)), settings)
     process = join(device)
     source = _source(config.train, process, data, world, sheets, animations, backgrounds, skip_incomplete)
+    validation = source.validation() if process.leads and validate_every else None
 
     # The run.
     if process.leads:
         click.echo(_summary(config, process, source, data, vgg))
+        if validation:
+            click.echo(f"scores   {validation}, every {validate_every} steps")
     with tqdm(total=config.train.steps, unit=" steps", delay=0.5, disable=not process.leads) as bar, interruptible() as interrupted:
-
-        def progress(step: int, metrics: dict[str, Any]) -> None:
-            bar.update(step - bar.n)
-            if shown := {name: f"{value:.3g}" for name, value in metrics.items() if name in ("loss", "rate", "code_entropy")}:
-                bar.set_postfix(shown)
-            if interrupted.is_set():
-                raise KeyboardInterrupt
-
+        display = _Display(bar, interrupted, leads=process.leads)
         path = run(
             config,
             source.batches,
@@ -101,12 +112,46 @@ def train(
             vgg=vgg,
             gma=gma,
             precise=precise,
+            validate=validation,
+            validate_every=validate_every,
             tensorboard=tensorboard,
-            progress=progress,
-            notice=lambda line: click.echo(f"note     {line}") if process.leads else None,
+            progress=display.progress,
+            report=display.report,
+            notice=display.note,
         )
     if process.leads:
         click.echo(f"done     {path}: {config.train.steps:,} steps")
+
+
+class _Display:
+    """The progress bar of a run, and lines above it. Shows nothing in a process that does not lead."""
+
+    def __init__(self, bar: "tqdm[Any]", interrupted: threading.Event, *, leads: bool) -> None:
+        self._bar, self._interrupted, self._leads = bar, interrupted, leads
+        self._scores: dict[str, str] = {}
+
+    def progress(self, step: int, metrics: dict[str, Any]) -> None:
+        """Move the bar. Raises KeyboardInterrupt after Ctrl-C."""
+        self._bar.update(step - self._bar.n)
+        if metrics:
+            shown = {name: f"{value:.3g}" for name, value in metrics.items() if name in ("loss", "rate", "code_entropy")}
+            self._bar.set_postfix(shown | self._scores)
+        if self._interrupted.is_set():
+            raise KeyboardInterrupt
+
+    def report(self, step: int, scores: "Scores") -> None:
+        """Print scores, and keep some of them in the bar."""
+        self._scores = scores.short()
+        self._print(f"val      step {step:,}: {scores}")
+
+    def note(self, line: str) -> None:
+        """Print a line that the user should see."""
+        self._print(f"note     {line}")
+
+    def _print(self, line: str) -> None:
+        if self._leads:
+            with self._bar.external_write_mode():  # otherwise the line would be written into the bar
+                click.echo(line)
 
 
 def _summary(config: "Config", process: "Process", source: "Source", data: Path | None, vgg: Path | None) -> str:

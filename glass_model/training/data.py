@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 import wsprites
 from glass_model.training.config import TrainConfig
 from glass_model.training.device import Process
+from glass_model.training.validation import Validation, of_file, of_world
 from wsprites.art import World
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import check, choice, number, show
@@ -85,6 +86,8 @@ class Source(NamedTuple):
 
     batches: Batches
     record: DataRecord
+    validation: Callable[[], Validation | None]
+    """Makes what the model is scored on in the course of training; None for data without labels."""
 
 
 def from_file(path: Path, config: TrainConfig, process: Process) -> Source:
@@ -107,7 +110,7 @@ def from_file(path: Path, config: TrainConfig, process: Process) -> Source:
         for sample in loader:
             yield sample["frames"][:, :: config.skip].to(process.device, non_blocking=True)
 
-    return Source(batches, record_of(path))
+    return Source(batches, record_of(path), lambda: of_file(path))
 
 
 @contextmanager
@@ -142,7 +145,7 @@ def from_world(world: World, config: TrainConfig, process: Process) -> Source:
         for sample in clips:
             yield sample["frames"][:, :: config.skip]
 
-    return Source(batches, DataRecord("stream", world.spec.to_json(), world.art.sha256, config.seed))
+    return Source(batches, DataRecord("stream", world.spec.to_json(), world.art.sha256, config.seed), lambda: of_world(world))
 
 
 def record_of(path: Path) -> DataRecord:

@@ -2,7 +2,7 @@
 
 checkpoint.safetensors    weights and configuration: what is used after training
 checkpoint.state.pt       the same with the states of the optimisers: what a run is resumed from
-metrics.jsonl             a line about the run, then a line of metrics every LOG_EVERY steps
+metrics.jsonl             a line about the run, then a line of metrics every LOG_EVERY steps and after each validation
 strips/STEP.png           a few sequences as the model sees them
 """
 
@@ -61,13 +61,13 @@ class RunFolder:
             self._board = _tensorboard(self.out)
 
     def log(self, step: int, metrics: dict[str, Any]) -> None:
-        """Append a line of metrics, and write its floats for TensorBoard."""
+        """Append a line of metrics, and write its numbers for TensorBoard."""
         if not self.leads:
             return
         append_line(self._log, json.dumps(metrics))
         with naming(self.out):
             for name, value in metrics.items() if self._board else ():
-                if isinstance(value, float):
+                if isinstance(value, int | float) and name != "step":
                     self._board.add_scalar(name, value, step)
 
     def strip(self, step: int, picture: NDArray[np.uint8] | None) -> None:

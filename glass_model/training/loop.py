@@ -11,18 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glass_model.systems import System, Turn, find
+from glass_model.systems import Playable, System, Turn, find
 from glass_model.training.checkpoint import restore, save, versions
 from glass_model.training.config import Config
 from glass_model.training.data import Batches, DataRecord
 from glass_model.training.device import Process, Setup, Speed, average, broadcast
 from glass_model.training.folder import RunFolder
 from glass_model.training.meter import Meter
+from glass_model.training.validation import Scores, Validation
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import to_json
 
 LOG_EVERY = 50
-"""Steps between two lines of the log. Only when one is written does the loop wait for a GPU."""
+"""Steps between two lines of the log; there is one more after each validation. Only when one is written does the loop wait for a GPU."""
 _GIVE_UP = 200  # steps in a row whose loss is not finite
 
 
@@ -47,8 +48,11 @@ def train(
     save_every: int = 1000,
     save_minutes: float = 2.0,
     strip_every: int = 500,
+    validate: Validation | None = None,
+    validate_every: int = 250,
     tensorboard: bool = False,
     progress: Progress = lambda step, metrics: None,
+    report: Callable[[int, Scores], None] = lambda step, scores: None,
     notice: Callable[[str], None] = lambda line: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Path:
@@ -67,8 +71,12 @@ def train(
         save_every: steps between two checkpoints.
         save_minutes: minutes after which a checkpoint is written in any case.
         strip_every: steps between two pictures of the last batch.
+        validate: scores the network in the leading process, if it is `Playable`. It trains to the same numbers as without. Other processes
+            continue with the next step, in which they wait for the first: a validation may take as long as `torch.distributed` lets them.
+        validate_every: steps between two validations; there is one after the last step as well.
         tensorboard: write metrics for TensorBoard as well.
         progress: called after every step.
+        report: called with the results of `validate`, which are among the metrics of that step; not if nothing could be scored.
         notice: called with a line that the user should see.
         clock: time in seconds, for `save_minutes` and the logged rate.
 
@@ -98,19 +106,19 @@ def train(
             save(folder.checkpoint, config, system.network, step, notes=notes, optimizers=system.optimizers)
 
     # The loop.
-    stream, meter = batches(first), Meter(process.device)
-    logged_at, logged_step, saved_at = clock(), first, clock()
+    stream, meter = batches(first), Meter(process.device, notice)
+    log, saved_at = _Log(folder, meter, first, clock, report), clock()
+    scored = validate if process.leads and isinstance(system.network, Playable) else None
     for step in range(first, config.train.steps):
         train_step(system, next(stream), step, config.train.seed, process, meter)
         done, ends = step + 1, step + 1 == config.train.steps
         metrics: dict[str, Any] = {}
-        if done % LOG_EVERY == 0 or ends:
+        validates = scored is not None and (ends or done % validate_every == 0)
+        if ends or validates or done % LOG_EVERY == 0:
             _give_up_if_not_finite(meter)
-            rate = {"rate": system.optimizers[0].param_groups[0]["lr"]}
-            seconds = max(clock() - logged_at, 1e-9)
-            metrics = {"step": done, **meter.read(), **rate, "steps_per_s": round((done - logged_step) / seconds, 3)}
-            logged_at, logged_step = clock(), done
-            folder.log(done, metrics)
+            if ends:
+                _finish(system, stream, config, process)
+            metrics = log.write(done, system, scored.scores(system.network, process.device) if scored and validates else None)
         if done % strip_every == 0 or ends:
             folder.strip(done, system.strip())
         if not ends and (done % save_every == 0 or clock() - saved_at >= 60 * save_minutes):
@@ -122,11 +130,32 @@ def train(
             keep(done)
             error.add_note(f"{folder.checkpoint} holds step {done}; pass resume=True to continue")
             raise
-    if first < config.train.steps:  # otherwise the checkpoint holds what was computed
-        _finish(system, stream, config, process)
     keep(config.train.steps)
     folder.close()
     return folder.checkpoint
+
+
+class _Log:
+    """Lines of the log, and the rate of training between two of them."""
+
+    def __init__(
+        self, folder: RunFolder, meter: Meter, step: int, clock: Callable[[], float], report: Callable[[int, Scores], None]
+    ) -> None:
+        self._folder, self._meter, self._clock, self._report = folder, meter, clock, report
+        self._step, self._at = step, clock()
+
+    def write(self, step: int, system: System, scores: Scores | None) -> dict[str, Any]:
+        """Append a line of the means since the last one, with scores if there are new ones, and return its metrics."""
+        rates = {
+            "rate": system.optimizers[0].param_groups[0]["lr"],
+            "steps_per_s": round((step - self._step) / max(self._clock() - self._at, 1e-9), 3),
+        }
+        metrics = {"step": step, **self._meter.read(), **rates, **(scores.metrics() if scores else {})}
+        self._step, self._at = step, self._clock()
+        self._folder.log(step, metrics)
+        if scores and scores.metrics():
+            self._report(step, scores)
+        return metrics
 
 
 def _restored(

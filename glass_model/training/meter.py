@@ -1,11 +1,13 @@
 """Means of whatever terms a system yields, summed on its device so that training does not wait for it."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from glass_model.systems import Turn
@@ -30,15 +32,17 @@ class Meter:
 
     Args:
         device: device of the terms.
+        notice: called by `read` with a line for the user if all transitions have one code; again only after others were in use.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._in_a_row = torch.zeros((), device=device)
+    def __init__(self, device: torch.device, notice: Callable[[str], None] = lambda line: None) -> None:
+        self._in_a_row, self._notice, self._collapsed = torch.zeros((), device=device), notice, False
         self._reset()
 
     def _reset(self) -> None:
         self._sums: dict[tuple[str, ...], _Sums] = {}
         self._usage: Tensor | None = None
+        self._steps_with_codes = 0
         self._schedule: dict[str, float] = {}
 
     def add(self, turns: list[Turn]) -> None:
@@ -62,6 +66,7 @@ class Meter:
             if turn.usage is not None:
                 self._usage = turn.usage if self._usage is None else self._usage + turn.usage
             self._schedule |= turn.schedule
+        self._steps_with_codes += any(turn.usage is not None for turn in turns)
 
     def nonfinite_steps(self) -> int:
         """Number of steps in a row, up to the last one, that had a loss which was not finite."""
@@ -71,8 +76,9 @@ class Meter:
         """Means since the last call, as numbers for the log.
 
         Returns:
-            The mean of the finite values of each term and loss; `codes_used` and `code_entropy` (bits) where there are codes; `nonfinite`,
-            how often each term was not finite, where one was; and the numbers of the schedule at the last step.
+            The mean of the finite values of each term and loss; where there are codes, `codes_used`, `code_entropy` (bits) and
+            `code_perplexity`, 2 to the power of it, the effective number of codes; `nonfinite`, how often each term was not finite, where
+            one was; and the numbers of the schedule at the last step.
         """
         finite, count, bad = Counter[str](), Counter[str](), Counter[str]()
         for names, sums in self._sums.items():
@@ -82,9 +88,22 @@ class Meter:
         metrics: dict[str, Any] = {name: finite[name] / n for name, n in count.items() if n}
         if self._usage is not None and (used := self._usage.cpu().numpy().astype(float)).any():
             share = used[used > 0] / used.sum()
-            metrics |= {"codes_used": len(share), "code_entropy": float(-(share * np.log2(share)).sum())}
+            entropy = float(-(share * np.log2(share)).sum())
+            metrics |= {"codes_used": len(share), "code_entropy": entropy, "code_perplexity": 2**entropy}
+            self._warn(used)
         if any(bad.values()):
             metrics["nonfinite"] = {name: int(n) for name, n in bad.items() if n}
         metrics |= self._schedule
         self._reset()
         return metrics
+
+    def _warn(self, used: NDArray[np.float64]) -> None:
+        """Give notice if one code of several has all transitions, for the first time since others had some."""
+        collapsed = len(used) > 1 and np.count_nonzero(used) == 1
+        if collapsed and not self._collapsed:
+            self._notice(
+                f"all {used.sum():,.0f} transitions of the last {self._steps_with_codes} steps have code {used.argmax()}: the codes have "
+                "collapsed and tell nothing; if code_perplexity in metrics.jsonl stays at 1, train again with other settings, such as "
+                "another train.seed or a lower train.rate"
+            )
+        self._collapsed = collapsed

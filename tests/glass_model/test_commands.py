@@ -1,6 +1,8 @@
 """`wsprites train`: options, resuming, other worlds, signals. Playing is in test_play.py."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,7 +26,7 @@ TRAIN = [
 
 def test_a_file(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
-    main([*TRAIN, "--out", str(out), "--data", str(data_file), "--steps", "2"])
+    main([*TRAIN, "--out", str(out), "--data", str(data_file), "--steps", "2", "--validate-every", "0"])
     assert capsys.readouterr().out.splitlines() == [
         "system   glass, preset tiny",
         f"data     {data_file}",
@@ -34,6 +36,25 @@ def test_a_file(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     ]
     main([*TRAIN, "--out", str(out), "--data", str(data_file), "--steps", "3", "--resume"])
     assert load(out / "checkpoint.safetensors").step == 3
+
+
+@pytest.mark.parametrize("source", ["file", "stream"])
+def test_scores_of_val(source: str, request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Printed as a line, shown in the bar, and logged; the clips of a file that are too few for 48 windows give several each."""
+    data = ["--data", str(request.getfixturevalue("data_file"))] if source == "file" else ["--stream"]
+    main([*TRAIN, "--out", str(tmp_path), *data, "--steps", "3", "--validate-every", "2"])
+    shown = capsys.readouterr()
+    printed = [line for line in shown.out.splitlines() if line.startswith(("scores", "val"))]
+    assert re.fullmatch(r"scores   \d+ windows of 12 frames of val, every 2 steps", printed[0])
+    line = (
+        r"soft IoU 0\.\d{3}, shift error \d+\.\d\d px, scene \d+\.\d\d px, local AMI -?\d\.\d\d \(standing -?\d\.\d\d\), [1-6] of 6 codes"
+    )
+    assert [bool(re.fullmatch(f"val      step {step}: {line}", text)) for step, text in zip((2, 3), printed[1:], strict=True)] == [True] * 2
+    logged = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [sorted(name for name in line if name.startswith("val_")) for line in logged[1:]] == [
+        [f"val_{name}" for name in ("background_shift_error", "codes_used", "local_ami", "mask_iou", "shift_error", "standing_ami")]
+    ] * 2
+    assert f"soft IoU {logged[-1]['val_mask_iou']:.3f}" in printed[-1]
 
 
 def test_imported_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +69,8 @@ def test_imported_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     main([*TRAIN, "--out", str(tmp_path / "run"), "--data", str(tmp_path / "v.h5"), "--steps", "1"])
     checkpoint, picture, out = (tmp_path / name for name in ("run/checkpoint.safetensors", "videos/0/0.png", "a.png"))
     main(["transfer", "--model", str(checkpoint), "--from", str(tmp_path / "v.h5"), "--clip", "3", "--to", str(picture), "--out", str(out)])
-    assert "a.png: 6 frames" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "a.png: 6 frames" in printed and "val  " not in printed and "scores" not in printed
     with Image.open(out) as image:
         assert image.size == (6 * 128, 96)
 
@@ -92,6 +114,7 @@ def test_a_world_of_the_users(sheets: Path, backgrounds: Path, tmp_path: Path, c
         (["--stream", "--vgg", "no.pth"], "no.pth: no such file"),
         (["--stream", "--set", "model.code=4"], "there is no field model.code; the nearest is model.codes"),
         (["--stream", "--device", "abacus"], "abacus"),
+        (["--stream", "--validate-every", "-1"], "-1 is not in the range x>=0"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

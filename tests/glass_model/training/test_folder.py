@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -38,6 +39,20 @@ def test_a_full_disk_names_the_log_and_leaves_whole_lines(tmp_path: Path) -> Non
     with full_disk(len(before) + 5), pytest.raises(OSError, match=r"metrics.jsonl: writing failed \(File too large|No space"):
         folder.log(1, {"step": 1, "loss": 0.5})
     assert folder._log.read_bytes() == before
+
+
+def test_numbers_are_written_for_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Board:
+        written: ClassVar[list[tuple[str, float, int]]] = []
+
+        def add_scalar(self, *scalar: Any) -> None:
+            self.written.append(scalar)
+
+    monkeypatch.setattr("glass_model.training.folder._tensorboard", lambda out: Board())
+    folder = RunFolder(tmp_path, leads=True, resume=False)
+    folder.open(0, {"run": 1}, tensorboard=True)
+    folder.log(50, {"step": 50, "loss": 0.5, "val_codes_used": 4, "nonfinite": {"loss": 1}})
+    assert Board.written == [("loss", 0.5, 50), ("val_codes_used", 4, 50)]
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -286,6 +286,8 @@ from test_loop import CONFIG, half_of_six
 from glass_model.glass import system as module
 from glass_model.training.device import average, broadcast, join
 from glass_model.training.loop import train
+from glass_model.training.validation import of_world
+from wsprites.art import load_world
 process, out, stop = join("cpu"), Path(sys.argv[2]), int(sys.argv[3])
 config = CONFIG.override(model={"quantizer": "gumbel"})  # which draws other random numbers in every process
 made, real = [], module.system
@@ -297,8 +299,10 @@ assert [t.tolist() for t in numbers] == [[[1.5, 5.5]], [3], 3.5], numbers
 def progress(step, metrics):
     if step == stop:
         raise KeyboardInterrupt
+validate = of_world(load_world("factorial").replace(frames=2))
+batches = lambda first: half_of_six(first, process.rank)
 try:
-    train(config, lambda first: half_of_six(first, process.rank), out, process, resume=True, progress=progress)
+    train(config, batches, out, process, resume=True, validate=validate, validate_every=3, progress=progress)
 except KeyboardInterrupt:
     pass
 torch.save(torch.cat([p.detach().flatten() for p in made[0].network.parameters()]), out / f"rank{process.rank}.pt")
@@ -308,7 +312,7 @@ torch.distributed.destroy_process_group()
 
 @pytest.mark.slow
 def test_two_processes(tmp_path: Path) -> None:
-    """Under torchrun, two processes see different data, agree about the weights, and one of them writes; interrupted or not."""
+    """Under torchrun, two processes see different data, agree about the weights, and one validates and writes; interrupted or not."""
     script = tmp_path / "ddp.py"
     script.write_text(DDP)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)]
@@ -322,6 +326,7 @@ def test_two_processes(tmp_path: Path) -> None:
 
     whole = run(tmp_path / "whole")
     assert lines(tmp_path / "whole")[0]["processes"] == 2
+    assert [line["step"] for line in lines(tmp_path / "whole") if "val_mask_iou" in line] == [3, 6, 8]
     saved = load(tmp_path / "whole" / "checkpoint.safetensors")
     assert saved.step == 8
     assert not torch.equal(run(tmp_path / "parts", stop=5), whole)

@@ -51,6 +51,35 @@ def test_codes() -> None:
     meter.add([turn(0.0, usage=[1.0, 0.0, 1.0, 0.0])])
     metrics = meter.read()
     assert metrics["codes_used"] == 3 and metrics["code_entropy"] == pytest.approx(1.5)
+    assert metrics["code_perplexity"] == pytest.approx(2 * 2**0.5)
+
+
+def test_collapsed_codes() -> None:
+    """A notice when one code of several has everything, and again only after others were in use."""
+    notices: list[str] = []
+    meter = Meter(torch.device("cpu"), notices.append)
+
+    def read(*usage: list[float] | None) -> dict[str, float]:
+        for one in usage:
+            meter.add([turn(0.0, usage=one)])
+        return meter.read()
+
+    assert read([600.0, 1.0, 0.0], [600.0, 0.0, 0.0])["code_perplexity"] > 1 and not notices
+    assert read([0.0, 0.0, 800.0], [0.0, 0.0, 800.0], None)["code_perplexity"] == 1
+    assert len(notices) == 1 and notices[0].startswith("all 1,600 transitions of the last 2 steps have code 2: the codes have collapsed")
+    read([0.0, 0.0, 5.0])
+    read(None)
+    read([0.0, 5.0, 0.0])  # another one has everything
+    assert len(notices) == 1
+    read([1.0, 5.0, 0.0])
+    read([4.0, 0.0, 0.0])
+    assert len(notices) == 2 and notices[1].startswith("all 4 transitions of the last 1 steps have code 0")
+
+
+def test_a_single_code_does_not_collapse() -> None:
+    meter = Meter(torch.device("cpu"), pytest.fail)
+    meter.add([turn(0.0, usage=[5.0])])
+    assert meter.read()["codes_used"] == 1
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
