@@ -1,4 +1,4 @@
-"""`wsprites train`, `animate` and `transfer`. Nothing heavy is imported before a command needs it."""
+"""`wsprites train`, `animate`, `transfer` and `compact`. Nothing heavy is imported before a command needs it."""
 
 import threading
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wsprites.commands import PATH
+from wsprites.commands import OVERWRITE, PATH
 from wsprites.terminal import extra, interruptible
 
 if TYPE_CHECKING:
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from glass_model.training.validation import Scores
 
 _MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
+_MODEL = click.option(
+    "--model",
+    "checkpoint",
+    type=PATH,
+    required=True,
+    help="A checkpoint of wsprites train, or the name of a trained model, such as small. A file comes first.",
+)
 
 
 @click.command()
@@ -200,7 +207,7 @@ def _source(
 
 
 @click.command()
-@click.option("--model", "checkpoint", type=PATH, required=True, help="A checkpoint of wsprites train.")
+@_MODEL
 @click.option("--image", "images", type=PATH, multiple=True, required=True, help="The first frame; for --grid one image per row.")
 @click.option("--actions", default="", help='What happens, such as "right*8 code2*6 bg-left*4 left+code1".')
 @click.option("--grid", "as_grid", is_flag=True, help="Instead of --actions: a PNG of what every action leads to from each image.")
@@ -241,7 +248,7 @@ def _strides(saved: "Checkpoint") -> tuple[float, float]:
 
 
 @click.command()
-@click.option("--model", "checkpoint", type=PATH, required=True, help="A checkpoint of wsprites train.")
+@_MODEL
 @click.option("--from", "file", type=PATH, required=True, help="The data file with the clip whose motion is read.")
 @click.option("--clip", type=int, default=0, show_default=True, help="Number of the clip in the whole data set (the label 'index').")
 @click.option("--to", "image", type=PATH, required=True, help="The picture that is to move in the same way.")
@@ -263,3 +270,17 @@ def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) ->
         frames = play.transfer(model, data[split]["frames"][row], picture)
     write_frames(out, frames, scale=2)
     click.echo(f"{out}: {len(frames)} frames")
+
+
+@click.command()
+@click.argument("checkpoint", type=PATH)
+@click.option("--out", type=PATH, required=True, help="The .safetensors file to write.")
+@OVERWRITE
+def compact(checkpoint: Path, out: Path, overwrite: bool) -> None:
+    """Write a checkpoint at half its size, with large weights as float16. It is used as before; training cannot be resumed from it."""
+    with extra("torch"):
+        from glass_model.training.compact import compact as write
+    from wsprites.generate import readable_size
+
+    write(checkpoint, out, overwrite=overwrite)
+    click.echo(f"done     {out}: {readable_size(out.stat().st_size)}")

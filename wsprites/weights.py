@@ -1,12 +1,15 @@
-"""Files of weights: which format a checkpoint has, and tensors read without running code and compared by hash, name and shape.
+"""Files of weights: checkpoints by name, their formats, and tensors read without running code and compared by hash, name and shape.
 
 Nothing is downloaded. torch is imported only to read tensors; the format of a safetensors file is read without it.
 """
 
 import hashlib
 import json
+import os
 import pickle
 import zipfile
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +18,51 @@ from wsprites.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
+GROUP = "wsprites.models"
+"""The entry-point group: name of a checkpoint format -> function `load(path: pathlib.Path) -> Model`.
+
+A package that registers a format may contain trained models, each as `checkpoints/NAME.safetensors` in its top-level folder."""
+
 _ZIP = b"PK\x03\x04"
 _BEFORE_1_6 = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 """The number that files of torch.save began with before torch 1.6."""
 _MAX_HEADER = 2**24
 """Bytes of the JSON that a safetensors file begins with."""
+
+
+def trained_models() -> dict[str, Path]:
+    """The checkpoints that installed packages contain, by name, those of wsprites first. No package is imported.
+
+    Of two packages with a model of the same name, the first counts, in alphabetical order: nobody replaces a model of wsprites.
+    """
+    entries = entry_points(group=GROUP)
+    ours = {entry.value for entry in entries if entry.dist and entry.dist.name == "wsprites"}
+    models: dict[str, Path] = {}
+    for value in sorted({entry.value for entry in entries}, key=lambda value: (value not in ours, value)):
+        spec = find_spec(value.partition(":")[0].partition(".")[0])
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            for path in sorted(Path(folder, "checkpoints").glob("*.safetensors")):
+                models.setdefault(path.stem, path)
+    return models
+
+
+def find_checkpoint(name: str | os.PathLike[str]) -> Path | None:
+    """The file that is meant by the path of a checkpoint or by the name of a trained model; None if there is none.
+
+    A file comes first: if the current folder has one of the name of a trained model, the name stands for that file.
+    """
+    path = Path(name)
+    return path if path.is_file() else trained_models().get(os.fspath(name))
+
+
+def checkpoint_path(name: str | os.PathLike[str]) -> Path:
+    """The file of `find_checkpoint`. Raises UserError, which lists the names of all trained models, if there is none."""
+    path = find_checkpoint(name)
+    if path is None:
+        problem = "a folder, not a checkpoint" if Path(name).is_dir() else "no such file"
+        names = ", ".join(trained_models())
+        raise UserError(f"{os.fspath(name)}: {problem}" + (f", and not the name of a trained model ({names})" if names else ""))
+    return path
 
 
 def checkpoint_format(path: Path) -> str | None:

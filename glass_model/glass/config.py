@@ -224,14 +224,21 @@ _TINY = Config("tiny").override(
         "length_steps": 0,
     },
 )
-_ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
+Changes = dict[str, dict[str, Any]]
+"""Values that differ from those of a preset, by group and field, as `Config.override` takes them."""
+
+LOCAL_ABLATIONS: dict[str, Changes] = {
     "plain": {"model": {"direction": "plain"}},
     "gumbel": {"model": {"quantizer": "gumbel"}},
     "unmodulated": {"model": {"modulated": False}},
     "joint": {"model": {"joint": True}},
     "no-recs": {"loss": {"recs": 0.0}},
     **{f"codes-{codes}": {"model": {"codes": codes}} for codes in (4, 9, 12)},
-    **{f"no-{term}": {"loss": {term: 0.0}} for term in ("bin", "size", "recf", "recb", "vgg", "recj")},
+}
+"""The paper's ablations of LMA, by what differs from `paper`; applied to any other preset by `override`."""
+GLOBAL_ABLATIONS: dict[str, Changes] = {f"no-{term}": {"loss": {term: 0.0}} for term in ("bin", "size", "recf", "recb", "vgg", "recj")}
+"""The paper's ablations of GMA, in the same way."""
+_OTHERS: dict[str, Changes] = {
     "200k": {"train": {"steps": 200_000}},
     "bair": {"model": {"height": 256, "width": 256, "codes": 2}, "train": {"batch": 2, "window": 6, "length_to": 6}},
     "tennis": {
@@ -240,11 +247,12 @@ _ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
         "train": {"window": 11, "length_to": 11, "skip": 4},
     },
 }
+_CHANGED = LOCAL_ABLATIONS | GLOBAL_ABLATIONS | _OTHERS
 
 PRESETS = {
     "paper": _PAPER,
     "released": _RELEASED,
     "tiny": _TINY,
-    **{name: dataclasses.replace(_PAPER, name=name).override(**changes) for name, changes in _ABLATIONS.items()},
+    **{name: dataclasses.replace(_PAPER, name=name).override(**changes) for name, changes in _CHANGED.items()},
 }
 """`paper`, `released`, `tiny` for two CPU cores, and the paper's ablations and other data sets by what differs from `paper`."""

@@ -2,7 +2,7 @@
 
 The `format` of a checkpoint is the name of its system. Files may come from strangers: nothing is unpickled but tensors and plain values
 (`weights_only`), and the weights are compared with the network of the configuration before they are used. A file's content tells its
-kind, not its name.
+kind, not its name. Weights may be stored as float16 (compact.py); they are float32 once they are loaded.
 """
 
 import json
@@ -23,7 +23,7 @@ from glass_model.training.data import DataRecord
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import SpecError, from_json, to_json
 from wsprites.generate import replace_file, written_aside
-from wsprites.weights import is_torch_file, read_state, safetensors_metadata
+from wsprites.weights import checkpoint_path, is_torch_file, read_state, safetensors_metadata
 
 _MOST_PARAMETERS = 2**31  # of a model whose configuration is a stranger's
 
@@ -39,7 +39,8 @@ class Checkpoint:
     step: int
     """Number of training steps done."""
     notes: dict[str, str]
-    """How it was made: `versions`, `perceptual` (whether the perceptual terms were on) and `data`, the record of the data."""
+    """How it was made: `versions`, `perceptual` (whether the perceptual terms were on) and `data`, the record of the data; and `weights`,
+    the type in which they are stored where that is not the network's own."""
     data: DataRecord | None
     """What the run learned from; None in checkpoints that do not say it."""
 
@@ -80,20 +81,29 @@ def save(
     Raises:
         OSError: writing failed. The message names the file.
     """
-    from safetensors.torch import save as pack
-
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    head = {"format": config.system, "config": to_json(config)}
     path.parent.mkdir(parents=True, exist_ok=True)
     if optimizers is not None:
         states = [optimizer.state_dict() for optimizer in optimizers]
-        values = {**head, "step": step, "notes": notes, "model": weights, "optimizers": states}
+        values = {**_head(config), "step": step, "notes": notes, "model": weights, "optimizers": states}
         with written_aside(state_path(path)) as part, part.open("wb") as file:
             try:
                 torch.save(values, file)
             except RuntimeError as error:  # torch raises it where a write fails
                 raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
-    replace_file(path, pack(weights, {**head, "step": str(step), **notes}))  # save_file would let nobody else read it
+    write_weights(path, Checkpoint(config, weights, step, notes, None))
+
+
+def write_weights(path: Path, checkpoint: Checkpoint) -> None:
+    """Write weights, on the CPU and contiguous, as a safetensors file. Its notes hold the record of the data; `data` is not used."""
+    from safetensors.torch import save as pack
+
+    metadata = {**_head(checkpoint.config), "step": str(checkpoint.step), **checkpoint.notes}
+    replace_file(path, pack(checkpoint.weights, metadata))  # save_file would let nobody else read it
+
+
+def _head(config: Config) -> dict[str, str]:
+    return {"format": config.system, "config": to_json(config)}
 
 
 def state_path(path: Path) -> Path:
@@ -112,13 +122,14 @@ def versions() -> str:
 def load(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint of any system: a safetensors file, or a dict with format, config, model, step and notes by torch.save.
 
+    Args:
+        path: the file, or the name of a trained model that is installed, such as "small". A file comes first.
+
     Raises:
         UserError: no such file, another kind of file, a pickle that wants to do more than hold tensors, a system that is not known, or
             weights that are not those of the configuration.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: {'a folder, not a checkpoint' if path.is_dir() else 'no such file'}")
+    path = checkpoint_path(path)
     if is_torch_file(path):
         return _load_pt(path, read_state(path))
     if safetensors_metadata(path) is not None:
@@ -178,6 +189,8 @@ def _checked(path: Path, config: Config, weights: dict[str, Tensor], step: objec
     for name in sorted(expected.keys() ^ weights.keys()):
         raise UserError(f"{path}: damaged: '{name[:80]}' is {'missing' if name in expected else 'not a part of the model'}")
     for name, want in expected.items():
+        if weights[name].dtype == torch.float16 and want.dtype == torch.float32:
+            weights[name] = weights[name].float()  # every float16 is a float32
         have = weights[name]
         if have.shape != want.shape or have.dtype != want.dtype:
             raise UserError(f"{path}: damaged: '{name}' is {have.dtype} {tuple(have.shape)}, not {want.dtype} {tuple(want.shape)}")

@@ -29,7 +29,7 @@ class RunFolder:
         resume: whether a run in the folder is continued.
 
     Raises:
-        ArgumentError: the folder holds a run, and `resume` is False.
+        ArgumentError: the folder holds a run, and `resume` is False; or it holds weights alone, such as those of a compact checkpoint.
     """
 
     def __init__(self, out: Path, *, leads: bool, resume: bool) -> None:
@@ -42,6 +42,8 @@ class RunFolder:
         """Whether there is a run to be continued."""
         if out.exists() and not out.is_dir():
             raise ArgumentError("out", f"{out} is no folder; name another one")
+        if self.checkpoint.exists() and not self.resumes:
+            raise ArgumentError("out", f"{out} holds weights without {self.state.name}, from which training resumes; name another folder")
         if self.resumes and not resume:
             raise ArgumentError("out", f"{out} holds a run already; pass resume=True to continue it, or name another folder")
 

@@ -1,7 +1,7 @@
 """The three kinds of models that a name can stand for: a predictions file, a checkpoint, or a factory in an importable module.
 
 Checkpoints of any package are loaded through the entry-point group `wsprites.models`, from the format that a checkpoint names in itself to
-a function that takes its path and returns a `Model`.
+a function that takes its path and returns a `Model`. A package may contain trained models, whose names stand for their checkpoints.
 """
 
 import inspect
@@ -16,12 +16,10 @@ from typing import cast
 from wsprites.bench.data import Data, VideoData
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Model, ProtocolError, check_number_of_codes
-from wsprites.errors import ArgumentError
+from wsprites.errors import ArgumentError, UserError
 from wsprites.foreign import ForeignError, foreign_code, place_of
-from wsprites.weights import checkpoint_format
+from wsprites.weights import GROUP, checkpoint_format, checkpoint_path
 
-GROUP = "wsprites.models"
-"""The entry-point group: name of a checkpoint format -> function `load(path: pathlib.Path) -> Model`."""
 _PREDICTIONS = (".npz", ".h5", ".hdf5")
 
 
@@ -29,7 +27,8 @@ def load(name: str, data: Data | VideoData) -> Model | Predictions:
     """Load a model by name.
 
     Args:
-        name: the path of a predictions file (.npz, .h5, .hdf5) or of a checkpoint, or `package.module:factory`.
+        name: the path of a predictions file (.npz, .h5, .hdf5) or of a checkpoint, the name of a trained model, or
+            `package.module:factory`. A file comes first.
         data: the data that are scored; a predictions file has to be made for these.
 
     Raises:
@@ -40,12 +39,13 @@ def load(name: str, data: Data | VideoData) -> Model | Predictions:
     path = Path(name)
     if path.suffix.lower() in _PREDICTIONS:
         return Predictions(path, data)
-    if path.is_file():
-        loader = _checkpoint_loader(path)
-        return _made(name, partial(loader, path))
-    if ":" in name:
+    if ":" in name and not path.is_file():
         return _made(name, _factory(name))
-    raise ArgumentError("model", f"{name}: no such file, and not of the form package.module:factory")
+    try:
+        path = checkpoint_path(name)
+    except UserError as error:
+        raise ArgumentError("model", f"{error}, and not of the form package.module:factory") from None
+    return _made(name, partial(_checkpoint_loader(path), path))
 
 
 def _checkpoint_loader(path: Path) -> Callable[[Path], object]:

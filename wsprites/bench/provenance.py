@@ -14,6 +14,7 @@ from wsprites.bench.metrics import motion
 from wsprites.bench.packed import Packed, packed
 from wsprites.bench.protocol import Arrays
 from wsprites.bench.scores import Hashes
+from wsprites.weights import find_checkpoint
 from wsprites.world.script import Script
 
 MOST_TRANSITIONS = 200_000
@@ -24,10 +25,10 @@ def hashes(model: str) -> Hashes:
     """SHA-256 of the file that a model was loaded from, and of the source of the benchmark.
 
     Args:
-        model: the name that the model was loaded by: a file, or `package.module:factory`, whose module is imported.
+        model: the name that the model was loaded by: a file, a trained model, or `package.module:factory`, whose module is imported.
     """
-    path = Path(model)
-    if not path.is_file():
+    path = find_checkpoint(model)
+    if path is None:
         module = sys.modules.get(model.partition(":")[0])
         source = getattr(module, "__file__", None)
         path = Path(source) if source and Path(source).is_file() else Path()

@@ -51,7 +51,7 @@ class Job:
     """What to score, on which data. Data and weights are read when they are first needed, and then kept."""
 
     models: tuple[str, ...]
-    """Names of models: `package.module:factory`, predictions files or checkpoints."""
+    """Names of models: `package.module:factory`, predictions files, checkpoints, or trained models that are installed."""
     data: str = STANDARD_WORLD
     """A standard world or the path of a data file."""
     split: str = "test"

@@ -13,7 +13,6 @@ V^2 / (V_clips^2 / f + (V_seeds / S)^2 / (S - 1)) degrees of freedom (Satterthwa
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -22,6 +21,7 @@ from wsprites.bench.metrics.interval import LEVEL, Replicates
 from wsprites.bench.provenance import hashes
 from wsprites.bench.scores import Entry, Hashes, ScoreFile
 from wsprites.errors import UserError
+from wsprites.weights import find_checkpoint
 
 
 def joined(files: Sequence[ScoreFile]) -> list[ScoreFile]:
@@ -42,7 +42,7 @@ def joined(files: Sequence[ScoreFile]) -> list[ScoreFile]:
 
 def check_runs(models: Sequence[str], system: str) -> None:
     """Raise UserError, before anything is scored, if two names of models are of the same file."""
-    _check_different([(name, hashes(name)) for name in models if Path(name).is_file()], system)
+    _check_different([(name, hashes(name)) for name in models if find_checkpoint(name)], system)
 
 
 def _check_different(runs: Sequence[tuple[str, Hashes]], system: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "model",
     multiple=True,
     metavar="X[,X...]",
-    help="Each package.module:factory, a predictions file, or a checkpoint; may be repeated.",
+    help="Each package.module:factory, a predictions file, a checkpoint, or a trained model such as small; may be repeated.",
 )
 @click.option("--data", default="wsprites-paper-v1", show_default=True, help="A data file, or a standard world: wsprites-factorial-v1.")
 @click.option("--split", default="test", show_default=True, help="Split of a data file. Maps are fitted on val, or on train to score val.")
@@ -116,7 +116,7 @@ def _refuse(options: Mapping[str, object], mode: str) -> None:
 def _check_names(names: tuple[str, ...], system: str, *, optional: bool) -> None:
     """Raise UsageError unless there are names of models, each of them once, and a possible name of their system."""
     if not names and not optional:
-        raise click.UsageError("--model is missing: package.module:factory, a predictions file, or a checkpoint")
+        raise click.UsageError("--model is missing: package.module:factory, a predictions file, a checkpoint, or a trained model")
     if "" in names:
         raise click.UsageError("--models has an empty name; names are separated by one comma")
     twice = [name for number, name in enumerate(names) if name in names[:number]]

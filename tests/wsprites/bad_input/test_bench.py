@@ -85,7 +85,7 @@ def test_predictions_files(answer, right, tmp_path: Path, monkeypatch: pytest.Mo
         ("--model ''", "--model"),
         ("--model no.npz --model also.npz", "no.npz: no such file"),
         ("--model no.npz --models no.npz", "--models names no.npz twice"),
-        ("--model nothing", "--model: nothing: no such file, and not of the form package.module:factory"),
+        ("--model nothing", "--model: nothing: no such file,.* and not of the form package.module:factory"),
         ("--model no.npz", "no.npz: no such file"),
         ("--model @text.h5", "text.h5: "),
         ("--model @picture.png", "picture.png"),

@@ -1,4 +1,4 @@
-"""Bad input of `train`, `animate` and `transfer`: options, checkpoints of strangers, pictures and actions."""
+"""Bad input of `train`, `animate`, `transfer` and `compact`: options, checkpoints of strangers, pictures and actions."""
 
 import json
 import os
@@ -144,6 +144,22 @@ MODEL = "--model @model.safetensors"
 )
 def test_animate_and_transfer(answer, line: str, words: str):
     answer(line, words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("@model.safetensors --out @plain.safetensors", "plain.safetensors: exists already; choose another name or pass --overwrite"),
+        ("@model.safetensors --out @model.safetensors --overwrite", "is read as well, and would be lost; choose another name"),
+        ("@model.safetensors --out a.pt", "--out: a.pt: the name must end in .safetensors"),
+        ("@model.safetensors --out no/a.safetensors", "no: no such folder"),
+        ("no.pt --out a.safetensors", "no.pt: no such file"),
+        ("@half.safetensors --out a.safetensors", "half.safetensors: damaged"),
+        ("@evil-zip.pt --out a.safetensors", "evil-zip.pt: wants to run code to be read"),
+    ],
+)
+def test_compact(answer, arguments: str, words: str):
+    answer(f"compact {arguments}", words)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,20 @@
 """What the name of a model can stand for: checkpoints by their format, through entry points, and factories in the current folder."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from wsprites import weights
 from wsprites.bench import data, load, protocol
+from wsprites.bench.provenance import hashes
+from wsprites.bench.runs import check_runs
 from wsprites.errors import UserError
-from wsprites.weights import checkpoint_format, safetensors_metadata
+from wsprites.weights import checkpoint_format, checkpoint_path, find_checkpoint, safetensors_metadata, trained_models
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -43,6 +48,12 @@ def install(site: Path, name: str, format_name: str) -> None:
     (info / "entry_points.txt").write_text(f"[wsprites.models]\n{format_name} = {name}:load\n", encoding="utf-8")
 
 
+def put_model(site: Path, package: str, name: str, code: int) -> Path:
+    """A trained model in a package."""
+    (site / package / "checkpoints").mkdir(exist_ok=True)
+    return safetensors(site / package / "checkpoints" / f"{name}.safetensors", {"format": "constant-code", "code": str(code)})
+
+
 def safetensors(path: Path, metadata: object) -> Path:
     """A safetensors file without tensors."""
     header = json.dumps({"__metadata__": metadata}).encode()
@@ -72,6 +83,42 @@ def test_a_registered_function_that_is_missing_is_named(few: data.Data, tmp_path
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     with pytest.raises(UserError, match=r"broken_stranger:load loads the .*, but failed: ModuleNotFoundError: No module named 'a_module"):
         load.load(str(safetensors(tmp_path / "its.ckpt", {"format": "broken"})), few)
+
+
+def test_a_package_contains_trained_models(run: Run, few: data.Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """They are found by name without importing the package; a file of that name comes first, and nothing else does."""
+    monkeypatch.chdir(tmp_path)
+    install(tmp_path / "site", "stranger_with_models", "constant-code")
+    seven, eight = (put_model(tmp_path / "site", "stranger_with_models", name, code) for name, code in (("seven", 7), ("eight", 8)))
+    assert not {"seven", "eight"} & trained_models().keys()
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert (find_checkpoint("seven"), find_checkpoint("eight"), find_checkpoint("nine")) == (seven, eight, None)
+    assert "stranger_with_models" not in sys.modules
+    (tmp_path / "seven").mkdir()
+    assert load.load("seven", few).code == 7 and hashes("seven").model == hashes(str(seven)).model
+    with pytest.raises(UserError, match=r"seven and .*seven.safetensors are the same file, as runs of s"):
+        check_runs(["seven", str(seven)], "s")
+    code, _, err = run("bench", "--clips", 2, "--model", "nine")
+    names = r"not the name of a trained model \((.*, )?eight, (.*, )?seven\b.*\)"
+    assert code == 2 and re.search(rf"nine: no such file, and {names}, and not of the form package", err), err
+    with pytest.raises(UserError, match=rf"site: a folder, not a checkpoint, and {names}$"):
+        checkpoint_path("site")
+    safetensors(tmp_path / "eight", {"format": "constant-code", "code": "3"})
+    assert load.load("eight", few).code == 3 and hashes("eight").model_file == "eight"
+
+
+def test_nobody_replaces_a_trained_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of two packages with a model of the same name: that of wsprites, or else the first in alphabetical order."""
+    packages = ("a_stranger", "our_models", "z_stranger")
+    for package in packages:
+        (tmp_path / package).mkdir()
+        put_model(tmp_path, package, "seven", 7)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    entries = [SimpleNamespace(value=f"{package}.bench:load", dist=SimpleNamespace(name=package)) for package in packages[::-1]]
+    monkeypatch.setattr(weights, "entry_points", lambda group: entries if group == "wsprites.models" else [])
+    assert trained_models() == {"seven": tmp_path / "a_stranger" / "checkpoints" / "seven.safetensors"}
+    entries[1].dist.name = "wsprites"
+    assert trained_models() == {"seven": tmp_path / "our_models" / "checkpoints" / "seven.safetensors"}
 
 
 def test_glass_is_found_by_what_is_in_the_file(run: Run, data_file: Path, tmp_path: Path):

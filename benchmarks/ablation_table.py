@@ -1,0 +1,146 @@
+"""The table of ablations: means of scores over seeds, as JSON, as Markdown and as a plot. `benchmarks/ablations.py` makes the scores."""
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, NamedTuple
+
+from wsprites.bench.runs import joined
+from wsprites.bench.scores import ScoreFile
+from wsprites.bench.table import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+REFERENCE = "reference"
+"""Name of the row of the preset as it is, which is in both parts."""
+PARTS = {
+    "local": "LMA, on one trained GMA for each seed",
+    "global": "GMA, trained as a whole",
+}
+SCORES = {
+    "local.ami": "local AMI ↑",
+    "local.standing.ami": "standing AMI ↑",
+    "control.faithful": "faithful ↑",
+    "masks.soft_iou": "soft IoU ↑",
+    "shift.mean": "shift error, px ↓",
+}
+"""The scores of the table and their headings, which say whether more or less is better."""
+_COLOURS = {"local": "#2563a8", "global": "#c2540a"}
+
+
+class Row(NamedTuple):
+    """A row of the table: an ablation, or the preset as it is."""
+
+    part: str
+    """One of PARTS."""
+    name: str
+    settings: dict[str, str]
+    """What differs from the preset, by "group.field"."""
+
+
+class Cell(NamedTuple):
+    """A score of a row."""
+
+    mean: float
+    low: float
+    high: float
+    """95 % interval of the mean for other clips and other seeds; of one run for other clips; NaN if there is none."""
+    values: tuple[float, ...]
+    """One for each run."""
+
+
+class Line(NamedTuple):
+    """What is known of a row."""
+
+    row: Row
+    runs: int
+    cells: dict[str, Cell]
+    """By the name of the score; without those that not all runs have."""
+
+
+def line(row: Row, files: Sequence[ScoreFile]) -> Line:
+    """The scores of a row from the files of its runs."""
+    cells = {}
+    for one in joined(files):
+        for name in SCORES:
+            entry = one.scores.get(name)
+            if entry and not math.isnan(entry.value):
+                values = entry.runs or (entry.value,)
+                cells[name] = Cell(fmean(values), entry.low, entry.high, values)
+    return Line(row, len(files), cells)
+
+
+def as_json(lines: Sequence[Line], about: Mapping[str, object]) -> str:
+    """The table as JSON, after some facts about it; NaN is null."""
+    rows = []
+    for row, count, cells in lines:
+        scores = {name: {key: None if value != value else value for key, value in cell._asdict().items()} for name, cell in cells.items()}
+        rows.append({**row._asdict(), "runs": count, "scores": scores})
+    return json.dumps({**about, "rows": rows}, indent=1, allow_nan=False) + "\n"
+
+
+def as_markdown(lines: Sequence[Line], caption: str) -> str:
+    """The table as Markdown, one part after the other, below a caption."""
+    text = f"{caption}\n"
+    heads = ["", "differs in", "runs", *SCORES.values()]
+    for part, title in PARTS.items():
+        cells = [heads, ["---", "---", "---:", *["---:"] * len(SCORES)]]
+        for row, count, scores in lines:
+            if row.part == part:
+                changes = ", ".join(f"`{key}={value}`" for key, value in row.settings.items())
+                cells.append([row.name, changes, str(count), *(_cell(scores.get(name)) for name in SCORES)])
+        text += f"\n{title}:\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in cells)
+    return text
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    return number(cell.mean) + ("" if math.isnan(cell.low) else f" [{number(cell.low)}, {number(cell.high)}]")
+
+
+def as_plot(lines: Sequence[Line], caption: str) -> bytes:
+    """The table as a PNG: axes for each score, with a dot for each row; the references as dotted lines."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    from wsprites.view.plots import STYLE
+
+    # The parts stand below one another, with the space of a row between them.
+    places: dict[int, float] = {n: n + (line.row.part != lines[0].row.part) for n, line in enumerate(lines)}
+    with rc_context(STYLE):
+        figure = Figure(figsize=(2.3 * len(SCORES) + 1.2, 0.27 * (len(lines) + 1) + 1.1), layout="constrained", facecolor="white")
+        every = figure.subplots(1, len(SCORES), sharey=True, squeeze=False)[0]
+        for axes, (name, heading) in zip(every, SCORES.items(), strict=True):
+            _draw(axes, name, lines, places)
+            axes.set_title(heading, fontsize=9)
+        for part in {line.row.part: None for line in lines}:
+            y = min(place for n, place in places.items() if lines[n].row.part == part) - 0.7
+            title = every[0].text(0.02, y, PARTS[part], transform=every[0].get_yaxis_transform(), color=_COLOURS[part], fontsize=8)
+            title.set(va="center", in_layout=False)
+        every[0].set(yticks=list(places.values()), yticklabels=[line.row.name for line in lines])
+        every[0].set_ylim(max(places.values()) + 0.7, -1.1)
+        figure.suptitle(caption, fontsize=9, x=0.01, ha="left")
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=150)
+    return file.getvalue()
+
+
+def _draw(axes: "Axes", name: str, lines: Sequence[Line], places: Mapping[int, float]) -> None:
+    """Draw one score of all rows: means as dots with their intervals, seeds as strokes."""
+    for part, colour in _COLOURS.items():
+        of_part = [n for n, line in enumerate(lines) if line.row.part == part]
+        ys = [places[n] for n in of_part]
+        for n in of_part:
+            if cell := lines[n].cells.get(name):
+                y = places[n]
+                axes.plot([cell.low, cell.high], [y, y], "-", color=colour, lw=1.2)
+                axes.plot([cell.mean], [y], "o", color=colour, ms=5, mew=0)
+                axes.plot(cell.values, [y] * len(cell.values), "|", color="black", ms=7, mew=0.8)
+                if lines[n].row.name == REFERENCE:
+                    axes.plot([cell.mean] * 2, [min(ys) - 0.4, max(ys) + 0.4], ":", color=colour, lw=1)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
