@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from glass_model.glass.config import TrainConfig
+from glass_model.training.config import ramp
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,3 @@ def phase(config: TrainConfig, step: int) -> Phase:
         rate=config.rate_at(step),
         temperature=ramp(config.temperature_from, config.temperature_to, config.temperature_steps, after),
     )
-
-
-def ramp(first: float, last: float, steps: int, at: int) -> float:
-    """Linear interpolation from `first` at step 0 to `last` at step `steps`, constant before and after; 0 steps jump at once."""
-    if at < 0:
-        return first
-    return last if at >= steps else first + (last - first) * at / steps
