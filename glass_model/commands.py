@@ -18,7 +18,7 @@ _MOST_PIXELS = 2**24  # of a picture that a network plays from: some 2 GB
 
 
 @click.command()
-@click.option("--system", default="glass", show_default=True, help="The system to train.")
+@click.option("--system", default="glass", show_default=True, help="The system to train: glass or caddy.")
 @click.option("--preset", help="Configuration to begin with: paper, released, tiny, an ablation, ...  [default: the system's first]")
 @click.option("--set", "settings", multiple=True, metavar="GROUP.FIELD=VALUE", help="Change a value of the preset, such as train.batch=8.")
 @click.option("--data", type=PATH, help="Learn from this data file.")
