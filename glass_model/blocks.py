@@ -40,9 +40,14 @@ def pooled_conv(x: Tensor, weight: Tensor, down: int) -> Tensor:
     return F.conv2d(x, wide, padding=margin, stride=2)
 
 
-def enlarge(x: Tensor) -> Tensor:
-    """Double height and width, bilinearly, with aligned corners."""
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
+def enlarge(x: Tensor, *, aligned: bool = True) -> Tensor:
+    """Double height and width, bilinearly, with or without aligned corners."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=aligned)
+
+
+def beside(x: Tensor, vector: Tensor) -> Tensor:
+    """Append a vector as constant channels: (B, a, h, w), (B, n) -> (B, a + n, h, w)."""
+    return torch.cat([x, vector[..., None, None].to(x.dtype).expand(-1, -1, *x.shape[2:])], 1)
 
 
 def by_sequence(x: Tensor, batch: int) -> Tensor:
@@ -80,13 +85,16 @@ class Residual(nn.Module):
 class Up(nn.Module):
     """Enlargement, convolution, BatchNorm, LeakyReLU: (B, a, H, W) -> (B, b, 2 H, 2 W). `late` enlarges at the end."""
 
-    def __init__(self, a: int, b: int, late: bool = False) -> None:
+    def __init__(self, a: int, b: int, late: bool = False, *, aligned: bool = True) -> None:
         super().__init__()
-        self.same, self.late = Same(a, b), late
+        self.same, self.late, self.aligned = Same(a, b), late, aligned
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the output of twice the size."""
-        return enlarge(self.same(x)) if self.late else self.same(enlarge(x))
+        if self.late:
+            return enlarge(self.same(x), aligned=self.aligned)
+        y: Tensor = self.same(enlarge(x, aligned=self.aligned))
+        return y
 
 
 class Modulated(nn.Module):
@@ -125,9 +133,9 @@ def modulated_conv(x: Tensor, weight: Tensor, scale: Tensor, down: int = 1) -> T
 class ConvLSTM(nn.Module):
     """A cell with convolutional gates (Shi et al., 2015) and learnable initial maps: (B, a, h, w) and a state -> the next state."""
 
-    def __init__(self, a: int, b: int, size: tuple[int, int]) -> None:
+    def __init__(self, a: int, b: int, size: tuple[int, int], *, bias: bool = False) -> None:
         super().__init__()
-        self.gates = conv(a + b, 4 * b)
+        self.gates = nn.Conv2d(a + b, 4 * b, 3, padding=1, bias=bias)
         self.hidden, self.cell = (nn.Parameter(torch.zeros(1, b, *size)) for _ in range(2))
 
     def start(self, batch: int) -> tuple[Tensor, Tensor]:

@@ -36,10 +36,12 @@ class VGG19(nn.Module):
         self.features = nn.Sequential(*layers)
         self.requires_grad_(False)
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """The five maps of features, float32."""
-        mean, std = (image.new_tensor(values).reshape(3, 1, 1) for values in (_MEAN, _STD))
-        x = ((image + 1) / 2 - mean) / std
+    def forward(self, image: Tensor, *, normalise: bool = True) -> list[Tensor]:
+        """The five maps of features, float32. Without `normalise` the layers get the image as it is, not scaled as the weights expect."""
+        x = image
+        if normalise:
+            mean, std = (image.new_tensor(values).reshape(3, 1, 1) for values in (_MEAN, _STD))
+            x = ((image + 1) / 2 - mean) / std
         features = []
         for number, layer in enumerate(self.features):
             x = layer(x)

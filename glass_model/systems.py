@@ -20,7 +20,7 @@ from glass_model.training.config import Config
 from glass_model.training.device import Setup
 from wsprites.errors import ArgumentError
 
-SYSTEMS = {"glass": "glass_model.glass.system"}
+SYSTEMS = {"glass": "glass_model.glass.system", "caddy": "glass_model.caddy.system"}
 """Name of a system -> its module. The name is also the `format` of its checkpoints."""
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from glass_model.glass.config import TrainConfig
+from glass_model.training.config import ramp
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,3 @@ def phase(config: TrainConfig, step: int) -> Phase:
         * min(1.0, *((end - step) / (config.cooldown or 1) for end in (config.freeze, config.steps) if step < end)),
         temperature=ramp(config.temperature_from, config.temperature_to, config.temperature_steps, after),
     )
-
-
-def ramp(first: float, last: float, steps: int, at: int) -> float:
-    """Linear interpolation from `first` at step 0 to `last` at step `steps`, constant before and after; 0 steps jump at once."""
-    if at < 0:
-        return first
-    return last if at >= steps else first + (last - first) * at / steps

@@ -48,6 +48,13 @@ class TrainConfig:
         return self.rate * (self.decay if step >= self.decay_step else 1.0)
 
 
+def ramp(first: float, last: float, steps: int, at: int) -> float:
+    """Linear interpolation from `first` at step 0 to `last` at step `steps`, constant before and after; 0 steps jump at once."""
+    if at < 0:
+        return first
+    return last if at >= steps else first + (last - first) * at / steps
+
+
 class Config(Protocol):
     """A configuration of a system: a frozen dataclass from which its network can be rebuilt."""
 

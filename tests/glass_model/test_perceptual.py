@@ -29,3 +29,12 @@ def test_vgg(tmp_path: Path) -> None:
     assert not any(p.requires_grad for p in again.parameters())
     with pytest.raises(UserError, match=r"vgg: .*no such file"):
         load_vgg(tmp_path / "no.pth")
+
+
+def test_features_without_normalisation() -> None:
+    """The first layer gets the image itself: what it would get of an image that normalisation makes of it."""
+    torch.manual_seed(0)
+    model, image = VGG19(), torch.rand(1, 3, 16, 16) * 2 - 1
+    first = model.features[0](image).relu()
+    torch.testing.assert_close(model(image, normalise=False)[0], first)
+    assert not torch.allclose(model(image)[0], first)

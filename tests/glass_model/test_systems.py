@@ -1,6 +1,7 @@
 """Every system in the list offers what the contract says, and so do models of several kinds that the tests define."""
 
 import inspect
+import tomllib
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from brightener import DOUBLES, Brightener
+from samples import ROOT
 from torch import nn
 
 from glass_model import play
@@ -27,6 +29,12 @@ from wsprites.fields import from_json, to_json
 def test_an_unknown_system() -> None:
     with pytest.raises(ArgumentError, match="system: 'glas' is not one of glass"):
         find("glas")
+
+
+def test_the_benchmark_loads_checkpoints_of_every_system() -> None:
+    """By the entry points of the package, one for each system."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["entry-points"]["wsprites.models"] == dict.fromkeys(SYSTEMS, "glass_model.bench:load")
 
 
 def test_readings_have_the_benchmarks_arrays() -> None:

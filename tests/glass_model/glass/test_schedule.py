@@ -3,7 +3,7 @@
 import pytest
 
 from glass_model.glass.config import PRESETS
-from glass_model.glass.schedule import phase, ramp
+from glass_model.glass.schedule import phase
 
 
 def test_schedules_of_the_paper() -> None:
@@ -20,8 +20,3 @@ def test_schedules_of_the_release() -> None:
     train = PRESETS["released"].train
     assert [phase(train, step).length for step in (49_999, 65_000, 80_000)] == [6, 9, 12]
     assert phase(train, 300_000).rate == pytest.approx(4e-4 * 0.3333)
-
-
-def test_ramp() -> None:
-    assert [ramp(1, 3, 4, at) for at in (-1, 0, 1, 4, 9)] == [1, 1, 1.5, 3, 3]
-    assert [ramp(1, 3, 0, at) for at in (-1, 0, 1)] == [1, 3, 3]

@@ -3,7 +3,7 @@
 import pytest
 
 from glass_model.glass.config import PRESETS
-from glass_model.training.config import TrainConfig, load_config
+from glass_model.training.config import TrainConfig, load_config, ramp
 from wsprites.errors import UserError
 
 
@@ -45,3 +45,8 @@ def test_span() -> None:
 def test_learning_rate() -> None:
     config = TrainConfig(rate=0.1, decay=0.5, decay_step=3)
     assert [config.rate_at(step) for step in (0, 2, 3, 9)] == [0.1, 0.1, 0.05, 0.05]
+
+
+def test_ramp() -> None:
+    assert [ramp(1, 3, 4, at) for at in (-1, 0, 1, 4, 9)] == [1, 1, 1.5, 3, 3]
+    assert [ramp(1, 3, 0, at) for at in (-1, 0, 1)] == [1, 3, 3]

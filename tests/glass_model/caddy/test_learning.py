@@ -1,0 +1,64 @@
+"""A short training on drawn videos like those of Breakout: codes become what the player does, at the right transition."""
+
+from collections.abc import Iterator
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from glass_model.caddy.config import PRESETS
+from glass_model.systems import Action
+from glass_model.training.checkpoint import load
+from glass_model.training.config import load_config
+from glass_model.training.device import Process
+from glass_model.training.loop import train
+
+SETTINGS = (
+    *("model.height=16", "model.width=32", "model.codes=3", "model.action_size=1"),
+    *("model.channels=4", "model.hidden_channels=8", "model.decoder_channels=8"),
+    *("train.steps=400", "train.batch=16", "train.window=5", "train.rate=0.003", "train.pretrain=30"),
+    *("train.length_from=4", "train.length_to=5", "train.length_steps=100", "train.temperature_steps=100"),
+)
+
+
+def breakout(number: int, batch: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A paddle under a wall: (B, T, 3, 16, 32) uint8, and the action taken at each frame, (B, T): left 0, stay 1, right 2."""
+    rng = np.random.default_rng(number)
+    actions, x = rng.integers(0, 3, (batch, length)), rng.integers(6, 19, batch)
+    frames = np.zeros((batch, length, 3, 16, 32), np.uint8)
+    frames[:, :, 0, 1:5] = 150
+    for t in range(length):
+        for b in range(batch):
+            frames[b, t, :, 10:14, x[b] : x[b] + 6] = np.array([200, 72, 72])[:, None, None]
+        x = np.clip(x + 3 * (actions[:, t] - 1), 0, 26)
+    return torch.from_numpy(frames), torch.from_numpy(actions)
+
+
+def matched(codes: torch.Tensor, actions: torch.Tensor) -> tuple[float, tuple[int, ...]]:
+    """The accuracy of the best assignment of codes to actions, and that assignment."""
+    return max(((torch.tensor(order)[codes] == actions).float().mean().item(), order) for order in permutations(range(3)))
+
+
+@pytest.mark.slow
+def test_codes_are_the_actions_of_the_player(tmp_path: Path) -> None:
+    config = load_config(PRESETS, "tiny", SETTINGS)
+
+    def batches(first: int) -> Iterator[torch.Tensor]:
+        while True:
+            yield breakout(first, config.train.batch, config.train.window)[0]
+            first += 1
+
+    model = load(train(config, batches, tmp_path, Process(0, 1, torch.device("cpu")))).model()
+    frames, actions = breakout(10**6, 32, 6)
+    codes = model.infer(frames).codes
+    accuracy, order = matched(codes, actions[:, :-1])
+    late, _ = matched(codes[:, 1:], actions[:, :-2])
+    assert accuracy > 0.85 and late < 0.55
+    # Played, the code of a move shows the paddle further to its side than the opposite one: centre of the red below the wall.
+    state = model.start(frames[:, 0])
+    shown = [model.step(state, Action(codes=torch.full((32,), order.index(move))))[0] for move in (0, 1, 2)]
+    red = torch.stack([frame[:, 0, 8:].clamp_min(-0.5) + 0.5 for frame in shown])
+    left, middle, right = ((x.sum(1) * torch.arange(32.0)).sum(-1) / x.sum((1, 2)) for x in red)
+    assert (left + 1 < middle).float().mean() > 0.8 and (middle + 1 < right).float().mean() > 0.8
