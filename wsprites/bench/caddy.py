@@ -245,8 +245,8 @@ def _similarity(video_thwc: Frames, true_thwc: Frames, lpips: images.Lpips | Non
 # The table.
 
 LABELS = {
-    "delta_mse": "delta-MSE, % (codes by their use)",
-    "delta_mse_unweighted": "delta-MSE, % (codes alike)",
+    "delta_mse": "delta-MSE, % (weighted by use)",
+    "delta_mse_unweighted": "delta-MSE, % (unweighted)",
     "delta_accuracy": "delta-Acc, % (in sample)",
     "delta_accuracy_held_out": "delta-Acc, % (held out)",
     "delta_accuracy_majority": "most frequent code, %",
@@ -275,4 +275,6 @@ def table(file: ScoreFile) -> str:
             cells = [shown(entry.value), *(shown(entry.baselines[who]) if who in entry.baselines else "" for who in others)]
             rows.append([f"{label}, {entry.unit}" if name == "add" else label, *cells])
     lines = [f"{row[0]:<34}" + "".join(f" {cell:>{width}}" for cell, width in zip(row[1:], widths, strict=True)) for row in rows]
+    if "caddy.delta_mse" in file.scores:
+        lines.append("The delta-MSE to report is the one that is weighted by the use of codes: docs/scores.md says why.")
     return "\n".join([*map(str.rstrip, lines), *filter(None, [missing_table([file])])])

@@ -300,7 +300,7 @@ def test_a_users_detections(run: Run, file: Path):
     assert code == 0, err
     table = {line[:34].strip(): line[34:].split() for line in out.splitlines()}
     assert table["ADD, distance"][0] == "5.000" and table["MDR, %"][0] == f"{100 * 5 / 79:.3f}"
-    assert table["delta-MSE, % (codes by their use)"][0] == "0.000" and table["protocol of CADDY"] == [
+    assert table["delta-MSE, % (weighted by use)"][0] == "0.000" and table["protocol of CADDY"] == [
         "video_models:tracker",
         "copy",
         "random",
