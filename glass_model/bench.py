@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from glass_model.images import to_bytes
-from glass_model.systems import Action, Playable
+from glass_model.systems import Action, Observing, Playable
 from glass_model.training.checkpoint import load as load_checkpoint
 
 
@@ -47,16 +47,34 @@ class ControllableModel(PlayableModel):
         Raises:
             ArgumentError: codes for a model that takes vectors alone, or the reverse, or values out of range.
         """
+        return self._played(first_frame_bchw[:, None], actions, shifts_bs2)
+
+    def _played(self, true_bchw: NDArray[np.uint8], actions: NDArray[Any], shifts_bs2: NDArray[np.float64] | None) -> NDArray[np.uint8]:
+        """What follows one true frame, or several, (B, C, 3, H, W), which only an `Observing` model can be shown."""
         kind, dtype = ("codes", np.int64) if actions.ndim == 2 else ("vectors", np.float32)
-        state, acts = self._model.start(self._tensor(first_frame_bchw)), self._tensor(actions.astype(dtype))
+        true, acts = self._tensor(true_bchw), self._tensor(actions.astype(dtype))
+        state = self._model.start(true[:, 0])
         takes_shifts = self._model.controls.shift
         shifts = self._tensor(shifts_bs2.astype(np.float32)) if takes_shifts and shifts_bs2 is not None else None
         frames = []
         for step in range(actions.shape[1]):
+            if 0 < step < true.shape[1]:
+                assert isinstance(self._model, Observing)
+                state = self._model.observe(state, true[:, step])
             action = Action(shift=None if shifts is None else shifts[:, step])._replace(**{kind: acts[:, step]})
             frame, state = self._model.step(state, action)
             frames.append(to_bytes(frame).cpu().numpy())
         return np.stack(frames, 1)
+
+
+class ContextualModel(ControllableModel):
+    """An `Observing` Playable that takes codes or vectors, under the benchmark's protocol `Contextual` as well."""
+
+    def rollout_with_context(
+        self, true_frames_bchw: NDArray[np.uint8], actions: NDArray[Any], shifts_bs2: NDArray[np.float64] | None
+    ) -> NDArray[np.uint8]:
+        """As `rollout`, from several true frames, (B, C, 3, H, W) uint8: a step begins with the true frame as long as there is one."""
+        return self._played(true_frames_bchw, actions, shifts_bs2)
 
 
 def load(path: Path) -> PlayableModel:
@@ -64,4 +82,6 @@ def load(path: Path) -> PlayableModel:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load_checkpoint(path).model(device)
     generates = model.controls.codes or model.controls.vectors  # what the benchmark asks a rollout for
-    return (ControllableModel if generates else PlayableModel)(model, device)
+    if not generates:
+        return PlayableModel(model, device)
+    return (ContextualModel if isinstance(model, Observing) else ControllableModel)(model, device)

@@ -275,6 +275,25 @@ class Playable(Protocol[_State]):
         ...
 
 
+@runtime_checkable
+class Observing(Protocol[_State]):
+    """A Playable with a memory beside the last frame, which can be shown true frames while it generates."""
+
+    def observe(self, state: _State, frame: Tensor) -> _State:
+        """The state with a true frame in place of the one that was generated last; what is remembered of earlier frames stays.
+
+        The state that is passed is not changed.
+
+        Args:
+            state: that after a step.
+            frame: (B, 3, H, W), uint8 or float in [-1, 1], of the size of the first one.
+
+        Raises:
+            ArgumentError: a frame of another kind.
+        """
+        ...
+
+
 # The list.
 
 

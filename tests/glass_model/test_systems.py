@@ -16,8 +16,8 @@ from samples import ROOT
 from torch import nn
 
 from glass_model import play
-from glass_model.bench import ControllableModel, PlayableModel
-from glass_model.systems import SYSTEMS, Action, Controls, Playable, Reading, check_frames, find
+from glass_model.bench import ContextualModel, ControllableModel, PlayableModel
+from glass_model.systems import SYSTEMS, Action, Controls, Observing, Playable, Reading, check_frames, find
 from glass_model.training.checkpoint import load, save
 from glass_model.training.config import Config, TrainConfig
 from glass_model.training.device import Setup
@@ -195,6 +195,31 @@ def test_the_benchmarks_adapter(player: Any) -> None:
         frame, _ = player.step(player.start(torch.from_numpy(frames[:, 0].copy())), action)
         assert shown.dtype == np.uint8 and shown.shape == (1, 2, 3, 48, 64)
         assert np.array_equal(shown[:, 0], np.rint((frame.clamp(-1, 1).numpy() + 1) * 127.5).astype(np.uint8))
+
+
+class Counter:
+    """Has the memory of how many steps it did: the next frame is the last one, brighter by their number and by its code."""
+
+    controls = Controls(codes=3)
+
+    def start(self, frame: torch.Tensor) -> tuple[torch.Tensor, int]:
+        return frame, 0
+
+    def observe(self, state: tuple[torch.Tensor, int], frame: torch.Tensor) -> tuple[torch.Tensor, int]:
+        return frame, state[1]
+
+    def step(self, state: tuple[torch.Tensor, int], action: Action) -> tuple[torch.Tensor, tuple[torch.Tensor, int]]:
+        assert action.codes is not None
+        frame = state[0] + (action.codes.reshape(-1, 1, 1, 1) + state[1] + 1)
+        return frame / 127.5 - 1, (frame, state[1] + 1)
+
+
+def test_a_model_with_a_memory_is_shown_several_frames() -> None:
+    """Steps begin with the true frames as long as there are some, and the memory goes on."""
+    true = np.stack([np.full((3, 2, 2), value, np.uint8) for value in (10, 50, 90)])[None]
+    video = ContextualModel(Counter(), "cpu").rollout_with_context(true, np.array([[0, 1, 2, 0, 1]]), None)
+    assert video[0, :, 0, 0, 0].tolist() == [10 + 1, 50 + 1 + 2, 90 + 2 + 3, 95 + 4, 99 + 1 + 5]
+    assert isinstance(Counter(), Observing) and not isinstance(Brightener(DOUBLES["codes"]), Observing)
 
 
 @pytest.mark.parametrize("name", [*SYSTEMS, "two"])

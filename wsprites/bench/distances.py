@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.data import Clips, Data, VideoData
+from wsprites.bench.data import Clips, ClipSize, Data, VideoData
 from wsprites.bench.metrics.images import frechet
 from wsprites.bench.metrics.interval import Score
 from wsprites.bench.protocol import Controllable, Model, rollout
@@ -33,15 +33,28 @@ def left_out(data: Data | VideoData, networks: "Networks") -> dict[str, str]:
     A covariance of D features is singular unless it is taken from more than D images or videos; the distance would then depend mostly on
     their number.
     """
-    reasons = dict(networks.missing)
     spec = data.scored.spec
-    if min(spec.height, spec.width) < _LEAST_LPIPS:
-        reasons.setdefault("lpips", f"frames of {spec.height} x {spec.width}, {_LEAST_LPIPS} x {_LEAST_LPIPS} are needed")
-    if "fvd" not in reasons and data.scored.spec.frames <= STEPS:
-        reasons["fvd"] = f"clips of {data.scored.spec.frames} frames, {STEPS + 1} are needed"
-    for name, per_clip in (("fid", _steps(data.scored)), ("fvd", 1)):
-        if len(data.scored) * per_clip <= FEATURES[name]:
-            reasons.setdefault(name, f"{len(data.scored)} clips, {FEATURES[name] // per_clip + 1} are needed")
+    short = f"clips of {spec.frames} frames, {STEPS + 1} are needed" if spec.frames <= STEPS else ""
+    return lacking(networks, spec, len(data.scored), _steps(data.scored), "clips", short)
+
+
+def lacking(networks: "Networks", size: ClipSize, videos: int, frames: int, what: str, short: str) -> dict[str, str]:
+    """The same for any videos.
+
+    Args:
+        size: that of the frames.
+        videos, frames: the number of videos, and of the frames of each that are compared.
+        what: the name of the videos, in the plural.
+        short: why they are too short for FVD; empty if they are not.
+    """
+    reasons = dict(networks.missing)
+    if min(size.height, size.width) < _LEAST_LPIPS:
+        reasons.setdefault("lpips", f"frames of {size.height} x {size.width}, {_LEAST_LPIPS} x {_LEAST_LPIPS} are needed")
+    if short:
+        reasons.setdefault("fvd", short)
+    for name, each in (("fid", frames), ("fvd", 1)):
+        if videos * each <= FEATURES[name]:
+            reasons.setdefault(name, f"{videos} {what}, {FEATURES[name] // each + 1} are needed")
     return reasons
 
 

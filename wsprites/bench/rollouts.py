@@ -86,7 +86,7 @@ class Start:
     @property
     def reader(self) -> Reader:
         """A reader of the clip's character; those of the last few starts are kept."""
-        return _reader(self.part.art, int(self.script.character), self.part.spec.facings, self.part.spec.animations)
+        return reader_of(self.part.art, int(self.script.character), self.part.spec.facings, self.part.spec.animations)
 
     def after(self, steps: int) -> Frames:
         """(steps, H, W, 3) the true frames that follow."""
@@ -98,7 +98,8 @@ class Start:
 
 
 @lru_cache(maxsize=BATCH)
-def _reader(art: Art, character: int, facings: int, animations: tuple[str, ...]) -> Reader:
+def reader_of(art: Art, character: int, facings: int, animations: tuple[str, ...]) -> Reader:
+    """The reader of a character; the last few are kept."""
     return Reader(art, character, facings, animations=animations)
 
 

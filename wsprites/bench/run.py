@@ -1,9 +1,10 @@
 """One scoring job, for the command and for the pytest suite: models by name and data by name -> score files."""
 
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wsprites.bench import released, videos
+from wsprites.bench import caddy, released, videos
 from wsprites.bench.data import STANDARD_WORLD, Data, VideoData, open_data
 from wsprites.bench.distances import left_out
 from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
@@ -22,9 +24,11 @@ from wsprites.bench.protocol import Controllable, Model
 from wsprites.bench.provenance import hashes, printable
 from wsprites.bench.rollouts import Video
 from wsprites.bench.scores import INTERVAL, PROTOCOL, DataDescription, Entry, ScoreFile, Settings, stored_replicates
+from wsprites.bench.sequences import find_object, sequences
 from wsprites.bench.table import reference_values
 from wsprites.errors import ArgumentError
 from wsprites.file import versions
+from wsprites.generate import check_disk, written_aside
 from wsprites.terminal import extra
 
 if TYPE_CHECKING:
@@ -128,6 +132,48 @@ class Job:
         for name, model in self.loaded:
             with bar(released.clips_to_do(model, data)) as progress:
                 yield released.table(model, data, name, progress=progress)
+
+    def run_caddy(self, *, detections: str | None = None, generated: Path | None = None, bar: Bar = no_bar) -> Iterator[ScoreFile]:
+        """The scores of each model by the protocol of CADDY, see `wsprites.bench.caddy`.
+
+        Args:
+            detections: where an object is in imported videos, see `find_object`.
+            generated: the sequences that the model generates are written to this file, (N, T, H, W, 3) uint8 in numpy's format.
+            bar: shows progress of each model, in sequences.
+
+        Raises:
+            ArgumentError: detections that cannot be used; detections in generated video, or a file for it, with several models, or a file
+                for that of a model without rollout.
+            UserError: like `run`.
+        """
+        data, networks, rows = self.opened, self.networks, sequences(self.opened)
+        known = find_object(data, detections)
+        if generated and (len(self.models) > 1 or self.without_rollout):
+            problem = f"{len(self.models)} models" if len(self.models) > 1 else f"{self.models[0]} has no rollout"
+            raise ArgumentError("generated", f"{problem}; expected one model that generates")
+        if len(self.models) > 1 and known and known.of_one_model:
+            raise ArgumentError("detections", f"{detections} has positions in generated frames; expected one model, which made them")
+        spec = rows.part.spec
+        for name, model in self.loaded:
+            begin, made_from = time.perf_counter(), hashes(name)
+            with _video_file(generated, (len(rows), spec.frames, spec.height, spec.width, 3)) as keep, bar(len(rows)) as progress:
+                evaluation = caddy.evaluate(model, data, name, known=known, networks=networks, keep=keep, progress=progress)
+            file = score_file(evaluation, name, data, time.perf_counter() - begin, weights=networks.sha256 if networks else {})
+            settings = replace(file.settings, maps_fitted_on="", protocol=caddy.PROTOCOL, detections=known.source if known else "")
+            yield replace(file, settings=settings, hashes=made_from)
+
+
+@contextmanager
+def _video_file(path: Path | None, shape: tuple[int, ...]) -> Iterator[Callable[[list[int], NDArray[np.uint8]], object]]:
+    """A function that writes rows of a file in numpy's format, which gets its name when it is complete; without a path it does nothing."""
+    if path is None:
+        yield lambda *_: None
+        return
+    check_disk(path, math.prod(shape))
+    with written_aside(path) as aside:
+        array = np.lib.format.open_memmap(aside, "w+", np.uint8, shape)
+        yield array.__setitem__
+        array.flush()
 
 
 def score_file(

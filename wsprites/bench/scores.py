@@ -142,6 +142,8 @@ class Settings:
     """Version of torch; empty without weights."""
     protocol: str = _FIRST_PROTOCOL
     """Version of the definitions of all scores, see PROTOCOL."""
+    detections: str = ""
+    """SHA-256 of the file that says where an object is in imported videos, or "breakout"; empty without."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import sys
 import traceback
-from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -38,8 +37,14 @@ if TYPE_CHECKING:
 @click.option("--fail-on", multiple=True, metavar="RULE", help="Exit with 1 if a score changed: 'local.ami<-0.02', or is 'worse'.")
 @click.option("--check", "check_file", type=PATH, help="Check this score file against the model; exit with 1 if it is not the model's.")
 @click.option(
-    "--protocol", type=click.Choice(["wsprites", "released"]), default="wsprites", show_default=True, help="'released': that of GLASS."
+    "--protocol",
+    type=click.Choice(["wsprites", "released", "caddy"]),
+    default="wsprites",
+    show_default=True,
+    help="'released': that of GLASS; 'caddy': that of CADDY.",
 )
+@click.option("--detections", metavar="X", help="With 'caddy', of videos: a CSV file that says where the object is, or 'breakout'.")
+@click.option("--generated", type=PATH, help="With 'caddy': write the generated sequences to this .npy file.")
 @click.option("--weights", type=PATH, help="A folder with the weights of AlexNet and LPIPS, Inception, I3D: adds LPIPS, FID, FVD.")
 @click.option("--template", type=PATH, help="Write a predictions file for these data, to be filled in, and exit.")
 @click.option("--verbose", is_flag=True, help="Show the traceback of an exception that a model raises.")
@@ -57,32 +62,23 @@ def bench(
     fail_on: tuple[str, ...],
     check_file: Path | None,
     protocol: str,
+    detections: str | None,
+    generated: Path | None,
     weights: Path | None,
     template: Path | None,
     verbose: bool,
 ) -> None:
     """Score how well a model has discovered actions, with intervals and baselines."""
-    from wsprites.bench.data import STANDARD_WORLD
     from wsprites.bench.run import Job
     from wsprites.commands.suite import score_suite
     from wsprites.foreign import ForeignError
 
     names = tuple(name.strip() for given in model for name in given.split(","))
-    results = {"--out": out, "--report": report, "--compare": compare, "--fail-on": fail_on, "--weights": weights, "--system": system}
-    if suite:
-        writes = {"--check": check_file, "--template": template, **results, "--out": None, "--report": None}
-        kinds = {"--data": data != STANDARD_WORLD, "--split": split != "test", "--protocol released": protocol == "released"}
-        _refuse({**kinds, **writes}, "--suite, which scores on worlds of its own")
-    elif check_file:
-        other = {"--clips": clips, "--seed": seed, "--template": template, "--protocol released": protocol == "released"}
-        _refuse({**other, **results}, "--check, which takes them from the score file")
-    elif template:
-        _refuse({"--model": model, "--protocol released": protocol == "released", **results}, "--template, which only writes that file")
-    elif protocol == "released":
-        _refuse(results, "--protocol released, which only prints a table")
+    mode = "--suite" if suite else "--check" if check_file else "--template" if template else f"--protocol {protocol}"
+    _refuse(mode)
     _check_names(names, system, optional=template is not None)
     outs = _outputs(out, len(names))
-    _check_files(outs, report, compare, template)
+    _check_files(outs, report, compare, template, generated)
     if fail_on and not compare:
         raise click.UsageError("--fail-on needs a baseline: --compare scores.json")
     job = Job(names, data, split, clips, weights, seed, system)
@@ -96,6 +92,8 @@ def bench(
         elif protocol == "released":
             for table in job.run_released(bar=partial(bar, unit="clips")):
                 click.echo(table)
+        elif protocol == "caddy":
+            _score_by_caddy(job, outs, detections, generated)
         else:
             _score(job, outs, report, compare, fail_on)
     except ForeignError as error:
@@ -106,11 +104,37 @@ def bench(
         raise
 
 
-def _refuse(options: Mapping[str, object], mode: str) -> None:
-    """Raise UsageError if any of the options is given that have no effect in a mode of the command."""
-    for option, value in options.items():
-        if value:
-            raise click.UsageError(f"{option} does not go with {mode}")
+_BY_LABELS = ("--compare", "--fail-on", "--report", "--system")
+_OF_CADDY = ("--detections", "--generated")
+_REFUSED = {
+    "--suite": (
+        ("--data", "--split", "--protocol", "--check", "--template", "--compare", "--fail-on", "--weights", "--system", *_OF_CADDY),
+        "--suite, which scores on worlds of its own",
+    ),
+    "--check": (
+        ("--clips", "--seed", "--template", "--protocol", "--out", "--weights", *_BY_LABELS, *_OF_CADDY),
+        "--check, which takes them from the score file",
+    ),
+    "--template": (
+        ("--model", "--protocol", "--out", "--weights", *_BY_LABELS, *_OF_CADDY),
+        "--template, which only writes that file",
+    ),
+    "--protocol released": (("--out", "--weights", *_BY_LABELS, *_OF_CADDY), "--protocol released, which only prints a table"),
+    "--protocol caddy": (_BY_LABELS, "--protocol caddy, which prints a table and writes scores"),
+    "--protocol wsprites": (_OF_CADDY, "the protocol wsprites; add --protocol caddy"),
+}
+"""The options that have no effect in each mode of the command, and the mode in the words of the message."""
+
+
+def _refuse(mode: str) -> None:
+    """Raise UsageError if any of the options was given to the command that have no effect in a mode of it."""
+    refused, words = _REFUSED[mode]
+    context = click.get_current_context()
+    for param in context.command.params:
+        value, option = context.params[param.name or ""], next(name for name in param.opts if name.startswith("--"))
+        if option in refused and value and value != param.get_default(context):
+            shown = f"{option} {value}" if option == "--protocol" else option
+            raise click.UsageError(f"{shown} does not go with {words}")
 
 
 def _check_names(names: tuple[str, ...], system: str, *, optional: bool) -> None:
@@ -155,7 +179,7 @@ def _outputs(out: Path | None, models: int) -> list[Path]:
     return [out] if models == 1 else [out.with_stem(f"{out.stem}-{number}") for number in range(1, models + 1)]
 
 
-def _check_files(outs: list[Path], report: Path | None, compare: Path | None, template: Path | None) -> None:
+def _check_files(outs: list[Path], report: Path | None, compare: Path | None, template: Path | None, generated: Path | None) -> None:
     """Raise UserError or UsageError unless the output files have the endings of their formats, can be written and are no input."""
     from wsprites.generate import check_ending, check_output
 
@@ -163,7 +187,9 @@ def _check_files(outs: list[Path], report: Path | None, compare: Path | None, te
         check_ending("out", score_file, ".json")
     if report:
         check_ending("report", report, ".html", ".htm")
-    for path in (*outs, report, template):
+    if generated:
+        check_ending("generated", generated, ".npy")
+    for path in (*outs, report, template, generated):
         if path:
             check_output(path, overwrite=True)  # an existing template is refused when it is written
     if compare and compare.resolve() in [path.resolve() for path in outs]:
@@ -171,6 +197,18 @@ def _check_files(outs: list[Path], report: Path | None, compare: Path | None, te
     if report:
         with extra("report"):
             import_module("jinja2")  # before an hour of scoring
+
+
+def _score_by_caddy(job: "Job", outs: list[Path], detections: str | None, generated: Path | None) -> None:
+    """Score by the protocol of CADDY, write and print."""
+    from wsprites.bench import caddy, scores
+
+    for number, file in enumerate(job.run_caddy(detections=detections, generated=generated, bar=partial(bar, unit="sequences"))):
+        if outs:
+            scores.write(outs[number], file)
+        click.echo(caddy.table(file))
+    for path in (*outs, *filter(None, [generated])):
+        click.echo(f"done     {path}")
 
 
 def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | None, fail_on: tuple[str, ...]) -> None:

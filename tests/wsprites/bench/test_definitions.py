@@ -5,6 +5,7 @@ from functools import cache
 
 from samples import ROOT
 
+from wsprites.bench.caddy import LABELS
 from wsprites.bench.evaluate import Evaluation
 from wsprites.bench.twins import TWINS
 
@@ -25,8 +26,9 @@ PLACES = {
 ELSEWHERE = (
     *("drift.lpips.1", "drift.lpips.16", "images.fid", "images.fvd"),
     *(f"consistency.{name}" for name in ("codes", "vectors", "shift", "masks")),
+    *(f"caddy.{name}" for name in LABELS),
 )
-"""Scores that need weights, or are those of videos."""
+"""Scores that need weights, or are those of videos or of another protocol."""
 
 
 @cache

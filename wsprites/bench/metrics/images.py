@@ -33,7 +33,12 @@ def similarity(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8], lpi
 
 def psnr(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(T,) dB: 10 log10 (255^2 / mean squared error), at most MOST_PSNR."""
-    return decibels(((frames_thwc.astype(np.float64) - true_thwc) ** 2).mean((1, 2, 3)))
+    return decibels(squared_error(frames_thwc, true_thwc))
+
+
+def squared_error(frames_thwc: NDArray[np.uint8], true_thwc: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(T,) mean over pixels and colours of the squared difference of values from 0 to 255."""
+    return np.asarray(((frames_thwc.astype(np.float64) - true_thwc) ** 2).mean((1, 2, 3)))
 
 
 def decibels(mse: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

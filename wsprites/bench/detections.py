@@ -1,0 +1,159 @@
+"""Where an object is in imported videos: detections from a CSV file of the user, and the platform of Breakout.
+
+A CSV file has a line of column names, then one line for each frame of each clip:
+
+clip                                     row of the clip in the scored split, from 0
+frame                                    number of the frame in the clip, from 0
+x, y, z                                  position in the true frame; y and z may be missing as columns; empty cells: nothing was detected
+generated_x, generated_y, generated_z    the same in the generated frame; these columns may be missing
+"""
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsprites.errors import ArgumentError
+
+_AXES = ("x", "y", "z")
+_MOST_BYTES, _MOST_POSITION = 2**28, 1e6
+_ARGUMENT = "detections"
+_SHORTEST_RUN = 11  # a run of so many pixels is no platform
+
+
+class Detections(NamedTuple):
+    """Positions of an object in N clips of T frames; NaN where it was not detected."""
+
+    true: NDArray[np.float64]
+    """(N, T, D)."""
+    generated: NDArray[np.float64] | None
+    """(N, T, D) in the video that a model generated; None if the file has none."""
+
+
+def read(path: Path, clips: int, frames: int) -> Detections:
+    """Read detections, which have to be there for every frame.
+
+    Args:
+        clips: number of clips of the split.
+        frames: frames per clip.
+
+    Raises:
+        ArgumentError: the file cannot be read, has other columns, a cell that is no possible number, a clip or a frame that does not exist,
+            a frame twice, or lacks one.
+    """
+    rows = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    try:
+        axes, columns = _columns(path, next(rows, []))
+        kinds = ("", "generated_") if f"generated_{axes[0]}" in columns else ("",)
+        position = {kind: np.full((clips, frames, len(axes)), np.nan) for kind in kinds}
+        seen = np.zeros((clips, frames), bool)
+        for cells in rows:
+            if not cells:  # an empty line
+                continue
+            line = f"{path}: line {rows.line_num}"
+            if len(cells) != len(columns):
+                raise ArgumentError(_ARGUMENT, f"{line} has {len(cells)} cells, not {len(columns)} as the line of column names")
+            row = dict(zip(columns, cells, strict=True))
+            clip, frame = _index(line, "clip", row, clips), _index(line, "frame", row, frames)
+            if seen[clip, frame]:
+                raise ArgumentError(_ARGUMENT, f"{line}: frame {frame} of clip {clip} is there already; expected each of them once")
+            seen[clip, frame] = True
+            for kind in kinds:
+                position[kind][clip, frame] = _position(line, [f"{kind}{axis}" for axis in axes], row)
+    except csv.Error as error:
+        raise ArgumentError(_ARGUMENT, f"{path}: line {rows.line_num} is not CSV ({error}); expected cells separated by commas") from None
+    if not seen.all():
+        clip, frame = np.argwhere(~seen)[0].tolist()
+        hint = "each frame of each clip needs a line, with empty cells where nothing was detected"
+        raise ArgumentError(_ARGUMENT, f"{path}: frame {frame} of clip {clip} is missing, as the first of {(~seen).sum():,}; {hint}")
+    return Detections(position[""], position.get("generated_"))
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise ArgumentError(
+                _ARGUMENT, f"{path}: {'not a file' if path.exists() else 'no such file'}; expected a CSV file, or 'breakout'"
+            )
+        if path.stat().st_size > _MOST_BYTES:
+            raise ArgumentError(_ARGUMENT, f"{path}: larger than {_MOST_BYTES // 2**20} MiB; expected one line a frame")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ArgumentError(_ARGUMENT, f"{path}: not text in UTF-8; expected a CSV file") from None
+    except OSError as error:
+        raise ArgumentError(_ARGUMENT, f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _columns(path: Path, header: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The axes that positions have, and the names of all columns."""
+    columns = [name.strip() for name in header]
+    for number in range(len(_AXES), 0, -1):
+        axes = _AXES[:number]
+        named = ["clip", "frame", *axes]
+        if sorted(columns) in (sorted(named), sorted([*named, *(f"generated_{axis}" for axis in axes)])):
+            return axes, columns
+    shown = ", ".join(columns)
+    raise ArgumentError(
+        _ARGUMENT,
+        f"{path}: the columns are {shown[:120] or 'missing'}; expected clip, frame, x (or x, y, or x, y, z), each once, "
+        "and for ADD and MDR generated_x and so on for the same axes",
+    )
+
+
+def _index(line: str, name: str, row: Mapping[str, str], count: int) -> int:
+    text = row[name].strip()
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) < count):
+        raise ArgumentError(_ARGUMENT, f"{line}: {name} is {text[:20]!r}; expected a whole number from 0 to {count - 1}")
+    return int(text)
+
+
+def _position(line: str, names: list[str], row: Mapping[str, str]) -> list[float]:
+    texts = [row[name].strip() for name in names]
+    if not any(texts):
+        return [math.nan] * len(names)
+    values = []
+    for name, text in zip(names, texts, strict=True):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not abs(value) <= _MOST_POSITION:
+            problem = f"is {text[:20]!r}" if text else f"is empty, and {names[0] if name != names[0] else names[1]} is not"
+            hint = f"a number from -{_MOST_POSITION:g} to {_MOST_POSITION:g}, or nothing in all of {', '.join(names)}"
+            raise ArgumentError(_ARGUMENT, f"{line}: {name} {problem}; expected {hint}")
+        values.append(value)
+    if set(values) == {-1.0}:
+        raise ArgumentError(
+            _ARGUMENT,
+            f"{line}: {' and '.join(names)} = -1, CADDY's mark of a frame without a detection; expected empty cells there",
+        )
+    return values
+
+
+def platform(frames_thwc: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(T, 1) float64: the left end of Breakout's platform in each frame, x in px; NaN where there is none.
+
+    The first run of more than 11 pixels in row int(188 / 208 H) whose red lies in 100 - 38.25 to 200 + 38.25. CADDY's finder states a range
+    for green and blue as well, but looks at red alone; so does this one, because its numbers are those that papers report.
+
+    Args:
+        frames_thwc: (T, H, W, 3) uint8 RGB; the original frames of 208 x 160, because lengths are not scaled.
+
+    Example:
+        >>> frame = np.zeros((1, 208, 160, 3), np.uint8)
+        >>> frame[0, 188, 40:56] = (200, 72, 72)
+        >>> platform(frame).tolist()
+        [[40.0]]
+    """
+    red_tw = frames_thwc[:, int(188 / 208 * frames_thwc.shape[1]), :, 0]
+    inside_tw = (red_tw >= 100 - 0.15 * 255) & (red_tw <= 200 + 0.15 * 255)
+    left = np.full((len(frames_thwc), 1), np.nan)
+    for t, inside in enumerate(inside_tw):
+        ends = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
+        left[t, 0] = next((begin for begin, end in zip(ends[::2], ends[1::2], strict=True) if end - begin > _SHORTEST_RUN), np.nan)
+    return left
