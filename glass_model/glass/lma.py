@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glass_model.blocks import SLOPE, ConvLSTM, Mlp, Modulated, Residual, Same, Up, by_sequence, conv
+from glass_model.blocks import SLOPE, ConvLSTM, Mlp, Modulated, Residual, Same, Up, beside, by_sequence, conv
 from glass_model.glass.config import ModelConfig
 from glass_model.glass.gma import move
 from glass_model.quantize import Quantized, Quantizer
@@ -125,23 +125,18 @@ class Dynamics(nn.Module):
         shift_code, local_code = self.shift(shift), self.local(vector)
         if self.joint:
             shift_code = local_code = torch.cat([shift_code, local_code], 1)
-        first = self._remember(0, x if self.modulated else _beside(x, shift_code), memory)
+        first = self._remember(0, x if self.modulated else beside(x, shift_code), memory)
         y = self.first(first[0], shift_code) if self.modulated else self.first(first[0])
-        second = self._remember(1, _beside(y, local_code), memory)
+        second = self._remember(1, beside(y, local_code), memory)
         # Up, late: to the size of the first round, which is not twice the half where it is odd.
         y = F.interpolate(self.second(second[0]), self.size, mode="bilinear", align_corners=True)
-        third = self._remember(2, y if self.modulated else _beside(y, local_code), memory)
+        third = self._remember(2, y if self.modulated else beside(y, local_code), memory)
         y = self.third(third[0], local_code) if self.modulated else self.third(third[0])
         return y, (first[1], second[1], third[1])
 
     def _remember(self, number: int, x: Tensor, memory: Memory) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         hidden, cell = self.cells[number](x, memory[number])
         return self.norms[number](hidden), (hidden, cell)
-
-
-def _beside(x: Tensor, code: Tensor) -> Tensor:
-    """Append a vector as constant channels: (B, a, h, w), (B, n) -> (B, a + n, h, w)."""
-    return torch.cat([x, code[..., None, None].to(x.dtype).expand(-1, -1, *x.shape[2:])], 1)
 
 
 class Decoded(NamedTuple):
