@@ -177,8 +177,8 @@ class GMA(nn.Module):
     def _shift(self, net: ShiftNet, before: Tensor, after: Tensor, *, border: bool) -> tuple[Tensor, Tensor | None]:
         """The shifts of pairs of images; and, if wanted, the mean absolute error when the second image is moved by a known random shift.
 
-        That shift has to be added to the answer. Images give the error no gradient, nor does the answer to the pair as it is. Both are
-        computed in one batch, since BatchNorm would make different nets of two.
+        That shift has to be added to the answer. The error has no gradient to that answer, and to the images only by the statistics of
+        BatchNorm: pairs and moved pairs are one batch, since BatchNorm would make different nets of two.
         """
         if not (self._equivariant and self.training):
             return net(before, after), None

@@ -119,7 +119,7 @@ GMA_TERMS = {
     "recb": {"mask", "inpainter", "background_shift"},
     "vgg": {"mask", "shift", "inpainter", "background_shift"},
     "recj": {"mask", "shift", "inpainter", "background_shift"},
-    "equi": {"shift", "background_shift"},  # not of the paper
+    "equi": {"mask", "shift", "inpainter", "background_shift"},  # not of the paper; the images only by BatchNorm's statistics
 }
 LMA_TERMS = {
     "vq": {"encoder", "action_net", "quantizer"},

@@ -20,7 +20,7 @@ def test_settings() -> None:
         ("train.bach=8", r"there is no field train.bach; the nearest is train.batch"),
         ("model.codes=0", r"model.codes = 0 is outside the range 1 to 4096"),
         ("model.codes=six", r"model.codes = 'six' must be of type int"),
-        ("model.height=100", r"height, width = 100, 128 must be divisible by 8"),
+        ("model.height=100", r"model.height = 100 must be divisible by 8 times global_scale = 1"),
         ("train.window=6", r"must not be above window = 6"),
         ("train.rate=NaN", r"train.rate = nan is outside"),
         ("model.quantizer=fsq", r"not one of 'vq', 'gumbel'"),
