@@ -84,6 +84,8 @@ class LossConfig:
 
     bin: float = number(0.5, 0.0, 1e6)
     """Weight of BIN, which makes masks binary."""
+    bin_to: float = number(0.0, 0.0, 1e6, added=True)
+    """Weight of BIN at the end of `train.bin_steps`; 0: it does not change."""
     size: float = number(0.1, 0.0, 1e6)
     """Weight of SIZE, which holds the area of masks."""
     recf: float = number(1.0, 0.0, 1e6)
@@ -147,6 +149,10 @@ class TrainConfig(general.TrainConfig):
     """Temperature of the Gumbel softmax at the end."""
     temperature_steps: int = number(30_000, 0, 10**9)
     """Steps after `alone` in which the temperature changes linearly."""
+    bin_begin: int = number(0, 0, 10**9, added=True)
+    """Step at which the weight of BIN begins to change, if `loss.bin_to` is above 0."""
+    bin_steps: int = number(0, 0, 10**9, added=True)
+    """Steps in which it changes linearly."""
     freeze: int = number(10**9, 0, 10**9, added=True)
     """Step from which the global motion analysis keeps its weights and only the local one is trained."""
     cooldown: int = number(0, 0, 10**9, added=True)
@@ -224,6 +230,42 @@ _TINY = Config("tiny").override(
         "length_steps": 0,
     },
 )
+_SMALL = Config("small").override(
+    model={
+        "global_scale": 2,
+        "figure": 64,
+        "local_scale": 2,
+        "mask_channels": 8,
+        "mask_blocks": 1,
+        "mask_bias": -2.0,
+        "shift_channels": 8,
+        "inpaint_channels": 8,
+        "local_channels": 8,
+        "appearance": 16,
+        "codes": 9,
+        "quantizer": "gumbel",
+    },
+    loss={"bin": 0.3, "bin_to": 1.0, "size": 2.0, "recb": 8.0, "recb_power": 2, "mask_size": 0.076, "equi": 1.0, "vq": 0.0},
+    train={
+        "steps": 8_400,
+        "batch": 16,
+        "window": 4,
+        "rate": 1e-3,
+        "decay_step": 10**9,
+        "alone": 2_400,
+        "freeze": 2_400,
+        "cooldown": 600,
+        "bin_begin": 1_000,
+        "bin_steps": 500,
+        "given_from": 4,
+        "given_steps": 4_000,
+        "length_from": 4,
+        "length_to": 4,
+        "length_begin": 0,
+        "length_steps": 0,
+        "temperature_steps": 5_000,
+    },
+)
 Changes = dict[str, dict[str, Any]]
 """Values that differ from those of a preset, by group and field, as `Config.override` takes them."""
 
@@ -236,7 +278,10 @@ LOCAL_ABLATIONS: dict[str, Changes] = {
     **{f"codes-{codes}": {"model": {"codes": codes}} for codes in (4, 9, 12)},
 }
 """The paper's ablations of LMA, by what differs from `paper`; applied to any other preset by `override`."""
-GLOBAL_ABLATIONS: dict[str, Changes] = {f"no-{term}": {"loss": {term: 0.0}} for term in ("bin", "size", "recf", "recb", "vgg", "recj")}
+GLOBAL_ABLATIONS: dict[str, Changes] = {
+    "no-bin": {"loss": {"bin": 0.0, "bin_to": 0.0}},
+    **{f"no-{term}": {"loss": {term: 0.0}} for term in ("size", "recf", "recb", "vgg", "recj")},
+}
 """The paper's ablations of GMA, in the same way."""
 _OTHERS: dict[str, Changes] = {
     "200k": {"train": {"steps": 200_000}},
@@ -253,6 +298,7 @@ PRESETS = {
     "paper": _PAPER,
     "released": _RELEASED,
     "tiny": _TINY,
+    "small": _SMALL,
     **{name: dataclasses.replace(_PAPER, name=name).override(**changes) for name, changes in _CHANGED.items()},
 }
-"""`paper`, `released`, `tiny` for two CPU cores, and the paper's ablations and other data sets by what differs from `paper`."""
+"""`paper`, `released`, `tiny` and `small` for two CPU cores, and the paper's ablations and other data sets by what differs from `paper`."""

@@ -22,6 +22,8 @@ class Phase:
     """Learning rate."""
     temperature: float
     """Temperature of the Gumbel softmax."""
+    hardening: float
+    """How far the weight of BIN has gone from its first to its last value, 0 to 1."""
 
 
 def phase(config: TrainConfig, step: int) -> Phase:
@@ -35,4 +37,5 @@ def phase(config: TrainConfig, step: int) -> Phase:
         rate=config.rate_at(step)
         * min(1.0, *((end - step) / (config.cooldown or 1) for end in (config.freeze, config.steps) if step < end)),
         temperature=ramp(config.temperature_from, config.temperature_to, config.temperature_steps, after),
+        hardening=ramp(0.0, 1.0, config.bin_steps, step - config.bin_begin),
     )

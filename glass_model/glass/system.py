@@ -1,6 +1,7 @@
 """GLASS as a system: what the training loop and the list of systems know of it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,8 @@ class GlassSystem:
     def turns(self, frames: Tensor, step: int) -> Iterator[Turn]:
         """One turn, of all terms that the step's phase trains."""
         now, config = phase(self.config.train, step), self.config.loss
+        if config.bin_to:
+            config = replace(config, bin=config.bin + (config.bin_to - config.bin) * now.hardening)
         for group in self._optimizer.param_groups:
             group["lr"] = now.rate
         self.network.gma.train(not now.frozen).requires_grad_(not now.frozen)
