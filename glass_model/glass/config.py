@@ -85,7 +85,7 @@ class LossConfig:
     bin: float = number(0.5, 0.0, 1e6)
     """Weight of BIN, which makes masks binary."""
     bin_to: float = number(0.0, 0.0, 1e6, added=True)
-    """Weight of BIN at the end of `train.bin_steps`; 0: it does not change."""
+    """Weight of BIN at the end of `train.bin_steps`; if it or `bin` is 0, the weight does not change."""
     size: float = number(0.1, 0.0, 1e6)
     """Weight of SIZE, which holds the area of masks."""
     recf: float = number(1.0, 0.0, 1e6)
@@ -278,10 +278,7 @@ LOCAL_ABLATIONS: dict[str, Changes] = {
     **{f"codes-{codes}": {"model": {"codes": codes}} for codes in (4, 9, 12)},
 }
 """The paper's ablations of LMA, by what differs from `paper`; applied to any other preset by `override`."""
-GLOBAL_ABLATIONS: dict[str, Changes] = {
-    "no-bin": {"loss": {"bin": 0.0, "bin_to": 0.0}},
-    **{f"no-{term}": {"loss": {term: 0.0}} for term in ("size", "recf", "recb", "vgg", "recj")},
-}
+GLOBAL_ABLATIONS: dict[str, Changes] = {f"no-{term}": {"loss": {term: 0.0}} for term in ("bin", "size", "recf", "recb", "vgg", "recj")}
 """The paper's ablations of GMA, in the same way."""
 _OTHERS: dict[str, Changes] = {
     "200k": {"train": {"steps": 200_000}},

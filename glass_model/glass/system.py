@@ -83,7 +83,7 @@ class GlassSystem:
     def turns(self, frames: Tensor, step: int) -> Iterator[Turn]:
         """One turn, of all terms that the step's phase trains."""
         now, config = phase(self.config.train, step), self.config.loss
-        if config.bin_to:
+        if config.bin and config.bin_to:
             config = replace(config, bin=config.bin + (config.bin_to - config.bin) * now.hardening)
         for group in self._optimizer.param_groups:
             group["lr"] = now.rate
