@@ -228,7 +228,7 @@ def call(arguments: Sequence[str], log: Path, lock: int, interrupted: Event) -> 
                 child.wait()
                 raise KeyboardInterrupt
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return f"exit code {child.returncode}: {lines[-1] if lines else ''}" if child.returncode else ""
+    return f"exit code {child.returncode}: {lines[-1].rpartition('wsprites: ')[2] if lines else ''}" if child.returncode else ""
 
 
 def do(run: Run, options: Options, lock: int, interrupted: Event) -> str:

@@ -153,6 +153,7 @@ _TENNIS = Config("tennis").override(
 # Why each number differs is in docs/caddy.md.
 _TINY = Config("tiny").override(
     model={"height": 48, "width": 64, "channels": 8, "hidden_channels": 32, "decoder_channels": 32},
+    loss={"kl": 1e-6, "mi": 1.0},
     train={
         "steps": 2_500,
         "batch": 12,

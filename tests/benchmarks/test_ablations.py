@@ -257,7 +257,7 @@ if sys.argv[1] == "wait":
     pathlib.Path(sys.argv[2]).touch()
     time.sleep(600)
 if sys.argv[1] == "fail":
-    sys.exit("the reason")
+    sys.exit("3/9 steps, loss=1wsprites: the reason")  # behind a progress bar
 """
 
 
@@ -272,7 +272,7 @@ def test_what_a_command_says_is_kept(child: Path, tmp_path: Path) -> None:
     with ablations.alone_in(tmp_path) as lock:
         assert call(["train", "--out", "x"], child, lock, Event()) == ""
         assert call(["fail"], child, lock, Event()) == "exit code 1: the reason"
-    assert child.read_text(encoding="utf-8") == "wsprites train --out x\nwsprites fail\nthe reason\n"
+    assert child.read_text(encoding="utf-8") == "wsprites train --out x\nwsprites fail\n3/9 steps, loss=1wsprites: the reason\n"
 
 
 def test_an_interrupted_command_ends_cleanly(child: Path, tmp_path: Path) -> None:
