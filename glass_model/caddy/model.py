@@ -236,6 +236,16 @@ class CADDY(nn.Module):
         images, memory = self.transition(self.encoder(state.stack).state, self._controls(codes, vectors), state.memory)
         return resize(images[0], state.size).clamp(-1, 1), State(pushed(state.stack, images[0]), memory, state.size)
 
+    @torch.inference_mode()
+    def observe(self, state: State, frame: Tensor) -> State:
+        """The state with a true frame, (B, 3, H, W), in place of the one that was generated last; the memory stays.
+
+        Raises:
+            ArgumentError: a frame of another shape, type or range.
+        """
+        check_frames(frame, video=False)
+        return state._replace(stack=torch.cat([self.to_model(frame), state.stack[:, 3:]], 1))
+
 
 def stacked(frames: Tensor, size: int) -> Tensor:
     """Each frame of a sequence with those before it: (B, T, 3, H, W) -> (B, T, 3 size, H, W), newest first.

@@ -98,6 +98,23 @@ def test_steps_are_the_pass(model: CADDY, frames: torch.Tensor) -> None:
         torch.testing.assert_close(frame, made.images[0][:, t], rtol=1e-4, atol=1e-5)
 
 
+def test_observed_frames_are_given_frames(model: CADDY, frames: torch.Tensor) -> None:
+    """With true frames shown after the first two steps, start and step make what forward makes from three given frames on."""
+    reading, made = model.infer(frames), model(frames, 3)
+    assert reading.codes is not None and reading.vectors is not None
+    state = model.start(frames[:, 0])
+    for t in range(4):
+        shown, state = model.step(state, Action(reading.codes[:, t], reading.vectors[:, t]))
+        torch.testing.assert_close(shown, made.images[0][:, t], rtol=1e-3, atol=1e-4)
+        if t < 2:
+            before = state.stack.clone()
+            observed = model.observe(state, frames[:, t + 1])
+            assert torch.equal(state.stack, before)  # what is passed is not changed
+            state = observed
+    with pytest.raises(ArgumentError, match="frame: the shape is"):
+        model.observe(state, frames)
+
+
 def test_pretraining_decodes_states_and_predicts_what_is_decoded(frames: torch.Tensor) -> None:
     model = trained()
     result = model(frames, None)
