@@ -144,7 +144,7 @@ def runs(row_list: Iterable[Row], options: Options, seed: int) -> list[Run]:
 
     gma = run("gma", {"train.steps": str(whole.alone)})
     # On a trained GMA, LMA begins at once, and everything that follows happens as many steps earlier.
-    at_once = {"train.alone": "0"}
+    at_once = {"train.alone": "0", "train.freeze": "0"}
     for name in ("steps", "decay_step", "length_begin"):
         at_once[f"train.{name}"] = str(max(getattr(whole, name) - whole.alone, 0))
     made = [gma]
