@@ -132,7 +132,7 @@ LMA_TERMS = {
 
 
 def test_all_terms_are_known() -> None:
-    names = {f.name for f in fields(PRESETS["paper"].loss)} - {"mask_size", "recb_power", "commitment", "revive"}
+    names = {f.name for f in fields(PRESETS["paper"].loss)} - {"mask_size", "recb_power", "commitment", "revive", "bin_to"}
     assert set(GMA_TERMS) | set(LMA_TERMS) == names == set(forward(SMALL)[1])
     assert set(forward(SMALL, alone=True)[1]) == set(GMA_TERMS)
 
