@@ -1,7 +1,9 @@
 """Building blocks of the networks. Images are (B, C, H, W); convolutions are 3 x 3 and have no bias."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -148,6 +150,15 @@ class ConvLSTM(nn.Module):
         into, forget, out, new = self.gates(torch.cat([x, hidden.to(x.dtype)], 1)).chunk(4, 1)
         cell = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
         return out.sigmoid() * cell.tanh(), cell
+
+
+Memory = tuple[tuple[Tensor, Tensor], ...]
+"""Hidden and cell maps of several ConvLSTMs."""
+
+
+def first_memory(cells: Iterable[nn.Module], batch: int) -> Memory:
+    """The memory of ConvLSTMs before their first input."""
+    return tuple(cast(ConvLSTM, cell).start(batch) for cell in cells)
 
 
 class Mlp(nn.Sequential):

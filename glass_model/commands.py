@@ -24,7 +24,7 @@ _MODEL = click.option(
     "checkpoint",
     type=PATH,
     required=True,
-    help="A checkpoint of wsprites train, or the name of a trained model, such as small. A file comes first.",
+    help="A checkpoint of wsprites train, or the name of a trained model of an installed package. A file comes first.",
 )
 
 

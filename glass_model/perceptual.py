@@ -1,5 +1,6 @@
 """Features of VGG19 for perceptual terms, with weights from a file of the user's; nothing is downloaded."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -7,6 +8,8 @@ from torch import Tensor, nn
 from wsprites.errors import ArgumentError
 from wsprites.weights import load_weights
 
+Features = Callable[[Tensor], list[Tensor]]
+"""(B, 3, H, W) in [-1, 1] -> maps of features, such as VGG19."""
 SHA256 = "dcbb9e9d"
 """First digits of the hash of torchvision's ImageNet weights of VGG19, as in their name, vgg19-dcbb9e9d.pth."""
 

@@ -20,6 +20,12 @@ class Quantized(NamedTuple):
     """(B, D) float32: the direction before quantisation."""
 
 
+def code_usage(code: Tensor, codes: int) -> Tensor:
+    """How often each of K codes occurs, (K,) float32, counted without waiting for the device."""
+    flat = code.flatten()
+    return torch.zeros(codes, device=code.device).scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.float32))
+
+
 class Quantizer(nn.Module):
     """K code vectors: (B, D) -> Quantized.
 

@@ -9,14 +9,14 @@ from torch import Tensor
 from glass_model.caddy.config import LossConfig
 from glass_model.caddy.model import Result
 from glass_model.caddy.networks import LEAST_VARIANCE, Gaussian
+from glass_model.perceptual import Features
+from glass_model.terms import total as total
+from glass_model.terms import weighted
 
 LEAST_PROBABILITY = 2.0**-52
 """Probabilities below count as this one in the logarithms of MI."""
 LEAST_RATIO_VARIANCE = 0.05
 """Variances below count as this one in STATE-KL."""
-
-Features = Callable[[Tensor], list[Tensor]]
-"""(B, 3, H, W) in [-1, 1] -> maps of features, such as perceptual.VGG19."""
 
 
 def rec_loss(made: Sequence[Tensor], frames: Tensor) -> Tensor:
@@ -103,9 +103,4 @@ def terms(frames: Tensor, result: Result, joint: Tensor, config: LossConfig, fea
         "mi": lambda: mi_loss(joint),
         "state_kl": lambda: state_kl_loss(result.actions_made.frames, result.actions.frames),
     }
-    return {name: term() for name, term in all_terms.items() if getattr(config, name)}
-
-
-def total(terms: dict[str, Tensor], config: LossConfig) -> Tensor:
-    """The weighted sum of the terms."""
-    return torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()
+    return weighted(all_terms, config)

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glass_model.blocks import by_sequence
+from glass_model.blocks import Memory, by_sequence
 from glass_model.caddy.config import ModelConfig
-from glass_model.caddy.networks import ActionNet, Actions, Decoder, Dynamics, Encoded, Encoder, Gaussian, Memory
+from glass_model.caddy.networks import ActionNet, Actions, Decoder, Dynamics, Gaussian
+from glass_model.encoder import Encoded, Encoder
 from glass_model.images import resize, to_float
 from glass_model.systems import Action, Controls, Reading, check_frames
 
@@ -66,7 +67,7 @@ class CADDY(nn.Module):
         super().__init__()
         self.config, codes = config, config.codes
         self.controls = Controls(codes=codes, vectors=config.action_size)
-        self.encoder = Encoder(config.stack, config.channels)
+        self.encoder = Encoder(config.channels, 3 * config.stack)
         self.action_net = ActionNet(config.channels, config.action_size, codes)
         self.dynamics = Dynamics(config)
         self.decoder = Decoder(config.hidden_channels, config.decoder_channels)

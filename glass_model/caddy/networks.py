@@ -1,4 +1,4 @@
-"""The networks of CADDY: encoder E, action network A, dynamics R and decoder D.
+"""The networks of CADDY: action network A, dynamics R and decoder D. The encoder E is in glass_model/encoder.py.
 
 Frames are (B, 3, H, W) in [-1, 1]; h, w = H / 8, W / 8; c = config.channels. K codes, and d = config.action_size.
 """
@@ -8,44 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from glass_model.blocks import ConvLSTM, Residual, Same, Up, beside
+from glass_model.blocks import ConvLSTM, Memory, Residual, Same, Up, beside, first_memory
 from glass_model.caddy.config import ModelConfig
+from glass_model.encoder import Encoded
 
 LEAST_VARIANCE = 1e-8
 """Variances below count as this one: their root and their logarithm have no finite gradient at 0."""
-
-Memory = tuple[tuple[Tensor, Tensor], ...]
-"""Hidden and cell maps of the three ConvLSTMs."""
-
-
-class Encoded(NamedTuple):
-    """Output of the encoder."""
-
-    state: Tensor
-    """(..., 4c, h, w): features of the frame."""
-    attention: Tensor
-    """(..., 1, h, w) in 0 to 1: weights of the features for the action network."""
-
-
-class Encoder(nn.Module):
-    """E: (B, 3 S, H, W), a frame and the S - 1 before it, newest first -> state and attention."""
-
-    def __init__(self, stack: int, c: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            Same(3 * stack, c, down=2),
-            Residual(c, c),
-            Residual(c, 2 * c, down=2),
-            Residual(2 * c, 2 * c),
-            Residual(2 * c, 4 * c, down=2),
-            Residual(4 * c, 4 * c),
-            Residual(4 * c, 4 * c + 1),
-        )
-
-    def forward(self, stack: Tensor) -> Encoded:
-        """Encode stacks of frames."""
-        y = self.layers(stack)
-        return Encoded(y[:, :-1], y[:, -1:].sigmoid())
 
 
 class Gaussian(NamedTuple):
@@ -120,7 +88,7 @@ class Dynamics(nn.Module):
 
     def start(self, batch: int) -> Memory:
         """The memory before the first frame, for a batch of this size."""
-        return tuple(cell.start(batch) for cell in self.cells)  # type: ignore[operator]
+        return first_memory(self.cells, batch)
 
     def forward(self, x: Tensor, action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """Compute one step. Only the output of a ConvLSTM is normalised, not what it remembers."""

@@ -12,7 +12,8 @@ from glass_model.caddy import losses
 from glass_model.caddy.config import PRESETS, Config
 from glass_model.caddy.model import CADDY, Result
 from glass_model.images import to_bytes
-from glass_model.perceptual import load_vgg
+from glass_model.perceptual import Features, load_vgg
+from glass_model.quantize import code_usage
 from glass_model.systems import Turn
 from glass_model.training.device import Setup
 from wsprites.errors import ArgumentError
@@ -29,7 +30,7 @@ def network(config: Config) -> CADDY:
 
 
 def system(config: Config, setup: Setup) -> "CaddySystem":
-    """CADDY and its optimiser, ready to be trained. Raises ArgumentError if frames are too small for the perceptual term."""
+    """CADDY and its optimiser, ready to be trained. Raises ArgumentError for frames too small for the perceptual term, or a GMA."""
     return CaddySystem(config, setup)
 
 
@@ -38,7 +39,9 @@ class CaddySystem:
 
     def __init__(self, config: Config, setup: Setup) -> None:
         self.config, speed, model = config, setup.speed, config.model
-        self._features: losses.Features | None = None
+        if setup.gma:
+            raise ArgumentError("gma", "CADDY has no global motion analysis; leave it out")
+        self._features: Features | None = None
         if setup.vgg:
             if min(model.height, model.width) < _LEAST_FOR_VGG:
                 problem = f"frames of {model.height} x {model.width} px are too small for VGG19 at a quarter of their size"
@@ -67,7 +70,7 @@ class CaddySystem:
         network.joint.copy_(joint.detach())
         terms = losses.terms(x, result, joint, config, self._features)
         self._last = x, result
-        usage = (p.detach().argmax(-1).reshape(-1, 1) == torch.arange(p.shape[-1], device=p.device)).sum(0)
+        usage = code_usage(p.detach().argmax(-1), p.shape[-1])
         schedule = {"given": given or 0, "length": length, "temperature": temperature}
         yield Turn(self._optimizer, losses.total(terms, config), terms, usage, schedule)
 

@@ -203,18 +203,15 @@ _RELEASED = Config("released").override(
     loss={"vgg": 0.02, "vq": 0.1}, train={"decay": 0.3333, "length_begin": 50_000, "length_steps": 30_000}
 )
 # Why each number differs is in docs/glass.md.
+_NARROW = {"mask_channels": 8, "mask_blocks": 1, "mask_bias": -2.0, "shift_channels": 8, "inpaint_channels": 8, "local_channels": 8}
+_FIND_MASKS = {"size": 2.0, "recb": 8.0, "recb_power": 2, "mask_size": 0.076}
 _TINY = Config("tiny").override(
     model={
         "height": 32,
         "width": 40,
-        "mask_channels": 8,
-        "mask_blocks": 1,
-        "mask_bias": -2.0,
-        "shift_channels": 8,
-        "inpaint_channels": 8,
-        "local_channels": 8,
+        **_NARROW,
     },
-    loss={"bin": 0.2, "size": 2.0, "recb": 8.0, "recb_power": 2, "mask_size": 0.076},
+    loss={"bin": 0.2, **_FIND_MASKS},
     train={
         "steps": 2_000,
         "batch": 32,
@@ -235,17 +232,12 @@ _SMALL = Config("small").override(
         "global_scale": 2,
         "figure": 64,
         "local_scale": 2,
-        "mask_channels": 8,
-        "mask_blocks": 1,
-        "mask_bias": -2.0,
-        "shift_channels": 8,
-        "inpaint_channels": 8,
-        "local_channels": 8,
+        **_NARROW,
         "appearance": 16,
         "codes": 9,
         "quantizer": "gumbel",
     },
-    loss={"bin": 0.3, "bin_to": 1.0, "size": 2.0, "recb": 8.0, "recb_power": 2, "mask_size": 0.076, "equi": 1.0, "vq": 0.0},
+    loss={"bin": 0.3, "bin_to": 1.0, **_FIND_MASKS, "equi": 1.0, "vq": 0.0},
     train={
         "steps": 8_400,
         "batch": 16,

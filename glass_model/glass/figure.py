@@ -87,15 +87,15 @@ def follow(frames: Tensor, mask: Tensor, shift: Tensor, config: ModelConfig) -> 
 
     Args:
         frames: (B, T, 3, H, W) in [-1, 1], those that the model works on.
-        mask: (B, T, 1, H', W'), output of GMA.
+        mask: (B, T, 1, H, W), GMA's masks at the size of the frames.
         shift: (B, T - 1, 2) normalised, output of GMA.
         config: sizes.
     """
     batch = len(frames)
-    large = enlarge_mask(mask.detach().flatten(0, 1), config.global_scale)
-    first, pixels = place(by_sequence(large, batch)[:, 0], config.figure), to_pixels(shift.detach(), config.size)
+    mask, pixels = mask.detach(), to_pixels(shift.detach(), config.size)
+    first = place(mask[:, 0], config.figure)
     corner = torch.cat([first[:, None], first[:, None] + pixels.cumsum(1)], 1).round().long()
-    foreground, seen = (by_sequence(y, batch) for y in cut(frames.flatten(0, 1), large, corner.flatten(0, 1), config))
+    foreground, seen = (by_sequence(y, batch) for y in cut(frames.flatten(0, 1), mask.flatten(0, 1), corner.flatten(0, 1), config))
     rest = to_normalised(pixels - corner.diff(dim=1), (config.figure, config.figure))
     moved = move(foreground[:, :-1].flatten(0, 1), rest.flatten(0, 1))
     return View(foreground, seen, rest, by_sequence(moved, batch), corner)

@@ -11,46 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glass_model.blocks import SLOPE, ConvLSTM, Mlp, Modulated, Residual, Same, Up, beside, by_sequence, conv
+from glass_model.blocks import SLOPE, ConvLSTM, Memory, Mlp, Modulated, Residual, Same, Up, beside, by_sequence, conv, first_memory
+from glass_model.encoder import Encoded, Encoder
 from glass_model.glass.config import ModelConfig
 from glass_model.glass.gma import move
 from glass_model.quantize import Quantized, Quantizer
 
 ACTION_SIZE = 8
 """Size of the vector that tells the dynamics an action, global or local."""
-
-Memory = tuple[tuple[Tensor, Tensor], ...]
-"""Hidden and cell maps of the three ConvLSTMs."""
-
-
-class Encoded(NamedTuple):
-    """Output of the encoder."""
-
-    state: Tensor
-    """(B, 4c, h, w): features of the foreground."""
-    attention: Tensor
-    """(B, 1, h, w) in 0 to 1: weights of the features for the action network."""
-
-
-class Encoder(nn.Module):
-    """E: (B, 3, H, W) -> state and attention."""
-
-    def __init__(self, c: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            Same(3, c, down=2),
-            Residual(c, c),
-            Residual(c, 2 * c, down=2),
-            Residual(2 * c, 2 * c),
-            Residual(2 * c, 4 * c, down=2),
-            Residual(4 * c, 4 * c),
-            Residual(4 * c, 4 * c + 1),
-        )
-
-    def forward(self, foreground: Tensor) -> Encoded:
-        """Encode foregrounds."""
-        y = self.layers(foreground)
-        return Encoded(y[:, :-1], y[:, -1:].sigmoid())
 
 
 class Bilinear(nn.Module):
@@ -118,7 +86,7 @@ class Dynamics(nn.Module):
 
     def start(self, batch: int) -> Memory:
         """The memory before the first frame, for a batch of this size."""
-        return tuple(cell.start(batch) for cell in self.cells)  # type: ignore[operator]
+        return first_memory(self.cells, batch)
 
     def forward(self, x: Tensor, shift: Tensor, vector: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """Compute one step: the decoder's input and the next memory."""

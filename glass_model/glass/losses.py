@@ -14,12 +14,12 @@ from glass_model.glass.figure import View
 from glass_model.glass.gma import Motion
 from glass_model.glass.lma import Local
 from glass_model.images import downscale
+from glass_model.perceptual import Features
+from glass_model.terms import total as total
+from glass_model.terms import weighted
 
 MOTION_FLOOR = 0.001
 """Weight of a pixel that does not change, in RECJ and RECU."""
-
-Features = Callable[[Tensor], list[Tensor]]
-"""(B, 3, H, W) in [-1, 1] -> maps of features, such as perceptual.VGG19."""
 
 
 def bin_loss(mask: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ def global_terms(frames: Tensor, motion: Motion, config: LossConfig, features: F
         terms["equi"] = lambda: equivariance
     if features:
         terms["vgg"] = lambda: perceptual_loss(features, [motion.frame], frames[:, 1:])
-    return _weighted(terms, config)
+    return weighted(terms, config)
 
 
 def local_terms(view: View, local: Local, config: LossConfig, features: Features | None = None) -> dict[str, Tensor]:
@@ -156,13 +156,4 @@ def local_terms(view: View, local: Local, config: LossConfig, features: Features
     }
     if features:
         terms["lma_vgg"] = lambda: perceptual_loss(features, made, after)
-    return _weighted(terms, config)
-
-
-def _weighted(terms: dict[str, Callable[[], Tensor]], config: LossConfig) -> dict[str, Tensor]:
-    return {name: term() for name, term in terms.items() if getattr(config, name)}
-
-
-def total(terms: dict[str, Tensor], config: LossConfig) -> Tensor:
-    """The weighted sum of the terms."""
-    return torch.stack([getattr(config, name) * term for name, term in terms.items()]).sum()
+    return weighted(terms, config)

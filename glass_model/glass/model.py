@@ -9,11 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from glass_model.blocks import by_sequence
+from glass_model.blocks import Memory, by_sequence
+from glass_model.encoder import Encoded
 from glass_model.glass.config import ModelConfig
 from glass_model.glass.figure import View, cut, enlarge_mask, follow, place, put_back, whole
 from glass_model.glass.gma import GMA, Motion, Parts, compose, move
-from glass_model.glass.lma import LMA, Encoded, Local, Memory
+from glass_model.glass.lma import LMA, Local
 from glass_model.images import downscale, resize, to_float, to_normalised, to_pixels
 from glass_model.systems import Action, Controls, Reading, check_frames
 
@@ -27,8 +28,8 @@ class Analysis(NamedTuple):
     """(B, T, 3, H', W'): the frames as the global motion analysis sees them."""
     motion: Motion
     """Output of the global motion analysis."""
-    view: View
-    """What the local motion analysis sees."""
+    view: View | None
+    """What the local motion analysis sees; None while GMA is trained alone."""
     local: Local | None
     """Output of the local motion analysis; None while GMA is trained alone."""
 
@@ -73,13 +74,18 @@ class GLASS(nn.Module):
         """
         seen = downscale(frames, self.config.global_size)
         motion: Motion = self.gma(seen)
-        view = follow(frames, motion.parts.mask, motion.shift, self.config) if self.config.figure else whole(motion)
-        local = None if given is None else self.lma(view.foreground, view.shift, given, temperature)
-        return Analysis(seen, motion, view, local)
+        if given is None:
+            return Analysis(seen, motion, None, None)
+        view = follow(frames, self._enlarged(motion.parts.mask), motion.shift, self.config) if self.config.figure else whole(motion)
+        return Analysis(seen, motion, view, self.lma(view.foreground, view.shift, given, temperature))
 
     def to_model(self, frames: Tensor) -> Tensor:
         """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1] at the model's size."""
-        return resize(to_float(frames), (self.config.height, self.config.width))
+        return resize(to_float(frames), self.config.size)
+
+    def _enlarged(self, mask: Tensor) -> Tensor:
+        """GMA's masks of sequences, (B, T, 1, H', W'), at the model's size."""
+        return by_sequence(enlarge_mask(mask.flatten(0, 1), self.config.global_scale), len(mask))
 
     @torch.inference_mode()
     def infer(self, frames: Tensor) -> Reading:
@@ -108,24 +114,22 @@ class GLASS(nn.Module):
     def _infer(self, frames: Tensor) -> Reading:
         x, size = self.to_model(frames), (frames.shape[-2], frames.shape[-1])
         motion: Motion = self.gma(downscale(x, self.config.global_size))
-        batch, transitions = len(x), frames.shape[1] - 1
+        batch, mask = len(x), self._enlarged(motion.parts.mask)
         # Pairs of foregrounds, as LMA sees them; a window is placed anew in each pair, so that a reading depends on nothing before it.
         if self.config.figure:
-            pairs = torch.stack([x[:, :-1], x[:, 1:]], 2).flatten(0, 1)
-            masks = torch.stack([motion.parts.mask[:, :-1], motion.parts.mask[:, 1:]], 2).flatten(0, 1)
-            view = follow(pairs, masks, motion.shift.reshape(batch * transitions, 1, 2), self.config)
+            pairs, masks = (torch.stack([y[:, :-1], y[:, 1:]], 2).flatten(0, 1) for y in (x, mask))
+            view = follow(pairs, masks, motion.shift.reshape(-1, 1, 2), self.config)
             before, after, shift = view.foreground[:, 0], view.foreground[:, 1], view.shift[:, 0]
         else:
             foreground = motion.parts.foreground
             before, after, shift = (y.flatten(0, 1) for y in (foreground[:, :-1], foreground[:, 1:], motion.shift))
         action = self.lma.act(self.lma.moved(before, shift), Encoded(*self.lma.encoder(after)))
-        mask = enlarge_mask(motion.parts.mask.flatten(0, 1), self.config.global_scale)
         return Reading(
             by_sequence(action.code, batch),
             by_sequence(self.lma.quantizer.vectors[action.code], batch),
             to_pixels(motion.shift, size),
             to_pixels(motion.background_shift, size),
-            by_sequence(resize(mask, size)[:, 0], batch),
+            resize(mask, size)[:, :, 0],
         )
 
     @torch.inference_mode()

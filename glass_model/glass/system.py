@@ -17,6 +17,7 @@ from glass_model.glass.model import GLASS, Analysis
 from glass_model.glass.schedule import phase
 from glass_model.images import resize, to_bytes
 from glass_model.perceptual import load_vgg
+from glass_model.quantize import code_usage
 from glass_model.systems import Turn
 from glass_model.training.checkpoint import load
 from glass_model.training.device import Setup
@@ -91,9 +92,9 @@ class GlassSystem:
         analysis: Analysis = self.network(self.network.to_model(frames[:, : now.length]), None if now.alone else now.given, now.temperature)
         terms = {} if now.frozen else losses.global_terms(analysis.frames, analysis.motion, config, self._features)
         usage = None
-        if local := analysis.local:
-            terms |= losses.local_terms(analysis.view, local, config, self._features)
-            usage = _usage(local.action.code, self.config.model.codes)
+        if (local := analysis.local) and (view := analysis.view):
+            terms |= losses.local_terms(view, local, config, self._features)
+            usage = code_usage(local.action.code, self.config.model.codes)
             if config.revive:
                 last = (step + 1) % config.revive == 0
                 self.network.lma.quantizer.update(local.action.direction.flatten(0, -2), local.action.code.flatten(), revive=last)
@@ -108,12 +109,6 @@ class GlassSystem:
         """Nothing is left to be computed after training."""
 
 
-def _usage(code: Tensor, codes: int) -> Tensor:
-    """How often each code occurs, (K,), counted without waiting for the device."""
-    flat = code.flatten()
-    return torch.zeros(codes, device=code.device).scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.float32))
-
-
 @torch.no_grad()
 def strip(analysis: Analysis, config: ModelConfig) -> NDArray[np.uint8]:
     """The first sequences of a batch as the model sees them, (rows, columns, 3) uint8, with one column for each transition.
@@ -126,7 +121,7 @@ def strip(analysis: Analysis, config: ModelConfig) -> NDArray[np.uint8]:
     for i in range(min(_STRIP_ROWS, len(frames))):
         parts = [x[i, 1:] for x in motion.parts]
         images = [frames[i, 1:], parts[0] * 2 - 1, parts[1], parts[2], motion.frame[i]]
-        if local:
+        if local and view:
             drawn = Parts(local.decoded.mask[i], local.decoded.images[-1][i], resize(motion.moved.background[i], config.size))
             if view.corner is not None:
                 corner = view.corner[i, 1:]

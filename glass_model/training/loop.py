@@ -21,6 +21,7 @@ from glass_model.training.meter import Meter
 from glass_model.training.validation import Scores, Validation
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import to_json
+from wsprites.weights import checkpoint_path
 
 LOG_EVERY = 50
 """Steps between two lines of the log; there is one more after each validation. Only when one is written does the loop wait for a GPU."""
@@ -66,7 +67,8 @@ def train(
         data: record of what `batches` gives, kept in checkpoints; a run is not resumed with other data.
         resume: continue the run in the folder if there is one, with as many processes to the same numbers as without the interruption.
         vgg: torchvision's weights of VGG19 for perceptual terms; None leaves these terms out.
-        gma: checkpoint of GLASS with the global motion analysis to begin with; `train.freeze` says from which step it is kept.
+        gma: checkpoint of GLASS, or name of a trained model, with the global motion analysis to begin with; `train.freeze` says from which
+            step it is kept.
         precise: float32 throughout, nothing compiled, no special memory layout: slower, but equal on all devices up to rounding.
         save_every: steps between two checkpoints.
         save_minutes: minutes after which a checkpoint is written in any case.
@@ -92,7 +94,7 @@ def train(
     system = build(config, Setup(process.device, Speed.of(process.device, precise), vgg, gma))
     notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19", "processes": str(process.count)}
     if gma:
-        notes["gma"] = f"sha256 {hashlib.sha256(gma.read_bytes()).hexdigest()}"
+        notes["gma"] = f"sha256 {hashlib.sha256(checkpoint_path(gma).read_bytes()).hexdigest()}"
     first, data = _restored(folder, config, data, system, notes, notice)
     if process.count > 1:
         broadcast(system.network.state_dict().values())

@@ -248,7 +248,7 @@ def test_wrong_arguments(more: list[str], words: str, tmp_path: Path, commands: 
 # A command that really runs.
 
 CHILD = """
-import pathlib, signal, sys, time
+import pathlib, signal, sys
 def end(*_):
     print("checkpoint written", flush=True)
     sys.exit(1)
@@ -256,7 +256,7 @@ signal.signal(signal.SIGTERM, end)
 print("wsprites", *sys.argv[1:], flush=True)
 if sys.argv[1] == "wait":
     pathlib.Path(sys.argv[2]).touch()
-    time.sleep(600)
+    signal.pause()  # until it is told to end
 if sys.argv[1] == "fail":
     sys.exit("3/9 steps, loss=1wsprites: the reason")  # behind a progress bar
 """

@@ -71,7 +71,7 @@ def _evaluate(
     keep: Callable[[list[int], Frames], object],
     progress: Progress,
 ) -> Evaluation:
-    generates = isinstance(model, Controllable) and isinstance(model, Model)
+    generator = model if isinstance(model, Controllable) and isinstance(model, Model) else None
     without = _without(rows, networks)
     measured = _Measured(rows, known, networks, without)
     first: Arrays = {}
@@ -82,9 +82,9 @@ def _evaluate(
         check_same_arrays(first, arrays)
         if "codes" in arrays:
             codes.append(arrays["codes"])
-        if isinstance(model, Controllable) and isinstance(model, Model):
+        if generator is not None:
             known_frames = frames[:, : rows.context].transpose(0, 1, 4, 2, 3)
-            video = rollout_with_context(model, known_frames, actions_of(arrays), arrays.get("shift"))
+            video = rollout_with_context(generator, known_frames, actions_of(arrays), arrays.get("shift"))
             generated = np.concatenate([frames[:, :1], video], 1)
             keep(numbers, generated)
             measured.add(numbers, frames, generated)
@@ -92,9 +92,9 @@ def _evaluate(
     results: dict[str, Scores] = {"model": {}}
     if codes and known:
         _add(results, _code_scores(rows, known, np.concatenate(codes), getattr(model, "codes", None)))
-    if generates:
+    if generator is not None:
         _add(results, measured.scores())
-    missing = _missing(codes=bool(codes), generates=generates, known=known, without=without)
+    missing = _missing(codes=bool(codes), generates=generator is not None, known=known, without=without)
     if not results["model"]:
         raise ProtocolError(
             f"infers {', '.join(first)}; the protocol of CADDY has no scores of it ({'; '.join(dict.fromkeys(missing.values()))})"

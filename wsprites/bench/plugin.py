@@ -11,7 +11,7 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the suite."""
     group = parser.getgroup("wsprites", "scores of a model that learns actions from video")
-    group.addoption("--wsprites-model", help="package.module:factory, a predictions file, a checkpoint, or a trained model such as small")
+    group.addoption("--wsprites-model", help="package.module:factory, a predictions file, a checkpoint, or the name of a trained model")
     group.addoption("--wsprites-baseline", help="a score file (wsprites bench --out) that the model has to reach")
     group.addoption("--wsprites-data", default="wsprites-paper-v1", help="a standard world or a data file  [wsprites-paper-v1]")
     group.addoption("--wsprites-clips", type=int, help="score only the first clips, as the baseline was")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "model",
     multiple=True,
     metavar="X[,X...]",
-    help="Each package.module:factory, a predictions file, a checkpoint, or a trained model such as small; may be repeated.",
+    help="Each package.module:factory, a predictions file, a checkpoint, or the name of a trained model; may be repeated.",
 )
 @click.option("--data", default="wsprites-paper-v1", show_default=True, help="A data file, or a standard world: wsprites-factorial-v1.")
 @click.option("--split", default="test", show_default=True, help="Split of a data file. Maps are fitted on val, or on train to score val.")

@@ -8,7 +8,8 @@ from torch import nn
 from glass_model.blocks import ConvLSTM, Up
 from glass_model.caddy.config import PRESETS, ModelConfig
 from glass_model.caddy.model import CADDY
-from glass_model.caddy.networks import ActionNet, Decoder, Dynamics, Encoded, Encoder, Gaussian
+from glass_model.caddy.networks import ActionNet, Decoder, Dynamics, Gaussian
+from glass_model.encoder import Encoded, Encoder
 
 SMALL = ModelConfig(height=32, width=48, codes=3, channels=2, hidden_channels=4, decoder_channels=8)
 
@@ -51,7 +52,7 @@ _VARIANTS: tuple[dict[str, int], ...] = ({}, {"codes": 4}, {"stack": 2})
 def test_shapes(size: tuple[int, int]) -> None:
     config = ModelConfig(**{**vars(SMALL), "height": size[0], "width": size[1]})
     h, w = size[0] // 8, size[1] // 8
-    encoded = Encoder(1, 2)(torch.rand(4, 3, *size))
+    encoded = Encoder(2)(torch.rand(4, 3, *size))
     assert encoded.state.shape == (4, 8, h, w) and encoded.attention.shape == (4, 1, h, w)
     assert encoded.attention.min() >= 0 and encoded.attention.max() <= 1
     dynamics = Dynamics(config)

@@ -149,6 +149,12 @@ def test_the_perceptual_term_sees_frames_that_are_not_normalised(monkeypatch: py
         system_of(CONFIG, Path("vgg"))
 
 
+def test_a_gma_is_refused() -> None:
+    """CADDY has none: what was given is not left out silently."""
+    with pytest.raises(UserError, match=r"^gma: CADDY has no global motion analysis"):
+        module.system(CONFIG, Setup(torch.device("cpu"), gma=Path("gma.safetensors")))
+
+
 # Runs.
 
 

@@ -1,6 +1,6 @@
 """GLASS in training: a figure window, a frozen global motion analysis, averaged code vectors, and a start from another run's GMA."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,7 @@ def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def stop_at(step: int):  # type: ignore[no-untyped-def]
+def stop_at(step: int) -> Callable[[int, object], None]:
     def progress(done: int, metrics: object) -> None:
         if done == step:
             raise KeyboardInterrupt
