@@ -42,7 +42,7 @@ def matched(codes: torch.Tensor, actions: torch.Tensor) -> float:
 
 @pytest.mark.slow
 def test_codes_tell_the_actions_of_the_player(tmp_path: Path) -> None:
-    """Far more than chance, 1/3, and not one transition late. How much more depends on the seed: six had 0.51 to 0.89, and late 0.34 to 0.44."""
+    """More than chance, 1/3, and not one transition late. How much more depends on the seed: six had 0.51 to 0.89, late 0.34 to 0.44."""
     config = load_config(PRESETS, "tiny", SETTINGS)
 
     def batches(first: int) -> Iterator[torch.Tensor]:
