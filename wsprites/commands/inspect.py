@@ -37,11 +37,11 @@ def verify(file: Path, all_pixels: bool) -> None:
     from wsprites.generate.verify import verify as compare
 
     with DataFile(file) as data:
+        replayed = "" if data.driver is None else f", and replayed {len(data.episodes):,} recorded episodes"
         stored = [split for split in data.splits.values() if split.stored]
         total = sum(len(pixel_rows(len(split), len(data.indices), all_pixels)) for split in stored)
         with tqdm(total=total, unit=" clips", disable=not total) as bar:
             report = compare(data, all_pixels=all_pixels, progress=bar.update)
-        replayed = "" if data.driver is None else f", and replayed {len(data.episodes):,} recorded episodes"
     for problem in report.problems:
         click.echo(f"wrong    {problem}")
     pixels = f"pixels of {report.pixels:,}" if report.pixels else "no pixels (the file holds labels only)"
