@@ -142,6 +142,7 @@ def test_episodes_are_joined(world: World, tmp_path: Path):
         assert data.spec.frames == 25 and data.driver.name == "Ada" and verify(data, all_pixels=True).problems == []
 
 
+@pytest.mark.bad_input
 def test_refused_actions_are_not_recorded(art: Art):
     spec = art.world(replace(WorldSpec(), animations=("walk", "slash"))).spec
     recording = Recording(World(spec, art))
@@ -198,6 +199,7 @@ def test_nothing_private_is_in_the_files(world: World, tmp_path: Path, monkeypat
         assert (data.driver.policy, data.driver.name, data.driver.date) == ("human", "", "")
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -296,6 +298,7 @@ def test_labels_and_twins_are_drawn(session: tuple):
         assert nearest(pictures[1:], np.concatenate([frames, twin.frames_thwc])) == list(range(24, 32))
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -312,6 +315,7 @@ def test_impossible_pictures(session: tuple, given: dict, words: str):
         session[0].gif(**given)
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -325,6 +329,7 @@ def test_impossible_views(given: dict, words: str):
         View(**given)
 
 
+@pytest.mark.bad_input
 def test_a_gif_that_would_fill_the_memory_is_refused(world: World):
     recording = Recording(world)
     start = start_of(world.spec, 0, 0)

@@ -139,6 +139,7 @@ def test_a_moved_start_is_found(copy: Path):
     assert any("position: row 0, frame 0 (episode 0, its start)" in line for line in problems(copy))
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("name", "at", "value", "words"),
     [
@@ -160,6 +161,7 @@ def test_impossible_episodes_are_damage(copy: Path, run, name: str, at: object, 
     assert code == 2 and err.count("\n") == 1 and "damaged" in err
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize("change", ["missing", "larger", "link", "compressed", "no policy", "generated"])
 def test_damaged_files(copy: Path, tmp_path: Path, change: str):
     with h5py.File(copy, "r+") as h5:
@@ -243,6 +245,7 @@ def test_exports(recorded: Path, run, to: str):
         assert dataset.spec.env_spec is None and "no environment to recover" in card
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("line", "words"),
     [

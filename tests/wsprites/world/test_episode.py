@@ -143,6 +143,7 @@ def changed(start: Start, **labels: object) -> Start:
     return Start(replace(start.script, **{name: np.array(value) for name, value in labels.items()}), start.cursor)
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
@@ -186,6 +187,7 @@ def test_a_held_out_scene_is_not_shown_with_other_characters():
         check_start(spec, changed(start, background=12))
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("action", "words"),
     [
