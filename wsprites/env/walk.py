@@ -81,6 +81,11 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         self._ahead: list[Script] = []
         self._window: Any = None
 
+    @property
+    def world(self) -> World:
+        """The world with its art, with `length` + 1 frames per clip."""
+        return self._stage.world
+
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[NDArray[np.uint8], Info]:
         """Begin an episode like a clip of the data set: its character, scene, first frame and motion of the scene.
 

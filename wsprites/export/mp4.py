@@ -1,6 +1,6 @@
 """MP4 previews, lossy: enlarged videos with the labels drawn on them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -34,17 +34,28 @@ def write(job: Job, folder: Path) -> Written:
         (folder / split).mkdir()
         for row in job.rows(split):
             path = folder / split / f"clip_{job.index(split, row):09}.mp4"
-            with av.open(str(path), "w", options={"movflags": "faststart"}) as video:
-                stream = video.add_stream("libx264", rate=_rate(job, split, row), options=_QUALITY)
-                stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1  # with more threads, the bytes depend on their number
-                for t, picture in enumerate(_pictures(job, split, row)):
-                    drawn = _even(picture)
-                    if not t:
-                        stream.height, stream.width = drawn.shape[:2]
-                    video.mux(stream.encode(av.VideoFrame.from_ndarray(drawn, format="rgb24")))
-                video.mux(stream.encode())
+            write_mp4(path, _pictures(job, split, row), _rate(job, split, row))
     arrays = "masks and labels as arrays" if job.world else "labels as arrays"
     return Written(notes=(f"left out exact pixels, {arrays}: the videos are previews",))
+
+
+def write_mp4(path: Path, pictures: Iterable[NDArray[np.uint8]], rate: Fraction) -> None:
+    """Write pictures of one size as an MP4 video, H.264, lossy.
+
+    Args:
+        path: the file; it is replaced if it exists.
+        pictures: (h, w, 3) uint8 RGB each, one or more.
+        rate: frames per second.
+    """
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as video:
+        stream = video.add_stream("libx264", rate=rate, options=_QUALITY)
+        stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1  # with more threads, the bytes depend on their number
+        for t, picture in enumerate(pictures):
+            drawn = _even(picture)
+            if not t:
+                stream.height, stream.width = drawn.shape[:2]
+            video.mux(stream.encode(av.VideoFrame.from_ndarray(drawn, format="rgb24")))
+        video.mux(stream.encode())
 
 
 def _pictures(job: Job, split: str, row: int) -> Iterator[NDArray[np.uint8]]:

@@ -1,7 +1,7 @@
 """Data files: HDF5 with frames, masks, labels and the art they were made from."""
 
 from wsprites.file.codecs import CHUNK_FRAMES, CODECS, chunk_shape, encode_window
-from wsprites.file.facts import FORMAT, FORMAT_VERSION, Facts, differences, versions
+from wsprites.file.facts import FORMAT, FORMAT_VERSION, RECORDED_VERSION, Driver, Facts, differences, versions
 from wsprites.file.h5 import empty_file, open_h5
 from wsprites.file.layout import DESCRIPTIONS, create, layout
 from wsprites.file.pixels import Pixels
@@ -14,7 +14,9 @@ __all__ = [
     "DESCRIPTIONS",
     "FORMAT",
     "FORMAT_VERSION",
+    "RECORDED_VERSION",
     "DataFile",
+    "Driver",
     "Facts",
     "Pixels",
     "Split",

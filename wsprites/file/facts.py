@@ -1,5 +1,6 @@
 """What determines the bytes of a file: stored as its attributes, checked when read, and compared before anything is resumed or merged."""
 
+import datetime
 import json
 import operator
 import reprlib
@@ -16,6 +17,7 @@ import zstandard
 
 from wsprites import version
 from wsprites.art.credits import Credits
+from wsprites.errors import ArgumentError
 from wsprites.file.codecs import CODECS
 from wsprites.world.script import shard_clips
 from wsprites.world.spec import WorldSpec
@@ -24,9 +26,11 @@ _Value = TypeVar("_Value")
 Attributes = dict[str, str | int]
 """Attributes of an HDF5 file, in the order in which they are written."""
 
-FORMAT, FORMAT_VERSION = "wsprites", 1
+FORMAT, FORMAT_VERSION, RECORDED_VERSION = "wsprites", 1, 2
+"""The format, its version, and the version of files of recorded episodes, which readers of version 1 would take for generated clips."""
 PIXELS = ("frames", "masks")
 """Names of the arrays of pixels."""
+_MOST_CHARACTERS = 100  # of the name of a policy or of a driver
 
 
 def versions() -> dict[str, str]:
@@ -44,6 +48,45 @@ def versions() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Driver:
+    """Who chose the actions of recorded episodes. Nothing is filled in from the computer: no user name, no date.
+
+    Raises:
+        ArgumentError: a text is not one printable line, or `date` is no date.
+
+    Example:
+        >>> Driver("human", name="Ada", date="2026-11-26").words
+        'human (Ada), 2026-11-26'
+    """
+
+    policy: str
+    """What kind of policy it was, such as "human" or "random", 1 to 100 characters."""
+    name: str = ""
+    """A name of who or what drove, up to 100 characters; may be empty."""
+    date: str = ""
+    """The day, as YYYY-MM-DD; may be empty."""
+
+    def __post_init__(self) -> None:
+        for argument, value in (("policy", self.policy), ("driver", self.name)):
+            if not isinstance(value, str) or not value.isprintable() or len(value) > _MOST_CHARACTERS:
+                raise ArgumentError(argument, f"{value!r:.40} is not one line of up to {_MOST_CHARACTERS} printable characters")
+        if not self.policy.strip():
+            raise ArgumentError("policy", "empty; say what chose the actions, such as 'human'")
+        if self.date != "":
+            try:
+                valid = datetime.date.fromisoformat(self.date).isoformat() == self.date
+            except (TypeError, ValueError):
+                valid = False
+            if not valid:
+                raise ArgumentError("date", f"{self.date!r:.40} is not a date of the form YYYY-MM-DD")
+
+    @property
+    def words(self) -> str:
+        """Policy, name and date in one line."""
+        return self.policy + (f" ({self.name})" if self.name else "") + (f", {self.date}" if self.date else "")
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything that determines the bytes of a data file.
 
@@ -54,7 +97,7 @@ class Facts:
     world: WorldSpec
     """Specification of the world."""
     seed: int
-    """Seed for all random draws, 0 to 2**63 - 1."""
+    """Seed for all random draws, 0 to 2**63 - 1; of recorded episodes, that of the data set whose clips they begin like."""
     clips: int
     """Number of clips of the whole data set."""
     shard: tuple[int, int]
@@ -71,6 +114,8 @@ class Facts:
     """Versions of the packages that wrote the file."""
     format_version: int = FORMAT_VERSION
     """Version of the file format."""
+    driver: Driver | None = None
+    """Who chose the actions; None: nobody, the clips are generated."""
 
     def __post_init__(self) -> None:
         number, shards = self.shard
@@ -80,6 +125,8 @@ class Facts:
             raise ValueError(f"compression {self.compression!r} is not one of {', '.join(CODECS)}")
         if self.pixels not in ((), PIXELS[:1], PIXELS):
             raise ValueError(f"pixels {' '.join(self.pixels)!r} are not 'frames', 'frames masks' or nothing")
+        if (self.driver is not None) != (self.format_version >= RECORDED_VERSION) or (self.driver and self.shard != (1, 1)):
+            raise ValueError(f"format {self.format_version}, driver {self.driver} and shard {number}/{shards} do not go together")
 
     @property
     def indices(self) -> range:
@@ -101,6 +148,7 @@ class Facts:
             "attribution": self.credits.attribution,
             "art_sha256": self.art_sha256,
             "versions": json.dumps(self.versions),
+            **({"policy": self.driver.policy, "driver": self.driver.name, "date": self.driver.date} if self.driver else {}),
         }
 
     def nested(self) -> dict[str, object]:
@@ -120,7 +168,8 @@ class Facts:
             credits=Credits(parsed(attributes, "art_licence", text), parsed(attributes, "attribution", text)),
             art_sha256=parsed(attributes, "art_sha256", text),
             versions=parsed(attributes, "versions", version_table),
-            format_version=parsed(attributes, "format_version", integer),
+            format_version=(version := parsed(attributes, "format_version", integer)),
+            driver=_driver(attributes) if version >= RECORDED_VERSION else None,
         )
 
 
@@ -218,6 +267,13 @@ def integer(value: object) -> int:
 def version_table(value: object) -> dict[str, str]:
     """An attribute that holds versions by name, as JSON."""
     return {str(name): str(version) for name, version in json.loads(text(value)).items()}
+
+
+def _driver(attributes: Mapping[str, object]) -> Driver:
+    try:
+        return Driver(*(parsed(attributes, name, text) for name in ("policy", "driver", "date")))
+    except ArgumentError as error:
+        raise ValueError(f"the attribute '{error.argument}' is not possible: {error.problem}") from None
 
 
 def _shard(value: object) -> tuple[int, int]:

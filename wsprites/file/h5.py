@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.errors import UserError
-from wsprites.file.facts import FORMAT, FORMAT_VERSION, Attributes
+from wsprites.file.facts import FORMAT, RECORDED_VERSION, Attributes
 
 
-def empty_file(output: io.RawIOBase) -> h5py.File:
+def empty_file(output: io.RawIOBase | io.BytesIO) -> h5py.File:
     """An empty HDF5 file in the format of HDF5 1.10, without the creation times that would make every file different.
 
     Args:
@@ -55,8 +55,8 @@ def open_h5(path: Path) -> h5py.File:
         except (AttributeError, KeyError, TypeError, ValueError):
             problem = "the attribute 'format_version' is missing or its value is not possible"
             raise damaged(path, problem, imported="source" in h5.attrs) from None
-        if version > FORMAT_VERSION:
-            raise UserError(f"{path}: format {version}, newer than this wsprites reads ({FORMAT_VERSION}); update wsprites")
+        if version > RECORDED_VERSION:
+            raise UserError(f"{path}: format {version}, newer than this wsprites reads ({RECORDED_VERSION}); update wsprites")
     except UserError:
         h5.close()
         raise

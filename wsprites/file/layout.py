@@ -8,6 +8,8 @@
     index, character, parts, ...       the fields of a Script, one row per clip
 /art/layers/NAME, /art/backgrounds     the art itself, so that the file renders and verifies without anything else
 
+Files of recorded episodes have format version 2, the attributes policy, driver and date, and the group /episodes (`file.episodes`).
+
 Axis order: clips, frames, height, width, colour; points are (x, y).
 """
 
@@ -48,6 +50,10 @@ DESCRIPTIONS = {
     "background_shift": "(dx, dy) in pixels of the scene on the screen, from frame t-1 to frame t",
 }
 """What each array of a split holds, by name."""
+
+
+RECORDED_INDEX = "number of the clip: the episodes of /episodes are cut into clips one after the other"
+"""What the array `index` holds in a file of recorded episodes."""
 
 
 def layout(spec: WorldSpec, clips: int) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
@@ -103,6 +109,8 @@ def create(h5: h5py.File, facts: Facts, art: Art, indices: dict[str, NDArray[np.
             plain = name == "checksum" or 0 in shape  # HDF5 has no empty chunks
             dataset = h5.create_dataset(f"{split}/{name}", shape, dtype, **({} if plain else {"chunks": chunks, **codec.options()}))
             describe(dataset, name, facts.world)
+            if name == "index" and facts.driver:
+                dataset.attrs["description"] = RECORDED_INDEX
 
 
 def stored_arrays(facts: Facts) -> tuple[str, ...]:

@@ -19,12 +19,14 @@ from wsprites.art.credits import Credits
 from wsprites.errors import UserError
 from wsprites.fields import SpecError
 from wsprites.file.art import read_art
-from wsprites.file.facts import PIXELS, Facts
+from wsprites.file.episodes import read_episodes
+from wsprites.file.facts import PIXELS, Driver, Facts
 from wsprites.file.h5 import attributes_of, damaged, find_clip, local_item, open_h5, open_read_only
 from wsprites.file.layout import DESCRIPTIONS, LABEL_ROWS, layout
 from wsprites.file.pixels import Array, Pixels
 from wsprites.render import Clip, render
 from wsprites.world.actions import CYCLE, GlobalAction, local_actions
+from wsprites.world.episode import Episode
 from wsprites.world.script import LABELS, Script
 from wsprites.world.spec import SPLITS, WorldSpec
 
@@ -176,6 +178,8 @@ class DataFile:
     """Hash of the art that the file was made with."""
     versions: dict[str, str]
     """Versions of the packages that wrote the file."""
+    driver: Driver | None
+    """Who chose the actions of recorded episodes; None for generated clips."""
     indices: range
     """Indices, in the whole data set, of the clips in the file."""
     splits: dict[str, Split]
@@ -203,7 +207,7 @@ class DataFile:
         facts = self.facts = Facts.from_attributes(attributes_of(self.h5))
         self.spec, self.seed, self.clips, self.shard = facts.world, facts.seed, facts.clips, facts.shard
         self.compression, self.credits, self.art_sha256 = facts.compression, facts.credits, facts.art_sha256
-        self.versions, self.indices = facts.versions, facts.indices
+        self.versions, self.driver, self.indices = facts.versions, facts.driver, facts.indices
         self.splits = {name: Split(self.path, self._group(name), self.spec, lambda: self.world) for name in SPLITS}
         self.shards = self._shards()
         rows = sum(map(len, self.splits.values()))
@@ -227,6 +231,8 @@ class DataFile:
         # Which array of which file each virtual array reads.
         arrays = [self.h5[split][name] for split in SPLITS for name in DESCRIPTIONS if name in self.h5[split]]
         virtual = [(array.name, array.virtual_sources()) for array in arrays if array.is_virtual]
+        if virtual and self.driver:
+            raise ValueError(f"{virtual[0][0]} is stored outside the file")
         sources = {(source.file_name.replace("%%", "%"), f"/{source.dset_name}", name) for name, every in virtual for source in every}
         del virtual  # closing a file takes longer the more HDF5 objects there are
         # Each file must be a shard of this data set, and no virtual one itself.
@@ -264,6 +270,16 @@ class DataFile:
     def art(self) -> Art:
         """The art in the file. Raises UserError if it is damaged."""
         return self.world.art
+
+    @cached_property
+    def episodes(self) -> tuple[Episode, ...]:
+        """The episodes that the clips were cut from; none in files of generated clips. Raises UserError if they are damaged."""
+        if self.driver is None:
+            return ()
+        try:
+            return read_episodes(self.h5, self.spec)
+        except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+            raise damaged(self.path, error) from None
 
     def __getitem__(self, split: str) -> Split:
         if split not in self.splits:

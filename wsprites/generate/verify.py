@@ -1,17 +1,18 @@
-"""Verifying a data file: its labels and pixels are made again from its world, seed and art, and compared."""
+"""Verifying a data file: its labels and pixels are made again from its world, art, and seed or recorded actions, and compared."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.file import DataFile, Split
+from wsprites.file import DataFile
 from wsprites.render import render
-from wsprites.world.script import LABELS, script, scripts, split_indices
+from wsprites.world.episode import character_splits, driven_clips, windows
+from wsprites.world.script import LABELS, Script, scripts, split_indices
+from wsprites.world.spec import SPLITS
 
 _BATCH = 1024
 SAMPLE = 32
@@ -33,31 +34,55 @@ class Report:
 def verify(data: DataFile, *, all_pixels: bool = False, progress: Callable[[int], object] = lambda clips: None) -> Report:
     """Compare all labels, and the pixels of SAMPLE clips spread over the file, or of all clips.
 
+    Generated clips are made again from the seed. Recorded ones are replayed: the actions are done again from the start of each episode.
+
     Args:
         data: the file.
         all_pixels: whether to compare the pixels of all clips.
         progress: called with 1 for every clip whose pixels were compared.
+
+    Raises:
+        UserError: the art or the recorded episodes in the file are damaged.
     """
     report = Report()
     if data.art.sha256 != data.art_sha256:
         report.problems.append("art: its pixels are not those that the file was made with (art_sha256)")
-    expected = split_indices(data.spec, data.seed, data.clips, shard=data.shard)
+    expected = split_indices(data.spec, data.seed, data.clips, shard=data.shard) if data.driver is None else _recorded_indices(data)
+    wrong = set()
     for name, split in data.splits.items():
         if not np.array_equal(split["index"][...], expected[name]):
-            report.problems.append(f"{name}/index: not the clips that seed {data.seed} assigns to this split among {data.clips}")
+            assigns = f"seed {data.seed} assigns to this split among {data.clips}" if data.driver is None else "the episodes are cut into"
+            report.problems.append(f"{name}/index: not the clips that {assigns}")
+            wrong.add(name)
             continue
         for key in (*split.stored, *LABELS):
             _check_chunks(data.h5[name][key], report)
-        for first in range(0, len(split), _BATCH):
-            rows = slice(first, first + _BATCH)
-            expected_n = scripts(data.spec, data.seed, expected[name][rows])
-            for key in LABELS:
-                _compare_labels(f"{name}/{key}", split, key, rows, getattr(expected_n, key), report)
         report.labels += len(split)
-        for row in pixel_rows(len(split), len(data.indices), all_pixels) if split.stored else []:
-            _compare_pixels(name, data, split, row, report)
-            progress(1)
+    sample = {name: pixel_rows(len(split), len(data.indices), all_pixels) for name, split in data.splits.items() if split.stored}
+    for name, first, script_n in _generated(data, expected) if data.driver is None else driven_clips(data.spec, data.episodes):
+        if name in wrong:
+            continue
+        for key in LABELS:
+            _compare_labels(name, data, key, first, script_n, report)
+        for row in sample.get(name, ()):
+            if first <= row < first + len(script_n.index):
+                _compare_pixels(name, data, row, script_n[row - first], report)
+                progress(1)
     return report
+
+
+def _generated(data: DataFile, expected: Mapping[str, NDArray[np.int64]]) -> Iterator[tuple[str, int, Script]]:
+    """The clips of a data set that is made from a seed, as (split, first row, labels)."""
+    for name, index_n in expected.items():
+        for first in range(0, len(index_n), _BATCH):
+            yield name, first, scripts(data.spec, data.seed, index_n[first : first + _BATCH])
+
+
+def _recorded_indices(data: DataFile) -> dict[str, NDArray[np.int64]]:
+    """{split: (N,) int64 indices} of the clips that the episodes of a file are cut into."""
+    split_c, cut = character_splits(data.spec), windows([episode.frames for episode in data.episodes], data.spec.frames)
+    split_n = np.array([split_c[int(data.episodes[number].start.script.character)] for number, _ in cut], np.int64)
+    return {name: np.flatnonzero(split_n == number) for number, name in enumerate(SPLITS)}
 
 
 def pixel_rows(rows: int, clips: int, all_pixels: bool) -> list[int]:
@@ -75,23 +100,25 @@ def _check_chunks(dataset: h5py.Dataset, report: Report) -> None:
             report.problems.append(f"{dataset.name[1:]}: {expected - stored} of {expected} chunks are missing")
 
 
-def _compare_labels(name: str, split: Split, key: str, rows: slice, expected: NDArray[Any], report: Report) -> None:
-    """Report labels that cannot be read, or the first that differs."""
+def _compare_labels(name: str, data: DataFile, key: str, first: int, script_n: Script, report: Report) -> None:
+    """Report labels of consecutive rows that cannot be read, or the first that differs."""
+    expected = getattr(script_n, key)
     try:
-        actual = split[key][rows]
+        actual = data[name][key][first : first + len(expected)]
     except OSError:
-        report.problems.append(f"{name}: rows {rows.start} to {rows.start + len(expected) - 1} cannot be read")
+        report.problems.append(f"{name}/{key}: rows {first} to {first + len(expected) - 1} cannot be read")
         return
     if not np.array_equal(actual, expected):
         at = tuple(np.argwhere(actual != expected)[0].tolist())
-        where = f"row {rows.start + at[0]}" + (f", frame {at[1]}" if len(at) > 1 and key != "parts" else "")
-        report.problems.append(f"{name}: {where}: the file says {actual[at]}, the script {expected[at]}")
+        frame = at[1] if len(at) > 1 and key != "parts" else None
+        where = f"row {first + at[0]}" + ("" if frame is None else f", frame {frame}") + _origin(data, int(script_n.index[at[0]]), frame)
+        source = "the script" if data.driver is None else "the replay"
+        report.problems.append(f"{name}/{key}: {where}: the file says {actual[at]}, {source} {expected[at]}")
 
 
-def _compare_pixels(name: str, data: DataFile, split: Split, row: int, report: Report) -> None:
+def _compare_pixels(name: str, data: DataFile, row: int, script: Script, report: Report) -> None:
     """Report frames or masks of a clip that cannot be read or differ."""
-    index = int(split["index"][row])
-    expected = render(data.world, script(data.spec, data.seed, index))
+    index, expected, split = int(script.index), render(data.world, script), data[name]
     for key, pixels in (("frames", expected.frames_thwc), ("masks", expected.masks_thw)):
         if key in split.stored:
             try:
@@ -101,5 +128,15 @@ def _compare_pixels(name: str, data: DataFile, split: Split, row: int, report: R
                 continue
             if not np.array_equal(actual, pixels):
                 frame = np.flatnonzero((actual != pixels).reshape(len(pixels), -1).any(1))
-                report.problems.append(f"{name}/{key}: clip {index} (row {row}) differs in {len(frame)} frames, first in frame {frame[0]}")
+                differs = f"differs in {len(frame)} frames, first in frame {frame[0]}{_origin(data, index, int(frame[0]))}"
+                report.problems.append(f"{name}/{key}: clip {index} (row {row}) {differs}")
     report.pixels += 1
+
+
+def _origin(data: DataFile, index: int, frame: int | None) -> str:
+    """The episode that a clip was cut from, and the step that led to a frame of it; nothing for a generated clip."""
+    if data.driver is None:
+        return ""
+    episode, first = windows([episode.frames for episode in data.episodes], data.spec.frames)[index]
+    step = "" if frame is None else f", step {first + frame}" if first + frame else ", its start"
+    return f" (episode {episode}{step})"

@@ -14,7 +14,7 @@ from xxhash import xxh3_64
 from wsprites.file import CHUNK_FRAMES, CODECS, chunk_shape, encode_window, layout
 from wsprites.generate.order import Order
 from wsprites.render import Clip, empty, render
-from wsprites.world.script import scripts
+from wsprites.world.script import Script, scripts
 
 _POLL_SECONDS = 0.1  # between calls of `progress` while no clip is ready
 _SCRIPT_FRAMES = 2**15  # frames whose scripts are written together: with a quarter of it, a frame takes twice as long
@@ -51,24 +51,28 @@ def encode(order: Order, index_n: NDArray[np.int64]) -> Iterator[EncodedClip]:
         order: the data file that they are for.
         index_n: (N,) int64, indices of the clips.
     """
+    script_clips = max(1, _SCRIPT_FRAMES // order.spec.frames)
+    for start in range(0, len(index_n), script_clips):
+        yield from encode_scripts(order, scripts(order.spec, order.seed, index_n[start : start + script_clips]))
+
+
+def encode_scripts(order: Order, script_n: Script) -> Iterator[EncodedClip]:
+    """Render and compress N clips, (N, T) labels, one after the other; of `order`, world, compression and arrays of pixels are used."""
     codec, spec = CODECS[order.compression], order.spec
     shapes = {name: chunk_shape(shape, codec.tiles) for name, (shape, _) in layout(spec, 1).items() if name in order.pixels}
     memory = empty(spec, min(CHUNK_FRAMES, spec.frames))
-    script_clips = max(1, _SCRIPT_FRAMES // spec.frames)
-    for start in range(0, len(index_n), script_clips):
-        script_n = scripts(spec, order.seed, index_n[start : start + script_clips])
-        for number, index in enumerate(script_n.index.tolist()):
-            script = script_n[number]
-            chunks: list[Chunk] = []
-            # Window by window, so that pixels are compressed while they are in the processor's cache.
-            for first in range(0, spec.frames, CHUNK_FRAMES):
-                window = script.window(first, first + CHUNK_FRAMES)
-                frames = len(window.position)
-                clip = render(order.world, window, out=Clip(memory.frames_thwc[:frames], memory.masks_thw[:frames]))
-                pixels = {"frames": clip.frames_thwc, "masks": clip.masks_thw}
-                for name, shape in shapes.items():
-                    chunks += [(name, offset, data) for offset, data in encode_window(pixels[name], first, shape, codec)]
-            yield encoded_clip(index, sorted(chunks))
+    for number, index in enumerate(script_n.index.tolist()):
+        script = script_n[number]
+        chunks: list[Chunk] = []
+        # Window by window, so that pixels are compressed while they are in the processor's cache.
+        for first in range(0, spec.frames, CHUNK_FRAMES):
+            window = script.window(first, first + CHUNK_FRAMES)
+            frames = len(window.position)
+            clip = render(order.world, window, out=Clip(memory.frames_thwc[:frames], memory.masks_thw[:frames]))
+            pixels = {"frames": clip.frames_thwc, "masks": clip.masks_thw}
+            for name, shape in shapes.items():
+                chunks += [(name, offset, data) for offset, data in encode_window(pixels[name], first, shape, codec)]
+        yield encoded_clip(index, sorted(chunks))
 
 
 def encode_in_order(order: Order, index_n: NDArray[np.int64], workers: int, progress: Callable[[int], object]) -> Iterator[EncodedClip]:

@@ -91,7 +91,7 @@ def encode_png(image: NDArray[Any], *, fast: bool = False, colours: int | None =
 
 
 def encode_gif(
-    frames: Frames,
+    frames: Iterable[NDArray[np.uint8]],
     *,
     milliseconds: int = 100,
     colours: int = 256,
@@ -110,7 +110,8 @@ def encode_gif(
     free = colours - len(exact)
     palette = None
     if shared:
-        sample = Image.fromarray(np.concatenate(list(frames[:: max(len(frames) // 4, 1)])))
+        frames = list(frames)
+        sample = Image.fromarray(np.concatenate(frames[:: max(len(frames) // 4, 1)]))
         palette = sample.quantize(free, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     images = [_indexed(frame, free, palette, exact) for frame in frames]
     file = io.BytesIO()

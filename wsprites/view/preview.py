@@ -24,6 +24,8 @@ _MOST_WIDTH, _MOST_HEIGHT = 960, 720  # of a frame of a video; larger ones are r
 _SHEET_COLUMNS, _SHEET_FRAMES = 5, 20
 _INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
 _SPRITE, _LOCAL, _SCENE = (178, 245, 80), (255, 150, 170), (102, 204, 255)  # global, local, background
+EXACT = (_INK, _PAPER, _MUTED, _SPRITE, _LOCAL, _SCENE)
+"""The colours of the marks, which the palette of a GIF keeps as they are."""
 _CHEST = (CELL // 2, 42)  # of a character in its cell, (x, y) in pixels
 _ARROW, _SCENE_ARROW = 50, 24  # lengths of the arrows for a whole step, in pixels of the picture
 
@@ -52,7 +54,7 @@ def preview(data: DataFile | VideoFile, index: int, out: Path) -> None:
     shown = range(frames) if animated else np.unique(np.linspace(0, frames - 1, _SHEET_FRAMES).round().astype(int)).tolist()
     pictures = draw(data, name, row, shown)
     if animated:
-        content = encode_gif(pictures, exact=[_INK, _PAPER, _MUTED, _SPRITE, _LOCAL, _SCENE])
+        content = encode_gif(pictures, exact=EXACT)
     else:
         content = encode_png(tile(pictures, min(_SHEET_COLUMNS, len(pictures)), gap=8, background=60))
     replace_file(out, content)
@@ -74,6 +76,11 @@ def draw(data: DataFile | VideoFile, name: str, row: int, shown: Iterable[int]) 
     return [annotate(frames_thwc[t], masks_thw[t], script, t, name, data.spec) for t in shown]
 
 
+def scale_of(spec: WorldSpec) -> int:
+    """The factor by which previews enlarge the frames of a world, 1 or more."""
+    return max(round(_WIDTH / spec.width), 1)
+
+
 def annotate(
     frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, split: str, spec: WorldSpec
 ) -> NDArray[np.uint8]:
@@ -90,7 +97,7 @@ def annotate(
     Returns:
         (h, w, 3) uint8 RGB.
     """
-    scale = max(round(_WIDTH / spec.width), 1)
+    scale = scale_of(spec)
     large = enlarge(frame_hwc, scale)
     large[outline(mask_hw, scale=scale)] = _SPRITE
     width = large.shape[1]

@@ -1,4 +1,4 @@
-"""The law of an action: what one chosen (global, local) action does to position and animation. Scripts obey it, too.
+"""The law of an action: what one chosen (global, local) action does to position and animation, and a step to the scene. Scripts obey it.
 
 Axis suffixes: n characters, a local actions, 2 = (x, y).
 """
@@ -73,3 +73,25 @@ def act(spec: WorldSpec, before: Pose, global_n: NDArray[np.integer], local_n: N
     cursor = before.cursor.copy()
     cursor[every, local_n] = (frame + 1) % CYCLE
     return Pose(position, position - before.position, local_n.astype(np.uint8), frame, cursor)
+
+
+def move_crop(spec: WorldSpec, offset_n2: NDArray[np.integer], action_n: NDArray[np.integer]) -> NDArray[np.int16]:
+    """The places of N background crops after one step of each, clipped at the edge of the background. The scene moves the other way.
+
+    Args:
+        spec: the world.
+        offset_n2: (N, 2) int, (x, y) in pixels of the crops' top-left corners.
+        action_n: (N,) GlobalAction: the crops' steps.
+
+    Returns:
+        (N, 2) int16 pixels.
+
+    Example:
+        >>> from wsprites.world.actions import GlobalAction
+        >>> from wsprites.world.spec import PRESETS
+        >>> move_crop(PRESETS["paper"], np.array([[24, 10]]), np.array([GlobalAction.right])).tolist()
+        [[25, 10]]
+    """
+    point_n2 = offset_n2 + spec.background.step * DELTA_XY[action_n]
+    clipped: NDArray[np.int16] = np.minimum(np.maximum(point_n2, 0), spec.background_box).astype(np.int16)
+    return clipped
