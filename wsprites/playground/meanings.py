@@ -40,7 +40,7 @@ class Meanings:
     """(D,) the 2nd and the 98th percentile of each number of the vectors."""
 
     def parts(self, moment: Moment) -> dict[str, NDArray[Any]]:
-        """The code, (1,), that occurred most often with the actions of a moment, or else the mean vector, (1, D), that occurred with them."""
+        """The code, (1,), that occurred most often with the actions of a moment, or else the mean of the vectors that did, (1, D)."""
         g, local, _ = moment.choice
         if self.count_kgl.size:
             for count_k in (self.count_kgl[:, g, local], self.count_kgl[:, :, local].sum(1), self.count_kgl.sum((1, 2))):

@@ -4,13 +4,13 @@ A binary message is the length of its JSON as 4 bytes, little-endian, the JSON i
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from wsprites.errors import UserError
 from wsprites.fields import show
-from wsprites.playground.episode import VIEWS, Choice, Held
+from wsprites.playground.episode import VIEWS, Choice, Held, View
 from wsprites.world.actions import GlobalAction
 
 VERSION = 1
@@ -80,7 +80,7 @@ class NewClip:
 class Show:
     """The world, or one of its twins."""
 
-    view: str
+    view: View
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,9 @@ class Shown:
 
 @dataclass(frozen=True)
 class Save:
-    """The steps of this episode as a file."""
+    """What was done as a file."""
 
-    format: str
+    format: Literal["gif", "mp4", "h5"]
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Video:
 
 
 Message = Hello | Input | Act | NewClip | Show | Pace | Autoplay | Code | Vary | Restart | Infer | Shown | Save | Picture | Video
-_TEXTS: dict[str, type[Message]] = {
+_TEXTS: dict[str, Callable[..., Message]] = {
     "hello": Hello,
     "input": Input,
     "act": Act,
@@ -169,7 +169,7 @@ _TEXTS: dict[str, type[Message]] = {
     "shown": Shown,
     "save": Save,
 }
-_UPLOADS: dict[str, type[Message]] = {"picture": Picture, "video": Video}
+_UPLOADS: dict[str, Callable[..., Message]] = {"picture": Picture, "video": Video}
 _DIRECTIONS = tuple(direction.name for direction in GlobalAction if direction != GlobalAction.stay)
 _CHOICES: dict[str, tuple[object, ...]] = {
     "walk": (None, *_DIRECTIONS),
@@ -214,7 +214,7 @@ def write_binary(header: Mapping[str, Any], content: bytes) -> bytes:
     return len(text).to_bytes(4, "little") + text + content
 
 
-def _message(text: str, kinds: Mapping[str, type[Message]], **bytes_: bytes) -> Message:
+def _message(text: str, kinds: Mapping[str, Callable[..., Message]], **bytes_: bytes) -> Message:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):

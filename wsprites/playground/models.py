@@ -93,17 +93,18 @@ class Player:
         model = self._model
         if isinstance(model, Steps):
             with foreign_code("controls"):
-                codes, vectors = (int(getattr(model.controls, name, 0)) for name in ("codes", "vectors"))
-                return Takes(codes, vectors, *(bool(getattr(model.controls, name, False)) for name in ("shift", "background_shift", "masks")))
+                given = {name: getattr(model.controls, name, 0) for name in Takes.__dataclass_fields__}
+                sizes, parts = [int(given.pop(name)) for name in ("codes", "vectors")], [bool(value) for value in given.values()]
+                return Takes(*sizes, *parts)
         if not isinstance(model, Controllable):
             return Takes()
         # A rollout gets codes, or vectors of a model that infers none, and shifts where the model infers these.
         arrays = self.infer(np.zeros((2, *size, 3), np.uint8))
         if "codes" in arrays:
-            codes = getattr(model, "codes", None)
-            if codes is None:
+            count = getattr(model, "codes", None)
+            if count is None:
                 raise ProtocolError("a model that is played by codes says how many there are in its attribute codes")
-            return Takes(codes=int(codes), shift="shift" in arrays)
+            return Takes(codes=int(count), shift="shift" in arrays)
         return Takes(vectors=arrays["vectors"].shape[-1] if "vectors" in arrays else 0, shift="shift" in arrays)
 
     def infer(self, frames_thwc: NDArray[np.uint8]) -> Arrays:

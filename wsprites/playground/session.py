@@ -2,21 +2,22 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from wsprites.errors import ArgumentError, UserError
+from wsprites.errors import UserError
 from wsprites.playground import messages
-from wsprites.playground.episode import VIEWS, Choice, Held, Moment, chosen
+from wsprites.playground.episode import VIEWS, Choice, Episode, Held, Moment, chosen
 from wsprites.playground.lane import Lane
 from wsprites.playground.meanings import SLIDERS
 from wsprites.playground.messages import Message, MessageError
 from wsprites.playground.outbox import Outbox, OutboxFullError
+from wsprites.playground.saving import Kind, SavedFile, save
 from wsprites.playground.shared import Playground
 from wsprites.playground.uploads import Upload, read_upload_picture, read_upload_video
 from wsprites.view.picture import data_uri, encode_png, tile
@@ -31,6 +32,9 @@ BAD_MESSAGE, OTHER_VERSION, TOO_SLOW, IDLE_CLOSED, FULL = 4400, 4406, 4408, 4410
 _FASTEST = 1 / 30
 """Seconds between two steps, when what is held down changes."""
 _STRIP = 12  # frames of a video that are shown
+_READ = ("codes", "shift", "background_shift")  # of what a model infers, what is shown
+
+_T = TypeVar("_T")
 
 
 class Session:
@@ -44,7 +48,8 @@ class Session:
         self._held, self._owed, self._input, self._pace, self._autoplay = Held(), Held(), 0, 10, False
         self._picture_hwc: NDArray[np.uint8] | None = None
         self._changed = asyncio.Event()
-        self._uploading = False
+        self._busy = self._scripted = False
+        self._finished: list[Episode] = []  # those before the present one
         self._lanes = [
             Lane(player, partial(self._show_model, number), partial(self._report, number)) for number, player in enumerate(shared.players)
         ]
@@ -172,7 +177,7 @@ class Session:
             case messages.NewClip():
                 self._begin(message.clip)
             case messages.Show():
-                self._episode.show(message.view)  # type: ignore[arg-type]
+                self._episode.show(message.view)
                 self._restart(None)
             case messages.Pace():
                 self._pace = message.pace
@@ -197,11 +202,11 @@ class Session:
             case messages.Infer():
                 self._infer_episode()
             case messages.Picture():
-                self._upload(read_upload_picture, message, self._begin_with_picture)
+                self._read_picture(message)
             case messages.Video():
-                self._upload(read_upload_video, message, self._infer_video)
+                self._read_video(message)
             case messages.Save():
-                raise ArgumentError("format", "sessions cannot be saved yet")
+                self._save(message.format)
 
     def _lane(self, number: int) -> Lane:
         if number >= len(self._lanes):
@@ -212,6 +217,8 @@ class Session:
 
     def _begin(self, clip: int | None) -> None:
         view = self._episode.view
+        if self._episode.now.step:
+            self._finished.append(self._episode)
         self._episode = self._shared.episode(clip)
         self._episode.show(view)
         self._moments.clear()
@@ -254,29 +261,25 @@ class Session:
         held = self._held if self._held != Held() else self._owed
         self._owed = Held()
         choice = chosen(self._shared.world.spec, self._episode.now, held)
-        return self._episode.scripted() if choice is None and self._autoplay else choice
+        if choice is not None or not self._autoplay:
+            return choice
+        self._scripted = True
+        return self._episode.scripted()
 
-    # Uploads, and what models read.
+    # Files, and what models read.
 
-    def _upload(
-        self,
-        read: Callable[[bytes, str, tuple[int, int]], Upload],
-        message: messages.Picture | messages.Video,
-        use: Callable[[str, Upload], None],
-    ) -> None:
-        """Decode an upload in the thread for uploads, then use it. A second one is refused until then."""
-        if self._uploading:
-            raise ArgumentError("name", f"{message.name}: another file is still being read")
-        self._uploading = True
-        future = asyncio.wrap_future(self._shared.uploads.submit(partial(read, message.content, message.name, self._shared.size)))
+    def _work(self, call: Callable[[], _T], use: Callable[[_T], None]) -> None:
+        """Do slow work in the thread for files, then use its result. A page that has work there already is refused."""
+        if self._busy:
+            raise UserError("another file is still being read or written; try again when it is done")
+        self._busy = True
 
-        def done(future: Awaitable[Upload]) -> None:
-            self._uploading = False
-            assert isinstance(future, asyncio.Future)
+        def done(future: asyncio.Future[_T]) -> None:
+            self._busy = False
             if not future.cancelled():
-                self._with_problem(None, lambda: use(message.name, future.result()))
+                self._with_problem(None, lambda: use(future.result()))
 
-        future.add_done_callback(done)
+        asyncio.wrap_future(self._shared.files.submit(call)).add_done_callback(done)
 
     def _with_problem(self, number: int | None, use: Callable[[], None]) -> None:
         """Do something that may raise an error of a user, or of a page that takes nothing any more."""
@@ -287,45 +290,47 @@ class Session:
         except OutboxFullError:
             return  # the next message finds it full as well, and closes the connection
 
-    def _begin_with_picture(self, name: str, upload: Upload) -> None:
-        self._outbox.put({"type": "picture", "name": name, "note": upload.note})
-        self._restart(upload.frames_thwc[0])
+    def _read_picture(self, message: messages.Picture) -> None:
+        def begin(upload: Upload) -> None:
+            self._outbox.put({"type": "picture", "name": message.name, "note": upload.note})
+            self._restart(upload.frames_thwc[0])
 
-    def _infer_video(self, name: str, upload: Upload) -> None:
-        self._infer(name, upload.note, upload.frames_thwc, None)
+        self._work(partial(read_upload_picture, message.content, message.name, self._shared.size), begin)
+
+    def _read_video(self, message: messages.Video) -> None:
+        def infer(upload: Upload) -> None:
+            self._infer(message.name, upload.note, upload.frames_thwc, None)
+
+        self._work(partial(read_upload_video, message.content, message.name, self._shared.size), infer)
+
+    def _save(self, kind: Kind) -> None:
+        def put(file: SavedFile) -> None:
+            self._outbox.put_file({"type": "file", "name": file.name, "notes": file.notes}, file.content)
+
+        shared, episodes = self._shared, (*self._finished, self._episode)
+        self._work(partial(save, shared.world, shared.seed, episodes, kind, pace=self._pace, scripted=self._scripted), put)
 
     def _infer_episode(self) -> None:
         """Let the models read the last steps, as they are shown."""
         moments = list(self._moments)
         if len(moments) < 2:
-            raise ArgumentError("infer", "no steps yet; walk, cast or slash first")
+            raise UserError("no steps yet; walk, cast or slash first")
         frames_thwc = np.stack([self._episode.look(moment).frames_thwc for moment in moments])
-        self._infer(f"clip {self._episode.clip}", f"the last {len(moments) - 1} steps", frames_thwc, [list(m.choice) for m in moments[1:]])
+        note, labels = f"the last {len(moments) - 1} steps", [list(moment.choice) for moment in moments[1:]]
+        self._infer(f"clip {self._episode.clip}", note, frames_thwc, labels)
 
     def _infer(self, name: str, note: str, frames_thwc: NDArray[np.uint8], labels: list[list[int]] | None) -> None:
         shown = np.unique(np.linspace(0, len(frames_thwc) - 1, _STRIP).round().astype(int))
         strip = data_uri("image/png", encode_png(tile(list(frames_thwc[shown]), len(shown), gap=0)))
-        self._outbox.put(
-            {
-                "type": "video",
-                "name": name,
-                "note": note,
-                "frames": len(frames_thwc),
-                "strip": strip,
-                "labels": labels,
-                "shown": shown.tolist(),
-            }
-        )
+        self._outbox.put({"type": "video", "name": name, "note": note, "frames": len(frames_thwc), "strip": strip, "labels": labels})
         for number, lane in enumerate(self._lanes):
             future = asyncio.wrap_future(lane.player.submit(partial(lane.player.infer, frames_thwc)))
             future.add_done_callback(partial(self._inferred, number))
 
     def _inferred(self, number: int, future: "asyncio.Future[dict[str, NDArray[Any]]]") -> None:
         def put() -> None:
-            arrays = {
-                name: array.round(2).tolist() for name, array in future.result().items() if name in ("codes", "shift", "background_shift")
-            }
-            self._outbox.put({"type": "reading", "model": number, **arrays})
+            shown = {name: array.round(2).tolist() for name, array in future.result().items() if name in _READ}
+            self._outbox.put({"type": "reading", "model": number, **shown})
 
         if not future.cancelled():
             self._with_problem(number, put)

@@ -1,4 +1,4 @@
-"""What all sessions share: the world, the models, what their codes stand for, and the thread that decodes uploads."""
+"""What all sessions share: the world, the models, what their codes stand for, and the thread for files."""
 
 import asyncio
 import secrets
@@ -57,7 +57,8 @@ class Playground:
         rounds = max(_CLIPS // len(split_c), 1)
         self._clips = (members[None] + len(split_c) * np.arange(rounds)[:, None]).ravel()
         self.known = [Known() for _ in players]
-        self.uploads = Worker("uploads")
+        self.files = Worker("files")
+        """Decodes uploads and writes files, one after the other."""
         self.sessions = 0
         """Number of pages that are connected."""
         self._listeners: set[Callable[[int], None]] = set()

@@ -54,7 +54,8 @@ function received(message) {
 }
 
 function receivedBinary(header, content) {
-  if (header.type === "frame") screens.put(header, content.slice());
+  if (header.type === "frame") screens.put(header, content);
+  if (header.type === "file") keep(header, content);
 }
 
 function welcomed({ world, models, global_actions: globals, local_actions: locals }) {
@@ -122,6 +123,14 @@ function showMeters() {
   }
 }
 setInterval(showMeters, 500);
+
+// A file that was written, as a download.
+function keep({ name, notes }, content) {
+  const address = URL.createObjectURL(new Blob([content]));
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60000);
+  tell(notes.length ? `${name}: ${notes.join("; ")}` : `${name} is saved`);
+}
 
 // What happened.
 
@@ -232,6 +241,9 @@ setPace(state.pace);
 $("another").addEventListener("click", () => another());
 $("autoplay").addEventListener("click", () => setAutoplay(!state.autoplay));
 $("restart").addEventListener("click", restart);
+for (const button of document.querySelectorAll("[data-save]")) {
+  button.addEventListener("click", () => link.send("save", { format: button.dataset.save }));
+}
 $("infer").addEventListener("click", () => link.send("infer"));
 $("clip-form").addEventListener("submit", (event) => {
   event.preventDefault();
