@@ -42,7 +42,7 @@ def play(
     with extra("play"):
         import_module("websockets")  # uvicorn needs it, and says so only when a page connects
 
-        from wsprites.playground.server import LOOPBACK, listen, serve
+        from wsprites.playground.server import LOOPBACK, listen, make_server
     from wsprites.art import load_world
     from wsprites.playground.models import load_players
     from wsprites.playground.shared import Playground
@@ -64,4 +64,4 @@ def play(
             if not no_browser:
                 webbrowser.open(address)
 
-        serve(shared, listening, token=token, started=started)
+        make_server(shared, listening, token=token, started=started).run([listening])

@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket
 from wsprites.errors import ArgumentError
 from wsprites.playground.messages import MAX_UPLOAD
 from wsprites.playground.session import FULL, Session
-from wsprites.playground.shared import MAX_SESSIONS, Playground
+from wsprites.playground.shared import Playground
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that only this machine reaches."""
@@ -118,9 +118,9 @@ def make_app(shared: Playground, *, port: int, token: str = "") -> _App:
         return Response(content, media_type=kind, headers=_headers(request.headers["host"]))
 
     async def connect(websocket: WebSocket) -> None:
-        if shared.sessions >= MAX_SESSIONS:
+        if shared.sessions >= shared.most_sessions:
             await websocket.accept()
-            await websocket.close(FULL, f"{MAX_SESSIONS} pages are connected")
+            await websocket.close(FULL, f"no more pages can connect than {shared.most_sessions}")
             return
         shared.sessions += 1
         try:
@@ -167,8 +167,10 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def serve(shared: Playground, listening: socket.socket, *, token: str = "", started: Callable[[], object] = lambda: None) -> None:
-    """Serve pages until Ctrl-C or SIGTERM.
+def make_server(
+    shared: Playground, listening: socket.socket, *, token: str = "", started: Callable[[], object] = lambda: None
+) -> uvicorn.Server:
+    """The server, whose `run([listening])` serves pages until Ctrl-C or SIGTERM.
 
     Args:
         shared: the world and the models.
@@ -177,11 +179,8 @@ def serve(shared: Playground, listening: socket.socket, *, token: str = "", star
         started: called once pages can connect.
     """
     app = make_app(shared, port=listening.getsockname()[1], token=token)
-    config = uvicorn.Config(
-        app, log_level="warning", ws_max_size=MAX_UPLOAD + 2**12, ws_max_queue=8, timeout_graceful_shutdown=1, lifespan="on"
-    )
-    server = _Server(config, started)
-    server.run([listening])
+    largest = MAX_UPLOAD + 2**12  # of a message, with its JSON
+    return _Server(uvicorn.Config(app, log_level="warning", ws_max_size=largest, timeout_graceful_shutdown=1, lifespan="on"), started)
 
 
 class _Server(uvicorn.Server):

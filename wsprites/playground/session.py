@@ -23,8 +23,6 @@ from wsprites.playground.uploads import Upload, read_upload_picture, read_upload
 from wsprites.view.picture import data_uri, encode_png, tile
 from wsprites.world.actions import GlobalAction, LocalAction
 
-IDLE = 900.0
-"""Seconds without a message after which a page is disconnected."""
 INFERRED = 128
 """The last steps of an episode that models read."""
 BAD_MESSAGE, OTHER_VERSION, TOO_SLOW, IDLE_CLOSED, FULL = 4400, 4406, 4408, 4410, 4429
@@ -40,8 +38,8 @@ _T = TypeVar("_T")
 class Session:
     """A connected page."""
 
-    def __init__(self, socket: WebSocket, shared: Playground, *, idle: float = IDLE) -> None:
-        self._socket, self._shared, self._idle = socket, shared, idle
+    def __init__(self, socket: WebSocket, shared: Playground) -> None:
+        self._socket, self._shared = socket, shared
         self._outbox = Outbox()
         self._episode = shared.episode(0)
         self._moments: deque[Moment] = deque(maxlen=INFERRED + 1)
@@ -155,7 +153,7 @@ class Session:
             await asyncio.sleep(0)  # a page that sends without end does not keep the others waiting
 
     async def _next(self) -> Message:
-        event = await asyncio.wait_for(self._socket.receive(), self._idle)
+        event = await asyncio.wait_for(self._socket.receive(), self._shared.idle)
         if event["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(event.get("code", 1000))
         text = event.get("text")

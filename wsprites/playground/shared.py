@@ -19,8 +19,6 @@ from wsprites.playground.worker import Worker
 from wsprites.world.script import casting
 from wsprites.world.spec import SPLITS
 
-MAX_SESSIONS = 64
-"""Pages that may be connected at once."""
 _CLIPS = 10_000  # clips that an episode may begin like: numbers that people can type
 
 
@@ -43,13 +41,18 @@ class Playground:
         players: the models.
         seed: seed of the data set whose clips the episodes begin like.
         split: "train", "val" or "test" for the characters of that split; empty for all.
+        most_sessions: pages that may be connected at once.
+        idle: seconds without a message after which a page is disconnected.
 
     Raises:
         ArgumentError: an impossible seed, or a split without characters.
     """
 
-    def __init__(self, world: World, players: list[Player], *, seed: int = 0, split: str = "test") -> None:
+    def __init__(
+        self, world: World, players: list[Player], *, seed: int = 0, split: str = "test", most_sessions: int = 64, idle: float = 900.0
+    ) -> None:
         self.world, self.players, self.seed = world, players, seed
+        self.most_sessions, self.idle = most_sessions, idle
         split_c = casting(world.spec, seed).split
         members = np.arange(len(split_c)) if not split else np.flatnonzero(split_c == SPLITS.index(split))
         if not len(members):
