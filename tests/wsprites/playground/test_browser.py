@@ -63,10 +63,8 @@ class Opened:
 
     def pixels(self, selector: str) -> np.ndarray:
         """The pixels of a canvas, (H, W, 3)."""
-        script_ = (
-            "(canvas) => [canvas.width, canvas.height, ...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
-        )
-        width, height, *data = self.page.eval_on_selector(selector, script_)
+        data_of = "getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data"
+        width, height, *data = self.page.eval_on_selector(selector, f"(canvas) => [canvas.width, canvas.height, ...canvas.{data_of}]")
         return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
 
     def hold(self, *keys: str, steps: int = 3) -> None:
@@ -101,13 +99,10 @@ def test_keys_move_the_world_and_the_canvas_shows_its_pixels(opened: Opened, pla
     assert np.array_equal(opened.pixels("#world"), render(play_world, script(play_world.spec, 0, 7)).frames_thwc[0])
     for keys in (["ArrowRight"], ["ArrowDown", "d"], ["c"], ["x", "ArrowLeft"], ["ArrowUp"]):
         opened.hold(*keys)
-    opened.page.keyboard.press("ArrowLeft")
-    steps = opened.page.evaluate("playground.rows.length")
-    opened.until(f"playground.rows.length === {steps} || playground.rows.length > {steps}")
     rows = opened.page.evaluate("playground.rows")
     assert [row[0] for row in rows] == list(range(len(rows)))  # no step is missing
     shown = {tuple(row[1:4]) for row in rows[1:]}
-    assert {(1, 2, 4), (4, 4, 4), (4, 7, 4), (2, 0, 4)} <= shown and any(row[3] == 0 for row in rows[1:])
+    assert {(1, 2, 4), (4, 3, 4), (4, 7, 4), (2, 0, 4)} <= shown and any(row[3] == 0 for row in rows[1:])
     # Until nothing is on its way any more, the canvas may be ahead of what was read.
     for _ in range(100):
         before, pixels, after = opened.page.evaluate("playground.rows"), opened.pixels("#world"), opened.page.evaluate("playground.rows")
@@ -163,12 +158,8 @@ def test_widths(browser: "Browser", server: Running, width: int, height: int, sc
     opened = Opened(browser, server, viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 500)
     assert opened.page.evaluate("document.documentElement.scrollWidth") == width
     canvas = opened.page.locator("#world").bounding_box()
-    assert (
-        canvas
-        and canvas["x"] >= 0
-        and canvas["x"] + canvas["width"] <= width
-        and canvas["width"] / canvas["height"] == pytest.approx(4 / 3, abs=0.02)
-    )
+    assert canvas and canvas["x"] >= 0 and canvas["x"] + canvas["width"] <= width
+    assert canvas["width"] / canvas["height"] == pytest.approx(4 / 3, abs=0.02)
     for button in opened.page.locator("button:visible").all():
         box = button.bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= width + 1

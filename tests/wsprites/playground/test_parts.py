@@ -258,9 +258,7 @@ def test_a_step_of_another_shape_is_refused():
 def test_clips_are_of_the_split(play_world: World):
     spec = replace(play_world.spec, split=replace(PAPER.split, train=0.5, val=0.0, test=0.5))
     with pytest.raises(ArgumentError, match="split: this world has no characters in val"):
-        Playground(
-            World(replace(play_world.spec, split=replace(PAPER.split, train=0.5, val=0.0, test=0.5)), play_world.art), [], split="val"
-        )
+        Playground(World(spec, play_world.art), [], split="val")
     shared, cast = Playground(play_world, [], split="test"), casting(play_world.spec, 0)
     tested = set(cast.character[cast.split == 2].tolist())
     assert {shared.episode(None).character for _ in range(20)} <= tested
