@@ -168,7 +168,7 @@ def test_content_is_decoded_as_a_file_is(kind: str):
 def test_content_of_other_formats_meets_no_decoder(kind: str):
     file = io.BytesIO()
     Image.fromarray(RAMP).save(file, kind)
-    with pytest.raises(UserError, match="^a: not a PNG, JPEG or WebP picture; save it as one of these$"):
+    with pytest.raises(UserError, match=r"^a: not a PNG, JPEG or WebP picture; save it as one of these$"):
         decode_picture(file.getvalue(), "a", max_pixels=100)
 
 

@@ -69,9 +69,10 @@ class Opened:
 
     def hold(self, *keys: str, steps: int = 3) -> None:
         """Hold keys down for some steps at least."""
-        begin = int(self.page.evaluate(STEP))
         for key in keys:
             self.page.keyboard.down(key)
+        self.until("playground.answered === playground.input")  # what comes now follows from all of them
+        begin = int(self.page.evaluate(STEP))
         self.until(f"{STEP} >= {begin + steps}")
         for key in keys:
             self.page.keyboard.up(key)

@@ -12,7 +12,7 @@ const VIEWS = { true: "World", still: "Still", blank: "Black", character: "Other
 const VIEW_TITLES = { true: "The world as it is", still: "Its twin with a scene that stands still", blank: "Its twin in front of black", character: "Its twin with another character" };
 const $ = (id) => document.getElementById(id);
 
-const state = { rows: [], models: [], clip: null, view: "true", pace: 10, autoplay: false, sent: new Map(), input: 0, latency: null, video: null, names: null };
+const state = { rows: [], models: [], clip: null, view: "true", pace: 10, autoplay: false, sent: new Map(), input: 0, answered: 0, latency: null, video: null, names: null };
 window.playground = state; // for tests and for the curious
 
 const screens = new Screens(drawn);
@@ -98,6 +98,7 @@ function drawn(headers, now) {
     }
     const before = state.rows.at(-1);
     state.rows = [...state.rows, ...header.rows.filter((row) => row[0] > (before?.[0] ?? -1) || row[0] === 0)].slice(-SPAN);
+    state.answered = header.input;
     measured(header.input, now);
   }
   if (headers.length) link.send("shown", { frame: Math.max(...headers.map((header) => header.frame)) });
