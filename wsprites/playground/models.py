@@ -93,9 +93,8 @@ class Player:
         model = self._model
         if isinstance(model, Steps):
             with foreign_code("controls"):
-                given = {name: getattr(model.controls, name, 0) for name in Takes.__dataclass_fields__}
-                sizes, parts = [int(given.pop(name)) for name in ("codes", "vectors")], [bool(value) for value in given.values()]
-                return Takes(*sizes, *parts)
+                codes, vectors, shift, scene, masks = (getattr(model.controls, name, 0) for name in Takes.__dataclass_fields__)
+                return Takes(int(codes), int(vectors), bool(shift), bool(scene), bool(masks))
         if not isinstance(model, Controllable):
             return Takes()
         # A rollout gets codes, or vectors of a model that infers none, and shifts where the model infers these.

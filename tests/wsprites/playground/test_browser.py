@@ -83,7 +83,7 @@ def opened(browser: "Browser", server: Running) -> Iterator[Opened]:
     page = Opened(browser, server)
     yield page
     page.context.close()
-    assert page.complaints == []
+    assert [line for line in page.complaints if "willReadFrequently" not in line] == []  # it is the tests that read the canvas
 
 
 def replayed(world: World, clip: int, rows: list[list[int]]) -> np.ndarray:

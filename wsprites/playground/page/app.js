@@ -82,6 +82,7 @@ function welcomed({ world, models, global_actions: globals, local_actions: local
 function begun({ clip, character }) {
   state.clip = clip;
   state.rows = [];
+  screens.clear();
   $("clip").value = clip;
   $("world-clip").textContent = `clip ${clip}, character ${character}`;
   $("picture-note").textContent = "Or drop a picture, a GIF or a video on the page.";

@@ -18,7 +18,8 @@ export class Screens {
   }
 
   put(header, pixels) {
-    this.waiting.set(header.source, [header, pixels]);
+    const replaced = this.waiting.get(header.source)?.[0].rows ?? []; // of a frame that is not drawn, the labels are kept
+    this.waiting.set(header.source, [{ ...header, rows: [...replaced, ...header.rows] }, pixels]);
     if (!this.scheduled) requestAnimationFrame(() => this.draw());
     this.scheduled = true;
   }
@@ -35,6 +36,10 @@ export class Screens {
       this.times.set(source, [...this.times.get(source).filter((time) => now - time < 1000), now]);
     }
     this.drawn(frames.map(([header]) => header), now);
+  }
+
+  clear() {
+    this.waiting.clear();
   }
 
   // Frames drawn in the last second.
