@@ -20,6 +20,7 @@ from wsprites.file import DataFile, Driver
 from wsprites.generate import Order, check_ending, check_output, replace_file
 from wsprites.generate.recorded import encode_recorded
 from wsprites.terminal import extra
+from wsprites.view.info import remainder_lines
 from wsprites.view.picture import encode_gif
 from wsprites.view.preview import EXACT
 from wsprites.view.session import PLAIN, View, pictures
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _MOST_SEED = 2**63 - 1
 _MOST_GIF_BYTES = 2**29  # of the indexed frames of a GIF, which are in memory all at once
-_NAMED = 5
 
 
 class Recording:
@@ -269,14 +269,7 @@ class Recording:
             >>> recording.left_out(frames=20)[0]
             'left out 10 of 50 frames, which fill no clip of 20: 5 of episode 0, 5 of episode 1; their actions are in the file'
         """
-        length = self._clip_frames(frames)
-        rest = {number: episode.frames % length for number, episode in enumerate(self.episodes) if episode.frames % length}
-        if not rest:
-            return ()
-        named = ", ".join(f"{count:,} of episode {number}" for number, count in list(rest.items())[:_NAMED])
-        more = ", ..." if len(rest) > _NAMED else ""
-        total = f"{sum(rest.values()):,} of {self.frames:,} frames"
-        return (f"left out {total}, which fill no clip of {length}: {named}{more}; their actions are in the file",)
+        return tuple(remainder_lines([episode.frames for episode in self.episodes], self._clip_frames(frames)))
 
     def write(self, out: str | os.PathLike[str], *, frames: int | None = None, overwrite: bool = False) -> tuple[str, ...]:
         """Write the session to a file that ends in .gif, .mp4 or .h5, with the defaults of `gif`, `mp4` and `hdf5`.

@@ -26,7 +26,10 @@ def info(file: Path) -> None:
 @FILE
 @click.option("--all", "all_pixels", is_flag=True, help="Compare the pixels of every clip, not of a sample.")
 def verify(file: Path, all_pixels: bool) -> None:
-    """Regenerate FILE from its world, seed and art, and compare all labels, and the pixels of a sample of clips."""
+    """Regenerate FILE from its world, seed and art, and compare all labels, and the pixels of a sample of clips.
+
+    A file of recorded episodes is replayed: the recorded actions are done again from the start of each episode.
+    """
     from tqdm import tqdm
 
     from wsprites.file import DataFile
@@ -34,6 +37,7 @@ def verify(file: Path, all_pixels: bool) -> None:
     from wsprites.generate.verify import verify as compare
 
     with DataFile(file) as data:
+        replayed = "" if data.driver is None else f", and replayed {len(data.episodes):,} recorded episodes"
         stored = [split for split in data.splits.values() if split.stored]
         total = sum(len(pixel_rows(len(split), len(data.indices), all_pixels)) for split in stored)
         with tqdm(total=total, unit=" clips", disable=not total) as bar:
@@ -41,7 +45,7 @@ def verify(file: Path, all_pixels: bool) -> None:
     for problem in report.problems:
         click.echo(f"wrong    {problem}")
     pixels = f"pixels of {report.pixels:,}" if report.pixels else "no pixels (the file holds labels only)"
-    click.echo(f"{'FAILED' if report.problems else 'ok'}: compared labels of {report.labels:,} clips, {pixels}")
+    click.echo(f"{'FAILED' if report.problems else 'ok'}: compared labels of {report.labels:,} clips, {pixels}{replayed}")
     if report.problems:
         sys.exit(1)
 

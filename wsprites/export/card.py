@@ -8,7 +8,7 @@ import wsprites
 from wsprites.export.job import Job, Written
 from wsprites.file import DESCRIPTIONS, DataFile, VideoFile
 from wsprites.file.videos import VIDEO_DESCRIPTIONS
-from wsprites.view.info import cast_line, clips_line, world_line
+from wsprites.view.info import cast_line, clips_line, source_line, world_line
 from wsprites.world.actions import GlobalAction
 from wsprites.world.spec import SPLITS
 
@@ -67,20 +67,29 @@ def _part(job: Job) -> str:
 def _of_world(job: Job, data: DataFile, licence: str) -> str:
     clips = {split: len(job.rows(split)) for split in SPLITS}
     shard = "" if data.shard == (1, 1) else f"\n| shard | {data.shard[0]} of {data.shard[1]}: the clips are a part of {data.clips:,} |"
+    scene = "scene that moves on its own" if data.driver is None else "moving scene. Somebody, or a program, chose its actions"
     return f"""Clips of a synthetic video world in which every action is known: a character {_acts(data)} in front of a
-scene that moves on its own. Written by `wsprites export --to {job.to}`, wsprites {wsprites.__version__}.{_part(job)}
+{scene}. Written by `wsprites export --to {job.to}`, wsprites {wsprites.__version__}.{_part(job)}
 
 | | |
 | --- | --- |
 | world | {world_line(data.spec)} |
 | clips | {clips_line(data.spec, clips)} |
 | cast | {cast_line(data.spec)} |
-| made from | seed {data.seed}, art {data.art_sha256[:16]} |{shard}
+| made from | {source_line(data)}, art {data.art_sha256[:16]} |{shard}
 | frame rate | none: a world has steps, which previews show at 10 a second |
 | licence of the art | {licence}; CREDITS.txt names the authors |
 
-`wsprites.json` holds the world with all its numbers, the seed and the versions, from which the clips can be generated again with the same
-art, which is not among the files here."""
+{_again(data)}"""
+
+
+def _again(data: DataFile) -> str:
+    """What the clips can be made from again, and where it is."""
+    if data.driver is not None:
+        return """`wsprites.json` holds the world with all its numbers, who chose the actions, and the versions. The data file that was
+exported holds the art and the recorded episodes, from which `wsprites verify` replays the clips."""
+    text = "from which the clips can be generated again with the same\nart, which is not among the files here."
+    return f"`wsprites.json` holds the world with all its numbers, the seed and the versions, {text}"
 
 
 def _acts(data: DataFile) -> str:

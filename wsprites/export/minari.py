@@ -50,6 +50,14 @@ data file that was exported, `recover_environment(world="data.h5")`. The dataset
 `combine_datasets` takes those of one split only.
 """
 
+_DRIVEN_CARD = """ Its actions are (T-1, 2), global and local: **`actions[t]` leads from
+`observations[t]` to `observations[t+1]`**, so it is the pair of labels at index t+1, and the labels at index 0 are not among the actions.
+The steps of the scene, which were chosen as well, are `background_action` of `infos`, which has the labels of every frame, and `masks`
+(T, height, width) bool, by the index of the observations. Rewards are 0; the last step is a truncation. `index`, `character`, `parts` and
+`background` are the metadata of the episode. There is no environment to recover, because none moves the scene by actions; the data file
+that was exported replays the clips.
+"""
+
 _VIDEO_CARD = """ `actions[t]` was taken at
 `observations[t]` and leads to `observations[t+1]`, `rewards[t]` and `terminations[t]` are the entries at `observations[t+1]`; rewards
 are 0 and terminations False where none came with the videos. The action at the last frame is in `infos` only: `infos` has the labels of
@@ -63,7 +71,9 @@ _MOST_ACTIONS = 2**31
 
 def card(job: Job) -> str:
     """How the folder is read."""
-    return _HEAD + (_CARD if job.world else _VIDEO_CARD)
+    if not job.world:
+        return _HEAD + _VIDEO_CARD
+    return _HEAD + (_CARD if job.world.driver is None else _DRIVEN_CARD)
 
 
 def write(job: Job, folder: Path) -> Written:
@@ -77,7 +87,8 @@ def write(job: Job, folder: Path) -> Written:
         raise UserError(f"{job.data.path}: clips of one frame have no transitions, which episodes of Minari need; choose another format")
     if not job.world and "actions" not in job.label_names:
         raise UserError(f"{job.data.path}: the videos came without actions, which episodes of Minari need; choose another format")
-    sheets = _own_sheets(job.world) if job.world else None
+    drawn = job.world if job.world and job.world.driver is None else None
+    sheets = _own_sheets(drawn) if drawn else None
     for split in SPLITS:
         rows = job.rows(split)
         if not rows:
@@ -89,20 +100,20 @@ def write(job: Job, folder: Path) -> Written:
             folder / name / "data",
             observation_space=Box(0, 255, (height, width, 3), np.uint8),
             action_space=_action_space(job),
-            env_spec=_environment(job.world, split, sheets) if job.world else None,
+            env_spec=_environment(drawn, split, sheets) if drawn else None,
             jpeg_encoding=False,
         )
         kind = "videos in which every action is known" if job.world else "imported videos"
         description = f"W-Sprites, split {split}: {kind}. README.md is beside the dataset."
         storage.update_metadata({"dataset_id": name, "minari_version": minari.__version__, "description": description})
-        if job.world and (casting(job.world.spec, job.world.seed).split == SPLITS.index("test")).any():
-            storage.update_metadata({"eval_env_spec": _environment(job.world, "test", sheets).to_json()})
+        if drawn and (casting(drawn.spec, drawn.seed).split == SPLITS.index("test")).any():
+            storage.update_metadata({"eval_env_spec": _environment(drawn, "test", sheets).to_json()})
         storage.update_episodes(_episodes(job, split, rows, folder))
         of_clip = CLIP_LABELS if job.world else ("index", "video", "first_frame")
         every = (job.labels(split, row) for row in rows)
         storage.update_episode_metadata({name: labels[name] for name in of_clip} for labels in every)
     other = "art      not wsprites' own: recover_environment() needs sheets=... and backgrounds=..., or world=FILE"
-    return Written(notes=(other,) if job.world and sheets is None else ())
+    return Written(notes=(other,) if drawn and sheets is None else ())
 
 
 def _own_sheets(data: DataFile) -> str | None:
@@ -155,7 +166,7 @@ def _episodes(job: Job, split: str, rows: range, folder: Path) -> Iterator[Episo
             actions = np.stack([labels["global_action"][1:], labels["local_action"][1:]], -1).astype(np.int64)
             rewards, terminations = np.zeros(steps), np.zeros(steps, bool)
             infos["masks"] = pixels["masks"]
-            options = {"clip": int(labels["index"]), "data_seed": job.world.seed}
+            options = {"clip": int(labels["index"]), "data_seed": job.world.seed} if job.world.driver is None else None
         else:
             actions, options = labels["actions"][:-1], None
             rewards = labels["rewards"][1:] if "rewards" in labels else np.zeros(steps)

@@ -82,7 +82,8 @@ def _name(job: Job, labels: dict[str, NDArray[Any]]) -> str:
     index = int(labels["index"])
     if not job.world:
         return f"clip_{index:09}"
-    video = index // job.world.spec.cast.characters  # clips go through the characters in turn
+    # Generated clips go through the characters in turn; recorded ones are numbered through.
+    video = index if job.world.driver else index // job.world.spec.cast.characters
     return f"sprite_{int(labels['character']):06}_video_{video:03}"
 
 

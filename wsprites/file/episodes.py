@@ -1,6 +1,6 @@
 """The recorded episodes in a data file: written once, and read without trusting them.
 
-/episodes
+/episodes    attribute checksum, XXH3-64
     index, seed                        (E,) int64: the clip that an episode begins like, and the seed of its data set; -1 if there is none
     character, background              (E,) int32
     global_action, local_action, background_action, animation_frame    (E,) uint8 at the first frame
@@ -18,6 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+from xxhash import xxh3_64
 
 from wsprites.file.h5 import local_item
 from wsprites.world.episode import Episode, Start, check_actions, check_start
@@ -65,6 +66,17 @@ def write_episodes(h5: h5py.File, spec: WorldSpec, episodes: Sequence[Episode]) 
     group = h5py.Group(h5py.h5g.create(h5.id, b"episodes", gcpl=properties))
     for name, (shape, dtype) in _arrays(spec, len(episodes), len(values["actions"])).items():
         group.create_dataset(name, shape, dtype, data=values[name])
+    group.attrs["checksum"] = episodes_checksum(h5)
+
+
+def episodes_checksum(h5: h5py.File) -> np.uint64:
+    """XXH3-64 of the arrays of the group, and of who chose the actions: also of what is in no clip, which no pixel shows."""
+    checksum = xxh3_64()
+    for name in ("policy", "driver", "date"):
+        checksum.update(f"{h5.attrs[name]}\0".encode())
+    for name in (*_LABELS, "seed", "cursor", "steps", "actions"):
+        checksum.update(np.ascontiguousarray(h5["episodes"][name][()]).data)
+    return np.uint64(checksum.intdigest())
 
 
 def read_episodes(h5: h5py.File, spec: WorldSpec) -> tuple[Episode, ...]:

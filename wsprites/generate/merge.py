@@ -68,6 +68,9 @@ def _in_order(shards: list[DataFile]) -> list[DataFile]:
     count = first.shard[1]
     for data in shards:
         number = data.shard[0]
+        if data.driver is not None:
+            join = "join recordings with wsprites.recording.Recording.append"
+            raise UserError(f"{data.path}: holds recorded episodes, which are no shards of a data set; {join}")
         if data.shards:
             raise UserError(f"{data.path}: a virtual data set; merge the shards themselves")
         if data.shard[1] != count:

@@ -111,6 +111,8 @@ def order_like(path: Path, *, shard: tuple[int, int] = (1, 1)) -> Order:
 
 
 def order_of(data: DataFile) -> Order:
-    """The order that a file was made from. Loads the art in the file."""
+    """The order that a file was made from. Loads the art in the file. Raises UserError for recorded episodes, which none made."""
+    if data.driver is not None:
+        raise UserError(f"{data.path}: holds recorded episodes, which no seed makes again; use a file of generated clips")
     stored = data["train"].stored
     return Order(data.world, data.seed, data.clips, data.compression, "frames" in stored, "masks" in stored, data.shard)

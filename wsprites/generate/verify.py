@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.file import DataFile
+from wsprites.file.episodes import episodes_checksum
 from wsprites.render import render
 from wsprites.world.episode import character_splits, driven_clips, windows
 from wsprites.world.script import LABELS, Script, scripts, split_indices
@@ -47,6 +48,8 @@ def verify(data: DataFile, *, all_pixels: bool = False, progress: Callable[[int]
     report = Report()
     if data.art.sha256 != data.art_sha256:
         report.problems.append("art: its pixels are not those that the file was made with (art_sha256)")
+    if data.episodes and not np.array_equal(data.h5["episodes"].attrs.get("checksum"), episodes_checksum(data.h5)):
+        report.problems.append("episodes: they, or who chose the actions, are not what was written (checksum)")
     expected = split_indices(data.spec, data.seed, data.clips, shard=data.shard) if data.driver is None else _recorded_indices(data)
     wrong = set()
     for name, split in data.splits.items():

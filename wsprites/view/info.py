@@ -1,5 +1,6 @@
 """Summaries of data files, and of the files that are to be generated, as text."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,6 +108,35 @@ def left_out_lines(data: "VideoFile") -> list[str]:
     return lines
 
 
+def source_line(data: DataFile) -> str:
+    """Describe in one line what the clips were made from: a seed, or actions that somebody chose."""
+    if data.driver is None:
+        return f"seed {data.seed}"
+    frames = [episode.frames for episode in data.episodes]
+    total = f"{_count(len(frames), 'episode')} with {_count(sum(frames), 'frame')} in all"
+    return f"actions of {data.driver.words}: {total}, begun like clips of seed {data.seed}"
+
+
+def remainder_lines(frames_e: Sequence[int], length: int) -> list[str]:
+    """Describe in at most one line what of recorded episodes is in no clip of a data file.
+
+    Args:
+        frames_e: number of frames of each episode.
+        length: frames per clip.
+
+    Example:
+        >>> remainder_lines([25, 20, 7], 10)
+        ['left out 12 of 52 frames, which fill no clip of 10: 5 of episode 0, 7 of episode 2; their actions are in the file']
+    """
+    rest = {number: frames % length for number, frames in enumerate(frames_e) if frames % length}
+    if not rest:
+        return []
+    named = ", ".join(f"{count:,} of episode {number}" for number, count in list(rest.items())[:_NAMES])
+    more = ", ..." if len(rest) > _NAMES else ""
+    total = f"{sum(rest.values()):,} of {sum(frames_e):,} frames"
+    return [f"left out {total}, which fill no clip of {length}: {named}{more}; their actions are in the file"]
+
+
 def summary(data: "DataFile | VideoFile") -> str:
     """Describe the contents of a file, how it was generated, and the balance of its labels, in several lines."""
     if not isinstance(data, DataFile):
@@ -124,7 +154,8 @@ def summary(data: "DataFile | VideoFile") -> str:
         f"cast         {cast_line(spec)}",
         f"pixels       {' and '.join(stored) + ' stored' if stored else 'not stored, rendered when read'}",
         f"versions     {', '.join(f'{name} {version}' for name, version in data.versions.items())}",
-        f"source       seed {data.seed}, art {data.art_sha256[:16]}",
+        f"source       {source_line(data)}, art {data.art_sha256[:16]}",
+        *([] if data.driver is None else remainder_lines([episode.frames for episode in data.episodes], spec.frames)),
         f"art          {data.credits.licence} (names: wsprites credits {data.path})",
     ]
     choices = {"global_action": tuple(GlobalAction), "local_action": spec.local_actions, "background_action": tuple(GlobalAction)}

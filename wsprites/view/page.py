@@ -13,7 +13,7 @@ from wsprites.file import DataFile, VideoFile
 from wsprites.generate import check_ending, check_output, readable_size, replace_file
 from wsprites.terminal import extra
 from wsprites.view.counts import PAIRS, Counts, LabelRuns, count, label_names, label_values
-from wsprites.view.info import cast_line, clips_line, left_out_lines, rate_line, world_line
+from wsprites.view.info import cast_line, clips_line, left_out_lines, rate_line, source_line, world_line
 from wsprites.view.picture import data_uri, encode_webp
 from wsprites.view.plots import STYLE, draw_places, draw_runs
 from wsprites.view.preview import draw, frame_labels, video_name
@@ -22,6 +22,7 @@ from wsprites.world.actions import LocalAction
 from wsprites.world.script import parts_of
 from wsprites.world.spec import SPLITS, WorldSpec
 
+_CHOSEN = " Its actions were chosen, not drawn by the rules of the world: there is no theory of them."
 _CLIPS, _CLIP_FRAMES = 6, 40  # animations of half a megabyte each
 _MAX_VIDEOS = 50  # whose clips are counted in the page
 _MAX_SHEETS, _MAX_NAME = 24, 60  # of a layer; characters of a sheet's name
@@ -65,7 +66,7 @@ def _contents(data: DataFile, counts: Counts) -> dict[str, Any]:
     return {
         "name": data.path.name,
         "spec": spec,
-        "about": f"W-Sprites data set of the world {world_line(spec)}.",
+        "about": f"W-Sprites data set of the world {world_line(spec)}." + ("" if data.driver is None else _CHOSEN),
         "clips": clips_line(spec, sizes),
         "cast": cast_line(spec),
         "tiles": [
@@ -77,8 +78,8 @@ def _contents(data: DataFile, counts: Counts) -> dict[str, Any]:
         ],
         "samples": _samples(data),
         "balance": [_balance(key, names, counts) for key, names in label_names(spec).items()],
-        "joints": [_joint(a, b, counts) for a, b in PAIRS],
-        "runs": [_runs(runs, counts_g2k, spec) for runs, counts_g2k in zip(counts.runs, counts.runs_g2k, strict=True)],
+        "joints": [_joint(a, b, counts, drawn=data.driver is None) for a, b in PAIRS],
+        "runs": [_runs(runs, counts_g2k, spec) for runs, counts_g2k in zip(counts.runs, counts.runs_g2k, strict=True) if not data.driver],
         "coverage": _coverage(counts),
         "splits": _splits(sizes, counts),
         "layers": _layers(data, counts),
@@ -86,7 +87,7 @@ def _contents(data: DataFile, counts: Counts) -> dict[str, Any]:
         "attribution": data.credits.attribution,
         "made": [
             ("world", world_line(spec)),
-            ("seed", f"{data.seed}"),
+            *([("seed", f"{data.seed}")] if data.driver is None else [("actions", source_line(data))]),
             ("clips", f"{data.clips:,}"),
             ("shard", "{} of {}".format(*data.shard)),
             ("pixels", f"{' and '.join(data['train'].stored) or 'not'} stored, {data.compression}"),
@@ -190,15 +191,17 @@ def _balance(key: str, names: list[str], counts: Counts) -> dict[str, Any]:
     return {"title": _title(key), "rows": rows, "most": max(float(shares_sa.max()), 1e-9), "used": counts_sa.any(1).tolist()}
 
 
-def _joint(a: str, b: str, counts: Counts) -> dict[str, Any]:
-    """Compute the table of a pair of labels, and its mutual information next to that of theory and of a control."""
+def _joint(a: str, b: str, counts: Counts, *, drawn: bool) -> dict[str, Any]:
+    """Compute the table of a pair of labels, and its mutual information next to that of a control, and of theory if the world drew them."""
     names, spec, values = label_names(counts.spec), counts.spec, label_values(counts.spec)
     joint = counts.joint_ab[a, b]
     row_shares = joint / np.maximum(joint.sum(1, keepdims=True), 1)
     bits, nmi = mutual_information(joint)
     control = mutual_information(counts.control_ab[a, b]) if counts.control_ab[a, b].any() else None
     theory: tuple[float, float] | None
-    if spec.local.coupled and (a, b) == PAIRS[0]:
+    if not drawn:
+        theory, meaning = None, "None: the actions were chosen, not drawn by the rules of the world."
+    elif spec.local.coupled and (a, b) == PAIRS[0]:
         theory = mutual_information(coupled_joint(joint.sum(1) / joint.sum(), spec.facings, animations=spec.animations))
         meaning = (
             "What the rule implies for these shares of directions, because the direction determines the action of a walking character. It "

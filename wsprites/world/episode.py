@@ -91,8 +91,9 @@ def check_start(spec: WorldSpec, start: Start) -> None:
     points = {"position", "shift", "background_offset", "background_shift"}
     expected = {name: (1, 2) if name in points else (1,) if name in FRAME_LABELS else () for name in LABELS}
     expected["parts"] = (len(spec.cast.parts),)
-    if shapes != expected or start.cursor.shape != (3 * spec.facings,):
-        raise ArgumentError("start", "its arrays do not have the shapes of one clip of one frame of this world")
+    whole = all(array.dtype.kind in "iu" for array in (start.cursor, *(getattr(first, name) for name in LABELS)))
+    if shapes != expected or start.cursor.shape != (3 * spec.facings,) or not whole:
+        raise ArgumentError("start", "its arrays do not have the shapes and types of one clip of one frame of this world")
     # Numbers outside their ranges.
     moved, scrolled = spec.sprite.step, spec.background.step
     ranges = {
