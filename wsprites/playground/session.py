@@ -241,19 +241,23 @@ class Session:
     async def _tick(self) -> NoReturn:
         """Steps at the chosen pace, as long as something is held down. A change of it is done at once, 30 times a second at most."""
         clock = asyncio.get_running_loop()
+        due = clock.time()
         while True:
-            choice = self._choice()
+            choice, period = self._choice(), 1 / self._pace
             self._changed.clear()
             if choice is None:
                 await self._changed.wait()
+                due = clock.time()
                 continue
             self._step(choice)
             done = clock.time()
+            due = max(due + period, done - period)  # a step that was late is made up for, more are not
             try:
-                await asyncio.wait_for(self._changed.wait(), 1 / self._pace)
-                await asyncio.sleep(max(done + _FASTEST - clock.time(), 0))
+                await asyncio.wait_for(self._changed.wait(), max(due - done, 0.001))
             except TimeoutError:
-                pass
+                continue
+            await asyncio.sleep(max(done + _FASTEST - clock.time(), 0))
+            due = clock.time()
 
     def _choice(self) -> Choice | None:
         held = self._held if self._held != Held() else self._owed

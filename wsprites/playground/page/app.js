@@ -178,7 +178,7 @@ function showVideo({ name, note, frames, strip, labels }) {
     const cells = labels.map(([, local]) => state.names.locals[local]).map((action) => ({ text: words(action), fill: colour(fillOf(action)) }));
     rows.push(element("p", { textContent: "The true animation" }), bars([{ name: "Truth", cells }], cells.length, `The true animation: ${summary(cells)}`));
   }
-  $("reading-rows").replaceChildren(...rows, ...state.models.map(({ about }) => element("div", { textContent: `${about.name} is reading …` })));
+  $("reading-rows").replaceChildren(...rows, ...state.models.map(({ about }) => element("div", { textContent: `${about.name} is reading …`, className: "caption" })));
   $("reading").scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
 
