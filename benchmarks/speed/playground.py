@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 INPUTS = 40
 
@@ -79,7 +80,7 @@ class _Page:
 
 @contextmanager
 def _page(address: str) -> Iterator[_Page]:
-    with connect(address.replace("http", "ws") + "ws", origin=address.rstrip("/"), compression=None, max_size=None) as socket:  # type: ignore[arg-type]
+    with connect(address.replace("http", "ws") + "ws", origin=Origin(address.rstrip("/")), compression=None, max_size=None) as socket:
         page = _Page(socket)
         page.send("hello", version=1, clip=3)
         yield page
