@@ -1,5 +1,6 @@
 """Checkpoints of every system as models of the benchmark."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ class PlayableModel:
 
     def __init__(self, model: Playable[Any], device: str) -> None:
         self._model, self._device = model, device
+        self.controls = model.controls
+        """The parts of an action that `step` takes."""
         self.codes = model.controls.codes or None
         """K, the number of codes; None for a model without."""
 
@@ -29,6 +32,24 @@ class PlayableModel:
         """The arrays that the model infers, by the benchmark's names, from (B, T, 3, H, W) uint8."""
         reading = self._model.infer(self._tensor(frames_btchw))
         return {name: array.cpu().numpy() for name, array in reading._asdict().items() if array is not None}
+
+    def start(self, frame_bchw: NDArray[np.uint8]) -> Any:
+        """The state of videos that begin with frames, (B, 3, H, W) uint8."""
+        return self._model.start(self._tensor(frame_bchw))
+
+    def step(self, state: Any, parts: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.uint8], Any]:
+        """The next frames, (B, 3, H, W) uint8, and the next state. The state that is passed is not changed.
+
+        Args:
+            state: of `start` or of another step.
+            parts: the fields of an `Action` that are given, by name: codes as integers, all others as floats.
+
+        Raises:
+            ArgumentError: a part that the model does not take, a missing one, or one of a wrong shape or range.
+        """
+        kinds = {name: np.int64 if name == "codes" else np.float32 for name in parts}
+        frame, after = self._model.step(state, Action(**{name: self._tensor(part.astype(kinds[name])) for name, part in parts.items()}))
+        return to_bytes(frame).cpu().numpy(), after
 
     def _tensor(self, array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(array.copy()).to(self._device)  # copied: arrays of the benchmark may be read-only

@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "glass_model.commands:train",
     "animate": "glass_model.commands:animate",
     "transfer": "glass_model.commands:transfer",
+    "play": "wsprites.commands.play:play",
     "compact": "glass_model.commands:compact",
 }
 """The module and the function of each command. They are names, because `wsprites` never imports `glass_model`."""

@@ -5,14 +5,16 @@ that are floating-point numbers or 32-bit integers, whose range a file does not 
 animation the first frame is used, and a line of the log says so.
 """
 
+import io
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from wsprites.errors import UserError
 
@@ -38,22 +40,48 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint
     Raises:
         UserError: the file does not exist, is no image, is damaged or too large, or its pixels are floating-point or 32-bit numbers.
     """
+    return _decoded(str(path), lambda: _opened(path), max_pixels)
+
+
+def decode_picture(content: bytes, name: str, *, max_pixels: int) -> NDArray[np.uint8]:
+    """Decode a PNG, JPEG or WebP picture that a stranger sent: no other decoder of Pillow sees it.
+
+    Args:
+        content: the bytes of the file.
+        name: the name in messages.
+        max_pixels: a larger picture is refused before memory is taken.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        UserError: another format, a damaged or too large picture, or one whose pixels are floating-point or 32-bit numbers.
+
+    Example:
+        >>> decode_picture(b"GIF89a", "a.gif", max_pixels=100)
+        Traceback (most recent call last):
+        wsprites.errors.UserError: a.gif: not a PNG, JPEG or WebP picture; save it as one of these
+    """
+    return _decoded(name, lambda: _opened_content(content, name), max_pixels)
+
+
+def _decoded(name: str, opened: Callable[[], Image.Image], max_pixels: int) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about metadata and about sizes, which are checked here
         try:
-            with _opened(path) as image:
+            with opened() as image:
                 if image.width * image.height > max_pixels:
-                    raise UserError(f"{path}: {image.width} x {image.height} pixels, more than {max_pixels:,}; scale it down")
+                    raise UserError(f"{name}: {image.width} x {image.height} pixels, more than {max_pixels:,}; scale it down")
                 count = getattr(image, "n_frames", 1)
                 if count > 1 and image.format != "MPO":  # MPO: a photograph with previews of itself
-                    logging.getLogger("wsprites").info("%s: an animation of %d frames, of which the first is used", path, count)
-                return _rgb(image, path)
+                    logging.getLogger("wsprites").info("%s: an animation of %d frames, of which the first is used", name, count)
+                return _rgb(image, name)
         except UserError:
             raise
         except Image.DecompressionBombError:
-            raise UserError(f"{path}: more than {max_pixels:,} pixels; scale it down") from None
+            raise UserError(f"{name}: more than {max_pixels:,} pixels; scale it down") from None
         except Exception as error:  # a damaged image may raise anything
-            raise UserError(f"{path}: the image is damaged ({error}); replace the file") from None
+            raise UserError(f"{name}: the image is damaged ({error}); replace the file") from None
 
 
 def on_white(rgba_hw4: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -90,6 +118,13 @@ def _opened(path: Path) -> Image.Image:
         raise UserError(f"{path}: {reason}{old}; replace the file or remove it from the folder") from None
 
 
+def _opened_content(content: bytes, name: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP"))
+    except UnidentifiedImageError:
+        raise UserError(f"{name}: not a PNG, JPEG or WebP picture; save it as one of these") from None
+
+
 def _register_heic(path: Path) -> None:
     try:
         from pillow_heif import register_heif_opener
@@ -98,11 +133,11 @@ def _register_heic(path: Path) -> None:
     register_heif_opener()
 
 
-def _rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+def _rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
     wide = image.mode == "I" and image.format not in ("PNG", "PPM")  # these two have 16 bits at most
     if image.mode == "F" or wide:
         numbers = "32-bit integers" if wide else "floating-point numbers"
-        raise UserError(f"{path}: its pixels are {numbers}, whose range is not known; save it with 8 or 16 bits a channel")
+        raise UserError(f"{name}: its pixels are {numbers}, whose range is not known; save it with 8 or 16 bits a channel")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         image = _of_16_bits(image)

@@ -13,6 +13,7 @@ from glass_model.images import to_bytes
 from glass_model.systems import SYSTEMS, Action
 from glass_model.training.checkpoint import save
 from wsprites.bench.protocol import ARRAYS, Controllable, Model
+from wsprites.playground.models import Steps
 
 CONFIG = PRESETS["tiny"].override(model={"mask_channels": 2, "local_channels": 2, "shift_channels": 2, "inpaint_channels": 2})
 
@@ -40,6 +41,23 @@ def test_glass(tmp_path: Path, frames: np.ndarray) -> None:
     for step, generated in enumerate(model.rollout(frames[:, 0], codes, shifts).swapaxes(0, 1)):
         frame, state = network.step(state, Action(torch.tensor(codes[:, step]), shift=torch.tensor(shifts[:, step], dtype=torch.float32)))
         assert np.array_equal(generated, to_bytes(frame).numpy())
+
+
+def test_steps_with_all_parts_of_an_action(frames: np.ndarray) -> None:
+    """What the playground asks for is a step of the network; the state that was passed can be used again."""
+    torch.manual_seed(0)
+    network = GLASS(CONFIG.model).eval()
+    model = PlayableModel(network, "cpu")
+    assert isinstance(model, Steps) and model.controls is network.controls
+    parts = {"codes": np.array([1, 5]), "shift": np.array([[3, 0], [0, 1]]), "background_shift": np.array([[0.0, 2.0], [-2.0, 0.0]])}
+    action = Action(torch.tensor([1, 5]), None, *(torch.tensor(parts[name], dtype=torch.float32) for name in ("shift", "background_shift")))
+    expected, after = network.step(network.start(torch.from_numpy(frames[:, 0].copy())), action)
+    state = model.start(frames[:, 0])
+    for _ in range(2):
+        generated, reached = model.step(state, parts)
+        assert np.array_equal(generated, to_bytes(expected).numpy())
+    again, _ = model.step(reached, {"codes": parts["codes"]})
+    assert np.array_equal(again, to_bytes(network.step(after, Action(torch.tensor([1, 5])))[0]).numpy())
 
 
 def test_a_system_of_vectors(tmp_path: Path, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

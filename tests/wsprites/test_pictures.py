@@ -1,5 +1,6 @@
 """One function reads all pictures: every kind of pixel against what the format says, and what is refused."""
 
+import io
 import logging
 import struct
 import sys
@@ -13,7 +14,7 @@ from PIL import Image, features
 from wsprites import pictures
 from wsprites.art.backgrounds import load_backgrounds
 from wsprites.errors import UserError
-from wsprites.pictures import read_picture
+from wsprites.pictures import decode_picture, read_picture
 from wsprites.videos import import_videos, plan
 
 RAMP = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
@@ -152,6 +153,23 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UserError, match=words) as error:
         read_picture(path)
     assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_content_is_decoded_as_a_file_is(kind: str):
+    file = io.BytesIO()
+    Image.fromarray(RAMP).save(file, kind, lossless=True)
+    assert np.array_equal(decode_picture(file.getvalue(), "a", max_pixels=48), RAMP)
+    with pytest.raises(UserError, match="a: 8 x 6 pixels, more than 47; scale it down"):
+        decode_picture(file.getvalue(), "a", max_pixels=47)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "TIFF", "PPM"])
+def test_content_of_other_formats_meets_no_decoder(kind: str):
+    file = io.BytesIO()
+    Image.fromarray(RAMP).save(file, kind)
+    with pytest.raises(UserError, match=r"^a: not a PNG, JPEG or WebP picture; save it as one of these$"):
+        decode_picture(file.getvalue(), "a", max_pixels=100)
 
 
 def test_the_largest_picture_can_be_chosen(tmp_path: Path):

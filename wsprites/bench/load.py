@@ -37,8 +37,17 @@ def load(name: str, data: Data | VideoData) -> Model | Predictions:
         ForeignError: the factory, its module, or the function that loads a checkpoint raised an exception.
     """
     path = Path(name)
-    if path.suffix.lower() in _PREDICTIONS:
-        return Predictions(path, data)
+    return Predictions(path, data) if path.suffix.lower() in _PREDICTIONS else load_model(name)
+
+
+def load_model(name: str) -> Model:
+    """Load a model that can be asked, by the path of a checkpoint, the name of a trained model, or `package.module:factory`.
+
+    Raises:
+        ArgumentError: none of these, or a model that cannot be used.
+        ForeignError: the factory, its module, or the function that loads a checkpoint raised an exception.
+    """
+    path = Path(name)
     if ":" in name and not path.is_file():
         return _made(name, _factory(name))
     try:

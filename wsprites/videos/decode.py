@@ -45,12 +45,13 @@ class Decoder(AbstractContextManager["Decoder"]):
     Args:
         path: path of the file.
         threads: 1, or 0 for as many as there are processor cores. More than one give the same frames only if the file is not damaged.
+        max_pixels: larger frames are not decoded.
 
     Raises:
         UserError: the file cannot be opened, or is not a video.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, *, max_pixels: int = MAX_PIXELS) -> None:
         self.path = path
         self._errors = self._packets = self._decoded = self._hidden = self._unknown = 0
         self._unseen = set[int]()
@@ -78,7 +79,7 @@ class Decoder(AbstractContextManager["Decoder"]):
                 self._listed = self._avi.total
             self._stated, self._end = _stated_end(self._container, self._stream), 0
             # Without "explode", frames in which errors are concealed look like all others.
-            self._stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+            self._stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(max_pixels)}
             self._stream.codec_context.thread_count = threads
             self._stream.codec_context.thread_type = "AUTO"
             self._close = files.pop_all().close
@@ -293,6 +294,13 @@ def file_frames(video: Video) -> Iterator[Callable[[], NDArray[np.uint8]]]:
         for number, (frame, _) in enumerate(decoder):
             if number in used:
                 yield lambda frame=frame: _pixels(frame)  # type: ignore[misc]
+
+
+def decoded_frames(path: Path, *, max_pixels: int) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a video file that can be decoded, (H, W, 3) uint8 RGB, in turn. Raises UserError for a file that is no video."""
+    with Decoder(path, _ONE_THREAD, max_pixels=max_pixels) as decoder:
+        for frame, _ in decoder:
+            yield _pixels(frame)
 
 
 def _orientation(frame: av.VideoFrame) -> NDArray[np.int32]:

@@ -1,0 +1,211 @@
+"""The page in a real browser: pixels, keys, touch, the three widths, reconnecting. Skipped where there is no Chromium."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import play_models
+import pytest
+from play_page import PATIENCE, Running, running
+
+from wsprites.art import World
+from wsprites.playground.episode import Choice, Episode
+from wsprites.render import render
+from wsprites.world.script import script
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+"""A Chromium of the system; without one, that of `playwright install chromium`."""
+STEP = "playground.rows.at(-1)?.[0] ?? -1"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        path = CHROMIUM or playwright.chromium.executable_path
+        if not os.path.exists(path):
+            pytest.skip("there is no Chromium; install one, or run playwright install chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A page that is loaded, and all that it complained about."""
+
+    def __init__(self, browser: "Browser", server: Running, **options: object) -> None:
+        self.context = browser.new_context(**{"viewport": {"width": 1600, "height": 1000}, "accept_downloads": True} | options)
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(1000 * PATIENCE)
+        self.complaints: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(server.origin)
+        self.until(f"({STEP}) >= 0")
+
+    def until(self, condition: str) -> None:
+        """Wait for a condition. Playwright's own way evaluates a text in the page, which its security policy forbids."""
+        for _ in range(50 * PATIENCE):
+            if self.page.evaluate(condition):
+                return
+            self.page.wait_for_timeout(20)
+        raise AssertionError(f"never: {condition}")
+
+    def clip(self, number: int) -> None:
+        self.page.fill("#clip", str(number))
+        self.page.press("#clip", "Enter")
+        self.until(f"playground.clip === {number} && playground.rows.at(-1)?.[0] === 0")
+
+    def pixels(self, selector: str) -> np.ndarray:
+        """The pixels of a canvas, (H, W, 3)."""
+        data_of = "getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data"
+        width, height, *data = self.page.eval_on_selector(selector, f"(canvas) => [canvas.width, canvas.height, ...canvas.{data_of}]")
+        return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+
+    def hold(self, *keys: str, steps: int = 3) -> None:
+        """Hold keys down for some steps at least."""
+        for key in keys:
+            self.page.keyboard.down(key)
+        self.until("playground.answered === playground.input")  # what comes now follows from all of them
+        begin = int(self.page.evaluate(STEP))
+        self.until(f"{STEP} >= {begin + steps}")
+        for key in keys:
+            self.page.keyboard.up(key)
+
+
+@pytest.fixture
+def opened(browser: "Browser", server: Running) -> Iterator[Opened]:
+    page = Opened(browser, server)
+    yield page
+    page.context.close()
+    assert [line for line in page.complaints if "willReadFrequently" not in line] == []  # it is the tests that read the canvas
+
+
+def replayed(world: World, clip: int, rows: list[list[int]]) -> np.ndarray:
+    """The frame after the steps of a timeline, drawn here."""
+    episode = Episode(world, 0, clip)
+    for row in rows[1:]:
+        episode.act(Choice(*row[1:4]))
+        assert episode.now.row() == row
+    return episode.look().frames_thwc
+
+
+def test_keys_move_the_world_and_the_canvas_shows_its_pixels(opened: Opened, play_world: World):
+    opened.clip(7)
+    assert np.array_equal(opened.pixels("#world"), render(play_world, script(play_world.spec, 0, 7)).frames_thwc[0])
+    for keys in (["ArrowRight"], ["ArrowDown", "d"], ["c"], ["x", "ArrowLeft"], ["ArrowUp"]):
+        opened.hold(*keys)
+    rows = opened.page.evaluate("playground.rows")
+    assert [row[0] for row in rows] == list(range(len(rows)))  # no step is missing
+    shown = {tuple(row[1:4]) for row in rows[1:]}
+    assert {(1, 2, 4), (4, 3, 4), (4, 7, 4), (2, 0, 4)} <= shown and any(row[3] == 0 for row in rows[1:])
+    # Until nothing is on its way any more, the canvas may be ahead of what was read.
+    for _ in range(100):
+        before, pixels, after = opened.page.evaluate("playground.rows"), opened.pixels("#world"), opened.page.evaluate("playground.rows")
+        if before == after:
+            break
+    assert np.array_equal(pixels, replayed(play_world, 7, after))
+    assert opened.page.inner_text("#label-local").startswith(("walk", "cast", "slash"))
+    assert opened.page.inner_text("#live").startswith("The character")
+
+
+def test_keys_that_choose(opened: Opened):
+    opened.page.keyboard.press("t")
+    assert opened.page.evaluate("[playground.view, document.querySelector('#view :checked').value]") == ["still", "still"]
+    for _ in range(3):
+        opened.page.keyboard.press("t")
+    assert opened.page.evaluate("playground.view") == "true"
+    clip = opened.page.evaluate("playground.clip")
+    opened.page.keyboard.press("r")
+    opened.until(f"playground.clip !== {clip} && playground.clip !== null")
+    opened.page.keyboard.press("2")
+    opened.hold("ArrowRight", steps=2)
+    opened.until("playground.models[0].rows.length >= 2")
+    assert opened.page.evaluate("playground.models[0].rows.at(-1)[6]") == 1
+    assert opened.page.get_attribute(".codes [data-code='1']", "aria-pressed") == "true"
+    opened.page.keyboard.press("?")
+    assert opened.page.evaluate("document.querySelector('#help').open")
+    before = opened.page.evaluate(STEP)
+    opened.page.keyboard.press("ArrowRight")  # of the list, not of the world
+    opened.page.keyboard.press("Escape")
+    opened.hold("ArrowLeft", steps=1)
+    assert all(row[1] == 0 for row in opened.page.evaluate("playground.rows") if row[0] > before)
+
+
+def test_buttons_under_the_mouse(opened: Opened):
+    button = opened.page.get_by_label("Slash to the left")
+    button.hover()
+    opened.page.mouse.down()
+    opened.until(f"{STEP} >= 2")
+    opened.page.mouse.up()
+    assert opened.page.evaluate("playground.rows[1].slice(1, 4)") == [4, 7, 4]
+    opened.page.focus("[aria-label='Walk up']")
+    before = opened.page.evaluate(STEP)
+    opened.page.keyboard.press("Enter")
+    opened.until(f"{STEP} > {before}")
+    assert opened.page.evaluate("playground.rows.at(-1)[1]") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (800, 1100), (1600, 1000)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_widths(browser: "Browser", server: Running, width: int, height: int, scheme: str):
+    """Nothing is wider than the window, and everything can be reached."""
+    opened = Opened(browser, server, viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 500)
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+    canvas = opened.page.locator("#world").bounding_box()
+    assert canvas and canvas["x"] >= 0 and canvas["x"] + canvas["width"] <= width
+    assert canvas["width"] / canvas["height"] == pytest.approx(4 / 3, abs=0.02)
+    for button in opened.page.locator("button:visible").all():
+        box = button.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= width + 1
+    if width < 500:
+        opened.page.get_by_label("Walk right").tap()
+        opened.until(f"{STEP} >= 1")
+        assert opened.page.evaluate("playground.rows[1][1]") == 1
+    opened.context.close()
+    assert opened.complaints == []
+
+
+@pytest.mark.slow
+def test_it_connects_again_to_a_server_that_was_stopped(browser: "Browser", play_world: World):
+    with running(play_world, {}) as server:
+        opened, port = Opened(browser, server), server.port
+        opened.clip(11)
+    opened.until("!document.body.classList.contains('connected')")
+    assert "again" in opened.page.inner_text("#link-state")
+    with running(play_world, {}, port=port):
+        opened.until("document.body.classList.contains('connected') && playground.clip === 11")
+        opened.hold("ArrowRight", steps=2)
+    opened.context.close()
+    assert [line for line in opened.complaints if "WebSocket" not in line] == []
+
+
+@pytest.mark.slow
+def test_what_models_read_and_what_is_saved(opened: Opened, tmp_path):
+    opened.hold("ArrowRight", steps=4)
+    opened.page.keyboard.press("i")
+    opened.until("document.querySelectorAll('#reading .runs').length >= 3")
+    assert "% of the steps match the true animation" in opened.page.inner_text("#reading")
+    for kind in ("gif", "h5"):
+        with opened.page.expect_download() as download:
+            opened.page.click(f"[data-save={kind}]")
+        assert download.value.suggested_filename.endswith(f".{kind}")
+
+
+@pytest.mark.slow
+def test_a_model_that_raises_shows_its_line(browser: "Browser", play_world: World):
+    with running(play_world, {"raises": play_models.Raises()}) as server:
+        opened = Opened(browser, server)
+        opened.page.click(".codes [data-code='2']")
+        opened.hold("ArrowRight", steps=3)
+        opened.until("!document.querySelector('.problem').hidden")
+        assert "no such thought" in opened.page.inner_text(".problem")
+        opened.hold("ArrowLeft", steps=3)  # the world goes on
+        opened.context.close()
+        assert opened.complaints == []

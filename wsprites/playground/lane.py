@@ -1,0 +1,189 @@
+"""One model beside one episode: it is told every step of the world, draws its own frames, and is compared with the world's.
+
+Axis suffixes: h, w, c; 2 = (x, y) in pixels.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsprites.art import Art
+from wsprites.bench.reader import Reader
+from wsprites.errors import UserError
+from wsprites.playground.episode import Episode, Moment
+from wsprites.playground.meanings import Meanings
+from wsprites.playground.models import Player
+from wsprites.world.actions import DELTA_XY
+
+QUEUE = 90
+"""Steps that a model may be behind. Then it begins again at the world's frame, and a line says so."""
+_BEST_PSNR = 99.0
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What a model is to do: the next step, or to begin with a frame."""
+
+    moment: Moment
+    parts: dict[str, NDArray[Any]] | None
+    """The action, with a leading axis of one video; None to begin."""
+    truth_hwc: NDArray[np.uint8] | None
+    """The world's frame after it; None where there is no truth, because the model began with a picture."""
+    size: tuple[int, int]
+    """(height, width) of its frames."""
+    reader: Callable[[], Reader]
+    """Makes the reader of the character, or returns the one that was made."""
+
+
+class Lane:
+    """A model in one session.
+
+    Args:
+        player: the model.
+        show: called with a row of the plot and the model's frame, (H, W, 3) uint8, after each step.
+        report: called with a line for people.
+    """
+
+    def __init__(self, player: Player, show: Callable[[list[Any], NDArray[np.uint8]], None], report: Callable[[str], None]) -> None:
+        self.player = player
+        self.code: int | None = None
+        """The code of every step; None: the one that matches the true action."""
+        self.vector: tuple[float, ...] | None = None
+        """The vector of every step; None: none, or the one that matches the true action."""
+        self._show, self._report = show, report
+        self._orders: deque[Order] = deque()
+        self._ready = asyncio.Event()
+        self._number = 0  # of beginnings: what a model does for an earlier one is thrown away
+        self._offset_2: NDArray[np.int16] | None = None
+        self._state: Any = None
+        self._stopped, self._free = True, False
+
+    @property
+    def behind(self) -> int:
+        """Number of steps that wait for the model."""
+        return len(self._orders)
+
+    def begin(self, episode: Episode, picture_hwc: NDArray[np.uint8] | None = None) -> None:
+        """Begin at the world's present frame, or with a picture."""
+        if self.player.takes.nothing:
+            return
+        self._number += 1
+        self._stopped, self._free = False, picture_hwc is not None
+        self._offset_2 = None if self.player.takes.background_shift else episode.now.state.script.background_offset[0]
+        self._orders.clear()
+        frame_hwc = episode.look().frames_thwc if picture_hwc is None else picture_hwc
+        self._add(Order(episode.now, None, frame_hwc, _size(episode), _reader_of(episode)))
+
+    def follow(self, episode: Episode, meanings: Meanings | None) -> None:
+        """Do the step that the episode has just done."""
+        if self._stopped:
+            return
+        if len(self._orders) >= QUEUE:
+            self._report(f"{len(self._orders)} steps behind the world; began again at step {episode.now.step}")
+            self.begin(episode)
+            return
+        seen = episode.look(offset_2=self._offset_2)
+        parts = self._parts(episode, seen.masks_thw, meanings)
+        self._add(Order(episode.now, parts, None if self._free else seen.frames_thwc, _size(episode), _reader_of(episode)))
+
+    def _parts(self, episode: Episode, mask_hw: NDArray[np.bool_], meanings: Meanings | None) -> dict[str, NDArray[Any]]:
+        """The step of the world as the model takes it. A picture has no edges that end a step."""
+        takes, moment, spec = self.player.takes, episode.now, episode.world.spec
+        parts = meanings.parts(moment) if meanings else {}
+        if self.code is not None:
+            parts = {"codes": np.array([self.code])}
+        elif takes.codes:
+            parts.setdefault("codes", np.zeros(1, np.int64))
+        elif takes.vectors:
+            parts.setdefault("vectors", np.zeros((1, takes.vectors), np.float32))
+        if self.vector is not None:
+            parts["vectors"] = np.array([self.vector], np.float32)
+        shift, scene = moment.shift, moment.scene_shift
+        if self._free:
+            shift = (spec.sprite.step * DELTA_XY[moment.choice.global_action]).tolist()
+            scene = (-spec.background.step * DELTA_XY[moment.choice.background_action]).tolist()
+        if takes.shift:
+            parts["shift"] = np.array([shift], np.float32)
+        if takes.background_shift:
+            parts["background_shift"] = np.array([scene], np.float32)
+        if takes.masks and not self._free:
+            parts["masks"] = mask_hw[None].astype(np.float32)
+        return parts
+
+    def _add(self, order: Order) -> None:
+        self._orders.append(order)
+        self._ready.set()
+
+    async def run(self) -> None:
+        """Do what waits, for as long as the session lasts. A model that raises stops, until it is to begin again."""
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while self._orders:
+                order, number = self._orders.popleft(), self._number
+                try:
+                    row, frame_hwc, state = await asyncio.wrap_future(self.player.submit(partial(self._done, order, self._state)))
+                except UserError as error:
+                    if number == self._number:
+                        self._stop(str(error))
+                    continue
+                if number == self._number:
+                    self._state = state
+                    self._show(row, frame_hwc)
+
+    def _stop(self, line: str) -> None:
+        self._stopped = True
+        self._orders.clear()
+        self._report(line)
+
+    def _done(self, order: Order, state: Any) -> tuple[list[Any], NDArray[np.uint8], Any]:
+        """A row of the plot, the frame and the next state. Runs in the thread of the model.
+
+        A row has the step, what `compared` returns, the code (-1 for none), and 1 for the frame that the model begins with.
+        """
+        step = order.moment.step
+        if order.parts is None:
+            assert order.truth_hwc is not None
+            return [step, None, -1, 0, None, None, -1, 1], order.truth_hwc, self.player.start(order.truth_hwc[None])
+        frame_bhwc, after = self.player.step(state, order.parts, (1, *order.size, 3))
+        code = int(order.parts["codes"][0]) if "codes" in order.parts else -1
+        return [step, *compared(frame_bhwc[0], order), code, 0], frame_bhwc[0], after
+
+
+def compared(frame_hwc: NDArray[np.uint8], order: Order) -> list[Any]:
+    """Error of the position (px), the action that is read, whether it is right, the fit, and the PSNR (dB) of a model's frame.
+
+    The action is -1 and the error None for a frame that does not show the character, or that there is no truth for.
+    """
+    if order.truth_hwc is None:
+        return [None, -1, 0, None, None]
+    read = order.reader().read(frame_hwc[None])
+    mse = float(((frame_hwc.astype(np.float64) - order.truth_hwc) ** 2).mean())
+    psnr = min(10 * math.log10(255**2 / mse), _BEST_PSNR) if mse else _BEST_PSNR
+    fit = float(read.fit[0])
+    if not read.readable[0]:
+        return [None, -1, 0, round(fit, 3), round(psnr, 1)]
+    error = math.dist(read.position[0].tolist(), order.moment.position)
+    action = int(read.local_action[0])
+    return [round(error, 2), action, int(action == order.moment.choice.local_action), round(fit, 3), round(psnr, 1)]
+
+
+def _size(episode: Episode) -> tuple[int, int]:
+    return episode.world.spec.height, episode.world.spec.width
+
+
+def _reader_of(episode: Episode) -> Callable[[], Reader]:
+    spec = episode.world.spec
+    return partial(_reader, episode.world.art, episode.character, spec.facings, spec.animations)
+
+
+@lru_cache(maxsize=32)
+def _reader(art: Art, character: int, facings: int, animations: tuple[str, ...]) -> Reader:
+    return Reader(art, character, facings, animations=animations)

@@ -1,0 +1,338 @@
+"""One page: its episode and clock, its models, and what goes to and fro. Tasks of one event loop; nothing here blocks it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from wsprites.errors import UserError
+from wsprites.playground import messages
+from wsprites.playground.episode import VIEWS, Choice, Episode, Held, Moment, chosen
+from wsprites.playground.lane import Lane
+from wsprites.playground.meanings import SLIDERS
+from wsprites.playground.messages import Message, MessageError
+from wsprites.playground.outbox import Outbox, OutboxFullError
+from wsprites.playground.saving import Kind, SavedFile, save
+from wsprites.playground.shared import Playground
+from wsprites.playground.uploads import Upload, read_upload_picture, read_upload_video
+from wsprites.view.picture import data_uri, encode_png, tile
+from wsprites.world.actions import GlobalAction, LocalAction
+
+INFERRED = 128
+"""The last steps of an episode that models read."""
+BAD_MESSAGE, OTHER_VERSION, TOO_SLOW, IDLE_CLOSED, FULL = 4400, 4406, 4408, 4410, 4429
+"""Codes that a connection is closed with."""
+_FASTEST = 1 / 30
+"""Seconds between two steps, when what is held down changes."""
+_STRIP = 12  # frames of a video that are shown
+_READ = ("codes", "shift", "background_shift")  # of what a model infers, what is shown
+
+_T = TypeVar("_T")
+
+
+class Session:
+    """A connected page."""
+
+    def __init__(self, socket: WebSocket, shared: Playground) -> None:
+        self._socket, self._shared = socket, shared
+        self._outbox = Outbox()
+        self._episode = shared.episode(0)
+        self._moments: deque[Moment] = deque(maxlen=INFERRED + 1)
+        self._held, self._owed, self._input, self._pace, self._autoplay = Held(), Held(), 0, 10, False
+        self._picture_hwc: NDArray[np.uint8] | None = None
+        self._changed = asyncio.Event()
+        self._busy = self._scripted = False
+        self._finished: list[Episode] = []  # those before the present one
+        self._lanes = [
+            Lane(player, partial(self._show_model, number), partial(self._report, number)) for number, player in enumerate(shared.players)
+        ]
+
+    async def run(self) -> None:
+        """Serve the page until it leaves, sends what is no message, or stays silent for too long."""
+        await self._socket.accept()
+        stop_listening = self._shared.listen(self._tell_model)
+        tasks = [asyncio.create_task(task) for task in (self._receive(), self._send(), self._tick(), *(lane.run() for lane in self._lanes))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await self._close(next(iter(done)).exception())
+        finally:
+            stop_listening()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _close(self, reason: BaseException | None) -> None:
+        codes: dict[type[BaseException], int] = {MessageError: BAD_MESSAGE, OutboxFullError: TOO_SLOW, TimeoutError: IDLE_CLOSED}
+        if reason is None or isinstance(reason, WebSocketDisconnect):
+            return
+        if type(reason) not in codes:
+            raise reason
+        try:
+            await asyncio.wait_for(self._socket.close(codes[type(reason)], str(reason)[:100]), 1)
+        except (TimeoutError, RuntimeError, WebSocketDisconnect):  # it takes nothing any more
+            return
+
+    # To the page.
+
+    async def _send(self) -> NoReturn:
+        while True:
+            message = await self._outbox.take()
+            await (self._socket.send_text(message) if isinstance(message, str) else self._socket.send_bytes(message))
+
+    def _show_world(self) -> None:
+        moment, frame_hwc = self._episode.now, self._episode.look().frames_thwc
+        self._show(0, [moment.row()], frame_hwc, input=self._input)
+
+    def _show_model(self, number: int, row: list[Any], frame_hwc: NDArray[np.uint8]) -> None:
+        self._show(number + 1, [row], frame_hwc, behind=self._lanes[number].behind)
+
+    def _show(self, source: int, rows: list[Any], frame_hwc: NDArray[np.uint8], **more: int) -> None:
+        height, width = frame_hwc.shape[:2]
+        header = {"type": "frame", "source": source, "height": height, "width": width, "rows": rows, **more}
+        self._outbox.put_frame(source, header, np.ascontiguousarray(frame_hwc).tobytes())
+
+    def _report(self, number: int | None, line: str) -> None:
+        self._outbox.put({"type": "problem", "model": number, "line": line})
+
+    def _tell_model(self, number: int) -> None:
+        known = self._shared.known[number]
+        meanings = known.meanings
+        self._outbox.put(
+            {
+                "type": "model",
+                "model": number,
+                "loops": known.loops,
+                "matches": meanings.matches() if meanings else [],
+                "ranges": meanings.ranges() if meanings else [],
+                "ready": meanings is not None or bool(known.problem),
+                "problem": known.problem,
+            }
+        )
+
+    def _greet(self) -> None:
+        spec = self._shared.world.spec
+        models = [
+            {"name": lane.player.name, **vars(lane.player.takes), "sliders": min(lane.player.takes.vectors, SLIDERS)}
+            for lane in self._lanes
+        ]
+        world = {
+            "name": spec.name,
+            "height": spec.height,
+            "width": spec.width,
+            "facings": spec.facings,
+            "coupled": spec.local.coupled,
+            "animations": spec.animations,
+            "step": spec.sprite.step,
+            "scene_moves": spec.background.limit > 0,
+        }
+        names = {"global_actions": [action.name for action in GlobalAction], "local_actions": [action.name for action in LocalAction]}
+        self._outbox.put({"type": "hello", "version": messages.VERSION, "world": world, "models": models, "views": VIEWS, **names})
+        for number in range(len(self._lanes)):
+            self._tell_model(number)
+
+    # From the page.
+
+    async def _receive(self) -> None:
+        greeted = False
+        while True:
+            message = await self._next()
+            if not greeted and not isinstance(message, messages.Hello):
+                raise MessageError("the first message is hello")
+            greeted = True
+            try:
+                self._handle(message)
+            except UserError as error:
+                if isinstance(error, MessageError):
+                    raise
+                self._report(None, str(error))
+            await asyncio.sleep(0)  # a page that sends without end does not keep the others waiting
+
+    async def _next(self) -> Message:
+        event = await asyncio.wait_for(self._socket.receive(), self._shared.idle)
+        if event["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(event.get("code", 1000))
+        text = event.get("text")
+        return messages.read_text(text) if text is not None else messages.read_binary(event["bytes"])
+
+    def _handle(self, message: Message) -> None:
+        match message:
+            case messages.Hello():
+                if message.version != messages.VERSION:
+                    raise MessageError(f"this server speaks version {messages.VERSION}; load the page again")
+                self._greet()
+                self._begin(message.clip)
+            case messages.Input():
+                self._held, self._input = message.held, message.id
+                self._owed = message.held if message.held != Held() else self._owed  # what is tapped is done once
+                self._changed.set()
+            case messages.Act():
+                self._step(message.choice)
+            case messages.NewClip():
+                self._begin(message.clip)
+            case messages.Show():
+                self._episode.show(message.view)
+                self._restart(None)
+            case messages.Pace():
+                self._pace = message.pace
+            case messages.Autoplay():
+                self._autoplay = message.on
+                self._changed.set()
+            case messages.Code():
+                lane = self._lane(message.model)
+                if message.code is not None and message.code >= lane.player.takes.codes:
+                    raise MessageError(f"code: this model has {lane.player.takes.codes} codes")
+                lane.code = message.code
+            case messages.Vary():
+                lane = self._lane(message.model)
+                vector, size = message.vector, lane.player.takes.vectors
+                if vector is not None and len(vector) != size:
+                    raise MessageError(f"vary: this model takes vectors of size {size}")
+                lane.vector = vector
+            case messages.Restart():
+                self._restart(self._picture_hwc)
+            case messages.Shown():
+                self._outbox.drawn(message.frame)
+            case messages.Infer():
+                self._infer_episode()
+            case messages.Picture():
+                self._read_picture(message)
+            case messages.Video():
+                self._read_video(message)
+            case messages.Save():
+                self._save(message.format)
+
+    def _lane(self, number: int) -> Lane:
+        if number >= len(self._lanes):
+            raise MessageError(f"there are {len(self._lanes)} models")
+        return self._lanes[number]
+
+    # The world.
+
+    def _begin(self, clip: int | None) -> None:
+        view = self._episode.view
+        if self._episode.now.step:
+            self._finished.append(self._episode)
+        self._episode = self._shared.episode(clip)
+        self._episode.show(view)
+        self._moments.clear()
+        self._moments.append(self._episode.now)
+        self._outbox.clear_frames()
+        self._outbox.put({"type": "clip", "clip": self._episode.clip, "view": view, "character": self._episode.character})
+        self._restart(None)
+
+    def _restart(self, picture_hwc: NDArray[np.uint8] | None) -> None:
+        """Let the models begin again, and show the world as it is."""
+        self._picture_hwc = picture_hwc
+        self._show_world()
+        for lane in self._lanes:
+            lane.begin(self._episode, picture_hwc)
+
+    def _step(self, choice: Choice) -> None:
+        self._moments.append(self._episode.act(choice))
+        self._show_world()
+        for lane, known in zip(self._lanes, self._shared.known, strict=True):
+            lane.follow(self._episode, known.meanings)
+
+    async def _tick(self) -> NoReturn:
+        """Steps at the chosen pace, as long as something is held down. A change of it is done at once, 30 times a second at most."""
+        clock = asyncio.get_running_loop()
+        due = clock.time()
+        while True:
+            choice, period = self._choice(), 1 / self._pace
+            self._changed.clear()
+            if choice is None:
+                await self._changed.wait()
+                due = clock.time()
+                continue
+            self._step(choice)
+            done = clock.time()
+            due = max(due + period, done - period)  # a step that was late is made up for, more are not
+            try:
+                await asyncio.wait_for(self._changed.wait(), max(due - done, 0.001))
+            except TimeoutError:
+                continue
+            await asyncio.sleep(max(done + _FASTEST - clock.time(), 0))
+            due = clock.time()
+
+    def _choice(self) -> Choice | None:
+        held = self._held if self._held != Held() else self._owed
+        self._owed = Held()
+        choice = chosen(self._shared.world.spec, self._episode.now, held)
+        if choice is not None or not self._autoplay:
+            return choice
+        self._scripted = True
+        return self._episode.scripted()
+
+    # Files, and what models read.
+
+    def _work(self, call: Callable[[], _T], use: Callable[[_T], None]) -> None:
+        """Do slow work in the thread for files, then use its result. A page that has work there already is refused."""
+        if self._busy:
+            raise UserError("another file is still being read or written; try again when it is done")
+        self._busy = True
+
+        def done(future: asyncio.Future[_T]) -> None:
+            self._busy = False
+            if not future.cancelled():
+                self._with_problem(None, lambda: use(future.result()))
+
+        asyncio.wrap_future(self._shared.files.submit(call)).add_done_callback(done)
+
+    def _with_problem(self, number: int | None, use: Callable[[], None]) -> None:
+        """Do something that may raise an error of a user, or of a page that takes nothing any more."""
+        try:
+            use()
+        except UserError as error:
+            self._report(number, str(error))
+        except OutboxFullError:
+            return  # the next message finds it full as well, and closes the connection
+
+    def _read_picture(self, message: messages.Picture) -> None:
+        def begin(upload: Upload) -> None:
+            self._outbox.put({"type": "picture", "name": message.name, "note": upload.note})
+            self._restart(upload.frames_thwc[0])
+
+        self._work(partial(read_upload_picture, message.content, message.name, self._shared.size), begin)
+
+    def _read_video(self, message: messages.Video) -> None:
+        def infer(upload: Upload) -> None:
+            self._infer(message.name, upload.note, upload.frames_thwc, None)
+
+        self._work(partial(read_upload_video, message.content, message.name, self._shared.size), infer)
+
+    def _save(self, kind: Kind) -> None:
+        def put(file: SavedFile) -> None:
+            self._outbox.put_file({"type": "file", "name": file.name, "notes": file.notes}, file.content)
+
+        shared, episodes = self._shared, (*self._finished, self._episode)
+        self._work(partial(save, shared.world, shared.seed, episodes, kind, pace=self._pace, scripted=self._scripted), put)
+
+    def _infer_episode(self) -> None:
+        """Let the models read the last steps, as they are shown."""
+        moments = list(self._moments)
+        if len(moments) < 2:
+            raise UserError("no steps yet; walk, cast or slash first")
+        frames_thwc = np.stack([self._episode.look(moment).frames_thwc for moment in moments])
+        note, labels = f"the last {len(moments) - 1} steps", [list(moment.choice) for moment in moments[1:]]
+        self._infer(f"clip {self._episode.clip}", note, frames_thwc, labels)
+
+    def _infer(self, name: str, note: str, frames_thwc: NDArray[np.uint8], labels: list[list[int]] | None) -> None:
+        shown = np.unique(np.linspace(0, len(frames_thwc) - 1, _STRIP).round().astype(int))
+        strip = data_uri("image/png", encode_png(tile(list(frames_thwc[shown]), len(shown), gap=0)))
+        self._outbox.put({"type": "video", "name": name, "note": note, "frames": len(frames_thwc), "strip": strip, "labels": labels})
+        for number, lane in enumerate(self._lanes):
+            future = asyncio.wrap_future(lane.player.submit(partial(lane.player.infer, frames_thwc)))
+            future.add_done_callback(partial(self._inferred, number))
+
+    def _inferred(self, number: int, future: "asyncio.Future[dict[str, NDArray[Any]]]") -> None:
+        def put() -> None:
+            shown = {name: array.round(2).tolist() for name, array in future.result().items() if name in _READ}
+            self._outbox.put({"type": "reading", "model": number, **shown})
+
+        if not future.cancelled():
+            self._with_problem(number, put)
