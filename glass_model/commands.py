@@ -167,10 +167,13 @@ class _Display:
 
 def _summary(config: "Config", process: "Process", source: "Source", data: Path | None, vgg: Path | None) -> str:
     """What is trained, on which data, with which terms, and where."""
-    spec = source.record.spec
+    from glass_model.training.config import fields_of
+
+    spec, fields = source.record.spec, fields_of(config)
     return "\n".join(
         (
             f"system   {config.system}, preset {config.name}",
+            *([f"learns   from frames and {', '.join(fields)}"] if fields else []),
             f"data     {f'world {spec.name}, rendered' if spec and data is None else data}",
             f"terms    perceptual {'on' if vgg else 'off: no weights of VGG19 (--vgg)'}",
             f"device   {process.device}, {process.count} process{'es' if process.count > 1 else ''}",
