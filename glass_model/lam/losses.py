@@ -49,7 +49,8 @@ def labelled(index: Tensor, share: float, seed: int) -> Tensor:
         >>> labelled(torch.arange(100_000), 0.01, 0).sum().item()
         975
     """
-    x = index * 2_862_933_555_777_941_757 + (seed + 1) * 3_037_000_493  # modulo 2**64
+    begin = ((seed + 1) * 3_037_000_493 + 2**63) % 2**64 - 2**63  # as int64: all of this is modulo 2**64
+    x = index * 2_862_933_555_777_941_757 + begin
     for shift, factor in ((31, -7_046_029_254_386_353_131), (29, -4_658_895_280_553_007_687), (32, 1)):
         x = (x ^ ((x >> shift) & ((1 << (64 - shift)) - 1))) * factor
     return (x & ((1 << 32) - 1)) < share * (1 << 32)

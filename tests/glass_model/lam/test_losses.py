@@ -58,6 +58,7 @@ def test_labelled_clips_are_a_share_that_the_seed_draws() -> None:
             assert (known & other).float().mean().item() == pytest.approx(share**2, abs=4 * math.sqrt(share**2 / 200_000))
         assert torch.equal(losses.labelled(index[777:790], share, 0), known[777:790])
         assert (known <= losses.labelled(index, min(2 * share, 1), 0)).all()
+    assert losses.labelled(index, 0.5, 2**62).float().mean().item() == pytest.approx(0.5, abs=0.01)  # the largest seed
     assert losses.labelled(index, 1.0, 5).all() and not losses.labelled(index, 0.0, 5).any()
 
 
