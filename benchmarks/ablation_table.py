@@ -1,9 +1,11 @@
-"""The table of ablations: means of scores over seeds, as JSON, as Markdown and as a plot. `benchmarks/ablations.py` makes the scores."""
+"""Tables of studies: means of scores over seeds, as JSON, as Markdown and as a plot. `benchmarks/ablations.py` makes the scores of
+ablations of GLASS, `benchmarks/lam_study.py` those of latent action models; each says which parts and scores its table has."""
 
 import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,14 +30,14 @@ SCORES = {
     "shift.mean": "shift error, px ↓",
 }
 """The scores of the table and their headings, which say whether more or less is better."""
-_COLOURS = {"local": "#2563a8", "global": "#c2540a"}
+_COLOURS = ("#2563a8", "#c2540a", "#2e7d4f", "#7b4fa3", "#8a6d1f")
 
 
 class Row(NamedTuple):
     """A row of the table: an ablation, or the preset as it is."""
 
     part: str
-    """One of PARTS."""
+    """One of PARTS, or of the parts of another study."""
     name: str
     settings: dict[str, str]
     """What differs from the preset, by "group.field"."""
@@ -61,11 +63,11 @@ class Line(NamedTuple):
     """By the name of the score; without those that not all runs have."""
 
 
-def line(row: Row, files: Sequence[ScoreFile]) -> Line:
+def line(row: Row, files: Sequence[ScoreFile], scores: Mapping[str, str] = SCORES) -> Line:
     """The scores of a row from the files of its runs."""
     cells = {}
     for one in joined(files):
-        for name in SCORES:
+        for name in scores:
             entry = one.scores.get(name)
             if entry and not math.isnan(entry.value):
                 values = entry.runs or (entry.value,)
@@ -82,16 +84,16 @@ def as_json(lines: Sequence[Line], about: Mapping[str, object]) -> str:
     return json.dumps({**about, "rows": rows}, indent=1, allow_nan=False) + "\n"
 
 
-def as_markdown(lines: Sequence[Line], caption: str) -> str:
+def as_markdown(lines: Sequence[Line], caption: str, parts: Mapping[str, str] = PARTS, scores: Mapping[str, str] = SCORES) -> str:
     """The table as Markdown, one part after the other, below a caption."""
     text = f"{caption}\n"
-    heads = ["", "differs in", "runs", *SCORES.values()]
-    for part, title in PARTS.items():
-        cells = [heads, ["---", "---", "---:", *["---:"] * len(SCORES)]]
-        for row, count, scores in lines:
+    heads = ["", "differs in", "runs", *scores.values()]
+    for part, title in parts.items():
+        cells = [heads, ["---", "---", "---:", *["---:"] * len(scores)]]
+        for row, count, of_row in lines:
             if row.part == part:
                 changes = ", ".join(f"`{key}={value}`" for key, value in row.settings.items())
-                cells.append([row.name, changes, str(count), *(_cell(scores.get(name)) for name in SCORES)])
+                cells.append([row.name, changes, str(count), *(_cell(of_row.get(name)) for name in scores)])
         text += f"\n{title}:\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in cells)
     return text
 
@@ -102,7 +104,7 @@ def _cell(cell: Cell | None) -> str:
     return number(cell.mean) + ("" if math.isnan(cell.low) else f" [{number(cell.low)}, {number(cell.high)}]")
 
 
-def as_plot(lines: Sequence[Line], caption: str) -> bytes:
+def as_plot(lines: Sequence[Line], caption: str, parts: Mapping[str, str] = PARTS, scores: Mapping[str, str] = SCORES) -> bytes:
     """The table as a PNG: axes for each score, with a dot for each row; the references as dotted lines."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -110,16 +112,18 @@ def as_plot(lines: Sequence[Line], caption: str) -> bytes:
     from wsprites.view.plots import STYLE
 
     # The parts stand below one another, with the space of a row between them.
-    places: dict[int, float] = {n: n + (line.row.part != lines[0].row.part) for n, line in enumerate(lines)}
+    order = list(dict.fromkeys(line.row.part for line in lines))
+    places: dict[int, float] = {n: n + order.index(line.row.part) for n, line in enumerate(lines)}
     with rc_context(STYLE):
-        figure = Figure(figsize=(2.3 * len(SCORES) + 1.2, 0.27 * (len(lines) + 1) + 1.1), layout="constrained", facecolor="white")
-        every = figure.subplots(1, len(SCORES), sharey=True, squeeze=False)[0]
-        for axes, (name, heading) in zip(every, SCORES.items(), strict=True):
+        size = 2.3 * len(scores) + 1.2, 0.27 * (len(lines) + len(order) - 1) + 1.1
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        every = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]
+        for axes, (name, heading) in zip(every, scores.items(), strict=True):
             _draw(axes, name, lines, places)
             axes.set_title(heading, fontsize=9)
-        for part in {line.row.part: None for line in lines}:
+        for colour, part in zip(cycle(_COLOURS), order, strict=False):
             y = min(place for n, place in places.items() if lines[n].row.part == part) - 0.7
-            title = every[0].text(0.02, y, PARTS[part], transform=every[0].get_yaxis_transform(), color=_COLOURS[part], fontsize=8)
+            title = every[0].text(0.02, y, parts[part], transform=every[0].get_yaxis_transform(), color=colour, fontsize=8)
             title.set(va="center", in_layout=False)
         every[0].set(yticks=list(places.values()), yticklabels=[line.row.name for line in lines])
         every[0].set_ylim(max(places.values()) + 0.7, -1.1)
@@ -131,7 +135,7 @@ def as_plot(lines: Sequence[Line], caption: str) -> bytes:
 
 def _draw(axes: "Axes", name: str, lines: Sequence[Line], places: Mapping[int, float]) -> None:
     """Draw one score of all rows: means as dots with their intervals, seeds as strokes."""
-    for part, colour in _COLOURS.items():
+    for colour, part in zip(cycle(_COLOURS), dict.fromkeys(line.row.part for line in lines), strict=False):
         of_part = [n for n, line in enumerate(lines) if line.row.part == part]
         ys = [places[n] for n in of_part]
         for n in of_part:

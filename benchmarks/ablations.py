@@ -15,91 +15,22 @@ and its name, such as vq for a preset with gumbel. One that makes no difference 
 """
 
 import argparse
-import fcntl
-import hashlib
 import json
-import os
-import subprocess
-import sys
-from collections import ChainMap
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGTERM
-from threading import Event
 
 from benchmarks.ablation_table import REFERENCE, Row, as_json, as_markdown, as_plot, line
-from glass_model.glass.config import GLOBAL_ABLATIONS, LOCAL_ABLATIONS, PRESETS, Changes, Config
+from benchmarks.runs import Options, Run, Settings, do_all, finish, scores_of
+from glass_model.glass.config import GLOBAL_ABLATIONS, LOCAL_ABLATIONS, PRESETS, Changes
 from glass_model.training.config import load_config
 from wsprites.bench.data import STANDARD
-from wsprites.bench.scores import PROTOCOL, ScoreFile, read
+from wsprites.bench.scores import PROTOCOL
 from wsprites.errors import ArgumentError, UserError
-from wsprites.fields import from_json
 from wsprites.generate import replace_file
-from wsprites.terminal import interruptible
-from wsprites.weights import safetensors_metadata
 
-COMMAND = (sys.executable, "-m", "wsprites.cli")
 ABLATIONS = {"local": LOCAL_ABLATIONS, "global": GLOBAL_ABLATIONS}
 
-Settings = dict[str, str]
-"""Values by "group.field", as `wsprites train --set` takes them."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What all runs have in common."""
-
-    out: Path
-    preset: str
-    settings: Settings
-    """Changes of the preset."""
-    seeds: tuple[int, ...]
-    world: str
-    """Name of a world that a standard world is made from: the runs are trained in it, and scored on the standard world."""
-    clips: int | None
-    """Score the first clips only; None scores all."""
-    vgg: Path | None
-    device: str
-
-    @property
-    def data(self) -> str:
-        return next(name for name, world in STANDARD.items() if world == self.world)
-
-    def config(self, *changes: Settings) -> Config:
-        """The preset with these values, of which later ones count."""
-        merged = dict(ChainMap(*reversed(changes), self.settings))
-        return load_config(PRESETS, self.preset, [f"{key}={value}" for key, value in merged.items()])
-
-
 # What is to be done.
-
-
-@dataclass(frozen=True)
-class Run:
-    """A training, and the scores of what it leads to."""
-
-    folder: Path
-    config: Config
-    settings: Settings
-    """The values that make `config` of its preset."""
-    system: str = ""
-    """Name of the row in score files; empty for a run that is not scored, GMA alone."""
-    gma: "Run | None" = None
-    """The run whose GMA is used and stays as it is."""
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.safetensors"
-
-    @property
-    def scores(self) -> Path:
-        return self.folder.with_name(f"{self.folder.name}.json")
-
-    @property
-    def log(self) -> Path:
-        return self.folder.with_name(f"{self.folder.name}.log")
 
 
 def rows(options: Options) -> Iterator[Row]:
@@ -155,98 +86,7 @@ def runs(row_list: Iterable[Row], options: Options, seed: int) -> list[Run]:
     return made
 
 
-# What is done.
-
-
-def is_trained(run: Run, options: Options) -> bool:
-    """Whether the checkpoint of a run is that of its configuration, its world and its terms, after the last step."""
-    metadata = safetensors_metadata(run.checkpoint) or {}
-    try:
-        config = from_json(PRESETS["paper"], metadata["config"])
-        world = json.loads(json.loads(metadata["data"])["world"])["name"]
-    except (KeyError, TypeError, ValueError):
-        return False
-    same_terms = metadata.get("perceptual", "").startswith("on") == (options.vgg is not None)
-    return same_terms and (config, world, metadata.get("step")) == (run.config, options.world, str(run.config.train.steps))
-
-
-def scores_of(run: Run, options: Options) -> ScoreFile | None:
-    """The scores of the checkpoint of a run on the same clips by the present protocol; None if there are none."""
-    if not (run.system and run.scores.exists() and is_trained(run, options)):
-        return None
-    try:
-        file = read(run.scores)
-    except UserError:
-        return None
-    names = {options.data} if options.clips is None else {options.data, f"{options.data}-first-{options.clips}"}
-    same_clips = file.data.name in names and options.clips in (None, file.data.clips.get("test"))
-    model = hashlib.sha256(run.checkpoint.read_bytes()).hexdigest()
-    same_model = file.hashes is not None and file.hashes.model == model
-    return file if same_clips and same_model and file.settings.protocol == PROTOCOL else None
-
-
-def is_done(run: Run, options: Options) -> bool:
-    """Whether a run is trained, and scored if it is to be."""
-    return scores_of(run, options) is not None if run.system else is_trained(run, options)
-
-
 # Doing it.
-
-
-@contextmanager
-def alone_in(out: Path) -> Iterator[int]:
-    """Make sure that nobody else works in a folder. Yields the lock, for child processes: they keep it if this process is killed.
-
-    Raises:
-        ArgumentError: somebody does.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ArgumentError("out", f"another process works in {out}; wait for its end, or name another folder") from None
-        yield file.fileno()
-
-
-def call(arguments: Sequence[str], log: Path, lock: int, interrupted: Event) -> str:
-    """Run a command of wsprites to its end, with its output appended to a file.
-
-    Returns:
-        Why it failed, in a line; the empty string if it succeeded.
-
-    Raises:
-        KeyboardInterrupt: `interrupted` was set; the command was told to end, and has ended.
-    """
-    quiet = {**os.environ, "TQDM_MININTERVAL": "60"}
-    with log.open("ab") as output:
-        # A session of its own: Ctrl-C reaches this process alone, which then ends the command.
-        child = subprocess.Popen([*COMMAND, *arguments], stdout=output, stderr=output, env=quiet, pass_fds=(lock,), start_new_session=True)
-        while child.poll() is None:
-            if interrupted.wait(0.2):
-                child.send_signal(SIGTERM)  # SIGINT may be ignored in the background
-                child.wait()
-                raise KeyboardInterrupt
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return f"exit code {child.returncode}: {lines[-1].rpartition('wsprites: ')[2] if lines else ''}" if child.returncode else ""
-
-
-def do(run: Run, options: Options, lock: int, interrupted: Event) -> str:
-    """Train and score a run, as far as that is not done. Returns why it failed, in a line; the empty string if it succeeded."""
-    if run.gma and not is_trained(run.gma, options):
-        return f"it is trained on {run.gma.folder.name}, which failed"
-    shared = ["--device", options.device] if options.device else []
-    if not is_trained(run, options):
-        values = [f"--set={key}={value}" for key, value in run.settings.items()]
-        given = {"--gma": run.gma and run.gma.checkpoint, "--vgg": options.vgg}
-        paths = [text for option, path in given.items() if path for text in (option, str(path))]
-        train = ["train", "--preset", options.preset, *values, "--stream", "--world", options.world, *paths, *shared]
-        if failure := call([*train, "--out", str(run.folder), "--resume"], run.log, lock, interrupted):
-            return failure
-    if run.system and scores_of(run, options) is None:
-        bench = ["bench", "--model", str(run.checkpoint), "--data", options.data, "--system", run.system, "--out", str(run.scores)]
-        return call(bench + (["--clips", str(options.clips)] if options.clips else []), run.log, lock, interrupted)
-    return ""
 
 
 def write_table(row_list: Sequence[Row], options: Options) -> None:
@@ -276,19 +116,7 @@ def work(only: Sequence[str], options: Options) -> list[str]:
     todo = [run for seed in options.seeds for run in runs(wanted, options, seed)]
     if all(row.part == "global" for row in wanted):  # nobody needs GMA alone
         todo = [run for run in todo if run.system]
-    failed = []
-    with alone_in(options.out) as lock, interruptible() as interrupted:
-        for number, run in enumerate(todo, start=1):
-            if interrupted.is_set():
-                raise KeyboardInterrupt
-            if is_done(run, options):
-                continue
-            print(f"{number} of {len(todo)}: {run.folder.name}", flush=True)
-            if failure := do(run, options, lock, interrupted):
-                failed.append(f"{run.folder.name}: {failure}")
-            write_table(every_row, options)
-        write_table(every_row, options)
-    return failed
+    return do_all(todo, lambda _: options, options.out, lambda: write_table(every_row, options))
 
 
 # The command.
@@ -332,15 +160,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Exits with 1 after a failure or an interruption, with 2 for wrong arguments."""
     options, only = parse(arguments)
-    try:
-        failed = work(only, options)
-    except ArgumentError as error:
-        print(f"--{error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command continues")
-    print("\n".join([f"table: {options.out / 'table.md'}", *(f"FAILED {text}" for text in failed)]))
-    sys.exit(1 if failed else 0)
+    finish(lambda: work(only, options), options.out / "table.md")
 
 
 if __name__ == "__main__":

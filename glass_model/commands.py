@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from glass_model.training.checkpoint import Checkpoint
-    from glass_model.training.config import Config, TrainConfig
+    from glass_model.training.config import Config
     from glass_model.training.data import Source
     from glass_model.training.device import Process
     from glass_model.training.validation import Scores
@@ -29,7 +29,7 @@ _MODEL = click.option(
 
 
 @click.command()
-@click.option("--system", default="glass", show_default=True, help="The system to train: glass or caddy.")
+@click.option("--system", default="glass", show_default=True, help="The system to train: glass, caddy or lam.")
 @click.option("--preset", help="Configuration to begin with: paper, released, tiny, an ablation, ...  [default: the system's first]")
 @click.option("--set", "settings", multiple=True, metavar="GROUP.FIELD=VALUE", help="Change a value of the preset, such as train.batch=8.")
 @click.option("--data", type=PATH, help="Learn from this data file.")
@@ -48,7 +48,11 @@ _MODEL = click.option(
 @click.option("--device", default="", help="Device: cpu, cuda, cuda:1.  [default: cuda if available]")
 @click.option("--resume", is_flag=True, help="Continue the run in the folder. Safe to pass every time: starts if nothing is there.")
 @click.option("--vgg", type=PATH, help="torchvision's vgg19-dcbb9e9d.pth; without it the perceptual terms are off.")
-@click.option("--gma", type=PATH, help="GLASS: begin with the global motion analysis of this checkpoint; train.freeze=0 keeps it as it is.")
+@click.option(
+    "--gma",
+    type=PATH,
+    help="GLASS: begin with the global motion analysis of this checkpoint; train.freeze=0 keeps it. LAM: it places windows.",
+)
 @click.option("--precise", is_flag=True, help="Compute in float32 throughout and compile nothing.")
 @click.option(
     "--validate-every",
@@ -99,7 +103,7 @@ def train(
     settings = (*settings, *(f"{key}={value}" for key, value in short.items() if value is not None))
     config = load_config(presets, preset or next(iter(presets)), settings)
     process = join(device)
-    source = _source(config.train, process, data, world, sheets, animations, backgrounds, skip_incomplete)
+    source = _source(config, process, data, world, sheets, animations, backgrounds, skip_incomplete)
     validation = source.validation() if process.leads and validate_every else None
 
     # The run.
@@ -163,10 +167,13 @@ class _Display:
 
 def _summary(config: "Config", process: "Process", source: "Source", data: Path | None, vgg: Path | None) -> str:
     """What is trained, on which data, with which terms, and where."""
-    spec = source.record.spec
+    from glass_model.training.config import fields_of
+
+    spec, fields = source.record.spec, fields_of(config)
     return "\n".join(
         (
             f"system   {config.system}, preset {config.name}",
+            *([f"learns   from frames and {', '.join(fields)}"] if fields else []),
             f"data     {f'world {spec.name}, rendered' if spec and data is None else data}",
             f"terms    perceptual {'on' if vgg else 'off: no weights of VGG19 (--vgg)'}",
             f"device   {process.device}, {process.count} process{'es' if process.count > 1 else ''}",
@@ -175,7 +182,7 @@ def _summary(config: "Config", process: "Process", source: "Source", data: Path 
 
 
 def _source(
-    config: "TrainConfig",
+    config: "Config",
     process: "Process",
     data: Path | None,
     world: str | None,
@@ -185,14 +192,17 @@ def _source(
     skip_incomplete: bool | None,
 ) -> "Source":
     """The data file, or the world with its art. An option of the one that is given with the other is refused."""
+    from glass_model.training.config import fields_of
     from glass_model.training.data import from_file, from_world
     from wsprites.art import load_world
+
+    fields = fields_of(config)
 
     if data is None:
         shown = () if animations is None else [name.strip() for name in animations.split(",")]
         skip = bool(skip_incomplete)
         art = load_world(world or "paper", sheets or "own", backgrounds or "painted", skip_incomplete=skip, animations=shown)
-        return from_world(art, config, process)
+        return from_world(art, config.train, process, fields=fields)
     given = {
         "--world": world,
         "--sheets": sheets,
@@ -203,7 +213,7 @@ def _source(
     for option, value in given.items():
         if value is not None:
             raise click.UsageError(f"{option} goes with --stream; a data file has its own world and art")
-    return from_file(data, config, process)
+    return from_file(data, config.train, process, fields=fields)
 
 
 @click.command()

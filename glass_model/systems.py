@@ -20,7 +20,7 @@ from glass_model.training.config import Config
 from glass_model.training.device import Setup
 from wsprites.errors import ArgumentError
 
-SYSTEMS = {"glass": "glass_model.glass.system", "caddy": "glass_model.caddy.system"}
+SYSTEMS = {"glass": "glass_model.glass.system", "caddy": "glass_model.caddy.system", "lam": "glass_model.lam.system"}
 """Name of a system -> its module. The name is also the `format` of its checkpoints."""
 
 
@@ -53,7 +53,7 @@ class System(Protocol):
     optimizers: Sequence[Optimizer]
     """All optimisers; their states are saved for resuming."""
 
-    def turns(self, frames: Tensor, step: int) -> Iterator[Turn]:
+    def turns(self, frames: Any, step: int) -> Iterator[Turn]:
         """Yield one turn for each optimiser that learns from a batch.
 
         The loop updates after each turn, so a later turn sees the weights that an earlier one has changed. Whatever `network.forward`
@@ -61,7 +61,8 @@ class System(Protocol):
         that happens here may depend on earlier batches but through the network and the optimisers, or a resumed run would differ.
 
         Args:
-            frames: (B, T, 3, H, W) uint8 on the device of the network.
+            frames: (B, T, 3, H, W) uint8 on the device of the network. Of a configuration that is `Guided`, and names fields, a dict with
+                these frames and the arrays that it names.
             step: number of training steps done before this one.
         """
         ...
@@ -70,7 +71,7 @@ class System(Protocol):
         """The last batch as the model sees it, for people: (height, width, 3) uint8; None if there is nothing to show."""
         ...
 
-    def finish(self, batches: Iterator[Tensor]) -> None:
+    def finish(self, batches: Iterator[Any]) -> None:
         """Called once after the last step, before the last checkpoint: computes what is found after training, such as a clustering.
 
         Results belong to buffers of the network. A run that is resumed with more steps calls it again at its new end.

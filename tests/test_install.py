@@ -81,7 +81,10 @@ def test_what_is_installed(wheel: Path):
     assert "wsprites/bench/page.html" in names and "wsprites/bench/reference/wsprites-paper-v1.json" in names
     assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "glass_model" / "checkpoints").glob("*.*")} <= {*names}
     assert not [name for name in names if name.startswith("wsprites/assets/") and name.endswith(".py")]
-    assert "[wsprites.models]\ncaddy = glass_model.bench:load\nglass = glass_model.bench:load\n" in f"{entry_points}\n"
+    assert (
+        "[wsprites.models]\ncaddy = glass_model.bench:load\nglass = glass_model.bench:load\nlam = glass_model.bench:load\n"
+        in f"{entry_points}\n"
+    )
     assert "wsprites = wsprites.bench.plugin" in entry_points
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from wsprites.errors import ArgumentError
 from wsprites.fields import SpecError, build, check, number
@@ -71,6 +71,21 @@ class Config(Protocol):
     def train(self) -> TrainConfig:
         """Numbers of training."""
         ...
+
+
+@runtime_checkable
+class Guided(Protocol):
+    """A configuration of a system that may learn from more than frames."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the arrays that batches have beside frames: labels of `wsprites.world.script`, `masks`, or those of `training.data`."""
+        ...
+
+
+def fields_of(config: Config) -> tuple[str, ...]:
+    """The arrays that a system learns from beside frames: none, unless its configuration says so."""
+    return config.fields if isinstance(config, Guided) else ()
 
 
 _Config = TypeVar("_Config", bound=Config)

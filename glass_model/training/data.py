@@ -1,14 +1,22 @@
-"""What a run learns from: batches of a data file or of a world rendered on the fly, and a record of it that a checkpoint keeps."""
+"""What a run learns from: batches of a data file or of a world rendered on the fly, and a record of it that a checkpoint keeps.
+
+Most systems learn from frames alone. One that names fields gets these arrays as well: those of `wsprites.stream`, and what is made of them:
+
+    centre        (B, T, 2) float32: the middle of the character's cell in each frame, pixels
+    twin          (B, T, 3, H, W) uint8: the same motion by the character of the next clip of the batch, in its scene
+    twin_masks    (B, T, H, W) bool: the character in those frames
+"""
 
 import hashlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -20,14 +28,18 @@ from wsprites.art import World
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import check, choice, number, show
 from wsprites.file import DataFile
-from wsprites.stream import FileClips, RenderedClips, WindowSampler, collate
+from wsprites.render import render
+from wsprites.render.batch import BatchRenderer
+from wsprites.stream import FileClips, RenderedClips, Sample, WindowSampler, collate
 from wsprites.videos import VideoFile
+from wsprites.world.script import LABELS, Script
 from wsprites.world.spec import WorldSpec
 
+_TWIN = {"twin", "twin_masks"}
 _WORKERS = 4  # processes that read a file for a GPU
 
-Batches = Callable[[int], Iterator[Tensor]]
-"""Number of the first batch -> that batch and all that follow, each (B, T, 3, H, W) uint8 on the device. Batch n is always the same."""
+Batches = Callable[[int], Iterator[Any]]
+"""Number of the first batch -> that batch and all that follow, as `System.turns` takes them, on the device. Batch n is always the same."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +102,24 @@ class Source(NamedTuple):
     """Makes what the model is scored on in the course of training; None for data without labels."""
 
 
-def from_file(path: Path, config: TrainConfig, process: Process) -> Source:
-    """Random windows of the train split of a data file, generated or imported. Raises UserError if it cannot be read or is too short."""
+def from_file(path: Path, config: TrainConfig, process: Process, *, fields: Sequence[str] = ()) -> Source:
+    """Random windows of the train split of a data file, generated or imported.
+
+    Args:
+        path: the file.
+        config: numbers of training.
+        process: this process.
+        fields: arrays that batches have beside frames; none makes batches of frames alone.
+
+    Raises:
+        UserError: it cannot be read, is too short, or has not all fields.
+    """
+    extras = _Extras.of_file(path, fields, config, process)
     with _named_window(config):
-        clips = FileClips(path, "train", window=config.span, keys=["frames"])
+        clips = FileClips(path, "train", window=config.span, keys=["frames", *extras.read])
     cuda = process.device.type == "cuda"
 
-    def batches(first: int) -> Iterator[Tensor]:
+    def batches(first: int) -> Iterator[Tensor | Sample]:
         sampler = WindowSampler(clips, seed=config.seed, start=first * config.batch, rank=process.rank, ranks=process.count)
         loader = DataLoader(
             clips,
@@ -108,7 +131,7 @@ def from_file(path: Path, config: TrainConfig, process: Process) -> Source:
             worker_init_fn=_ignore_signals,
         )
         for sample in loader:
-            yield sample["frames"][:, :: config.skip].to(process.device, non_blocking=True)
+            yield extras({name: tensor.to(process.device, non_blocking=True) for name, tensor in sample.items() if name != "start"})
 
     return Source(batches, record_of(path), lambda: of_file(path))
 
@@ -130,8 +153,13 @@ def _ignore_signals(_worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def from_world(world: World, config: TrainConfig, process: Process) -> Source:
-    """Random windows of the train split of a world, rendered on the device, without end. Raises UserError if its clips are too short."""
+def from_world(world: World, config: TrainConfig, process: Process, *, fields: Sequence[str] = ()) -> Source:
+    """Random windows of the train split of a world, rendered on the device, without end; arguments are as of `from_file`.
+
+    Raises:
+        UserError: its clips are too short, or it has not all fields.
+    """
+    extras = _Extras(world, fields, config, process)
 
     def stream() -> RenderedClips:
         return RenderedClips(world, "train", config.span, config.seed, config.batch, process.device, rank=process.rank, ranks=process.count)
@@ -139,13 +167,59 @@ def from_world(world: World, config: TrainConfig, process: Process) -> Source:
     with _named_window(config):
         stream()  # a world that cannot be streamed is refused before anything is written
 
-    def batches(first: int) -> Iterator[Tensor]:
+    def batches(first: int) -> Iterator[Tensor | Sample]:
         clips = stream()
         clips.load_state_dict({"batches": first})
         for sample in clips:
-            yield sample["frames"][:, :: config.skip]
+            yield extras(sample)
 
     return Source(batches, DataRecord("stream", world.spec.to_json(), world.art.sha256, config.seed), lambda: of_world(world))
+
+
+class _Extras:
+    """What samples are made to for a system: frames alone, or a dict with the fields that it names."""
+
+    def __init__(self, world: World | None, fields: Sequence[str], config: TrainConfig, process: Process) -> None:
+        self._world, self._fields, self._skip, self._device = world, fields, config.skip, process.device
+        if fields and config.skip > 1:
+            raise UserError(f"train.skip = {config.skip}: labels are those of single transitions; set train.skip to 1")
+        self._draw = BatchRenderer(world, process.device) if world and process.device.type != "cpu" and _TWIN & {*fields} else None
+
+    @classmethod
+    def of_file(cls, path: Path, fields: Sequence[str], config: TrainConfig, process: Process) -> "_Extras":
+        """Those of a file. Raises UserError for imported videos, which have no labels."""
+        if not fields:
+            return cls(None, (), config, process)
+        with wsprites.open(path) as data:
+            if not isinstance(data, DataFile):
+                raise UserError(f"{path}: imported videos have no {', '.join(fields)}, which this configuration learns from")
+            return cls(data.world, fields, config, process)
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The arrays that samples need beside frames."""
+        made = {"centre": ("position",), "twin": LABELS, "twin_masks": LABELS}
+        return tuple(dict.fromkeys(name for field in self._fields for name in made.get(field, (field,))))
+
+    def __call__(self, sample: Sample) -> Tensor | Sample:
+        """Make a batch."""
+        if not self._fields:
+            return sample["frames"][:, :: self._skip]
+        made = dict(sample)
+        if "centre" in self._fields and self._world:
+            made["centre"] = sample["position"] + self._world.spec.cell / 2
+        if _TWIN & {*self._fields}:
+            made["twin"], made["twin_masks"] = self._twin(sample)
+        return {name: made[name] for name in ("frames", *self._fields)}
+
+    def _twin(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        """Frames and masks with characters and scenes of the next clips of the batch."""
+        labels = {name: sample[name].roll(-1, 0) if name in ("character", "parts", "background") else sample[name] for name in LABELS}
+        if self._draw:
+            return self._draw(labels)
+        assert self._world
+        clip = render(self._world, Script(**{name: label.numpy() for name, label in labels.items()}))
+        return torch.from_numpy(clip.frames_thwc).movedim(-1, -3), torch.from_numpy(clip.masks_thw)
 
 
 def record_of(path: Path) -> DataRecord:

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from glass_model.systems import Playable, System, Turn, find
 from glass_model.training.checkpoint import restore, save, versions
@@ -201,12 +200,12 @@ def build(config: Config, setup: Setup) -> System:
     return system
 
 
-def train_step(system: System, frames: Tensor, step: int, seed: int, process: Process, meter: Meter) -> None:
+def train_step(system: System, frames: Any, step: int, seed: int, process: Process, meter: Meter) -> None:
     """One batch: every optimiser takes its turn. Reads nothing back from the device.
 
     Args:
         system: what is trained.
-        frames: (B, T, 3, H, W) uint8 on the device.
+        frames: what `System.turns` takes.
         step: number of steps done before.
         seed: of the run.
         process: this process; gradients are averaged over all of them.
@@ -222,7 +221,7 @@ def train_step(system: System, frames: Tensor, step: int, seed: int, process: Pr
     meter.add(turns)
 
 
-def _finish(system: System, stream: Iterator[Tensor], config: Config, process: Process) -> None:
+def _finish(system: System, stream: Iterator[Any], config: Config, process: Process) -> None:
     """Let a system compute what is found after training, with random numbers that only seed and step decide about."""
     _seed(config.train.seed, config.train.steps, process)
     system.finish(stream)

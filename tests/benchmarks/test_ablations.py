@@ -18,8 +18,10 @@ from safetensors.numpy import save_file
 from score_files import clips, file_of, free
 
 from benchmarks import ablations
+from benchmarks import runs as running
 from benchmarks.ablation_table import Row, as_json, as_markdown, as_plot, line
-from benchmarks.ablations import Options, call, main, rows, runs
+from benchmarks.ablations import main, rows, runs
+from benchmarks.runs import Options, alone_in, call
 from glass_model.glass.config import PRESETS
 from glass_model.glass.schedule import phase
 from glass_model.training.config import load_config
@@ -124,7 +126,7 @@ class Commands:
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
     commands = Commands()
-    monkeypatch.setattr(ablations, "call", commands)
+    monkeypatch.setattr(running, "call", commands)
     monkeypatch.setattr(ablations, "as_plot", lambda *_: b"")  # tested below
     return commands
 
@@ -215,7 +217,7 @@ def test_gma_alone_is_trained_only_if_it_is_needed(tmp_path: Path, commands: Com
 
 
 def test_two_do_not_work_in_one_folder(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
-    with ablations.alone_in(tmp_path / "out"):
+    with alone_in(tmp_path / "out"):
         assert done(tmp_path) == 2 and not commands.calls
     assert capsys.readouterr().err.startswith("--out: another process works in ")
     assert done(tmp_path) == 0
@@ -265,12 +267,12 @@ if sys.argv[1] == "fail":
 @pytest.fixture
 def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "child.py").write_text(CHILD, encoding="utf-8")
-    monkeypatch.setattr(ablations, "COMMAND", (sys.executable, str(tmp_path / "child.py")))
+    monkeypatch.setattr(running, "COMMAND", (sys.executable, str(tmp_path / "child.py")))
     return tmp_path / "a.log"
 
 
 def test_what_a_command_says_is_kept(child: Path, tmp_path: Path) -> None:
-    with ablations.alone_in(tmp_path) as lock:
+    with alone_in(tmp_path) as lock:
         assert call(["train", "--out", "x"], child, lock, Event()) == ""
         assert call(["fail"], child, lock, Event()) == "exit code 1: the reason"
     assert child.read_text(encoding="utf-8") == "wsprites train --out x\nwsprites fail\n3/9 steps, loss=1wsprites: the reason\n"
@@ -286,13 +288,13 @@ def test_an_interrupted_command_ends_cleanly(child: Path, tmp_path: Path) -> Non
             time.sleep(0.01)
         lock.__exit__(None, None, None)  # as if this process had been killed
         try:
-            with ablations.alone_in(tmp_path):
+            with alone_in(tmp_path):
                 pass
         except ArgumentError as error:
             refused.append(str(error))
         interrupted.set()
 
-    lock = ablations.alone_in(tmp_path)
+    lock = alone_in(tmp_path)
     number = lock.__enter__()
     thread = threading.Thread(target=interrupt)
     thread.start()
@@ -301,7 +303,7 @@ def test_an_interrupted_command_ends_cleanly(child: Path, tmp_path: Path) -> Non
     thread.join()
     assert child.read_text(encoding="utf-8").endswith("checkpoint written\n")
     assert len(refused) == 1 and "another process works in" in refused[0]
-    with ablations.alone_in(tmp_path):
+    with alone_in(tmp_path):
         pass
 
 

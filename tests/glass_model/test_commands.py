@@ -150,3 +150,16 @@ def test_a_signal_ends_a_run_with_a_checkpoint(data_file: Path, tmp_path: Path, 
     assert ended.returncode == 1
     assert f"wsprites: interrupted; {out / 'checkpoint.safetensors'} holds step 3;" in ended.stderr
     assert load(out / "checkpoint.safetensors").step == 3
+
+
+def test_a_guided_model_is_trained_and_played(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Masks, places, twins and labels of a file, at the command line; what is learned from is named; nothing else is special about it."""
+    train = ["train", "--system", "lam", "--preset", "tiny", "--device", "cpu", "--batch", "2", "--steps", "2", "--data", str(data_file)]
+    sets = ["model.figure=32", "model.idm_hidden=4", "loss.target=foreground", "train.augment=twin", "train.labels=0.5"]
+    main([*train, *(f"--set={text}" for text in sets), "--out", str(tmp_path / "run"), "--validate-every", "0"])
+    assert "learns   from frames and twin, twin_masks, centre, index, local_action" in capsys.readouterr().out.splitlines()
+    model, picture = str(tmp_path / "run" / "checkpoint.safetensors"), tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)).save(picture)
+    main(["animate", "--model", model, "--image", str(picture), "--actions", "right+code2*3", "--out", str(tmp_path / "b.gif")])
+    main(["transfer", "--model", model, "--from", str(data_file), "--to", str(picture), "--out", str(tmp_path / "c.png")])
+    assert (tmp_path / "b.gif").stat().st_size and (tmp_path / "c.png").stat().st_size

@@ -71,27 +71,52 @@ def _analyse(frames_thwc: NDArray[np.uint8]) -> tuple[Floats, Floats, NDArray[np
     grey = [cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in frames_thwc]
     shift, background = np.zeros((2, len(grey) - 1, 2), np.float32)
     masks, features = np.zeros(frames_thwc.shape[:3], bool), []
-    place = np.array(grey[0].shape[::-1], np.float32) / 2
+    place: Floats = np.array(grey[0].shape[::-1], np.float32) / 2
     for t, (before, after) in enumerate(itertools.pairwise(grey)):
-        corners = cv2.goodFeaturesToTrack(before, _CORNERS, 0.01, 4)
-        moved = np.zeros((0, 2), np.float32)
-        if corners is not None:
-            tracked, status, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, np.zeros_like(corners), winSize=(9, 9), maxLevel=2)
-            good = status[:, 0] == 1
-            corners, moved = corners[good, 0], (tracked - corners)[good, 0]
-        background[t] = _common(moved)
-        foreground = _differs(before, after, background[t])
+        shift[t], background[t], foreground = _moved(before, after)
         masks[t + 1] = foreground
         if foreground.any():
-            y, x = np.nonzero(foreground)
-            place = np.array([np.median(x), np.median(y)], np.float32)
-        if len(moved):
-            at = (corners + moved).round().astype(int).clip(0, np.array(before.shape[::-1]) - 1)
-            own = foreground[at[:, 1], at[:, 0]] & (np.abs(moved - background[t]).max(1) > _NEAR)
-            shift[t] = _common(moved[own]) if own.sum() >= 3 else 0
+            place = _middle(foreground)
         features.append(_appearance(frames_thwc[t + 1], foreground, place))
     masks[0] = masks[1]
     return shift, background, masks, np.stack(features)
+
+
+def figure(before_hwc: NDArray[np.uint8], after_hwc: NDArray[np.uint8]) -> Floats | None:
+    """(2,) = (x, y): about the middle of what moves otherwise than the scene, in the second of two frames; None if nothing does.
+
+    It is the median of the foreground, which shows the character at both places, and half of its motion.
+
+    Args:
+        before_hwc: (H, W, 3) uint8 RGB.
+        after_hwc: the next frame.
+    """
+    before, after = (cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in (before_hwc, after_hwc))
+    shift, _, foreground = _moved(before, after)
+    return _middle(foreground) + shift / 2 if foreground.any() else None
+
+
+def _moved(before: NDArray[Any], after: NDArray[Any]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """(2,) shifts of character and scene from a grey frame to the next, and (H, W) the foreground."""
+    corners, moved = cv2.goodFeaturesToTrack(before, _CORNERS, 0.01, 4), np.zeros((0, 2), np.float32)
+    if corners is not None:
+        tracked, status, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, np.zeros_like(corners), winSize=(9, 9), maxLevel=2)
+        good = status[:, 0] == 1
+        corners, moved = corners[good, 0], (tracked - corners)[good, 0]
+    background = _common(moved)
+    foreground, shift = _differs(before, after, background), np.zeros(2, np.float32)
+    if len(moved):
+        at = (corners + moved).round().astype(int).clip(0, np.array(before.shape[::-1]) - 1)
+        own = foreground[at[:, 1], at[:, 0]] & (np.abs(moved - background).max(1) > _NEAR)
+        if own.sum() >= 3:
+            shift = _common(moved[own])
+    return shift, background, foreground
+
+
+def _middle(foreground: NDArray[np.bool_]) -> Floats:
+    """(2,) = (x, y): the medians of the pixels of a foreground."""
+    y, x = np.nonzero(foreground)
+    return np.array([np.median(x), np.median(y)], np.float32)
 
 
 def _common(moved_n2: Floats) -> Floats:

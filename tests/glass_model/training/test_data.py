@@ -17,7 +17,9 @@ from wsprites.art import Art, World, load_world
 from wsprites.errors import UserError
 from wsprites.fields import SpecError, from_json, to_json
 from wsprites.generate import Order, generate
+from wsprites.render import render
 from wsprites.videos import import_videos, plan
+from wsprites.world.script import LABELS, Script
 from wsprites.world.spec import PRESETS, WorldSpec
 
 CONFIG = TrainConfig(batch=2, window=3, skip=2)
@@ -106,3 +108,51 @@ def test_a_damaged_record() -> None:
     for text in ('{"source": "tape"}', '{"world": "{"}', '{"clips": -1}', "3"):
         with pytest.raises(SpecError):
             from_json(DataRecord(), text)
+
+
+# What some systems learn from beside frames.
+
+GUIDED = ["masks", "centre", "twin", "twin_masks", "index", "local_action"]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_fields_of_a_batch(data_file: Path, spec: WorldSpec, art: Art, stored: bool) -> None:
+    """Those that are named, the same batches as without any; the twin is rendered from the labels of this clip and the next one."""
+    config = replace(CONFIG, skip=1, batch=3)
+
+    def batches(fields: list[str]) -> list:
+        source = (
+            from_file(data_file, config, ALONE, fields=fields) if stored else from_world(World(spec, art), config, ALONE, fields=fields)
+        )
+        return list(itertools.islice(source.batches(1), 2))
+
+    labels = [*LABELS]
+    for frames, sample, every in zip(batches([]), batches(GUIDED), batches(["masks", *labels]), strict=True):
+        assert list(sample) == ["frames", *GUIDED] and torch.equal(sample["frames"], frames)
+        for name in ("masks", "index", "local_action"):
+            assert torch.equal(sample[name], every[name])
+        script = Script(**{name: every[name].numpy() for name in labels})
+        own = render(World(spec, art), script)
+        assert np.array_equal(own.masks_thw, sample["masks"].numpy())
+        # By hand: clip b moves as it does, as the character of clip b + 1 in its scene.
+        for b in range(3):
+            other, mine = script[(b + 1) % 3], script[b]
+            twin = replace(mine, character=other.character, parts=other.parts, background=other.background)
+            clip = render(World(spec, art), twin)
+            assert np.array_equal(clip.frames_thwc.transpose(0, 3, 1, 2), sample["twin"][b].numpy())
+            assert np.array_equal(clip.masks_thw, sample["twin_masks"][b].numpy())
+        assert torch.equal(sample["centre"], every["position"].float() + 32)
+        # The mask lies in the cell around the centre.
+        for b, t in itertools.product(range(3), range(3)):
+            y, x = np.nonzero(own.masks_thw[b, t])
+            away = np.abs(np.stack([x, y], 1) + 0.5 - sample["centre"][b, t].numpy())
+            assert len(away) and away.max() < 32
+
+
+@pytest.mark.bad_input
+def test_fields_that_cannot_be_had(data_file: Path, spec: WorldSpec, art: Art, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^train\.skip = 2: labels are those of single transitions; set train\.skip to 1"):
+        from_world(World(spec, art), CONFIG, ALONE, fields=["index"])
+    import_videos(plan(videos(tmp_path / "videos", 3, False, 1), frames=6), tmp_path / "videos.h5")
+    with pytest.raises(UserError, match=r"videos\.h5: imported videos have no centre, which this configuration learns from"):
+        from_file(tmp_path / "videos.h5", replace(CONFIG, skip=1), ALONE, fields=["centre"])

@@ -1,0 +1,42 @@
+"""Augmentation that all frames of a sequence share: a shift, and a change of brightness."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_PIXELS, _BRIGHTNESS = 4, 0.1  # largest shift in pixels of what the networks see, and largest change of brightness of 1
+
+
+class Change(NamedTuple):
+    """What happens to all frames of each of B sequences."""
+
+    shift: Tensor
+    """(B, 2) int64, (x, y) pixels."""
+    brightness: Tensor
+    """(B,) what is added."""
+
+
+def draw(batch: int, device: torch.device) -> Change:
+    """A change of every sequence: shifts of up to 4 pixels in x and in y, brightness by up to a tenth."""
+    shift = torch.randint(-_PIXELS, _PIXELS + 1, (batch, 2), device=device)
+    return Change(shift, (2 * torch.rand(batch, device=device) - 1) * _BRIGHTNESS)
+
+
+def moved(images: Tensor, shift: Tensor) -> Tensor:
+    """Images (B, T, C, h, w) moved by (x, y) pixels, (B, 2) int64; the edge is repeated.
+
+    Example:
+        >>> moved(torch.arange(4.0).view(1, 1, 1, 1, 4), torch.tensor([[1, 0]])).flatten().tolist()
+        [0.0, 0.0, 1.0, 2.0]
+    """
+    height, width = images.shape[-2:]
+    y = (torch.arange(height, device=shift.device) - shift[:, 1:]).clamp(0, height - 1)
+    x = (torch.arange(width, device=shift.device) - shift[:, :1]).clamp(0, width - 1)
+    row = torch.arange(len(images), device=shift.device)[:, None, None]
+    return images.permute(0, 3, 4, 1, 2)[row, y[:, :, None], x[:, None]].permute(0, 3, 4, 1, 2)
+
+
+def changed(images: Tensor, change: Change) -> Tensor:
+    """Images (B, T, C, h, w) after a change."""
+    return moved(images, change.shift) + change.brightness[:, None, None, None, None]

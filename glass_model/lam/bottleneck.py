@@ -1,0 +1,225 @@
+"""What z passes through between the inverse and the forward model: codebooks, rounding, noise, or nothing. z is (N, D) float32."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glass_model.lam.config import ModelConfig
+
+_LEAST = 1e-5  # of a count that sums are divided by
+
+
+class Passed(NamedTuple):
+    """What came through a bottleneck, with the terms that belong to it."""
+
+    vector: Tensor
+    """(N, D) float32: z before quantisation, or its mean without noise; what `Reading.vectors` are."""
+    passed: Tensor
+    """(N, D) float32: what the forward model gets."""
+    codes: Tensor
+    """(N, G) int64: the code of each group."""
+    terms: dict[str, Tensor]
+    """Terms of the loss, unweighted."""
+
+
+class Codebooks(nn.Module):
+    """K codes for each of G groups of z, from L codebooks, that are moving averages of the vectors nearest to them (VQ-VAE, appendix A.1).
+
+    They begin with vectors of the first batch. A code that is not used for `reset` steps in a row becomes a vector of the batch. All this
+    happens in training mode only, and needs no gradient.
+
+    Args:
+        codes: K.
+        size: dimensions of a group.
+        groups: G; z has G times `size` dimensions.
+        books: L; codebook l serves groups l G / L to (l + 1) G / L - 1.
+        keep: share of the averages that a step keeps.
+        reset: see above; 0 never resets.
+    """
+
+    vectors: Tensor
+    counts: Tensor
+    sums: Tensor
+    idle: Tensor
+    begun: Tensor
+
+    def __init__(self, codes: int, size: int, groups: int = 1, books: int = 1, *, keep: float = 0.99, reset: int = 50) -> None:
+        super().__init__()
+        self.groups, self._keep, self._reset = groups, keep, reset
+        self.register_buffer("vectors", torch.randn(books, codes, size))
+        self.register_buffer("counts", torch.ones(books, codes))
+        self.register_buffer("sums", self.vectors.clone())
+        self.register_buffer("idle", torch.zeros(books, codes))
+        self.register_buffer("begun", torch.zeros(()))
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest vectors, (N, D), and their codes, (N, G)."""
+        if not self.training:
+            return self.nearest(z)
+        parts = self._parts(z)
+        self._begin(parts)
+        nearest, codes = self.nearest(z)
+        self._update(parts, codes.T)
+        return nearest, codes
+
+    def nearest(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The same as in eval mode: nothing changes."""
+        codes = torch.cdist(self._parts(z), self._each()).argmin(2).T
+        return self.look_up(codes), codes
+
+    def look_up(self, codes: Tensor) -> Tensor:
+        """The vectors (N, D) of codes (N, G)."""
+        group = torch.arange(self.groups, device=codes.device)
+        return self._each()[group, codes].flatten(1)
+
+    def _parts(self, z: Tensor) -> Tensor:
+        """(G, N, d): the groups of vectors, without gradient."""
+        return z.detach().reshape(len(z), self.groups, -1).transpose(0, 1)
+
+    def _each(self) -> Tensor:
+        """(G, K, d): the codebook of each group."""
+        return self.vectors.repeat_interleave(self.groups // len(self.vectors), 0)
+
+    @torch.no_grad()
+    def _begin(self, parts: Tensor) -> None:
+        """At the first batch, take its vectors. Decided without waiting for the device."""
+        drawn = self._drawn(parts)
+        for buffer, value in ((self.vectors, drawn), (self.sums, drawn)):
+            buffer.copy_(torch.where(self.begun > 0, buffer, value))
+        self.begun.fill_(1)
+
+    def _drawn(self, parts: Tensor) -> Tensor:
+        """(L, K, d): vectors of the batch for every code of every codebook."""
+        of_book = parts.reshape(len(self.vectors), -1, parts.shape[2])
+        at = torch.rand(of_book.shape[:2], device=parts.device).argsort(1)
+        at = at.repeat(1, -(-self.vectors.shape[1] // at.shape[1]))[:, : self.vectors.shape[1]]  # again, where there are few
+        return of_book.gather(1, at[..., None].expand(-1, -1, parts.shape[2]))
+
+    @torch.no_grad()
+    def _update(self, parts: Tensor, code: Tensor) -> None:
+        """Move the averages towards the batch, and give unused codes another place."""
+        books, codes = self.counts.shape
+        chosen = F.one_hot(code, codes).to(parts.dtype)
+        counts = chosen.sum(1).view(books, -1, codes).sum(1)
+        sums = (chosen.transpose(1, 2) @ parts).view(books, -1, *self.vectors.shape[1:]).sum(1)
+        self.counts.lerp_(counts, 1 - self._keep)
+        self.sums.lerp_(sums, 1 - self._keep)
+        self.idle.copy_(torch.where(counts > 0, 0.0, self.idle + 1))
+        if self._reset:
+            unused = self.idle >= self._reset
+            self.counts.copy_(torch.where(unused, self.counts.mean(1, keepdim=True), self.counts))
+            self.sums.copy_(torch.where(unused[..., None], self._drawn(parts) * self.counts[..., None], self.sums))
+            self.idle.copy_(torch.where(unused, 0.0, self.idle))
+        self.vectors.copy_(self.sums / self.counts.clamp_min(_LEAST)[..., None])
+
+    def cluster(self, z: np.ndarray) -> None:
+        """Replace the codes by k-means clusters of vectors, (N, D) float32 with N >= K."""
+        stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 1e-4)
+        cv2.setRNGSeed(0)
+        _, _, centres = cv2.kmeans(z, self.vectors.shape[1], None, stop, 5, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+        self.vectors.copy_(torch.from_numpy(np.asarray(centres))[None])
+
+
+class Rounding:
+    """Finite scalar quantisation (Mentzer et al., 2024): each dimension is bounded by tanh and rounded to one of its levels.
+
+    Args:
+        levels: number of levels of each dimension.
+
+    Example:
+        >>> rounded, codes = Rounding((3, 3))(torch.tensor([[-9.0, 9.0], [0.0, 0.0]]))
+        >>> rounded.tolist(), codes.tolist()
+        ([[-1.0, 1.0], [0.0, 0.0]], [[6], [4]])
+    """
+
+    def __init__(self, levels: tuple[int, ...]) -> None:
+        self._levels = levels
+
+    def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Rounded vectors in -1 to 1, (N, D), with the gradient of what was bounded; and codes, (N, 1)."""
+        levels = z.new_tensor(self._levels)
+        half, offset = (levels - 1) * (1 + 1e-3) / 2, (levels % 2 == 0) * 0.5
+        bounded = (z + (offset / half).atanh()).tanh() * half - offset
+        rounded = bounded.detach().round() + (bounded - bounded.detach())
+        whole = levels // 2
+        code = ((rounded.detach() + whole) * self._basis(z)).sum(1).round().long()
+        return rounded / whole, code[:, None]
+
+    def look_up(self, codes: Tensor) -> Tensor:
+        """The rounded vectors (N, D) of codes (N, 1)."""
+        basis, levels = self._basis(codes).long(), codes.new_tensor(self._levels)
+        whole = levels // 2
+        return ((codes // basis) % levels - whole).float() / whole
+
+    def _basis(self, like: Tensor) -> Tensor:
+        return like.new_tensor(np.cumprod([1, *self._levels[:-1]]).tolist())
+
+
+class Bottleneck(nn.Module):
+    """One of the four bottlenecks: (N, `width`) -> Passed. In float32, whatever the type of the input.
+
+    Args:
+        config: sizes.
+        keep: see `Codebooks`.
+        reset: see `Codebooks`.
+    """
+
+    def __init__(self, config: ModelConfig, *, keep: float, reset: int) -> None:
+        super().__init__()
+        self._kind, size = config.bottleneck, config.dimensions
+        self.width = 2 * size if self._kind == "vae" else size
+        """Dimensions of the input: mean and logarithm of the variance for "vae"."""
+        self._rounding = Rounding(config.levels)
+        # For "vae" and "none" the codes are clusters that nothing learns from.
+        grouped = (config.size, config.groups, config.books) if self._kind == "vq" else (size,)
+        self.codebooks = None if self._kind == "fsq" else Codebooks(config.codes, *grouped, keep=keep, reset=reset)
+
+    def forward(self, z: Tensor) -> Passed:
+        """Pass vectors on: sampled in training for "vae", otherwise the mean."""
+        with torch.autocast(z.device.type, enabled=False):
+            z = z.float()
+            if self.codebooks is None:
+                passed, codes = self._rounding(z)
+                return Passed(z, passed, codes, {"spread": spread(z)})
+            if self._kind == "vq":
+                nearest, codes = self.codebooks(z)
+                return Passed(z, nearest + (z - z.detach()), codes, {"commit": F.mse_loss(z, nearest)})
+            if self._kind == "none":
+                return Passed(z, z, self.codebooks(z)[1], {})
+            mean, log = z.chunk(2, 1)
+            noise = (log / 2).exp() * torch.randn_like(mean) if self.training else 0.0
+            return Passed(mean, mean + noise, self.codebooks(mean)[1], {"kl": kl(mean, log)})
+
+    def read(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors (N, D) and codes (N, G), as in `Passed`. Nothing is drawn or changed, in any mode."""
+        z = z.float().chunk(2, 1)[0] if self._kind == "vae" else z.float()
+        return z, (self._rounding(z) if self.codebooks is None else self.codebooks.nearest(z))[1]
+
+    def look_up(self, codes: Tensor) -> Tensor:
+        """What the forward model gets for codes (N, G)."""
+        return (self.codebooks or self._rounding).look_up(codes)
+
+    def pass_vectors(self, vectors: Tensor) -> Tensor:
+        """What the forward model gets for vectors (N, D) as they are read: quantised where codes are all that passes."""
+        if self.codebooks is None:
+            return self._rounding(vectors)[0]
+        return self.codebooks.nearest(vectors)[0] if self._kind == "vq" else vectors
+
+
+def spread(z: Tensor) -> Tensor:
+    """How far the standard deviations of dimensions over a batch (N, D) are below 1: mean over the dimensions, 0 to 1."""
+    return (1 - (z.var(0, correction=0) + 1e-8).sqrt()).clamp_min(0).mean()
+
+
+def kl(mean: Tensor, log: Tensor) -> Tensor:
+    """Divergence of normal distributions from the standard one, in nats: sum over the dimensions, mean over the batch.
+
+    Args:
+        mean: (N, D).
+        log: (N, D) logarithms of the variances.
+    """
+    return (0.5 * (log.exp() + mean.square() - 1 - log)).sum(1).mean()

@@ -1,0 +1,96 @@
+"""The terms of the loss: pure functions from tensors to a scalar. Images are (M, 3, h, w) in [-0.5, 0.5]."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from glass_model.images import to_normalised
+from glass_model.lam.bottleneck import spread
+from glass_model.lam.config import LossConfig
+from glass_model.lam.model import Result
+from glass_model.terms import total as total
+from glass_model.terms import weighted
+
+
+def rec_loss(frame: Tensor, target: Tensor, mask: Tensor | None = None, outside: float = 1.0) -> Tensor:
+    """REC: mean squared difference; with masks (M, 1, h, w) in 0 to 1, that inside counts once and that outside `outside` times."""
+    square = (frame - target).square()
+    return square.mean() if mask is None else (square * (outside + (1 - outside) * mask)).mean()
+
+
+def label_loss(logits: Tensor, label: Tensor, known: Tensor) -> Tensor:
+    """LABEL: cross-entropy of (M, A) logits and (M,) labels, mean over the transitions whose label is known, (M,) bool; 0 if none is."""
+    each = F.cross_entropy(logits, label, reduction="none")
+    return (each * known).sum() / known.sum().clamp_min(1)
+
+
+def place_loss(middle: Tensor, true: Tensor, known: Tensor, size: tuple[int, int]) -> Tensor:
+    """PLACE: mean distance in x and y of places (M, 2), where 1 is half the width or height, over those with a known truth, (M,) bool."""
+    each = to_normalised(middle - true, size).abs().mean(1)
+    return (each * known).sum() / known.sum().clamp_min(1)
+
+
+def zero_loss(still: Tensor, vectors: Tensor, margin: float) -> Tensor:
+    """ZERO: how much longer vectors of a frame and itself are than `margin`, in units of the root mean square length of `vectors`.
+
+    Both are (M, D). That length has no gradient: growing vectors gain nothing.
+    """
+    length = vectors.detach().square().sum(1).mean().clamp_min(1e-12).sqrt()
+    return F.relu(still.square().sum(1).clamp_min(1e-12).sqrt() / length - margin).mean()
+
+
+def labelled(index: Tensor, share: float, seed: int) -> Tensor:
+    """Which clips have labels: (B,) bool of (B,) int64 clip numbers, a share of all that depends on number and seed alone.
+
+    Example:
+        >>> labelled(torch.arange(100_000), 0.01, 0).sum().item()
+        975
+    """
+    begin = ((seed + 1) * 3_037_000_493 + 2**63) % 2**64 - 2**63  # as int64: all of this is modulo 2**64
+    x = index * 2_862_933_555_777_941_757 + begin
+    for shift, factor in ((31, -7_046_029_254_386_353_131), (29, -4_658_895_280_553_007_687), (32, 1)):
+        x = (x ^ ((x >> shift) & ((1 << (64 - shift)) - 1))) * factor
+    return (x & ((1 << 32) - 1)) < share * (1 << 32)
+
+
+def terms(
+    result: Result,
+    config: LossConfig,
+    *,
+    mask: Tensor | None = None,
+    label: tuple[Tensor, Tensor, Tensor] | None = None,
+    place: tuple[Tensor, Tensor, Tensor, tuple[int, int]] | None = None,
+) -> dict[str, Tensor]:
+    """All terms with a weight above 0, unweighted, by their names in LossConfig.
+
+    Args:
+        result: output of the network.
+        config: weights, and the numbers that define terms.
+        mask: (M, 1, h, w) the figure in the next frames; None counts all pixels alike.
+        label: what `label_loss` takes.
+        place: what `place_loss` takes.
+    """
+    all_terms: dict[str, Callable[[], Tensor]] = {"rec": lambda: rec_loss(result.frame, result.target, mask, config.outside)}
+    all_terms |= {name: partial(torch.clone, term) for name, term in result.through.terms.items()}
+    if result.latent:
+        predicted, true, before = result.latent
+        all_terms |= {"latent": lambda: F.mse_loss(predicted, true), "variance": lambda: spread(before)}
+    if label:
+        all_terms["label"] = lambda: label_loss(*label)
+    if (still := result.still) is not None:
+        all_terms["zero"] = lambda: zero_loss(still, result.through.vector, config.margin)
+    if place:
+        all_terms["place"] = lambda: place_loss(*place)
+    return weighted(all_terms, config)
+
+
+@torch.no_grad()
+def logged(result: Result) -> dict[str, Tensor]:
+    """Numbers for people: copying the last frame, and the standard deviation of true encodings, which is 0 after a collapse."""
+    extra = {"copy": F.mse_loss(result.before, result.target)}
+    if result.latent:
+        extra["latent_std"] = result.latent[1].std(0).mean()
+    return extra

@@ -1,0 +1,195 @@
+"""Latent action models as a system: what the training loop and the list of systems know of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from glass_model.blocks import by_sequence
+from glass_model.glass.config import Config as GlassConfig
+from glass_model.images import resize, to_bytes
+from glass_model.lam import augment, losses
+from glass_model.lam.config import PRESETS, Config
+from glass_model.lam.model import LAM, Result
+from glass_model.lam.window import corner_of, look, tracked
+from glass_model.quantize import code_usage
+from glass_model.systems import Turn
+from glass_model.training.checkpoint import load
+from glass_model.training.device import Setup
+from wsprites.errors import ArgumentError
+from wsprites.world.actions import GlobalAction, LocalAction
+
+__all__ = ["PRESETS", "LamSystem", "network", "strip", "system"]
+
+_STRIP_ROWS = 8  # transitions in a strip
+_CLUSTERED = 4096  # vectors that clusters are found from, at least
+_ACTIONS = {"local": len(LocalAction), "global": len(GlobalAction), "background": len(GlobalAction)}
+
+Sample = dict[str, Tensor]
+
+
+def network(config: Config) -> LAM:
+    """The network of a configuration."""
+    train, labels = config.train, _ACTIONS[config.train.label] if config.train.labels else 0
+    return LAM(config.model, keep=train.keep, reset=train.reset, follow=train.follow, labels=labels)
+
+
+def system(config: Config, setup: Setup) -> "LamSystem":
+    """The model and its optimiser, ready to be trained. Raises ArgumentError for perceptual weights, and for a GMA that does not fit."""
+    return LamSystem(config, setup)
+
+
+def _load_mask(network: LAM, path: Path) -> None:
+    """Give a network the mask net of a checkpoint of GLASS. Raises ArgumentError if there is none of its sizes."""
+    saved, config = load(path), network.config
+    if not isinstance(saved.config, GlassConfig):
+        raise ArgumentError("gma", f"{path} is a checkpoint of {saved.config.system}, not of glass")
+    theirs = saved.config.model
+    has = (theirs.size, theirs.mask_channels, theirs.mask_blocks, theirs.global_scale, theirs.mask_bias)
+    needs = (config.frame, config.mask_channels, config.mask_blocks, config.mask_scale, config.mask_bias)
+    if has != needs:
+        names = "model.height, model.width, model.mask_channels, model.mask_blocks, model.mask_scale and model.mask_bias"
+        values = ", ".join(map(str, (*theirs.size, *has[1:])))
+        raise ArgumentError("gma", f"{path}: its mask net has other sizes; set {names} to {values}")
+    prefix = "gma.mask."
+    assert network.follower and network.follower.mask
+    weights = {name.removeprefix(prefix): weight for name, weight in saved.weights.items() if name.startswith(prefix)}
+    network.follower.mask.load_state_dict(weights)
+
+
+class LamSystem:
+    """A latent action model in training: one optimiser, which learns from all terms at once."""
+
+    def __init__(self, config: Config, setup: Setup) -> None:
+        self.config, model, speed = config, config.model, setup.speed
+        if setup.vgg:
+            raise ArgumentError("vgg", "latent action models have no perceptual terms; leave it out")
+        follows_mask = bool(model.figure) and model.follow == "gma"
+        if follows_mask != bool(setup.gma):
+            problem = "model.follow = gma needs a checkpoint of glass" if follows_mask else "only model.follow = gma uses one; leave it out"
+            raise ArgumentError("gma", problem)
+        self.network = network(config)
+        if setup.gma:
+            _load_mask(self.network, setup.gma)
+        self.network.to(setup.device).train()
+        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        train = config.train
+        self._optimizer = torch.optim.AdamW(trained, lr=train.rate, weight_decay=train.weight_decay, fused=speed.fused or None)
+        if train.clip:
+
+            def clip(*_: object) -> None:  # between the average over all processes and the step
+                clip_grad_norm_(trained, train.clip)
+
+            self._optimizer.register_step_pre_hook(clip)
+        self.optimizers = (self._optimizer,)
+        self._last: Result | None = None
+
+    def turns(self, frames: Tensor | Sample, step: int) -> Iterator[Turn]:
+        """One turn, of all terms.
+
+        Args:
+            frames: (B, T, 3, H, W) uint8, or a dict with these and the arrays of `Config.fields`.
+            step: number of steps done before.
+        """
+        sample = frames if isinstance(frames, dict) else {"frames": frames}
+        network, train, config = self.network, self.config.train, self.config.loss
+        for group in self._optimizer.param_groups:
+            group["lr"] = train.rate_at(step)
+        if self.config.model.latent:
+            network.update_target()
+        # What both networks see.
+        x = network.to_model(sample["frames"])
+        corner, place = self._windows(sample, x)
+        seen = network.view(x, corner)
+        shown, mask = self._shown(sample, seen, corner)
+        # A pass, and its terms.
+        k, reach = self.config.model.context, train.ahead
+        count = seen.shape[1] - k - reach + 1
+        ahead = torch.randint(1, reach + 1, (len(seen), count), device=seen.device) if reach > 1 else None
+        if train.augment == "shared":
+            seen = augment.changed(seen, augment.draw(len(seen), seen.device))
+        result: Result = network(seen, shown, ahead, reach, still=config.zero > 0)
+        of_targets = None if mask is None else mask[:, k : k + count].flatten(0, 1)
+        terms = losses.terms(result, config, mask=of_targets, label=self._label(sample, result, count), place=place)
+        self._last = result
+        yield Turn(self._optimizer, losses.total(terms, config), {**terms, **losses.logged(result)}, self._usage(result))
+
+    def _windows(self, sample: Sample, x: Tensor) -> tuple[Tensor | None, tuple[Tensor, Tensor, Tensor, tuple[int, int]] | None]:
+        """The corners of the windows, (B, T, 2), and what `losses.place_loss` takes; None where there are none."""
+        model, network = self.config.model, self.network
+        if not (model.figure and network.follower):
+            return None, None
+        if not network.follower.locator:
+            return network.corners(x), None
+        scale = x.new_tensor([model.width / sample["frames"].shape[-1], model.height / sample["frames"].shape[-2]])
+        if model.follow == "place":
+            middle = sample["centre"].to(x) * scale
+            learned, true = x.flatten(0, 1), middle.flatten(0, 1)
+            return corner_of(middle, model), (network.follower.locator(learned), true, torch.ones_like(true[:, 0]), model.frame)
+        true, known = tracked(sample["frames"][:, :2])
+        return network.corners(x), (network.follower.locator(x[:, 1]), true * scale, known, model.frame)
+
+    def _shown(self, sample: Sample, seen: Tensor, corner: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What the forward model sees, (B, T, 3, h, w), and the share of the figure in its pixels, (B, T, 1, h, w), if it is needed."""
+        network, masks = self.network, sample.get("twin_masks", sample.get("masks"))
+        shown = network.view(network.to_model(sample["twin"]), corner) if "twin" in sample else seen
+        mask = None
+        if masks is not None:
+            large = resize(masks[:, :, None].float(), self.config.model.frame)
+            flat = look(large.flatten(0, 1), None if corner is None else corner.flatten(0, 1), self.config.model)
+            mask = by_sequence(flat, len(masks))
+        if self.config.train.augment == "shared":
+            change = augment.draw(len(shown), shown.device)
+            shown, mask = augment.changed(shown, change), None if mask is None else augment.moved(mask, change.shift)
+        return shown, mask
+
+    def _label(self, sample: Sample, result: Result, count: int) -> tuple[Tensor, Tensor, Tensor] | None:
+        """What `losses.label_loss` takes: labels are stored at the frame that a transition leads to."""
+        head, train, k = self.network.label_head, self.config.train, self.config.model.context
+        if not head:
+            return None
+        label = sample[f"{train.label}_action"][:, k : k + count].long().flatten()
+        known = losses.labelled(sample["index"], train.labels, train.seed)[:, None].expand(-1, count).flatten()
+        return head(result.through.vector), label, known
+
+    def _usage(self, result: Result) -> Tensor:
+        """How often each code occurs; where there are too many for one count, each group's codes are counted by themselves."""
+        codes, each = result.through.codes, self.config.model.codes
+        if self.network.controls.codes:
+            return code_usage(self.network.joint(codes), self.network.controls.codes)
+        return code_usage(codes + each * torch.arange(codes.shape[1], device=codes.device), each * codes.shape[1])
+
+    def strip(self) -> NDArray[np.uint8] | None:
+        """The first transitions of the last batch; see `strip`."""
+        return strip(self._last) if self._last else None
+
+    @torch.no_grad()
+    def finish(self, batches: Iterator[Tensor | Sample]) -> None:
+        """Find clusters of the vectors of further batches, where codes are no part of the model."""
+        if self.config.model.bottleneck not in ("vae", "none"):
+            return
+        network, vectors, enough = self.network, list[Tensor](), max(_CLUSTERED, 4 * self.config.model.codes)
+        mode = network.training
+        network.eval()
+        while sum(map(len, vectors)) < enough:
+            batch = next(batches)
+            x = network.to_model(batch["frames"] if isinstance(batch, dict) else batch)
+            vectors.append(network(seen := network.view(x, network.corners(x)), seen).through.vector)
+        network.train(mode)
+        assert network.bottleneck.codebooks
+        network.bottleneck.codebooks.cluster(torch.cat(vectors).float().cpu().numpy())
+
+
+@torch.no_grad()
+def strip(result: Result) -> NDArray[np.uint8]:
+    """The first transitions of a batch as the forward model sees them, (rows, columns, 3) uint8, with a column for each.
+
+    From top to bottom: the frame before, the next one, and what was predicted.
+    """
+    rows = [to_bytes(2 * images[:_STRIP_ROWS]).permute(0, 2, 3, 1).cpu().numpy() for images in (result.before, result.target, result.frame)]
+    sheet: NDArray[np.uint8] = np.concatenate([np.concatenate(list(row), 1) for row in rows], 0)
+    return sheet

@@ -1,0 +1,119 @@
+"""The window: a square that follows the figure, which the networks see instead of whole frames. Places are (..., 2) = (x, y) in pixels.
+
+Windows are cut and put back as those of GLASS are (glass/figure.py); here the networks see the scene in them as well.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glass_model.glass.figure import crop, place
+from glass_model.glass.gma import MaskNet
+from glass_model.images import downscale
+from glass_model.lam.config import ModelConfig
+from wsprites.bench.classical import figure
+
+
+class Locator(nn.Module):
+    """Find the middle of the figure in single frames: (N, 3, H, W) in [-1, 1] -> (N, 2). Learned from places that somebody else knows.
+
+    A map of weights is computed; the place is the mean of its coordinates.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for a, b, stride in ((3, 16, 2), (16, 32, 2), (32, 32, 1), (32, 32, 1), (32, 32, 1)):
+            layers += [nn.Conv2d(a, b, 3, stride, 1), nn.GroupNorm(4, b), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(32, 1, 1))
+
+    def forward(self, frame: Tensor) -> Tensor:
+        """Compute the places, float32."""
+        height, width = frame.shape[-2:]
+        seen = downscale(frame, (height // 2, width // 2))
+        logits = self.layers(seen)[:, 0].float()
+        weight = logits.flatten(1).softmax(1).view_as(logits)
+        x, y = (
+            (torch.arange(n, device=frame.device) + 0.5) * side / n for n, side in ((logits.shape[2], width), (logits.shape[1], height))
+        )
+        return torch.stack([(weight.sum(1) * x).sum(1), (weight.sum(2) * y).sum(1)], 1)
+
+
+class Follower(nn.Module):
+    """Places windows in frames (N, 3, H, W) in [-1, 1], without gradient: (N, 2) float32, the corners."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self._config = config
+        self.mask = MaskNet(config.mask_channels, config.mask_blocks, config.mask_bias) if config.follow == "gma" else None
+        self.locator = Locator() if self.mask is None else None
+        if self.mask:
+            self.mask.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Follower":
+        """Set the mode. The mask net is trained already: its statistics stay as they are."""
+        super().train(mode)
+        if self.mask:
+            self.mask.eval()
+        return self
+
+    @torch.no_grad()
+    def forward(self, frames: Tensor) -> Tensor:
+        """Compute the corners."""
+        config = self._config
+        if self.locator:
+            return corner_of(self.locator(frames), config)
+        assert self.mask
+        seen = downscale(frames, (config.height // config.mask_scale, config.width // config.mask_scale))
+        small = place(self.mask(seen), 1)  # the middle itself
+        return corner_of((small + 0.5) * config.mask_scale, config)
+
+
+def corner_of(middle: Tensor, config: ModelConfig) -> Tensor:
+    """The corners of windows around places, both (..., 2)."""
+    return middle - config.figure / 2
+
+
+def look(frames: Tensor, corner: Tensor | None, config: ModelConfig) -> Tensor:
+    """What the networks see of frames.
+
+    Args:
+        frames: (N, C, H, W) of the size that the model works on.
+        corner: (N, 2) corners of windows, rounded here; None for whole frames.
+        config: sizes.
+
+    Returns:
+        (N, C, h, w), zeros outside of the frames.
+    """
+    if corner is not None:
+        frames = crop(frames, corner.round().long(), config.cut)
+    return downscale(frames, config.seen)
+
+
+def put_back(image: Tensor, frames: Tensor, corner: Tensor | None, config: ModelConfig) -> Tensor:
+    """Frames (N, 3, H, W) with what the networks drew, (N, 3, h, w), at the place of their windows."""
+    if config.scale > 1:
+        image = F.interpolate(image, scale_factor=config.scale, mode="bilinear", align_corners=False)
+    if corner is None:
+        return image
+    back = -corner.round().long()
+    inside = crop(torch.ones_like(image[:, :1]), back, config.frame)
+    return torch.where(inside > 0, crop(image, back, config.frame), frames)
+
+
+def tracked(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """The middle of the figure in the second of two frames by classical tracking, which needs no labels.
+
+    Args:
+        frames: (B, 2, 3, H, W) uint8.
+
+    Returns:
+        (B, 2) float32 places, and (B,) bool whether something was found, both on the device of the frames.
+    """
+    pairs = frames.movedim(2, -1).cpu().numpy()
+    places = [figure(np.ascontiguousarray(before), np.ascontiguousarray(after)) for before, after in pairs]
+    middle = np.array([(0, 0) if xy is None else xy for xy in places], np.float32)
+    found = torch.tensor([xy is not None for xy in places], device=frames.device)
+    return torch.from_numpy(middle).to(frames.device), found

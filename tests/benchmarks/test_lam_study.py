@@ -1,0 +1,138 @@
+"""benchmarks/lam_study.py: which runs there are, what is asked of them, and the tables. Commands are imitated."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from threading import Event
+
+import pytest
+from made_scores import entry, made
+from safetensors.numpy import save_file
+
+from benchmarks import runs as running
+from benchmarks.lam_study import AXES, CURES, WORLDS, main, parse, rows, run_of
+from benchmarks.runs import Options
+from glass_model.lam.config import PRESETS, Config
+from glass_model.training.config import load_config
+from wsprites.bench.data import STANDARD
+from wsprites.bench.scores import Hashes, write
+from wsprites.fields import to_json
+from wsprites.world.spec import AXES as ALONG
+from wsprites.world.spec import PRESETS as SPECS
+
+BY_NAME = {**SPECS, **{spec.name: spec for spec in ALONG.values()}}
+OPTIONS = Options(Path("out"), "tiny", {}, (0,), "factorial", None, None, "", "lam")
+
+
+def test_rows() -> None:
+    """72 in the three worlds of the whole table, six in each of the two others, and the cures; no two of a world are the same model."""
+    every = list(rows())
+    counts = {world: sum(row.part == world for row in every) for world in WORLDS}
+    assert counts == {"factorial": 24 + len(CURES), "paper": 24, "axes-still": 24, "axes-no-inertia": 6, "axes-position": 6}
+    assert set(WORLDS) <= set(STANDARD.values())
+    configs: dict[str, Config] = {row.name: run_of(row, OPTIONS, 0).config for row in every}
+    assert len({to_json(config) for config in configs.values()}) == len(configs) == 24 + len(CURES)
+    assert configs["vq-pixel-pairs"] == PRESETS["tiny"]
+    assert configs["fsq-latent-k2"].model == replace(PRESETS["tiny"].model, bottleneck="fsq", latent=True, context=2)
+    assert len({run_of(row, OPTIONS, 0).folder for row in every}) == len(every)
+
+
+def test_axes_are_rows_that_differ_in_one_thing() -> None:
+    """In their bottleneck, their target or their context; and every cure is one."""
+    names = {row.name for row in rows()}
+    for axis, of_axis in AXES.items():
+        assert set(of_axis) <= names and "vq-pixel-pairs" in of_axis
+        if axis != "cure":
+            parts = [{*values} for values in zip(*(name.split("-") for name in of_axis), strict=True)]
+            assert sorted(map(len, parts))[:2] == [1, 1]
+
+
+def test_which_rows_need_labels() -> None:
+    """What is of the guided track or has labels; everything else learns from frames alone."""
+    fields = {row.name: run_of(row, OPTIONS, 0).config.fields for row in rows()}
+    guided = {name for name, of_row in fields.items() if of_row}
+    assert {name for name in CURES if name in guided} == {*CURES} - {"window-tracker", "shared", "product", "ahead-3", "zero"}
+    assert {name for name in guided if name not in CURES} == {name for name in fields if "-foreground-" in name}
+
+
+class Commands:
+    """What `call` runs, without running it: trainings leave checkpoints, scorings leave score files."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def __call__(self, arguments: Sequence[str], log: Path, lock: int, interrupted: Event) -> str:
+        self.calls.append(list(arguments))
+        given = dict(pairwise(arguments))
+        out = Path(given["--out"])
+        if arguments[0] == "train":
+            sets = [text.removeprefix("--set=") for text in arguments if text.startswith("--set=")]
+            config = load_config(PRESETS, given["--preset"], sets)
+            about = {"config": to_json(config), "step": str(config.train.steps), "perceptual": "off", "run": log.stem}
+            out.mkdir(exist_ok=True)
+            save_file({}, out / "checkpoint.safetensors", {**about, "data": json.dumps({"world": BY_NAME[given["--world"]].to_json()})})
+        else:
+            model = hashlib.sha256(Path(given["--model"]).read_bytes()).hexdigest()
+            file = made(local__conditional=entry(0.125, 0.1), codes__perplexity=entry(4.5, 0.1))
+            data = replace(file.data, name=f"{given['--data']}-first-{given['--clips']}", clips={"val": 12, "test": int(given["--clips"])})
+            write(out, replace(file, system=given["--system"], hashes=Hashes(model, "checkpoint.safetensors", "0" * 64), data=data))
+        return ""
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    commands = Commands()
+    monkeypatch.setattr(running, "call", commands)
+    return commands
+
+
+def test_runs_and_tables(tmp_path: Path, commands: Commands) -> None:
+    """Two rows in two worlds: each is trained and scored in its own world, once; the table has them, and so have the plots."""
+    only = ["--only", "vq-pixel-pairs", "vq-pixel-k2", "--worlds", "factorial", "axes-still"]
+    arguments = ["--out", str(tmp_path), "--seeds", "1", "--steps", "7", "--clips", "6", *only]
+    for _ in range(2):
+        with pytest.raises(SystemExit) as exit_:
+            main(arguments)
+        assert exit_.value.code == 0 and len(commands.calls) == 8
+    train, bench = (dict(pairwise(call)) for call in commands.calls[2:4])
+    assert (train["--system"], train["--preset"], train["--world"]) == ("lam", "tiny", "factorial")
+    assert {"--set=train.steps=7", "--set=model.context=2", "--set=train.window=3", "--set=train.seed=1"} <= {*commands.calls[2]}
+    assert bench["--system"] == "lam tiny: vq-pixel-k2"
+    assert [dict(pairwise(call))["--data"] for call in commands.calls if call[0] == "bench"][2:] == ["wsprites-axes-still-v1"] * 2
+    table = {(row["part"], row["name"]): row for row in json.loads((tmp_path / "table.json").read_text())["rows"]}
+    assert table["axes-still", "vq-pixel-k2"]["runs"] == 1 and table["paper", "vq-pixel-k2"]["runs"] == 0
+    assert table["factorial", "vq-pixel-pairs"]["scores"]["local.conditional"]["mean"] == 0.125
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "factorial with a still scene:" in text
+    assert "| vq-pixel-k2 | `model.context=2`, `train.window=3` | 1 | 0.125" in text
+    for axis in AXES:
+        assert (tmp_path / f"{axis}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--only", "vq-pixels-pairs"], "--only: vq-pixels-pairs is no row of factorial"),
+        (["--only", "window", "--worlds", "paper"], "--only: window is no row of paper; --list names them"),
+        (["--preset", "teeny"], "preset: teeny is not one of base, lapo"),
+        (["--set", "model.code=4"], "there is no field model.code"),
+        (["--steps", "0"], "train.steps = 0 is outside the range"),
+        (["--seeds", "1", "1"], "--seeds names the seeds, each of them once"),
+        (["--clips", "1"], "--clips: 1 is less than 2"),
+    ],
+)
+def test_wrong_arguments(more: list[str], words: str, tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse(["--out", str(tmp_path / "out"), *more])
+    assert exit_.value.code == 2 and words in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_rows_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--list", "--worlds", "axes-position"])
+    names = [f"vq-{target}-{context}" for target in ("pixel", "foreground", "latent") for context in ("pairs", "k2")]
+    assert capsys.readouterr().out.splitlines() == [f"axes-position  {name}" for name in names]

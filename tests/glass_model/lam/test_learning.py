@@ -1,0 +1,80 @@
+"""Short trainings on drawn videos of a paddle that a player moves: codes tell what the player does, and the forward model uses them."""
+
+from collections.abc import Iterator
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from glass_model.lam.config import PRESETS
+from glass_model.training.checkpoint import load
+from glass_model.training.device import Process
+from glass_model.training.loop import train
+from wsprites.bench.classical import figure
+
+CONFIG = PRESETS["base"].override(
+    model={
+        "height": 16,
+        "width": 32,
+        "idm_channels": (8, 8),
+        "idm_hidden": 32,
+        "fdm_channels": 8,
+        "fdm_stages": 2,
+        "size": 4,
+        "codes": 3,
+    },
+    loss={"rec": 10.0},
+    train={"steps": 300, "batch": 32, "rate": 3e-3, "keep": 0.95},
+)
+
+
+def played(number: int, batch: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A paddle under a wall: (B, T, 3, 16, 32) uint8, and the action taken at each frame, (B, T): left 0, stay 1, right 2."""
+    rng = np.random.default_rng(number)
+    actions, x = rng.integers(0, 3, (batch, length)), rng.integers(3, 24, batch)
+    frames = np.zeros((batch, length, 3, 16, 32), np.uint8)
+    frames[:, :, 0, 1:5] = 150
+    for t in range(length):
+        for b in range(batch):
+            frames[b, t, :, 10:14, x[b] : x[b] + 6] = np.array([200, 72, 72])[:, None, None]
+        x = np.clip(x + 3 * (actions[:, t] - 1), 0, 26)
+    return torch.from_numpy(frames), torch.from_numpy(actions)
+
+
+@pytest.mark.slow
+def test_codes_tell_what_the_player_does(tmp_path: Path) -> None:
+    """Better than any guess, at the right transition; with the codes of other transitions, frames are predicted worse."""
+
+    def batches(first: int) -> Iterator[torch.Tensor]:
+        while True:
+            yield played(first, CONFIG.train.batch, 2)[0]
+            first += 1
+
+    model = load(train(CONFIG, batches, tmp_path, Process(0, 1, torch.device("cpu")))).network()
+    frames, actions = played(10**6, 64, 5)
+    codes = model.infer(frames).codes
+    accuracy = max((torch.tensor(order)[codes] == actions[:, :-1]).float().mean().item() for order in permutations(range(3)))
+    late = max((torch.tensor(order)[codes[:, 1:]] == actions[:, :-2]).float().mean().item() for order in permutations(range(3)))
+    x = model.view(model.to_model(frames), None)
+    with torch.no_grad():
+        own = model(x, x)
+        other = model._predict(x[:, :-1].flatten(0, 1), own.through.passed.roll(7, 0))
+    error, shuffled, copied = ((image - own.target).square().mean().item() for image in (own.frame, other, own.before))
+    assert accuracy > 0.6 > 0.5 > late, (accuracy, late)
+    assert error < 0.6 * shuffled and error < 0.6 * copied, (error, shuffled, copied)
+
+
+@pytest.mark.parametrize("shift", [(7, 0), (0, -7), (0, 0)])
+def test_a_figure_is_tracked(shift: tuple[int, int]) -> None:
+    """A textured block before a textured scene that moves otherwise: its middle in the second frame, to a few pixels."""
+    rng = np.random.default_rng(0)
+    scene = np.repeat(np.repeat(rng.integers(0, 160, (30, 40, 3), dtype=np.uint8), 4, 0), 4, 1)
+    block = np.repeat(np.repeat(rng.integers(120, 256, (9, 5, 3), dtype=np.uint8), 4, 0), 4, 1)
+    before, after = scene[8:104, 8:136].copy(), scene[8:104, 10:138].copy()
+    before[30:66, 50:70] = block
+    after[30 + shift[1] : 66 + shift[1], 50 + shift[0] : 70 + shift[0]] = block
+    place = figure(before, after)
+    assert place is not None and np.abs(place - (60 + shift[0], 48 + shift[1])).max() < 6
+    assert figure(before, before) is None

@@ -1,0 +1,308 @@
+"""In training: presets, what is learned from, windows, labels, resuming."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from glass_model.glass.config import PRESETS as GLASS
+from glass_model.glass.system import network as glass_network
+from glass_model.lam import system as module
+from glass_model.lam.config import PRESETS, Config
+from glass_model.lam.system import LamSystem
+from glass_model.training.checkpoint import load, save, state_path
+from glass_model.training.device import Process, Setup
+from glass_model.training.loop import train
+from wsprites.errors import UserError
+from wsprites.fields import SpecError
+from wsprites.weights import read_state
+
+CONFIG = PRESETS["base"].override(
+    model={
+        "height": 16,
+        "width": 32,
+        "idm_channels": (4, 4),
+        "idm_hidden": 8,
+        "fdm_channels": 4,
+        "fdm_stages": 2,
+        "size": 4,
+        "codes": 3,
+        "latent_size": 6,
+        "latent_hidden": 8,
+    },
+    train={"steps": 6, "batch": 3, "warm": 2, "reset": 2},
+)
+ALONE = Process(0, 1, torch.device("cpu"))
+CPU = Setup(torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def few_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find clusters from a few batches."""
+    monkeypatch.setattr(module, "_CLUSTERED", 60)
+
+
+def noise(first: int) -> Iterator[torch.Tensor]:
+    """Batches of noise, each determined by its number."""
+    while True:
+        yield torch.randint(0, 256, (3, 2, 3, 16, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(first))
+        first += 1
+
+
+def guided(config: Config) -> Callable[[int], Iterator[dict[str, torch.Tensor]]]:
+    """Batches with the fields of a configuration."""
+
+    def batches(first: int) -> Iterator[dict[str, torch.Tensor]]:
+        while True:
+            rng, window = np.random.default_rng(first), config.train.window
+            made = {
+                "masks": rng.random((3, window, 16, 32)) < 0.3,
+                "twin": rng.integers(0, 256, (3, window, 3, 16, 32), dtype=np.uint8),
+                "twin_masks": rng.random((3, window, 16, 32)) < 0.3,
+                "centre": rng.uniform(4, 12, (3, window, 2)).astype(np.float32),
+                "index": rng.integers(0, 10**6, 3),
+                "local_action": rng.integers(0, 9, (3, window)).astype(np.uint8),
+                "global_action": rng.integers(0, 5, (3, window)).astype(np.uint8),
+            }
+            frames = rng.integers(0, 256, (3, window, 3, 16, 32), dtype=np.uint8)
+            yield {name: torch.from_numpy(array) for name, array in {"frames": frames, **{n: made[n] for n in config.fields}}.items()}
+            first += 1
+
+    return batches
+
+
+def system_of(config: Config = CONFIG) -> LamSystem:
+    torch.manual_seed(0)
+    return module.system(config, CPU)
+
+
+# Presets.
+
+
+def test_presets_have_the_published_numbers() -> None:
+    """Of LAPO, Genie's small form, AdaWorld and LAOM, as docs/lam.md lists them."""
+    lapo, genie, ada, laom = (PRESETS[name] for name in ("lapo", "genie", "adaworld", "laom"))
+    assert (lapo.model.context, lapo.model.seen, lapo.model.idm_channels, lapo.model.idm_hidden) == (2, (64, 64), (64, 128, 128), 256)
+    assert (lapo.model.groups, lapo.model.books, lapo.model.codes, lapo.model.size, lapo.model.dimensions) == (8, 2, 64, 16, 128)
+    assert (lapo.train.batch, lapo.train.steps, lapo.train.rate, lapo.train.clip, lapo.train.keep) == (128, 50_000, 3e-4, 2.0, 0.999)
+    assert (lapo.loss.commit, lapo.loss.rec, lapo.model.fdm_channels, lapo.model.fdm_stages) == (0.05, 1.0, 24, 5)
+    assert (genie.model.embedding, genie.model.layers, genie.model.heads, genie.model.patch) == (512, 8, 8, 16)
+    assert (genie.model.codes, genie.model.size, genie.train.window, genie.train.batch, genie.train.steps) == (6, 32, 16, 36, 200_000)
+    assert (ada.model.embedding, ada.model.layers, ada.model.heads, ada.model.patch, ada.model.seen) == (1024, 16, 16, 16, (256, 256))
+    assert (ada.model.bottleneck, ada.model.size, ada.model.context, ada.loss.kl, ada.train.rate) == ("vae", 32, 1, 2e-4, 2.5e-5)
+    assert (ada.train.batch, ada.train.weight_decay, ada.train.clip) == (60, 0.01, 0.3)
+    assert (laom.model.context, laom.model.idm_channels, laom.model.size, laom.model.latent_hidden) == (3, (96, 192, 192), 8192, 1024)
+    assert (laom.model.bottleneck, laom.model.latent, laom.train.ahead, laom.train.follow) == ("none", True, 10, 0.001)
+    assert (laom.train.batch, laom.train.rate, laom.train.augment) == (512, 1e-4, "shared")
+    assert [preset for preset, config in PRESETS.items() if config.fields] == []  # all of them are unsupervised
+
+
+def test_learning_rates() -> None:
+    rates = [PRESETS["lapo"].train.rate_at(step) for step in (0, 25, 50, 25_025, 50_000)]
+    assert rates == pytest.approx([3e-5, 1.65e-4, 3e-4, 1.515e-4, 3e-6])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"height": 40}}, "height = 40 must be divisible by scale = 2 times 16"),
+        ({"model": {"figure": 40}}, "figure = 40 must be divisible by scale = 2 times 16"),
+        ({"model": {"context": 2}}, "model.context . train.ahead = 2 . 1 must not be above train.window = 2"),
+        ({"train": {"ahead": 2}}, "model.context . train.ahead = 1 . 2 must not be above train.window = 2"),
+        ({"model": {"bottleneck": "fsq", "groups": 2}}, "groups, books = 2, 1 need bottleneck = 'vq'"),
+        ({"model": {"groups": 3, "books": 2}}, "groups = 3 must be divisible by books = 2"),
+        ({"model": {"backbone": "transformer", "heads": 7}}, "embedding = 512 must be divisible by heads = 7"),
+        ({"model": {"backbone": "transformer", "latent": True}}, "latent = true needs backbone = 'conv'"),
+        ({"model": {"figure": 64}, "train": {"augment": "shared"}}, "it needs model.figure = 0"),
+        ({"model": {"figure": 64, "follow": "gma", "mask_scale": 5}}, "divisible by 8 times mask_scale = 5"),
+        ({"model": {"levels": (1, 3)}}, "levels = .1, 3. is outside the range"),
+    ],
+)
+def test_configurations_that_are_impossible(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        PRESETS["tiny"].override(**changes)
+
+
+# What is learned from.
+
+TRACKS: dict[str, tuple[dict[str, dict[str, Any]], tuple[str, ...]]] = {
+    "frames": ({}, ()),
+    "foreground": ({"loss": {"target": "foreground"}}, ("masks",)),
+    "window": ({"model": {"figure": 8, "scale": 1}}, ("centre",)),
+    "tracker": ({"model": {"figure": 8, "scale": 1, "follow": "tracker"}}, ()),
+    "twin": ({"train": {"augment": "twin"}, "loss": {"target": "foreground"}}, ("twin", "twin_masks")),
+    "labels": ({"train": {"labels": 0.5, "label": "global"}}, ("index", "global_action")),
+    "shared": ({"train": {"augment": "shared"}, "loss": {"target": "foreground"}}, ("masks",)),
+    "ahead": ({"train": {"ahead": 3, "window": 6}, "model": {"context": 2}}, ()),
+    "latent": ({"model": {"latent": True, "bottleneck": "none"}, "train": {"augment": "shared"}}, ()),
+    "vae": ({"model": {"bottleneck": "vae"}}, ()),
+    "fsq": ({"model": {"bottleneck": "fsq"}}, ()),
+    "zero": ({"loss": {"zero": 0.1}}, ()),
+}
+
+
+@pytest.mark.parametrize("track", TRACKS)
+def test_terms_of_every_track(track: str) -> None:
+    changes, fields = TRACKS[track]
+    config = CONFIG.override(**changes)
+    assert config.fields == fields
+    system = system_of(config)
+    sample = next(guided(config)(0))
+    (turn,) = system.turns(sample if fields else sample["frames"], 0)
+    bottleneck = {"vq": {"commit"}, "fsq": {"spread"}, "vae": {"kl"}, "none": set()}[config.model.bottleneck]
+    more = {"window": {"place"}, "tracker": {"place"}, "labels": {"label"}, "latent": {"latent", "variance"}, "zero": {"zero"}}
+    assert set(turn.terms) - {"copy", "latent_std"} == {"rec"} | bottleneck | more.get(track, set())
+    assert turn.usage is not None and turn.usage.sum() == 3 * (config.train.window - config.model.context - config.train.ahead + 1)
+    turn.loss.backward()
+    untouched = {name for name, p in system.network.named_parameters() if p.requires_grad and p.grad is None}
+    assert not untouched
+    strip = system.strip()
+    assert strip is not None and strip.dtype == np.uint8 and strip.shape[0] == 3 * config.model.seen[0]
+
+
+def test_what_the_forward_model_sees_of_a_twin() -> None:
+    """The twin, as input and as target; the inverse model sees the clip itself."""
+    config = CONFIG.override(train={"augment": "twin"})
+    system, sample = system_of(config), next(guided(config)(0))
+    [*system.turns(sample, 0)]
+    network, last = system.network, system._last
+    assert last is not None
+    twin, own = (network.view(network.to_model(sample[name]), None) for name in ("twin", "frames"))
+    assert torch.equal(last.target, twin[:, 1]) and torch.equal(last.before, twin[:, 0])
+    vector, _ = network.bottleneck.read(network.inverse(torch.cat([own[:, 0], own[:, 1] - own[:, 0]], 1)))
+    torch.testing.assert_close(last.through.vector, vector)
+
+
+def test_labels_are_those_of_the_frame_that_a_transition_leads_to() -> None:
+    config = CONFIG.override(train={"labels": 1.0, "window": 4}, model={"context": 2})
+    system, sample = system_of(config), next(guided(config)(0))
+    seen: list[torch.Tensor] = []
+    label_loss, module.losses.label_loss = module.losses.label_loss, lambda *given: (seen.extend(given), label_loss(*given))[1]
+    try:
+        [*system.turns(sample, 0)]
+    finally:
+        module.losses.label_loss = label_loss
+    logits, label, known = seen
+    assert logits.shape == (6, 12) and label.tolist() == sample["local_action"][:, 2:].flatten().tolist() and known.all()
+
+
+def test_windows_at_the_true_place() -> None:
+    """Centred on it, in frames of half the size of those of the data; and the network that is to find the place is told it."""
+    config = CONFIG.override(model={"figure": 8, "scale": 1})
+    system, sample = system_of(config), next(guided(config)(0))
+    sample["frames"] = sample["frames"].repeat_interleave(2, -1).repeat_interleave(2, -2)
+    sample["centre"] = torch.tensor([16.0, 12.0]).expand(3, 2, 2)  # (8, 6) at the model's size: the corner is (4, 2)
+    [*system.turns(sample, 0)]
+    assert system._last is not None
+    frames = system.network.to_model(sample["frames"])
+    torch.testing.assert_close(system._last.target, frames[:, 1, :, 2:10, 4:12] / 2)
+    _, place = system._windows(sample, frames)
+    assert place is not None and torch.equal(place[1], torch.tensor([8.0, 6.0]).expand(6, 2)) and place[2].all()
+
+
+def test_masks_are_those_of_the_next_frame_in_the_window() -> None:
+    config = CONFIG.override(model={"figure": 8, "scale": 1}, loss={"target": "foreground"})
+    system, sample = system_of(config), next(guided(config)(0))
+    sample["centre"] = torch.tensor([8.0, 6.0]).expand(3, 2, 2)
+    (turn,) = system.turns(sample, 0)
+    last = system._last
+    assert last is not None
+    weight = 0.1 + 0.9 * sample["masks"][:, 1, None, 2:10, 4:12].float()
+    torch.testing.assert_close(turn.terms["rec"], (weight * (last.frame - last.target).square()).mean())
+
+
+def test_gradients_are_limited() -> None:
+    for clip in (0.0, 1e-3):
+        system = system_of(CONFIG.override(train={"clip": clip}))
+        (turn,) = system.turns(next(noise(0)), 0)
+        turn.loss.backward()
+        turn.optimizer.step()
+        norm = torch.stack([p.grad.norm() for p in system.network.parameters() if p.grad is not None]).norm().item()
+        assert (norm <= 1.001e-3) == (clip > 0)
+
+
+# Windows of a checkpoint of GLASS.
+
+
+@pytest.fixture(scope="module")
+def glass(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = GLASS["tiny"].override(model={"height": 16, "width": 32, "mask_channels": 2})
+    path = tmp_path_factory.mktemp("glass") / "checkpoint.safetensors"
+    torch.manual_seed(1)
+    save(path, config, glass_network(config), 1, notes={})
+    return path
+
+
+WITH_GMA = CONFIG.override(model={"figure": 8, "scale": 1, "follow": "gma", "mask_channels": 2, "mask_scale": 1})
+
+
+def test_a_mask_net_is_taken_over_and_kept(glass: Path, tmp_path: Path) -> None:
+    path = train(WITH_GMA, noise, tmp_path, ALONE, gma=glass)
+    ours, theirs = load(path).weights, load(glass).weights
+    names = [name for name in theirs if name.startswith("gma.mask.")]
+    assert names and all(torch.equal(ours[name.replace("gma.", "follower.")], theirs[name]) for name in names)
+
+
+def test_the_small_glass_fits_as_it_is(tmp_path: Path) -> None:
+    """It has the sizes that a model begins with."""
+    save(tmp_path / "small", GLASS["small"], glass_network(GLASS["small"]), 1, notes={})
+    config, theirs = PRESETS["tiny"].override(model={"figure": 64, "scale": 1, "follow": "gma"}), load(tmp_path / "small").weights
+    network = module.system(config, replace(CPU, gma=tmp_path / "small")).network
+    assert network.follower is not None and network.follower.mask is not None
+    assert all(torch.equal(weight, theirs[f"gma.mask.{name}"]) for name, weight in network.follower.mask.state_dict().items())
+
+
+@pytest.mark.bad_input
+def test_checkpoints_that_do_not_fit(glass: Path, tmp_path: Path) -> None:
+    cases: list[tuple[Config, Path | None, str]] = [
+        (WITH_GMA.override(model={"mask_blocks": 3}), glass, "its mask net has other sizes; set .* to 16, 32, 2, 1, 1, -2.0"),
+        (WITH_GMA, None, "model.follow = gma needs a checkpoint of glass"),
+        (CONFIG, glass, "only model.follow = gma uses one; leave it out"),
+        (WITH_GMA, tmp_path / "lam.safetensors", "is a checkpoint of lam, not of glass"),
+    ]
+    save(tmp_path / "lam.safetensors", CONFIG, module.network(CONFIG), 1, notes={})
+    for config, path, message in cases:
+        with pytest.raises(UserError, match=f"^gma: .*{message}"):
+            module.system(config, replace(CPU, gma=path))
+    with pytest.raises(UserError, match=r"^vgg: latent action models have no perceptual terms"):
+        module.system(CONFIG, replace(CPU, vgg=tmp_path))
+
+
+# Runs.
+
+
+class Stop:
+    """Presses Ctrl-C after a step."""
+
+    def __call__(self, step: int, metrics: dict[str, Any]) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("track", ["frames", "window", "latent", "vae", "labels"])
+def test_a_resumed_run_is_the_uninterrupted_one(track: str, tmp_path: Path) -> None:
+    """Weights, codebooks, the count of their idle steps, the target encoder and the optimiser are equal, bit for bit."""
+    config = CONFIG.override(**TRACKS[track][0])
+    batches: Any = guided(config) if config.fields else lambda first: (sample["frames"] for sample in guided(config)(first))
+    train(config, batches, tmp_path / "whole", ALONE)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, batches, tmp_path / "parts", ALONE, progress=Stop())
+    train(config, batches, tmp_path / "parts", ALONE, resume=True)
+    ours, theirs = (read_state(state_path(tmp_path / out / "checkpoint.safetensors")) for out in ("parts", "whole"))
+    assert all(torch.equal(ours["model"][name], tensor) for name, tensor in theirs["model"].items())
+    for key, moments in theirs["optimizers"][0]["state"].items():
+        assert torch.equal(ours["optimizers"][0]["state"][key]["exp_avg_sq"], moments["exp_avg_sq"])
+
+
+def test_clusters_are_found_after_training(tmp_path: Path) -> None:
+    """Of a model without codes of its own: the vectors of further batches, in eval mode, are near to them."""
+    config = CONFIG.override(model={"bottleneck": "vae"})
+    network = load(train(config, noise, tmp_path, ALONE)).network()
+    vectors = torch.cat([network.infer(frames).vectors[:, 0] for frames, _ in zip(noise(6), range(20), strict=False)])
+    distance = torch.cdist(vectors, network.bottleneck.codebooks.vectors[0])
+    centres = torch.stack([vectors[distance.argmin(1) == code].mean(0) for code in range(3)])
+    torch.testing.assert_close(centres, network.bottleneck.codebooks.vectors[0], rtol=1e-3, atol=1e-4)
