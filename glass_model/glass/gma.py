@@ -174,6 +174,13 @@ class GMA(nn.Module):
             None if error is None or background_error is None else error + background_error,
         )
 
+    def track(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """`Motion.parts.mask` and `Motion.shift` of sequences (B, T, 3, H, W), without what else `forward` computes."""
+        mask = by_sequence(self.mask(frames.flatten(0, 1)), len(frames))
+        foreground = mask * frames
+        shift: Tensor = self.shift(foreground[:, :-1].flatten(0, 1), foreground[:, 1:].flatten(0, 1))
+        return mask, by_sequence(shift, len(frames))
+
     def _shift(self, net: ShiftNet, before: Tensor, after: Tensor, *, border: bool) -> tuple[Tensor, Tensor | None]:
         """The shifts of pairs of images; and, if wanted, the mean absolute error when the second image is moved by a known random shift.
 

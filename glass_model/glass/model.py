@@ -26,8 +26,8 @@ class Analysis(NamedTuple):
 
     frames: Tensor
     """(B, T, 3, H', W'): the frames as the global motion analysis sees them."""
-    motion: Motion
-    """Output of the global motion analysis."""
+    motion: Motion | None
+    """Output of the global motion analysis; None where a window follows the foreground of a GMA that is not trained."""
     view: View | None
     """What the local motion analysis sees; None while GMA is trained alone."""
     local: Local | None
@@ -64,20 +64,26 @@ class GLASS(nn.Module):
         self.controls = Controls(codes=config.codes, shift=True, background_shift=True)
         self.gma, self.lma = GMA(config, equivariant=equivariant), LMA(config, averaged=averaged)
 
-    def forward(self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0) -> Analysis:
+    def forward(self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0, *, recolour: bool = False) -> Analysis:
         """Take sequences apart and put them together again. The local analysis gives no gradient to the global one.
 
         Args:
             frames: (B, T, 3, H, W) at the model's size, from `to_model`.
             given: T_f, the number of first steps in which the dynamics get true foregrounds; None computes the global analysis alone.
             temperature: temperature of the Gumbel softmax.
+            recolour: see `glass_model.glass.lma.LMA`.
         """
-        seen = downscale(frames, self.config.global_size)
-        motion: Motion = self.gma(seen)
-        if given is None:
-            return Analysis(seen, motion, None, None)
-        view = follow(frames, self._enlarged(motion.parts.mask), motion.shift, self.config) if self.config.figure else whole(motion)
-        return Analysis(seen, motion, view, self.lma(view.foreground, view.shift, given, temperature))
+        seen, motion = downscale(frames, self.config.global_size), None
+        if given is not None and self.config.figure and not self.gma.training:
+            mask, shift = self.gma.track(seen)
+            view = follow(frames, self._enlarged(mask), shift, self.config)
+        else:
+            motion = self.gma(seen)
+            if given is None:
+                return Analysis(seen, motion, None, None)
+            figure = self.config.figure
+            view = follow(frames, self._enlarged(motion.parts.mask), motion.shift, self.config) if figure else whole(motion)
+        return Analysis(seen, motion, view, self.lma(view.foreground, view.shift, given, temperature, recolour=recolour))
 
     def to_model(self, frames: Tensor) -> Tensor:
         """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1] at the model's size."""

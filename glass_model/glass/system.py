@@ -12,7 +12,7 @@ from torch import Tensor
 from glass_model.glass import losses
 from glass_model.glass.config import PRESETS, Config, ModelConfig
 from glass_model.glass.figure import put_back
-from glass_model.glass.gma import Parts, compose
+from glass_model.glass.gma import Motion, Parts, compose
 from glass_model.glass.model import GLASS, Analysis
 from glass_model.glass.schedule import phase
 from glass_model.images import resize, to_bytes
@@ -89,8 +89,11 @@ class GlassSystem:
         for group in self._optimizer.param_groups:
             group["lr"] = now.rate
         self.network.gma.train(not now.frozen).requires_grad_(not now.frozen)
-        analysis: Analysis = self.network(self.network.to_model(frames[:, : now.length]), None if now.alone else now.given, now.temperature)
-        terms = {} if now.frozen else losses.global_terms(analysis.frames, analysis.motion, config, self._features)
+        x, recolour = self.network.to_model(frames[:, : now.length]), self.config.train.recolour > 0
+        analysis: Analysis = self.network(x, None if now.alone else now.given, now.temperature, recolour=recolour)
+        terms = {}
+        if analysis.motion and not now.frozen:
+            terms = losses.global_terms(analysis.frames, analysis.motion, config, self._features)
         usage = None
         if (local := analysis.local) and (view := analysis.view):
             terms |= losses.local_terms(view, local, config, self._features)
@@ -103,20 +106,24 @@ class GlassSystem:
 
     def strip(self) -> NDArray[np.uint8] | None:
         """The first sequences of the last batch; see `strip`."""
-        return strip(self._last, self.config.model) if self._last else None
+        if not (last := self._last):
+            return None
+        with torch.no_grad():  # a GMA that is not trained has only tracked the foreground
+            motion = last.motion or self.network.gma(last.frames[:_STRIP_ROWS])
+        return strip(last, motion, self.config.model)
 
     def finish(self, batches: Iterator[Tensor]) -> None:
         """Nothing is left to be computed after training."""
 
 
 @torch.no_grad()
-def strip(analysis: Analysis, config: ModelConfig) -> NDArray[np.uint8]:
+def strip(analysis: Analysis, motion: Motion, config: ModelConfig) -> NDArray[np.uint8]:
     """The first sequences of a batch as the model sees them, (rows, columns, 3) uint8, with one column for each transition.
 
     From top to bottom: the true next frame, GMA's mask of it, its foreground and background, GMA's frame, and, once LMA is trained, LMA's
     foreground, its mask, and its frame in front of GMA's background. What LMA draws in a window is shown at its place.
     """
-    frames, motion, view, local = analysis
+    frames, _, view, local = analysis
     rows = []
     for i in range(min(_STRIP_ROWS, len(frames))):
         parts = [x[i, 1:] for x in motion.parts]

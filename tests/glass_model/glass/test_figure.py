@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from glass_model.glass.config import PRESETS, ModelConfig
 from glass_model.glass.figure import crop, enlarge_mask, follow, place, put_back
 from glass_model.glass.model import GLASS
-from glass_model.images import to_normalised
+from glass_model.images import downscale, to_normalised
 from glass_model.systems import Action
 
 SIZES = {"height": 32, "width": 48, "global_scale": 2, "figure": 16, "local_scale": 1}
@@ -125,6 +125,18 @@ def test_shapes(sizes: dict[str, int]) -> None:
     assert shown.shape == (2, 3, 40, 70) and state.parts.background.shape == (2, 3, 32, 48)
 
 
+def test_a_gma_that_is_not_trained_computes_what_the_window_needs_alone(model: GLASS, frames: torch.Tensor) -> None:
+    with torch.no_grad():
+        motion = model.gma(downscale(frames, model.config.global_size))
+        mask, shift = model.gma.track(downscale(frames, model.config.global_size))
+        analysis = model(frames, 1)
+    assert analysis.motion is None
+    assert torch.equal(mask, motion.parts.mask) and torch.equal(shift, motion.shift)
+    large = torch.stack([enlarge_mask(mask[:, t], model.config.global_scale) for t in range(5)], 1)
+    for ours, theirs in zip(analysis.view, follow(frames, large, motion.shift, model.config), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_a_reading_is_of_two_frames_alone(model: GLASS, frames: torch.Tensor) -> None:
     whole = model.infer(frames)
     for t in range(4):
@@ -137,7 +149,8 @@ def test_a_reading_is_of_two_frames_alone(model: GLASS, frames: torch.Tensor) ->
 def test_steps_are_the_rollout(model: GLASS, frames: torch.Tensor) -> None:
     """Fed with the actions that were read, start and step draw what forward draws from one given frame on, at the same places."""
     with torch.no_grad():
-        _, motion, view, local = model(frames, 1)
+        motion = model.gma(downscale(frames, model.config.global_size))
+        _, _, view, local = model(frames, 1)
     state = model.start(frames[:, 0])
     torch.testing.assert_close(state.parts.foreground, view.foreground[:, 0])
     torch.testing.assert_close(state.parts.mask, view.mask[:, 0])
