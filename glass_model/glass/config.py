@@ -157,8 +157,6 @@ class TrainConfig(general.TrainConfig):
     """Step from which the global motion analysis keeps its weights and only the local one is trained."""
     cooldown: int = number(0, 0, 10**9, added=True)
     """Steps before `freeze`, and before the end, in which the learning rate falls linearly to 0."""
-    recolour: int = number(0, 0, 1, added=True)
-    """1: actions are read from true foregrounds in other colours, drawn for each sequence, so that codes do not depend on colours."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

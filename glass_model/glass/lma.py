@@ -136,18 +136,6 @@ class Decoder(nn.Module):
         return Decoded((small, middle, full[:, :3]), (full[:, 3:] + 1) / 2)
 
 
-def recoloured(images: Tensor) -> Tensor:
-    """Sequences (B, T, 3, H, W) in [-1, 1] in other colours: channels change places, signs and scale, alike in all frames of a sequence.
-
-    Where an image is 0, which is all around a foreground, it stays 0.
-    """
-    batch, device = len(images), images.device
-    order = torch.rand(batch, 3, device=device).argsort(1)
-    scale = (0.5 + 0.5 * torch.rand(batch, 3, device=device)) * torch.where(torch.rand(batch, 3, device=device) < 0.5, -1.0, 1.0)
-    drawn = images.gather(2, order[:, None, :, None, None].expand_as(images))
-    return drawn * scale[:, None, :, None, None]
-
-
 class Local(NamedTuple):
     """Output of LMA for sequences of T foregrounds, with leading axes (B, T - 1) for the transitions."""
 
@@ -199,17 +187,14 @@ class LMA(nn.Module):
         return self.decoder(y), memory
 
     def transition(
-        self, read: tuple[Tensor, Encoded], state: Tensor, shift: Tensor, after: Encoded, memory: Memory, temperature: float | Tensor
+        self, fed: Tensor, encoded: Encoded, shift: Tensor, after: Encoded, memory: Memory, temperature: float | Tensor
     ) -> tuple[Quantized, Decoded, Encoded, Memory]:
-        """One transition in training: infer the action from a foreground to the next one, predict that from a state, and encode it."""
-        before, encoded = read
-        action = self.act(encoded if self._follows else self.moved(before, shift), after, temperature)
-        made, memory = self.predict(state, shift, action.vector, memory)
+        """One transition in training: infer the action, predict the next foreground, and encode it."""
+        action = self.act(encoded if self._follows else self.moved(fed, shift), after, temperature)
+        made, memory = self.predict(encoded.state, shift, action.vector, memory)
         return action, made, self.encoder(made.images[-1]), memory
 
-    def forward(
-        self, foregrounds: Tensor, shifts: Tensor, given: int, temperature: float | Tensor = 1.0, *, recolour: bool = False
-    ) -> Local:
+    def forward(self, foregrounds: Tensor, shifts: Tensor, given: int, temperature: float | Tensor = 1.0) -> Local:
         """Infer the action of every transition, and predict every foreground but the first.
 
         Args:
@@ -217,26 +202,22 @@ class LMA(nn.Module):
             shifts: motions of the foreground, (B, T - 1, 2), normalised.
             given: T_f, the number of first steps that get true foregrounds; later ones get the previous prediction.
             temperature: temperature of the Gumbel softmax.
-            recolour: infer actions from true foregrounds in other colours, and not from those that the dynamics get.
         """
         batch, length = foregrounds.shape[:2]
-        other = recoloured(foregrounds) if recolour else foregrounds
-        # In one batch, since BatchNorm would make different encoders of two.
-        both = torch.cat([foregrounds, other]) if recolour else foregrounds
-        encodings = Encoded(*(by_sequence(x, len(both)) for x in self.encoder(both.flatten(0, 1))))
-        true, seen = Encoded(*(x[:batch] for x in encodings)), Encoded(*(x[-batch:] for x in encodings))
+        flat = self.encoder(foregrounds.flatten(0, 1))
+        true = Encoded(*(by_sequence(x, batch) for x in flat))
         memory = self.dynamics.start(batch)
-        fed, encoded = foregrounds[:, 0], _at(true, 0)
+        fed, encoded = foregrounds[:, 0], Encoded(true.state[:, 0], true.attention[:, 0])
         actions, decoded, feds, states = [], [], [], []
         for t in range(length - 1):
-            read = (other[:, t], _at(seen, t)) if recolour else (fed, encoded)
-            action, made, encoded_made, memory = self.transition(read, encoded.state, shifts[:, t], _at(seen, t + 1), memory, temperature)
+            after = Encoded(true.state[:, t + 1], true.attention[:, t + 1])
+            action, made, encoded_made, memory = self.transition(fed, encoded, shifts[:, t], after, memory, temperature)
             actions.append(action)
             decoded.append(made)
             feds.append(fed)
             states.append(encoded_made.state)
             own = t + 1 >= given
-            fed, encoded = (made.images[-1], encoded_made) if own else (foregrounds[:, t + 1], _at(true, t + 1))
+            fed, encoded = (made.images[-1], encoded_made) if own else (foregrounds[:, t + 1], after)
         action = Quantized(*(torch.stack(x, 1) for x in zip(*actions, strict=True)))
         images = zip(*(made.images for made in decoded), strict=True)
         small, middle, full = (torch.stack(x, 1) for x in images)
@@ -248,8 +229,3 @@ class LMA(nn.Module):
             torch.stack(states, 1),
             true.state[:, 1:].detach(),
         )
-
-
-def _at(encoded: Encoded, t: int) -> Encoded:
-    """Frame t of encoded sequences."""
-    return Encoded(encoded.state[:, t], encoded.attention[:, t])

@@ -64,14 +64,13 @@ class GLASS(nn.Module):
         self.controls = Controls(codes=config.codes, shift=True, background_shift=True)
         self.gma, self.lma = GMA(config, equivariant=equivariant), LMA(config, averaged=averaged)
 
-    def forward(self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0, *, recolour: bool = False) -> Analysis:
+    def forward(self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0) -> Analysis:
         """Take sequences apart and put them together again. The local analysis gives no gradient to the global one.
 
         Args:
             frames: (B, T, 3, H, W) at the model's size, from `to_model`.
             given: T_f, the number of first steps in which the dynamics get true foregrounds; None computes the global analysis alone.
             temperature: temperature of the Gumbel softmax.
-            recolour: see `glass_model.glass.lma.LMA`.
         """
         seen, motion = downscale(frames, self.config.global_size), None
         if given is not None and self.config.figure and not self.gma.training:
@@ -83,7 +82,7 @@ class GLASS(nn.Module):
                 return Analysis(seen, motion, None, None)
             figure = self.config.figure
             view = follow(frames, self._enlarged(motion.parts.mask), motion.shift, self.config) if figure else whole(motion)
-        return Analysis(seen, motion, view, self.lma(view.foreground, view.shift, given, temperature, recolour=recolour))
+        return Analysis(seen, motion, view, self.lma(view.foreground, view.shift, given, temperature))
 
     def to_model(self, frames: Tensor) -> Tensor:
         """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1] at the model's size."""

@@ -89,8 +89,7 @@ class GlassSystem:
         for group in self._optimizer.param_groups:
             group["lr"] = now.rate
         self.network.gma.train(not now.frozen).requires_grad_(not now.frozen)
-        x, recolour = self.network.to_model(frames[:, : now.length]), self.config.train.recolour > 0
-        analysis: Analysis = self.network(x, None if now.alone else now.given, now.temperature, recolour=recolour)
+        analysis: Analysis = self.network(self.network.to_model(frames[:, : now.length]), None if now.alone else now.given, now.temperature)
         terms = {}
         if analysis.motion and not now.frozen:
             terms = losses.global_terms(analysis.frames, analysis.motion, config, self._features)
