@@ -139,6 +139,8 @@ def check_actions(spec: WorldSpec, actions_t3: NDArray[np.integer], *, first: in
         actions_t3: (T, 3) int actions.
         first: number of the first step.
     """
+    if actions_t3.ndim != 2 or actions_t3.shape[1] != 3 or actions_t3.dtype.kind not in "iu":
+        raise ArgumentError("actions_t3", f"{actions_t3.dtype} {actions_t3.shape} is not (T, 3) whole numbers")
     walks_t2, local_t = actions_t3[:, ::2], actions_t3[:, 1]
     wrong_t = ((walks_t2 < 0) | (walks_t2 >= len(GlobalAction))).any(1) | ~np.isin(local_t, spec.local_actions)
     if not wrong_t.any():

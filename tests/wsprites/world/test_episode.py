@@ -204,6 +204,13 @@ def test_actions_that_a_world_lacks(action: tuple, words: str):
         check_actions(spec, np.array([(0, 0, 0), action], np.uint8))
 
 
+@pytest.mark.bad_input
+@pytest.mark.parametrize("actions", [np.zeros((3, 2), np.uint8), np.zeros(3, np.uint8), np.zeros((3, 3))])
+def test_actions_of_other_shapes(actions: np.ndarray):
+    with pytest.raises(ArgumentError, match=r"^actions_t3: .* is not \(T, 3\) whole numbers"):
+        check_actions(PRESETS["paper"], actions)
+
+
 def test_clips_are_cut_one_after_the_other():
     assert windows([25, 9, 10, 0, 1], 10) == [(0, 0), (0, 10), (2, 0)]
     assert windows([3, 1], 1) == [(0, 0), (0, 1), (0, 2), (1, 0)] and windows([], 5) == [] == windows([4], 5)
