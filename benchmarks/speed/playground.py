@@ -17,13 +17,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-INPUTS = 40
+from wsprites.art import load_world
+from wsprites.bench.reader import Reader
+from wsprites.playground.episode import Choice, Episode
+from wsprites.playground.models import load_players
+
+INPUTS, STEPS = 40, 25
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 
 def main(models: list[str], seconds: float, *, browser: bool) -> None:
+    for model in models:
+        _cpu(model)
     with _server(models) as address, _page(address) as page:
         for number in range(len(models)):  # until it is known what their codes stand for
             while not page.texts.get(f"model {number}", {"ready": False})["ready"]:
@@ -42,7 +51,7 @@ def _server(models: list[str]) -> Iterator[str]:
     """A server; yields the address of its page."""
     arguments = [argument for model in models for argument in ("--model", model)]
     command = [sys.executable, "-m", "wsprites.cli", "play", "--no-browser", "--port", "0", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield next(line.split()[1] for line in process.stdout if line.startswith("page "))
@@ -150,6 +159,33 @@ def _drawn(address: str) -> list[float]:
             times.append(float(took))
         launched.close()
     return times
+
+
+def _cpu(model: str) -> None:
+    """Print the time that one thread computes for a step of the world, of a model, and for reading the model's frame: medians."""
+    world = load_world()
+    (player,) = load_players((model,), (world.spec.height, world.spec.width))
+    episode = Episode(world, 0, 3)
+    frame = episode.look().frames_thwc
+    reader, state = Reader(world.art, episode.character, world.spec.facings), player.start(frame[None])
+    times: list[tuple[float, float, float]] = []
+    for number in range(STEPS):
+        begin = time.thread_time()
+        moment = episode.act(Choice(number % 2, 1 + number % 2, 4))  # left, right, left, ...
+        truth = episode.look().frames_thwc
+        stepped = time.thread_time()
+        parts = {"shift": np.array([moment.shift], np.float32), "background_shift": np.zeros((1, 2), np.float32)}
+        given = {name: part for name, part in parts.items() if getattr(player.takes, name)}
+        if player.takes.codes:
+            given["codes"] = np.array([number % player.takes.codes])
+        elif player.takes.vectors:
+            given["vectors"] = np.zeros((1, player.takes.vectors), np.float32)
+        generated, state = player.step(state, given, (1, *truth.shape))
+        played = time.thread_time()
+        reader.read(generated)
+        times.append((stepped - begin, played - stepped, time.thread_time() - played))
+    world_ms, model_ms, reader_ms = (1000 * statistics.median(each) for each in zip(*times[STEPS // 5 :], strict=True))
+    print(f"computing a step: world {world_ms:.1f} ms, {model} {model_ms:.1f} ms and {reader_ms:.1f} ms for reading its frame")
 
 
 def _print(what: str, times: list[float]) -> None:

@@ -17,7 +17,7 @@ from wsprites.playground.lane import Lane
 from wsprites.playground.meanings import SLIDERS
 from wsprites.playground.messages import Message, MessageError
 from wsprites.playground.outbox import Outbox, OutboxFullError
-from wsprites.playground.saving import Kind, SavedFile, save
+from wsprites.playground.saving import MAX_FRAMES, Kind, SavedFile, save
 from wsprites.playground.shared import Playground
 from wsprites.playground.uploads import Upload, read_upload_picture, read_upload_video
 from wsprites.view.picture import data_uri, encode_png, tile
@@ -55,7 +55,7 @@ class Session:
     async def run(self) -> None:
         """Serve the page until it leaves, sends what is no message, or stays silent for too long."""
         await self._socket.accept()
-        stop_listening = self._shared.listen(self._tell_model)
+        stop_listening = self._shared.listen(lambda number: self._with_problem(number, partial(self._tell_model, number)))
         tasks = [asyncio.create_task(task) for task in (self._receive(), self._send(), self._tick(), *(lane.run() for lane in self._lanes))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -217,6 +217,8 @@ class Session:
         view = self._episode.view
         if self._episode.now.step:
             self._finished.append(self._episode)
+        while sum(episode.now.step + 1 for episode in self._finished) > MAX_FRAMES:
+            self._report(None, f"clip {self._finished.pop(0).clip}, the oldest that you steered, is not kept for saving any longer")
         self._episode = self._shared.episode(clip)
         self._episode.show(view)
         self._moments.clear()
@@ -233,6 +235,9 @@ class Session:
             lane.begin(self._episode, picture_hwc)
 
     def _step(self, choice: Choice) -> None:
+        if self._episode.now.step >= MAX_FRAMES - 1:
+            self._report(None, f"{MAX_FRAMES:,} frames, the most of a clip: it begins anew")
+            self._begin(self._episode.clip)
         self._moments.append(self._episode.act(choice))
         self._show_world()
         for lane, known in zip(self._lanes, self._shared.known, strict=True):

@@ -138,7 +138,7 @@ def test_keys_that_choose(opened: Opened):
 
 
 def test_buttons_under_the_mouse(opened: Opened):
-    button = opened.page.get_by_label("Slash to the left")
+    button = opened.page.get_by_role("button", name="Slash to the left")
     button.hover()
     opened.page.mouse.down()
     opened.until(f"{STEP} >= 2")
@@ -165,7 +165,7 @@ def test_widths(browser: "Browser", server: Running, width: int, height: int, sc
         box = button.bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= width + 1
     if width < 500:
-        opened.page.get_by_label("Walk right").tap()
+        opened.page.get_by_role("button", name="Walk right").tap()
         opened.until(f"{STEP} >= 1")
         assert opened.page.evaluate("playground.rows[1][1]") == 1
     opened.context.close()

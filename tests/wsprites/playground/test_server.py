@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 import wsprites
 from wsprites.art import World
 from wsprites.env import WalkEnv
+from wsprites.playground import session
 from wsprites.playground.lane import QUEUE
 from wsprites.playground.outbox import WINDOW
 from wsprites.render import render
@@ -359,6 +360,20 @@ def test_what_was_done_is_saved_as_a_data_file(server: Running, tmp_path):
         assert h5[split]["position"][0].tolist() == [row[5:7] for row in page.rows(0)]
     with wsprites.open(tmp_path / "mine.h5") as data:
         assert np.array_equal(data[split]["frames"][0, 5], expected)
+
+
+def test_no_more_is_kept_for_saving_than_a_file_can_have(server: Running, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(session, "MAX_FRAMES", 6)
+    with server.page() as page:
+        for clip in (4, 5, 6):
+            for _ in range(3):
+                page.act(4, 3)
+            page.send("clip", clip=clip)
+        assert "clip 3, the oldest that you steered, is not kept" in page.text("problem")["line"]
+        for _ in range(6):
+            page.act(4, 3)
+        assert "6 frames, the most of a clip: it begins anew" in page.text("problem", lambda message: "anew" in message["line"])["line"]
+        page.frame(0, 1)
 
 
 @pytest.mark.parametrize(("kind", "begins"), [("gif", b"GIF89a"), ("mp4", b"ftyp")])

@@ -56,16 +56,16 @@ export class Input {
   // The pads of a world, in an element.
   build(element, { animations, facings, scene_moves: sceneMoves }) {
     const four = ["up", "left", "right", "down"], kinds = [["walk", four]];
+    if (sceneMoves) kinds.push(["scene", four]);
     for (const name of ["spellcast", "slash"]) {
       if (animations.includes(name)) kinds.push([name, facings === 4 ? four : ["left", "right", "down"]]);
     }
-    if (sceneMoves) kinds.push(["scene", four]);
     element.replaceChildren(...kinds.map(([kind, directions]) => this.pad(kind, directions)));
   }
 
   pad(kind, directions) {
     const pad = document.createElement("fieldset");
-    pad.className = "pad";
+    pad.className = directions.length < 4 ? "pad short" : "pad";
     pad.dataset.kind = kind;
     pad.setAttribute("aria-label", `${NAMES[kind]} (${KEYS[kind]})`);
     const name = document.createElement("span");
