@@ -16,7 +16,7 @@ NARROW = {"height": 16, "width": 24, "mask_channels": 2, "mask_blocks": 0, "shif
 
 
 def test_what_is_there() -> None:
-    assert SCRIPTS == ["device.py", "glass.py", "table.py"]
+    assert SCRIPTS == ["device.py", "glass.py", "playground.py", "table.py"]
     for path in SPEED.glob("test_*.py"):
         assert any(name.startswith("test_") for name in runpy.run_path(str(path)))
 

@@ -5,6 +5,7 @@ Axis suffixes: b videos, s steps, t frames, h, w, c; k codes; 2 = (x, y) in pixe
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -73,7 +74,7 @@ class Player:
     """A model and the thread that it runs in. Methods but `submit` are called in this thread.
 
     Args:
-        name: how the model was named by the user.
+        name: how the model is called on pages.
         model: the model, of the benchmark's protocol; it is played if it has `start` and `step`, or else `rollout`.
         size: (height, width) of the frames of the world.
 
@@ -150,4 +151,14 @@ def load_players(names: tuple[str, ...], size: tuple[int, int]) -> list[Player]:
     for number, name in enumerate(names):
         if name in names[:number]:
             raise ArgumentError("model", f"{name} is given twice; each model is shown once")
-    return [Player(name, load_model(name), size) for name in names]
+    return [Player(shown_name(name), load_model(name), size) for name in names]
+
+
+def shown_name(name: str) -> str:
+    """How a model is called on a page: of a path, its last two parts, since pages may be shown to others.
+
+    Example:
+        >>> shown_name("runs/tiny/checkpoint.safetensors"), shown_name("package.module:factory")
+        ('tiny/checkpoint.safetensors', 'package.module:factory')
+    """
+    return "/".join(Path(name).parts[-2:])

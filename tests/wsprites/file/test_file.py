@@ -276,7 +276,7 @@ def broken(labels_file: Path, tmp_path: Path) -> Path:
 
 
 def newer(h5: h5py.File) -> str:
-    h5.attrs["format_version"] = 2
+    h5.attrs["format_version"] = 3
     return "newer than this wsprites"
 
 
