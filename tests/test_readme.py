@@ -84,7 +84,8 @@ def test_the_install_command_works_in_an_empty_environment(tmp_path: Path):
 
 def test_the_pictures_are_there_and_small():
     pictures = re.findall(r'<img src="([^"]+)"[^>]* alt="[^"]+">', README)
-    assert len(pictures) == 5 and all((ROOT / name).is_file() for name in pictures)
+    assert len(pictures) == 6 and all((ROOT / name).is_file() for name in pictures)
+    assert (ROOT / "docs" / "playground.gif").stat().st_size < 1_200_000
     assert sum(path.stat().st_size for path in (ROOT / "docs" / "gallery").iterdir()) < 1_000_000
 
 
