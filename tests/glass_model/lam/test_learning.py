@@ -1,12 +1,12 @@
 """Short trainings on drawn videos of a paddle that a player moves: codes tell what the player does, and the forward model uses them."""
 
 from collections.abc import Iterator
-from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from paddle import matched, paddle_videos
 
 from glass_model.lam.config import PRESETS
 from glass_model.training.checkpoint import load
@@ -30,33 +30,19 @@ CONFIG = PRESETS["base"].override(
 )
 
 
-def played(number: int, batch: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A paddle under a wall: (B, T, 3, 16, 32) uint8, and the action taken at each frame, (B, T): left 0, stay 1, right 2."""
-    rng = np.random.default_rng(number)
-    actions, x = rng.integers(0, 3, (batch, length)), rng.integers(3, 24, batch)
-    frames = np.zeros((batch, length, 3, 16, 32), np.uint8)
-    frames[:, :, 0, 1:5] = 150
-    for t in range(length):
-        for b in range(batch):
-            frames[b, t, :, 10:14, x[b] : x[b] + 6] = np.array([200, 72, 72])[:, None, None]
-        x = np.clip(x + 3 * (actions[:, t] - 1), 0, 26)
-    return torch.from_numpy(frames), torch.from_numpy(actions)
-
-
 @pytest.mark.slow
 def test_codes_tell_what_the_player_does(tmp_path: Path) -> None:
     """Better than any guess, at the right transition; with the codes of other transitions, frames are predicted worse."""
 
     def batches(first: int) -> Iterator[torch.Tensor]:
         while True:
-            yield played(first, CONFIG.train.batch, 2)[0]
+            yield paddle_videos(first, CONFIG.train.batch, 2, first=(3, 24))[0]
             first += 1
 
     model = load(train(CONFIG, batches, tmp_path, Process(0, 1, torch.device("cpu")))).network()
-    frames, actions = played(10**6, 64, 5)
+    frames, actions = paddle_videos(10**6, 64, 5, first=(3, 24))
     codes = model.infer(frames).codes
-    accuracy = max((torch.tensor(order)[codes] == actions[:, :-1]).float().mean().item() for order in permutations(range(3)))
-    late = max((torch.tensor(order)[codes[:, 1:]] == actions[:, :-2]).float().mean().item() for order in permutations(range(3)))
+    accuracy, late = matched(codes, actions[:, :-1]), matched(codes[:, 1:], actions[:, :-2])
     x = model.view(model.to_model(frames), None)
     with torch.no_grad():
         own = model(x, x)
