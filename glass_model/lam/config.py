@@ -294,6 +294,7 @@ _LAOM = Config("laom").override(
         "context": 3,
         "difference": False,
         "idm_channels": (96, 192, 192),
+        "idm_hidden": 1024,
         "bottleneck": "none",
         "size": 8192,
         "latent": True,

@@ -56,7 +56,7 @@ class LAM(nn.Module):
     """An inverse dynamics model, a bottleneck, and a forward dynamics model.
 
     `Reading.vectors` are z before quantisation, and the mean for "vae". An action is a code, a vector, or both, of which the vector says
-    more; quantised models quantise it. With a window, `shift` is its motion on the screen, which the vectors need not tell.
+    more; quantised models quantise it. With a window, `shift` is its motion on the screen.
 
     Args:
         config: sizes of the networks.
@@ -249,7 +249,21 @@ class LAM(nn.Module):
             now = corner[:, -1] + shift * image.new_tensor([self.config.width / state.size[1], self.config.height / state.size[0]])
             corner = torch.cat([corner[:, 1:], now[:, None]], 1)
         frame = put_back(image, state.frames[:, -1], now, self.config)
-        return resize(frame, state.size), State(torch.cat([state.frames[:, 1:], frame[:, None]], 1), corner, state.size)
+        return resize(frame, state.size).clamp(-1, 1), State(torch.cat([state.frames[:, 1:], frame[:, None]], 1), corner, state.size)
+
+    @torch.inference_mode()
+    def observe(self, state: State, frame: Tensor) -> State:
+        """The state with a true frame, (B, 3, H, W), in place of the one that was generated last; those before it stay.
+
+        Raises:
+            ArgumentError: a frame of another shape, type or range.
+        """
+        check_frames(frame, video=False)
+        frames = self.to_model(frame)[:, None]
+        corner, now = state.corner, self.corners(frames)
+        if corner is not None and now is not None:
+            corner = torch.cat([corner[:, :-1], now], 1)
+        return state._replace(frames=torch.cat([state.frames[:, :-1], frames], 1), corner=corner)
 
     def _passed(self, action: Action, batch: int, device: torch.device) -> Tensor:
         """What the forward model gets of an action, (B, D)."""

@@ -52,7 +52,8 @@ class _Plain(nn.Module):
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(min(8, max(channels // 4, 1)), channels)
+    most = min(8, max(channels // 4, 1))
+    return nn.GroupNorm(next(groups for groups in range(most, 0, -1) if channels % groups == 0), channels)
 
 
 class _Half(nn.Module):

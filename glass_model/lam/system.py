@@ -1,5 +1,6 @@
 """Latent action models as a system: what the training loop and the list of systems know of them."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,9 +159,10 @@ class LamSystem:
 
     def _usage(self, result: Result) -> Tensor:
         """How often each code occurs; where there are too many for one count, each group's codes are counted by themselves."""
-        codes, each = result.through.codes, self.config.model.codes
+        codes, model = result.through.codes, self.config.model
         if self.network.controls.codes:
             return code_usage(self.network.joint(codes), self.network.controls.codes)
+        each = math.prod(model.levels) if model.bottleneck == "fsq" else model.codes
         return code_usage(codes + each * torch.arange(codes.shape[1], device=codes.device), each * codes.shape[1])
 
     def strip(self) -> NDArray[np.uint8] | None:

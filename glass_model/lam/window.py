@@ -93,9 +93,13 @@ def look(frames: Tensor, corner: Tensor | None, config: ModelConfig) -> Tensor:
 
 
 def put_back(image: Tensor, frames: Tensor, corner: Tensor | None, config: ModelConfig) -> Tensor:
-    """Frames (N, 3, H, W) with what the networks drew, (N, 3, h, w), at the place of their windows."""
+    """Frames (N, 3, H, W) with what the networks drew, (N, 3, h, w), at the place of their windows.
+
+    What is enlarged here is what was drawn when it is averaged down again: otherwise every step of a video would blur it once more.
+    """
     if config.scale > 1:
-        image = F.interpolate(image, scale_factor=config.scale, mode="bilinear", align_corners=False)
+        large = F.interpolate(image, scale_factor=config.scale, mode="bilinear", align_corners=False)
+        image = large + F.interpolate(image - downscale(large, image.shape[-2:]), scale_factor=config.scale, mode="nearest")
     if corner is None:
         return image
     back = -corner.round().long()

@@ -85,15 +85,16 @@ def _analyse(frames_thwc: NDArray[np.uint8]) -> tuple[Floats, Floats, NDArray[np
 def figure(before_hwc: NDArray[np.uint8], after_hwc: NDArray[np.uint8]) -> Floats | None:
     """(2,) = (x, y): about the middle of what moves otherwise than the scene, in the second of two frames; None if nothing does.
 
-    It is the median of the foreground, which shows the character at both places, and half of its motion.
+    It is the median of the foreground, and half of its motion against the scene: the foreground shows the character where it is and where
+    it would be if it had moved with the scene. The middle of the first pixel is 0.5.
 
     Args:
         before_hwc: (H, W, 3) uint8 RGB.
         after_hwc: the next frame.
     """
     before, after = (cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in (before_hwc, after_hwc))
-    shift, _, foreground = _moved(before, after)
-    return _middle(foreground) + shift / 2 if foreground.any() else None
+    shift, background, foreground = _moved(before, after)
+    return _middle(foreground) + 0.5 + (shift - background) / 2 if foreground.any() else None
 
 
 def _moved(before: NDArray[Any], after: NDArray[Any]) -> tuple[Floats, Floats, NDArray[np.bool_]]:

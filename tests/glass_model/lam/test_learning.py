@@ -54,7 +54,10 @@ def test_codes_tell_what_the_player_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shift", [(7, 0), (0, -7), (0, 0)])
 def test_a_figure_is_tracked(shift: tuple[int, int]) -> None:
-    """A textured block before a textured scene that moves otherwise: its middle in the second frame, to a few pixels."""
+    """A textured block before a textured scene that moves otherwise: its middle in the second frame.
+
+    One that stands still is not seen where it covers itself, so that its place is less exact.
+    """
     rng = np.random.default_rng(0)
     scene = np.repeat(np.repeat(rng.integers(0, 160, (30, 40, 3), dtype=np.uint8), 4, 0), 4, 1)
     block = np.repeat(np.repeat(rng.integers(120, 256, (9, 5, 3), dtype=np.uint8), 4, 0), 4, 1)
@@ -62,5 +65,5 @@ def test_a_figure_is_tracked(shift: tuple[int, int]) -> None:
     before[30:66, 50:70] = block
     after[30 + shift[1] : 66 + shift[1], 50 + shift[0] : 70 + shift[0]] = block
     place = figure(before, after)
-    assert place is not None and np.abs(place - (60 + shift[0], 48 + shift[1])).max() < 6
+    assert place is not None and np.abs(place - (60 + shift[0], 48 + shift[1])).max() < (0.5 if any(shift) else 3)
     assert figure(before, before) is None

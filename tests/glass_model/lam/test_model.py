@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from glass_model.images import resize
-from glass_model.lam.config import ModelConfig
+from glass_model.lam.config import PRESETS, ModelConfig
 from glass_model.lam.model import LAM, _histories
-from glass_model.systems import Action
+from glass_model.systems import Action, Observing
 from wsprites.errors import ArgumentError
 
 SIZES: dict[str, Any] = {
@@ -149,6 +149,31 @@ def inside(drawn: torch.Tensor, corner: torch.Tensor) -> torch.Tensor:
                 if not (0 <= y + i < 32 and 0 <= x + j < 48):
                     kept[row, :, i, j] = 0
     return kept
+
+
+@pytest.mark.parametrize("sizes", [{}, {"figure": 16}])
+def test_half_sizes_do_not_blur_more_from_step_to_step(sizes: dict[str, int]) -> None:
+    """At first a model predicts no change. What it sees of its own frames stays what it saw of the first one."""
+    model = LAM(PRESETS["base"].override(model={**SIZES, "scale": 2, **sizes}).model).eval()
+    state = model.start(torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    first = model.view(state.frames, state.corner)
+    for _ in range(5):
+        _, state = model.step(state, Action(codes=torch.zeros(2, dtype=torch.int64)))
+        torch.testing.assert_close(model.view(state.frames, state.corner), first, rtol=1e-4, atol=1e-4)
+
+
+def test_true_frames_are_shown_to_a_model_with_a_memory() -> None:
+    """The newest frame and its window are replaced; the states of a video that is observed are those of true frames."""
+    model = model_of("window")
+    x = torch.rand(2, 3, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    action = Action(codes=torch.zeros(2, dtype=torch.int64))
+    _, after = model.step(model.start(x[:, 0]), action)
+    shown = model.observe(after, x[:, 1])
+    corners = model.corners(x)
+    assert isinstance(model, Observing) and corners is not None and shown.corner is not None
+    torch.testing.assert_close(shown.frames[:, -1], x[:, 1])
+    torch.testing.assert_close(shown.corner[:, -1], corners[:, 1])
+    assert torch.equal(shown.frames[:, :-1], after.frames[:, :-1]) and not torch.equal(after.frames[:, -1], x[:, 1])
 
 
 # Frames before and after.

@@ -141,6 +141,7 @@ TRACKS: dict[str, tuple[dict[str, dict[str, Any]], tuple[str, ...]]] = {
     "latent": ({"model": {"latent": True, "bottleneck": "none"}, "train": {"augment": "shared"}}, ()),
     "vae": ({"model": {"bottleneck": "vae"}}, ()),
     "fsq": ({"model": {"bottleneck": "fsq"}}, ()),
+    "many levels": ({"model": {"bottleneck": "fsq", "levels": (8, 8, 8, 8)}}, ()),
     "zero": ({"loss": {"zero": 0.1}}, ()),
 }
 
