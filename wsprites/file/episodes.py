@@ -70,9 +70,9 @@ def write_episodes(h5: h5py.File, spec: WorldSpec, episodes: Sequence[Episode]) 
 
 
 def episodes_checksum(h5: h5py.File) -> np.uint64:
-    """XXH3-64 of the arrays of the group, and of who chose the actions: also of what is in no clip, which no pixel shows."""
+    """XXH3-64 of the arrays of the group, the seed, and who chose the actions: also of what is in no clip, which no pixel shows."""
     checksum = xxh3_64()
-    for name in ("policy", "driver", "date"):
+    for name in ("policy", "driver", "date", "seed"):
         checksum.update(f"{h5.attrs[name]}\0".encode())
     for name in (*_LABELS, "seed", "cursor", "steps", "actions"):
         checksum.update(np.ascontiguousarray(h5["episodes"][name][()]).data)

@@ -31,7 +31,7 @@ from wsprites.world.script import LABELS, Script
 from wsprites.world.spec import SPLITS, WorldSpec
 
 _MOST_LABEL_BYTES = 2**26  # of a split's labels are cached for rendering: those of 36,000 clips of 90 frames
-_DAMAGE = (AttributeError, KeyError, OSError, OverflowError, RecursionError, RuntimeError, TypeError, ValueError)
+_DAMAGE = (AttributeError, IndexError, KeyError, OSError, OverflowError, RecursionError, RuntimeError, TypeError, ValueError)
 
 
 class Split:
@@ -262,7 +262,7 @@ class DataFile:
             if self._world is None:
                 try:
                     self._world = World(self.spec, read_art(self.h5, self.spec, self.credits))
-                except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+                except _DAMAGE as error:
                     raise damaged(self.path, error) from None
             return self._world
 
@@ -278,7 +278,7 @@ class DataFile:
             return ()
         try:
             return read_episodes(self.h5, self.spec)
-        except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        except _DAMAGE as error:
             raise damaged(self.path, error) from None
 
     def __getitem__(self, split: str) -> Split:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import uvicorn
 from starlette.applications import Starlette
@@ -49,7 +49,9 @@ class Guard:
 
     def __init__(self, app: _App, *, port: int, token: str = "") -> None:
         self._app, self._token = app, token
-        self._hosts = {f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")}
+        names = ("127.0.0.1", "localhost", "[::1]")
+        self._hosts = {f"{name}:{port}" for name in names} | ({*names} if port == 80 else set())  # browsers leave out :80
+        self._cookie = f"{COOKIE}-{port}"  # browsers do not keep cookies of ports apart
 
     async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
         """Pass a request on, or refuse it."""
@@ -66,7 +68,8 @@ class Guard:
             return
         if problem:  # only the cookie is missing: the address is not shown any longer
             redirect = RedirectResponse(scope["path"] if scope["path"].startswith("/page/") else "/", 303)
-            redirect.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+            # Not strict: a browser would not send it after a click on the address in a page of another site.
+            redirect.set_cookie(self._cookie, self._token, httponly=True, samesite="lax")
             await redirect(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -76,9 +79,9 @@ class Guard:
         host = headers.get("host", "")
         if not _HOST.fullmatch(host) or (not self._token and host.lower() not in self._hosts):
             return "This server has another name: use the address that wsprites play prints."
-        if scope["type"] == "websocket" and urlsplit(headers.get("origin", "")).netloc != host:
+        if scope["type"] == "websocket" and headers.get("origin", "") not in (f"http://{host}", f"https://{host}"):
             return "Only the page of this server may connect."
-        if self._token and not self._is_token(_cookie(headers)):
+        if self._token and not self._is_token(_cookie(headers, self._cookie)):
             return "The token is missing: use the address that wsprites play prints."
         return ""
 
@@ -91,9 +94,9 @@ async def _refuse(_scope: _Scope, receive: _Receive, send: _Send) -> None:
     await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
 
 
-def _cookie(headers: Headers) -> str:
+def _cookie(headers: Headers, name: str) -> str:
     pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
-    return next((value for name, _, value in pairs if name == COOKIE), "")
+    return next((value for key, _, value in pairs if key == name), "")
 
 
 def page_files() -> dict[str, tuple[bytes, str]]:

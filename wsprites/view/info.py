@@ -114,7 +114,9 @@ def source_line(data: DataFile) -> str:
         return f"seed {data.seed}"
     frames = [episode.frames for episode in data.episodes]
     total = f"{_count(len(frames), 'episode')} with {_count(sum(frames), 'frame')} in all"
-    return f"actions of {data.driver.words}: {total}, begun like clips of seed {data.seed}"
+    seeds = sorted({episode.start.seed for episode in data.episodes})
+    begun = " and ".join(f"clips of seed {seed}" if seed >= 0 else "no clip of any seed" for seed in seeds)
+    return f"actions of {data.driver.words}: {total}, begun like {begun}"
 
 
 def remainder_lines(frames_e: Sequence[int], length: int) -> list[str]:

@@ -119,13 +119,15 @@ def test_a_changed_action_is_found_where_it_was_done(copy: Path):
     assert any("frames: clip 1" in line and "first in frame 3 (episode 0, step 13)" in line for line in wrong)
 
 
-@pytest.mark.parametrize("change", ["left out", "driver", "checksum"])
+@pytest.mark.parametrize("change", ["left out", "driver", "seed", "checksum"])
 def test_what_no_clip_shows_is_checked(copy: Path, change: str):
     with h5py.File(copy, "r+") as h5:
         if change == "left out":
             h5["episodes/actions"][24, 0] = (h5["episodes/actions"][24, 0] + 1) % 5  # the last step of the first episode
         elif change == "driver":
             h5.attrs["driver"] = "Eve"
+        elif change == "seed":
+            h5.attrs["seed"] = 12345
         else:
             del h5["episodes"].attrs["checksum"]
     assert problems(copy) == ["episodes: they, or who chose the actions, are not what was written (checksum)"]
@@ -162,7 +164,7 @@ def test_impossible_episodes_are_damage(copy: Path, run, name: str, at: object, 
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("change", ["missing", "larger", "link", "compressed", "no policy", "generated"])
+@pytest.mark.parametrize("change", ["missing", "larger", "link", "compressed", "scalar", "scalar index", "no policy", "generated"])
 def test_damaged_files(copy: Path, tmp_path: Path, change: str):
     with h5py.File(copy, "r+") as h5:
         if change == "missing":
@@ -174,6 +176,10 @@ def test_damaged_files(copy: Path, tmp_path: Path, change: str):
             del h5.attrs["policy"]
         elif change == "generated":
             h5.attrs["format_version"] = 1
+        elif change in ("scalar", "scalar index"):
+            name = "episodes/actions" if change == "scalar" else "train/index"
+            del h5[name]
+            h5[name] = np.uint8(1)
         else:  # a file of a few bytes says that it has billions of actions
             del h5["episodes/actions"]
             chunks = {"chunks": (10**6, 3), "compression": "gzip"} if change == "compressed" else {}
@@ -182,7 +188,7 @@ def test_damaged_files(copy: Path, tmp_path: Path, change: str):
         assert problems(copy)[0] == "train/index: not the clips that seed 0 assigns to this split among 15"
         return
     with pytest.raises(UserError, match=r"copy\.h5: damaged: "), DataFile(copy) as data:
-        assert data.episodes
+        assert data.episodes and data["train"]
 
 
 def test_an_older_reader_refuses_the_file(recorded: Path, monkeypatch: pytest.MonkeyPatch):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 """A Chromium of the system; without one, that of `playwright install chromium`."""
-STEP = "playground.rows.at(-1)?.[0] ?? -1"
+STEP = "(playground.rows.at(-1)?.[0] ?? -1)"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ class Opened:
         self.page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.goto(server.origin)
-        self.until(f"({STEP}) >= 0")
+        self.until(f"{STEP} >= 0")
 
     def until(self, condition: str) -> None:
         """Wait for a condition. Playwright's own way evaluates a text in the page, which its security policy forbids."""
