@@ -46,7 +46,9 @@ class Session:
         self._held, self._owed, self._input, self._pace, self._autoplay = Held(), Held(), 0, 10, False
         self._picture_hwc: NDArray[np.uint8] | None = None
         self._changed = asyncio.Event()
-        self._busy = self._scripted = False
+        self._scripted = False
+        self._file: asyncio.Future[Any] | None = None  # that is being read or written
+        self._readings: set[asyncio.Future[Any]] = set()  # that models have not finished
         self._finished: list[Episode] = []  # those before the present one
         self._lanes = [
             Lane(player, partial(self._show_model, number), partial(self._report, number)) for number, player in enumerate(shared.players)
@@ -62,7 +64,7 @@ class Session:
             await self._close(next(iter(done)).exception())
         finally:
             stop_listening()
-            for task in tasks:
+            for task in (*tasks, *self._readings, *filter(None, [self._file])):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -277,16 +279,16 @@ class Session:
 
     def _work(self, call: Callable[[], _T], use: Callable[[_T], None]) -> None:
         """Do slow work in the thread for files, then use its result. A page that has work there already is refused."""
-        if self._busy:
+        if self._file:
             raise UserError("another file is still being read or written; try again when it is done")
-        self._busy = True
 
         def done(future: asyncio.Future[_T]) -> None:
-            self._busy = False
+            self._file = None
             if not future.cancelled():
                 self._with_problem(None, lambda: use(future.result()))
 
-        asyncio.wrap_future(self._shared.files.submit(call)).add_done_callback(done)
+        self._file = future = asyncio.wrap_future(self._shared.files.submit(call))
+        future.add_done_callback(done)
 
     def _with_problem(self, number: int | None, use: Callable[[], None]) -> None:
         """Do something that may raise an error of a user, or of a page that takes nothing any more."""
@@ -308,17 +310,21 @@ class Session:
         def infer(upload: Upload) -> None:
             self._infer(message.name, upload.note, upload.frames_thwc, None)
 
+        self._check_readings()
         self._work(partial(read_upload_video, message.content, message.name, self._shared.size), infer)
 
     def _save(self, kind: Kind) -> None:
         def put(file: SavedFile) -> None:
             self._outbox.put_file({"type": "file", "name": file.name, "notes": file.notes}, file.content)
 
+        if self._outbox.files:
+            raise UserError("the file before is still on its way; try again when it has come")
         shared, episodes = self._shared, (*self._finished, self._episode)
         self._work(partial(save, shared.world, shared.seed, episodes, kind, pace=self._pace, scripted=self._scripted), put)
 
     def _infer_episode(self) -> None:
         """Let the models read the last steps, as they are shown."""
+        self._check_readings()
         moments = list(self._moments)
         if len(moments) < 2:
             raise UserError("no steps yet; walk, cast or slash first")
@@ -327,17 +333,25 @@ class Session:
         self._infer(f"clip {self._episode.clip}", note, frames_thwc, labels)
 
     def _infer(self, name: str, note: str, frames_thwc: NDArray[np.uint8], labels: list[list[int]] | None) -> None:
+        self._check_readings()  # a video was decoded meanwhile
         shown = np.unique(np.linspace(0, len(frames_thwc) - 1, _STRIP).round().astype(int))
         strip = data_uri("image/png", encode_png(tile(list(frames_thwc[shown]), len(shown), gap=0)))
         self._outbox.put({"type": "video", "name": name, "note": note, "frames": len(frames_thwc), "strip": strip, "labels": labels})
         for number, lane in enumerate(self._lanes):
             future = asyncio.wrap_future(lane.player.submit(partial(lane.player.infer, frames_thwc)))
+            self._readings.add(future)
             future.add_done_callback(partial(self._inferred, number))
+
+    def _check_readings(self) -> None:
+        """Refuse another video while models read one: each holds memory until the last model has read it."""
+        if self._readings:
+            raise UserError("the models still read the video before; try again when they are done")
 
     def _inferred(self, number: int, future: "asyncio.Future[dict[str, NDArray[Any]]]") -> None:
         def put() -> None:
             shown = {name: array.round(2).tolist() for name, array in future.result().items() if name in _READ}
             self._outbox.put({"type": "reading", "model": number, **shown})
 
+        self._readings.discard(future)
         if not future.cancelled():
             self._with_problem(number, put)

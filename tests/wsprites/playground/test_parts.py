@@ -182,6 +182,19 @@ def test_texts_do_not_pile_up():
         outbox.put({})
 
 
+def test_files_that_wait_are_counted():
+    async def run() -> None:
+        outbox = Outbox()
+        outbox.put({})
+        outbox.put_file({}, b"GIF")
+        assert outbox.files == 1
+        await outbox.take()
+        await outbox.take()
+        assert outbox.files == 0
+
+    asyncio.run(run())
+
+
 # Models.
 
 
