@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -20,6 +21,7 @@ from wsprites.playground.outbox import Outbox, OutboxFullError
 from wsprites.playground.saving import MAX_FRAMES, Kind, SavedFile, save
 from wsprites.playground.shared import Playground
 from wsprites.playground.uploads import Upload, read_upload_picture, read_upload_video
+from wsprites.playground.worker import problem_line
 from wsprites.view.picture import data_uri, encode_png, tile
 from wsprites.world.actions import GlobalAction, LocalAction
 
@@ -291,13 +293,14 @@ class Session:
         future.add_done_callback(done)
 
     def _with_problem(self, number: int | None, use: Callable[[], None]) -> None:
-        """Do something that may raise an error of a user, or of a page that takes nothing any more."""
-        try:
-            use()
-        except UserError as error:
-            self._report(number, str(error))
-        except OutboxFullError:
-            return  # the next message finds it full as well, and closes the connection
+        """Do something, and report what it raises."""
+        with suppress(OutboxFullError):  # the next message finds it full as well, and closes the connection
+            try:
+                use()
+            except OutboxFullError:
+                raise
+            except Exception as error:
+                self._report(number, problem_line(error))
 
     def _read_picture(self, message: messages.Picture) -> None:
         def begin(upload: Upload) -> None:

@@ -257,6 +257,14 @@ def test_what_models_take():
     assert [player.name for player in load_players(("play_models:Reads",), SIZE)] == ["play_models:Reads"]
 
 
+def test_a_rollout_without_codes_and_vectors_only_reads():
+    class OnlyShift(Rollouts):
+        def infer(self, frames_btchw):
+            return {"shift": np.zeros((len(frames_btchw), frames_btchw.shape[1] - 1, 2))}
+
+    assert Player("a", OnlyShift(), SIZE).takes.nothing
+
+
 def test_a_step_of_another_shape_is_refused():
     class Flat(Brighter):
         def step(self, state, parts):

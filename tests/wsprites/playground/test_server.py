@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 import wsprites
 from wsprites.art import World
 from wsprites.env import WalkEnv
-from wsprites.playground import session
+from wsprites.playground import lane, session
 from wsprites.playground.lane import QUEUE
 from wsprites.playground.outbox import WINDOW, Outbox
 from wsprites.render import render
@@ -295,6 +295,24 @@ def test_a_page_waits_for_the_models_before_they_read_more(play_world: World):
             assert "the models still read the video before" in page.text("problem")["line"]
         assert ended.wait(PATIENCE) and len(readings) == 1 and readings[0].cancelled()
         model.go.set()
+
+
+def test_whatever_is_raised_is_one_line(server: Running, monkeypatch: pytest.MonkeyPatch):
+    """In the thread for files and in that of a model; the page stays connected."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(session, "read_upload_picture", full)
+    with server.page() as page:
+        page.frame(1, 0)
+        page.upload("picture", "x", b"")
+        problem = page.text("problem")
+        assert (problem["model"], problem["line"]) == (None, "OSError: [Errno 28] No space left on device")
+        monkeypatch.setattr(lane, "compared", full)
+        page.act(4, 3)
+        assert page.text("problem", lambda message: message["model"] == 0)["line"] == "OSError: [Errno 28] No space left on device"
+        page.frame(0, 1)
 
 
 def test_no_file_is_made_while_one_waits(server: Running, monkeypatch: pytest.MonkeyPatch):
