@@ -76,8 +76,9 @@ class Session:
             return
         if type(reason) not in codes:
             raise reason
+        line = str(reason).encode()[:120].decode(errors="ignore")  # a frame that closes has room for 123 bytes
         try:
-            await asyncio.wait_for(self._socket.close(codes[type(reason)], str(reason)[:100]), 1)
+            await asyncio.wait_for(self._socket.close(codes[type(reason)], line), 1)
         except (TimeoutError, RuntimeError, WebSocketDisconnect):  # it takes nothing any more
             return
 

@@ -453,6 +453,7 @@ def test_what_was_done_is_saved_as_a_video(server: Running, kind: str, begins: b
         ('{"type": "restart"}', "the first message is hello"),
         ('{"type": "hello", "version": 2}', "this server speaks version 1; load the page again"),
         ("hello", "a message that is not JSON"),
+        (f'{{"type": "{"€" * 70}"}}', f"there is no message '{'€' * 33}"),
         (b"\x01", "a binary message without its JSON"),
     ],
 )
