@@ -109,6 +109,8 @@ class Lane:
         if self._free:
             shift = (spec.sprite.step * DELTA_XY[moment.choice.global_action]).tolist()
             scene = (-spec.background.step * DELTA_XY[moment.choice.background_action]).tolist()
+        if episode.view in ("still", "blank"):
+            scene = [0, 0]  # that of the twin that is shown
         if takes.shift:
             parts["shift"] = np.array([shift], np.float32)
         if takes.background_shift:

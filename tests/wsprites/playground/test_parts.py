@@ -13,8 +13,8 @@ from wsprites.bench.protocol import ProtocolError
 from wsprites.bench.reader import Reader
 from wsprites.errors import ArgumentError
 from wsprites.playground import messages
-from wsprites.playground.episode import Choice, Episode, Held, Moment, chosen, other_character
-from wsprites.playground.lane import Order, compared
+from wsprites.playground.episode import Choice, Episode, Held, Moment, View, chosen, other_character
+from wsprites.playground.lane import Lane, Order, compared
 from wsprites.playground.meanings import collect
 from wsprites.playground.messages import MessageError, read_binary, read_text
 from wsprites.playground.models import Player, Takes, load_players
@@ -219,6 +219,25 @@ def test_comparison_with_the_truth(play_world: World):
     assert compared(episode.look().frames_thwc, order)[1:3] == [L.walk_front, 0]
     assert compared(np.zeros_like(frame), order)[:3] == [None, -1, 0]
     assert compared(frame, replace(order, truth_hwc=None)) == [None, -1, 0, None, None]
+
+
+@pytest.mark.parametrize(("view", "moves"), [("true", True), ("character", True), ("still", False), ("blank", False)])
+@pytest.mark.parametrize("picture", [False, True])
+def test_the_scene_of_a_twin_stands_still_for_models_too(play_world: World, view: View, moves: bool, picture: bool):
+    class Scene(Brighter):
+        controls = Takes(background_shift=True)
+
+    async def run() -> None:
+        told = Lane(Player("a", Scene(), SIZE), lambda *_: None, lambda _: None)
+        episode = Episode(play_world, 0, 3)
+        episode.show(view)
+        told.begin(episode, np.zeros((*SIZE, 3), np.uint8) if picture else None)
+        episode.act(Choice(G.stay, L.walk_left, G.right))
+        told.follow(episode, None)
+        parts = told._orders[-1].parts
+        assert parts is not None and parts["background_shift"].tolist() == [[-2 if moves else 0, 0]]
+
+    asyncio.run(run())
 
 
 def test_meanings_of_codes_and_vectors():
