@@ -13,12 +13,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wsprites.errors import UserError
 from wsprites.playground import messages
-from wsprites.playground.episode import VIEWS, Choice, Episode, Held, Moment, chosen
+from wsprites.playground.episode import VIEWS, Choice, Held, Moment, chosen
 from wsprites.playground.lane import Lane
 from wsprites.playground.meanings import SLIDERS
 from wsprites.playground.messages import Message, MessageError
 from wsprites.playground.outbox import Outbox, OutboxFullError
-from wsprites.playground.saving import MAX_FRAMES, Kind, SavedFile, save
+from wsprites.playground.saving import MAX_FRAMES, Kind, SavedFile, Steps, save
 from wsprites.playground.shared import Playground
 from wsprites.playground.uploads import Upload, read_upload_picture, read_upload_video
 from wsprites.playground.worker import problem_line
@@ -51,7 +51,7 @@ class Session:
         self._scripted = False
         self._file: asyncio.Future[Any] | None = None  # that is being read or written
         self._readings: set[asyncio.Future[Any]] = set()  # that models have not finished
-        self._finished: list[Episode] = []  # those before the present one
+        self._finished: list[Steps] = []  # those before the present one
         self._lanes = [
             Lane(player, partial(self._show_model, number), partial(self._report, number)) for number, player in enumerate(shared.players)
         ]
@@ -221,8 +221,8 @@ class Session:
     def _begin(self, clip: int | None) -> None:
         view = self._episode.view
         if self._episode.now.step:
-            self._finished.append(self._episode)
-        while sum(episode.now.step + 1 for episode in self._finished) > MAX_FRAMES:
+            self._finished.append(Steps.of(self._episode))
+        while sum(episode.frames for episode in self._finished) > MAX_FRAMES:
             self._report(None, f"clip {self._finished.pop(0).clip}, the oldest that you steered, is not kept for saving any longer")
         self._episode = self._shared.episode(clip)
         self._episode.show(view)
@@ -323,7 +323,7 @@ class Session:
 
         if self._outbox.files:
             raise UserError("the file before is still on its way; try again when it has come")
-        shared, episodes = self._shared, (*self._finished, self._episode)
+        shared, episodes = self._shared, (*self._finished, Steps.of(self._episode))
         self._work(partial(save, shared.world, shared.seed, episodes, kind, pace=self._pace, scripted=self._scripted), put)
 
     def _infer_episode(self) -> None:

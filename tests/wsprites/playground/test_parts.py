@@ -1,26 +1,31 @@
 """The parts of the playground without a network: what keys mean, messages, what waits to be sent, comparisons, meanings, uploads."""
 
 import asyncio
+import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 from play_models import Brighter, Reads, Rollouts
 
 from wsprites.art import World
 from wsprites.bench.protocol import ProtocolError
 from wsprites.bench.reader import Reader
-from wsprites.errors import ArgumentError
-from wsprites.playground import messages
+from wsprites.errors import ArgumentError, UserError
+from wsprites.playground import messages, saving
 from wsprites.playground.episode import Choice, Episode, Held, Moment, View, chosen, other_character
 from wsprites.playground.lane import Lane, Order, compared
 from wsprites.playground.meanings import collect
 from wsprites.playground.messages import MessageError, read_binary, read_text
 from wsprites.playground.models import Player, Takes, load_players
 from wsprites.playground.outbox import TEXTS, WINDOW, Outbox, OutboxFullError
+from wsprites.playground.saving import Steps, save
 from wsprites.playground.shared import Playground
 from wsprites.playground.uploads import fitted
+from wsprites.recording import Recording
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import casting, script
 from wsprites.world.spec import PRESETS, WorldSpec
@@ -193,6 +198,43 @@ def test_files_that_wait_are_counted():
         assert outbox.files == 0
 
     asyncio.run(run())
+
+
+# Files.
+
+
+def steered(world: World, clip: int, steps: int) -> Episode:
+    episode = Episode(world, 0, clip)
+    for _ in range(steps):
+        episode.act(Choice(G.stay, L.slash_left, G.stay))
+    return episode
+
+
+def test_what_is_saved_does_not_change_while_it_waits(play_world: World):
+    episode = steered(play_world, 3, 2)
+    taken = Steps.of(episode)
+    episode.act(Choice(G.stay, L.slash_left, G.stay))
+    episode.show("character")
+    assert taken.frames == taken.done.frames == 3 and taken.view == "true" and taken.character != episode.character
+    with Image.open(io.BytesIO(save(play_world, 0, [taken], "gif", pace=10, scripted=False).content)) as gif:
+        assert len(list(ImageSequence.Iterator(gif))) == 3
+
+
+def test_the_latest_episodes_that_fit_are_saved(play_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(saving, "MAX_FRAMES", 8)
+    episodes = [Steps.of(steered(play_world, clip, steps)) for clip, steps in ((3, 2), (4, 0), (5, 4), (6, 2), (7, 0))]
+
+    def saved(count: int) -> tuple[list[int], tuple[str, ...]]:
+        file = save(play_world, 0, episodes[-count:], "h5", pace=10, scripted=False)
+        (tmp_path / file.name).write_bytes(file.content)
+        return [episode.frames for episode in Recording.read(tmp_path / file.name).episodes], file.notes
+
+    lengths, notes = saved(5)
+    assert lengths == [5, 3] and notes[0] == "without the oldest 3 frames, since a file has at most 8"
+    lengths, notes = saved(3)  # as many as fit; the last one, without steps, does not count
+    assert lengths == [5, 3] and not any("oldest" in note for note in notes)
+    with pytest.raises(UserError, match="no steps yet"):
+        saved(1)
 
 
 # Models.
