@@ -82,7 +82,8 @@ function welcomed({ world, models, global_actions: globals, local_actions: local
 function begun({ clip, character }) {
   state.clip = clip;
   state.rows = [];
-  screens.clear();
+  const numbers = screens.clear();
+  if (numbers.length) link.send("shown", { frame: Math.max(...numbers) }); // or the server waits for them to be drawn
   $("clip").value = clip;
   $("world-clip").textContent = `clip ${clip}, character ${character}`;
   $("picture-note").textContent = "Or drop a picture, a GIF or a video on the page.";
