@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from wsprites.art import Art
 from wsprites.bench.reader import Reader
-from wsprites.errors import UserError
 from wsprites.playground.episode import Episode, Moment
 from wsprites.playground.meanings import Meanings
 from wsprites.playground.models import Player
+from wsprites.playground.worker import problem_line
 from wsprites.world.actions import DELTA_XY
 
 QUEUE = 90
@@ -109,6 +109,8 @@ class Lane:
         if self._free:
             shift = (spec.sprite.step * DELTA_XY[moment.choice.global_action]).tolist()
             scene = (-spec.background.step * DELTA_XY[moment.choice.background_action]).tolist()
+        if episode.view in ("still", "blank"):
+            scene = [0, 0]  # that of the twin that is shown
         if takes.shift:
             parts["shift"] = np.array([shift], np.float32)
         if takes.background_shift:
@@ -130,9 +132,9 @@ class Lane:
                 order, number = self._orders.popleft(), self._number
                 try:
                     row, frame_hwc, state = await asyncio.wrap_future(self.player.submit(partial(self._done, order, self._state)))
-                except UserError as error:
+                except Exception as error:
                     if number == self._number:
-                        self._stop(str(error))
+                        self._stop(problem_line(error))
                     continue
                 if number == self._number:
                     self._state = state

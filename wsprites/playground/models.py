@@ -105,7 +105,9 @@ class Player:
             if count is None:
                 raise ProtocolError("a model that is played by codes says how many there are in its attribute codes")
             return Takes(codes=int(count), shift="shift" in arrays)
-        return Takes(vectors=arrays["vectors"].shape[-1] if "vectors" in arrays else 0, shift="shift" in arrays)
+        if "vectors" not in arrays:
+            return Takes()  # a rollout needs one of them
+        return Takes(vectors=arrays["vectors"].shape[-1], shift="shift" in arrays)
 
     def infer(self, frames_thwc: NDArray[np.uint8]) -> Arrays:
         """What the model infers from one clip, (T, H, W, 3) uint8: the benchmark's arrays, without the axis of clips."""

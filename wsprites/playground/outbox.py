@@ -39,6 +39,11 @@ class Outbox:
         """Add a file. Raises OutboxFullError if too many messages wait."""
         self._add(write_binary(header, content))
 
+    @property
+    def files(self) -> int:
+        """Number of files that wait. `TEXTS` limits their number, not their bytes."""
+        return sum(isinstance(message, bytes) for message in self._texts)
+
     def _add(self, message: str | bytes) -> None:
         if len(self._texts) >= TEXTS:
             raise OutboxFullError

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -12,14 +13,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wsprites.errors import UserError
 from wsprites.playground import messages
-from wsprites.playground.episode import VIEWS, Choice, Episode, Held, Moment, chosen
+from wsprites.playground.episode import VIEWS, Choice, Held, Moment, chosen
 from wsprites.playground.lane import Lane
 from wsprites.playground.meanings import SLIDERS
 from wsprites.playground.messages import Message, MessageError
 from wsprites.playground.outbox import Outbox, OutboxFullError
-from wsprites.playground.saving import MAX_FRAMES, Kind, SavedFile, save
+from wsprites.playground.saving import MAX_FRAMES, Kind, SavedFile, Steps, save
 from wsprites.playground.shared import Playground
 from wsprites.playground.uploads import Upload, read_upload_picture, read_upload_video
+from wsprites.playground.worker import problem_line
 from wsprites.view.picture import data_uri, encode_png, tile
 from wsprites.world.actions import GlobalAction, LocalAction
 
@@ -46,8 +48,10 @@ class Session:
         self._held, self._owed, self._input, self._pace, self._autoplay = Held(), Held(), 0, 10, False
         self._picture_hwc: NDArray[np.uint8] | None = None
         self._changed = asyncio.Event()
-        self._busy = self._scripted = False
-        self._finished: list[Episode] = []  # those before the present one
+        self._scripted = False
+        self._file: asyncio.Future[Any] | None = None  # that is being read or written
+        self._readings: set[asyncio.Future[Any]] = set()  # that models have not finished
+        self._finished: list[Steps] = []  # those before the present one
         self._lanes = [
             Lane(player, partial(self._show_model, number), partial(self._report, number)) for number, player in enumerate(shared.players)
         ]
@@ -62,7 +66,7 @@ class Session:
             await self._close(next(iter(done)).exception())
         finally:
             stop_listening()
-            for task in tasks:
+            for task in (*tasks, *self._readings, *filter(None, [self._file])):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -72,8 +76,9 @@ class Session:
             return
         if type(reason) not in codes:
             raise reason
+        line = str(reason).encode()[:120].decode(errors="ignore")  # a frame that closes has room for 123 bytes
         try:
-            await asyncio.wait_for(self._socket.close(codes[type(reason)], str(reason)[:100]), 1)
+            await asyncio.wait_for(self._socket.close(codes[type(reason)], line), 1)
         except (TimeoutError, RuntimeError, WebSocketDisconnect):  # it takes nothing any more
             return
 
@@ -216,8 +221,8 @@ class Session:
     def _begin(self, clip: int | None) -> None:
         view = self._episode.view
         if self._episode.now.step:
-            self._finished.append(self._episode)
-        while sum(episode.now.step + 1 for episode in self._finished) > MAX_FRAMES:
+            self._finished.append(Steps.of(self._episode))
+        while sum(episode.frames for episode in self._finished) > MAX_FRAMES:
             self._report(None, f"clip {self._finished.pop(0).clip}, the oldest that you steered, is not kept for saving any longer")
         self._episode = self._shared.episode(clip)
         self._episode.show(view)
@@ -277,25 +282,26 @@ class Session:
 
     def _work(self, call: Callable[[], _T], use: Callable[[_T], None]) -> None:
         """Do slow work in the thread for files, then use its result. A page that has work there already is refused."""
-        if self._busy:
+        if self._file:
             raise UserError("another file is still being read or written; try again when it is done")
-        self._busy = True
 
         def done(future: asyncio.Future[_T]) -> None:
-            self._busy = False
+            self._file = None
             if not future.cancelled():
                 self._with_problem(None, lambda: use(future.result()))
 
-        asyncio.wrap_future(self._shared.files.submit(call)).add_done_callback(done)
+        self._file = future = asyncio.wrap_future(self._shared.files.submit(call))
+        future.add_done_callback(done)
 
     def _with_problem(self, number: int | None, use: Callable[[], None]) -> None:
-        """Do something that may raise an error of a user, or of a page that takes nothing any more."""
-        try:
-            use()
-        except UserError as error:
-            self._report(number, str(error))
-        except OutboxFullError:
-            return  # the next message finds it full as well, and closes the connection
+        """Do something, and report what it raises."""
+        with suppress(OutboxFullError):  # the next message finds it full as well, and closes the connection
+            try:
+                use()
+            except OutboxFullError:
+                raise
+            except Exception as error:
+                self._report(number, problem_line(error))
 
     def _read_picture(self, message: messages.Picture) -> None:
         def begin(upload: Upload) -> None:
@@ -308,17 +314,21 @@ class Session:
         def infer(upload: Upload) -> None:
             self._infer(message.name, upload.note, upload.frames_thwc, None)
 
+        self._check_readings()
         self._work(partial(read_upload_video, message.content, message.name, self._shared.size), infer)
 
     def _save(self, kind: Kind) -> None:
         def put(file: SavedFile) -> None:
             self._outbox.put_file({"type": "file", "name": file.name, "notes": file.notes}, file.content)
 
-        shared, episodes = self._shared, (*self._finished, self._episode)
+        if self._outbox.files:
+            raise UserError("the file before is still on its way; try again when it has come")
+        shared, episodes = self._shared, (*self._finished, Steps.of(self._episode))
         self._work(partial(save, shared.world, shared.seed, episodes, kind, pace=self._pace, scripted=self._scripted), put)
 
     def _infer_episode(self) -> None:
         """Let the models read the last steps, as they are shown."""
+        self._check_readings()
         moments = list(self._moments)
         if len(moments) < 2:
             raise UserError("no steps yet; walk, cast or slash first")
@@ -327,17 +337,25 @@ class Session:
         self._infer(f"clip {self._episode.clip}", note, frames_thwc, labels)
 
     def _infer(self, name: str, note: str, frames_thwc: NDArray[np.uint8], labels: list[list[int]] | None) -> None:
+        self._check_readings()  # a video was decoded meanwhile
         shown = np.unique(np.linspace(0, len(frames_thwc) - 1, _STRIP).round().astype(int))
         strip = data_uri("image/png", encode_png(tile(list(frames_thwc[shown]), len(shown), gap=0)))
         self._outbox.put({"type": "video", "name": name, "note": note, "frames": len(frames_thwc), "strip": strip, "labels": labels})
         for number, lane in enumerate(self._lanes):
             future = asyncio.wrap_future(lane.player.submit(partial(lane.player.infer, frames_thwc)))
+            self._readings.add(future)
             future.add_done_callback(partial(self._inferred, number))
+
+    def _check_readings(self) -> None:
+        """Refuse another video while models read one: each holds memory until the last model has read it."""
+        if self._readings:
+            raise UserError("the models still read the video before; try again when they are done")
 
     def _inferred(self, number: int, future: "asyncio.Future[dict[str, NDArray[Any]]]") -> None:
         def put() -> None:
             shown = {name: array.round(2).tolist() for name, array in future.result().items() if name in _READ}
             self._outbox.put({"type": "reading", "model": number, **shown})
 
+        self._readings.discard(future)
         if not future.cancelled():
             self._with_problem(number, put)

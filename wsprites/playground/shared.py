@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from wsprites.art import World
-from wsprites.errors import ArgumentError, UserError
+from wsprites.errors import ArgumentError
 from wsprites.playground import meanings
 from wsprites.playground.episode import Episode
 from wsprites.playground.meanings import Meanings
 from wsprites.playground.models import Player
-from wsprites.playground.worker import Worker
+from wsprites.playground.worker import Worker, problem_line
 from wsprites.world.script import casting
 from wsprites.world.spec import SPLITS
 
@@ -98,8 +98,8 @@ class Playground:
                 script = meanings.clips(spec)
                 read = [await done(meanings.read_clip, self.world, script[n]) for n in range(len(script.index))]  # others come between
                 known.meanings = meanings.collect(player, spec, read)
-        except UserError as error:
-            known.problem = str(error)
+        except Exception as error:
+            known.problem = problem_line(error)
         self._tell(number)
 
     def _tell(self, number: int) -> None:

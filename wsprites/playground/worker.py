@@ -6,6 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from wsprites.errors import UserError
+
+_MOST_CHARACTERS = 400
+
 _T = TypeVar("_T")
 
 
@@ -36,3 +40,15 @@ class Worker:
             except BaseException as error:  # whatever a model raises is the caller's to show
                 future.set_exception(error)
             del call, future  # what they refer to is not kept until the next call
+
+
+def problem_line(error: Exception) -> str:
+    """What a call raised, in one line for people.
+
+    Example:
+        >>> problem_line(OSError(28, "No space left on device")), problem_line(UserError("no steps yet"))
+        ('OSError: [Errno 28] No space left on device', 'no steps yet')
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:_MOST_CHARACTERS]

@@ -209,3 +209,26 @@ def test_a_model_that_raises_shows_its_line(browser: "Browser", play_world: Worl
         opened.hold("ArrowLeft", steps=3)  # the world goes on
         opened.context.close()
         assert opened.complaints == []
+
+
+class Unreadable(play_models.Reads):
+    """Raises for every video."""
+
+    def infer(self, frames_btchw: np.ndarray) -> dict[str, np.ndarray]:
+        raise RuntimeError("no such video")
+
+
+def test_a_problem_of_a_model_that_only_reads_and_steps_that_are_sent_again(browser: "Browser", play_world: World):
+    with running(play_world, {"unreadable": Unreadable()}) as server:
+        opened = Opened(browser, server)
+        for _ in range(4):
+            opened.page.keyboard.press("t")  # frame 0 is sent each time
+        opened.hold("ArrowRight")
+        steps = [row[0] for row in opened.page.evaluate("playground.rows")]
+        assert steps == list(range(len(steps)))
+        opened.page.keyboard.press("i")
+        opened.until("document.querySelector('#models .problem')?.checkVisibility() ?? false")
+        assert "no such video" in opened.page.inner_text("#models .problem")
+        assert "no such video" in opened.page.inner_text("#reading-rows") and "is reading" not in opened.page.inner_text("#reading-rows")
+        opened.context.close()
+        assert opened.complaints == []

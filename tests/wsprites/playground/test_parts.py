@@ -1,26 +1,31 @@
 """The parts of the playground without a network: what keys mean, messages, what waits to be sent, comparisons, meanings, uploads."""
 
 import asyncio
+import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 from play_models import Brighter, Reads, Rollouts
 
 from wsprites.art import World
 from wsprites.bench.protocol import ProtocolError
 from wsprites.bench.reader import Reader
-from wsprites.errors import ArgumentError
-from wsprites.playground import messages
-from wsprites.playground.episode import Choice, Episode, Held, Moment, chosen, other_character
-from wsprites.playground.lane import Order, compared
+from wsprites.errors import ArgumentError, UserError
+from wsprites.playground import messages, saving
+from wsprites.playground.episode import Choice, Episode, Held, Moment, View, chosen, other_character
+from wsprites.playground.lane import Lane, Order, compared
 from wsprites.playground.meanings import collect
 from wsprites.playground.messages import MessageError, read_binary, read_text
 from wsprites.playground.models import Player, Takes, load_players
 from wsprites.playground.outbox import TEXTS, WINDOW, Outbox, OutboxFullError
+from wsprites.playground.saving import Steps, save
 from wsprites.playground.shared import Playground
 from wsprites.playground.uploads import fitted
+from wsprites.recording import Recording
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import casting, script
 from wsprites.world.spec import PRESETS, WorldSpec
@@ -182,6 +187,56 @@ def test_texts_do_not_pile_up():
         outbox.put({})
 
 
+def test_files_that_wait_are_counted():
+    async def run() -> None:
+        outbox = Outbox()
+        outbox.put({})
+        outbox.put_file({}, b"GIF")
+        assert outbox.files == 1
+        await outbox.take()
+        await outbox.take()
+        assert outbox.files == 0
+
+    asyncio.run(run())
+
+
+# Files.
+
+
+def steered(world: World, clip: int, steps: int) -> Episode:
+    episode = Episode(world, 0, clip)
+    for _ in range(steps):
+        episode.act(Choice(G.stay, L.slash_left, G.stay))
+    return episode
+
+
+def test_what_is_saved_does_not_change_while_it_waits(play_world: World):
+    episode = steered(play_world, 3, 2)
+    taken = Steps.of(episode)
+    episode.act(Choice(G.stay, L.slash_left, G.stay))
+    episode.show("character")
+    assert taken.frames == taken.done.frames == 3 and taken.view == "true" and taken.character != episode.character
+    with Image.open(io.BytesIO(save(play_world, 0, [taken], "gif", pace=10, scripted=False).content)) as gif:
+        assert len(list(ImageSequence.Iterator(gif))) == 3
+
+
+def test_the_latest_episodes_that_fit_are_saved(play_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(saving, "MAX_FRAMES", 8)
+    episodes = [Steps.of(steered(play_world, clip, steps)) for clip, steps in ((3, 2), (4, 0), (5, 4), (6, 2), (7, 0))]
+
+    def saved(count: int) -> tuple[list[int], tuple[str, ...]]:
+        file = save(play_world, 0, episodes[-count:], "h5", pace=10, scripted=False)
+        (tmp_path / file.name).write_bytes(file.content)
+        return [episode.frames for episode in Recording.read(tmp_path / file.name).episodes], file.notes
+
+    lengths, notes = saved(5)
+    assert lengths == [5, 3] and notes[0] == "without the oldest 3 frames, since a file has at most 8"
+    lengths, notes = saved(3)  # as many as fit; the last one, without steps, does not count
+    assert lengths == [5, 3] and not any("oldest" in note for note in notes)
+    with pytest.raises(UserError, match="no steps yet"):
+        saved(1)
+
+
 # Models.
 
 
@@ -206,6 +261,25 @@ def test_comparison_with_the_truth(play_world: World):
     assert compared(episode.look().frames_thwc, order)[1:3] == [L.walk_front, 0]
     assert compared(np.zeros_like(frame), order)[:3] == [None, -1, 0]
     assert compared(frame, replace(order, truth_hwc=None)) == [None, -1, 0, None, None]
+
+
+@pytest.mark.parametrize(("view", "moves"), [("true", True), ("character", True), ("still", False), ("blank", False)])
+@pytest.mark.parametrize("picture", [False, True])
+def test_the_scene_of_a_twin_stands_still_for_models_too(play_world: World, view: View, moves: bool, picture: bool):
+    class Scene(Brighter):
+        controls = Takes(background_shift=True)
+
+    async def run() -> None:
+        told = Lane(Player("a", Scene(), SIZE), lambda *_: None, lambda _: None)
+        episode = Episode(play_world, 0, 3)
+        episode.show(view)
+        told.begin(episode, np.zeros((*SIZE, 3), np.uint8) if picture else None)
+        episode.act(Choice(G.stay, L.walk_left, G.right))
+        told.follow(episode, None)
+        parts = told._orders[-1].parts
+        assert parts is not None and parts["background_shift"].tolist() == [[-2 if moves else 0, 0]]
+
+    asyncio.run(run())
 
 
 def test_meanings_of_codes_and_vectors():
@@ -242,6 +316,14 @@ def test_what_models_take():
     with pytest.raises(ArgumentError, match="given twice"):
         load_players(("play_models:Reads", "play_models:Reads"), SIZE)
     assert [player.name for player in load_players(("play_models:Reads",), SIZE)] == ["play_models:Reads"]
+
+
+def test_a_rollout_without_codes_and_vectors_only_reads():
+    class OnlyShift(Rollouts):
+        def infer(self, frames_btchw):
+            return {"shift": np.zeros((len(frames_btchw), frames_btchw.shape[1] - 1, 2))}
+
+    assert Player("a", OnlyShift(), SIZE).takes.nothing
 
 
 def test_a_step_of_another_shape_is_refused():

@@ -5,25 +5,27 @@ import io
 import json
 import re
 import struct
+import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import play_models
 import pytest
 from PIL import Image
-from play_page import Page, Running, running
+from play_page import PATIENCE, Page, Running, running
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import wsprites
 from wsprites.art import World
 from wsprites.env import WalkEnv
-from wsprites.playground import session
+from wsprites.playground import lane, session
 from wsprites.playground.lane import QUEUE
-from wsprites.playground.outbox import WINDOW
+from wsprites.playground.outbox import WINDOW, Outbox
 from wsprites.render import render
 from wsprites.world.script import script
 
@@ -268,6 +270,59 @@ def test_a_page_that_leaves_leaves_nothing_behind(play_world: World):
             assert server.shared.sessions == 1 and len(server.shared._listeners) == 1
 
 
+def test_a_page_waits_for_the_models_before_they_read_more(play_world: World):
+    """The model is busy until the end; what it has not begun to read when the page leaves is never read."""
+    model, ended = play_models.Blocked(), threading.Event()
+    with running(play_world, {"blocked": model}) as server:
+        (player,) = server.shared.players
+        submit, readings = player.submit, []
+
+        def recorded(call: Callable[[], Any]) -> Future[Any]:
+            future = submit(call)
+            if getattr(call, "func", None) == player.infer:
+                readings.append(future)
+                future.add_done_callback(lambda _: ended.set())
+            return future
+
+        player.submit = recorded  # type: ignore[assignment]
+        with server.page() as page:
+            page.act(4, 3)
+            page.send("infer")
+            page.text("video")
+            page.send("infer")
+            assert "the models still read the video before" in page.text("problem")["line"]
+            page.upload("video", "clip.gif", encoded([noise(16, 16), noise(16, 16)[::-1]], "GIF"))
+            assert "the models still read the video before" in page.text("problem")["line"]
+        assert ended.wait(PATIENCE) and len(readings) == 1 and readings[0].cancelled()
+        model.go.set()
+
+
+def test_whatever_is_raised_is_one_line(server: Running, monkeypatch: pytest.MonkeyPatch):
+    """In the thread for files and in that of a model; the page stays connected."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(session, "read_upload_picture", full)
+    with server.page() as page:
+        page.frame(1, 0)
+        page.upload("picture", "x", b"")
+        problem = page.text("problem")
+        assert (problem["model"], problem["line"]) == (None, "OSError: [Errno 28] No space left on device")
+        monkeypatch.setattr(lane, "compared", full)
+        page.act(4, 3)
+        assert page.text("problem", lambda message: message["model"] == 0)["line"] == "OSError: [Errno 28] No space left on device"
+        page.frame(0, 1)
+
+
+def test_no_file_is_made_while_one_waits(server: Running, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Outbox, "files", 1)
+    with server.page() as page:
+        page.act(4, 3)
+        page.send("save", format="h5")
+        assert "the file before is still on its way" in page.text("problem")["line"]
+
+
 # Files, and what models read.
 
 
@@ -398,6 +453,7 @@ def test_what_was_done_is_saved_as_a_video(server: Running, kind: str, begins: b
         ('{"type": "restart"}', "the first message is hello"),
         ('{"type": "hello", "version": 2}', "this server speaks version 1; load the page again"),
         ("hello", "a message that is not JSON"),
+        (f'{{"type": "{"€" * 70}"}}', f"there is no message '{'€' * 33}"),
         (b"\x01", "a binary message without its JSON"),
     ],
 )

@@ -43,7 +43,7 @@ const TEXTS = {
   hello: welcomed,
   clip: begun,
   model: (message) => state.models[message.model]?.learn(message),
-  problem: ({ model, line }) => (model === null ? tell(line) : state.models[model].complain(line)),
+  problem: complained,
   picture: ({ name, note }) => ($("picture-note").textContent = `The models begin with ${name}${note ? ` (${note})` : ""}. R returns to the world.`),
   video: showVideo,
   reading: showReading,
@@ -82,7 +82,8 @@ function welcomed({ world, models, global_actions: globals, local_actions: local
 function begun({ clip, character }) {
   state.clip = clip;
   state.rows = [];
-  screens.clear();
+  const numbers = screens.clear();
+  if (numbers.length) link.send("shown", { frame: Math.max(...numbers) }); // or the server waits for them to be drawn
   $("clip").value = clip;
   $("world-clip").textContent = `clip ${clip}, character ${character}`;
   $("picture-note").textContent = "Or drop a picture, a GIF or a video on the page.";
@@ -97,8 +98,9 @@ function drawn(headers, now) {
       state.models[header.source - 1]?.put(header.rows, header.behind, state.names.locals);
       continue;
     }
-    const before = state.rows.at(-1);
-    state.rows = [...state.rows, ...header.rows.filter((row) => row[0] > (before?.[0] ?? -1) || row[0] === 0)].slice(-SPAN);
+    // A step is sent again when models begin again; begun has emptied the rows of the clip before.
+    for (const row of header.rows) if (row[0] > (state.rows.at(-1)?.[0] ?? -1)) state.rows.push(row);
+    state.rows = state.rows.slice(-SPAN);
     state.answered = header.input;
     measured(header.input, now);
   }
@@ -169,7 +171,7 @@ function showHistory() {
 // What models read.
 
 function showVideo({ name, note, frames, strip, labels }) {
-  state.video = { frames, labels };
+  state.video = { frames, labels, waiting: new Set(state.models.keys()) };
   $("reading").hidden = false;
   $("reading-name").textContent = `${name}${note ? `, ${note}` : ""}`;
   Object.assign($("reading-strip"), { src: strip, alt: `Frames of ${name}` });
@@ -182,9 +184,20 @@ function showVideo({ name, note, frames, strip, labels }) {
   $("reading").scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
 
+function readingOf(model) {
+  return $("reading-rows").children[(state.video?.labels ? 2 : 0) + model];
+}
+
 function showReading(message) {
-  const offset = state.video?.labels ? 2 : 0, place = $("reading-rows").children[offset + message.model];
-  place?.replaceChildren(...state.models[message.model].reading(message, state.video.labels, state.names.locals));
+  state.video?.waiting.delete(message.model);
+  readingOf(message.model)?.replaceChildren(...state.models[message.model].reading(message, state.video.labels, state.names.locals));
+}
+
+function complained({ model, line }) {
+  if (model === null) return tell(line);
+  state.models[model].complain(line);
+  // Its reading, if it comes all the same, takes the place of the line.
+  if (state.video?.waiting.has(model)) readingOf(model)?.replaceChildren(`${state.models[model].about.name}: ${line}`);
 }
 
 // Settings.

@@ -41,6 +41,7 @@ export class Model {
     this.generates = about.codes || about.vectors || about.shift || about.background_shift || about.masks;
     this.codes.hidden = !about.codes;
     this.plot.hidden = this.legend.hidden = !this.generates;
+    if (!this.generates) this.panel.append(this.problem); // its screen is not shown
     this.buildCodes();
   }
 
@@ -166,7 +167,7 @@ export class Model {
     const matched = codes.map((code) => this.matches[code]?.action);
     if (this.matches.length) {
       rows.push({ name: "Match", cells: matched.map((action) => action && { text: words(action), fill: colour(fillOf(action)) }) });
-      const right = labels && matched.filter((action, t) => action === actions[labels[t][1]]).length;
+      const right = labels && matched.filter((action, t) => labels[t] && action === actions[labels[t][1]]).length;
       note.textContent = this.about.name + (labels ? `: ${Math.round((100 * right) / codes.length)} % of the steps match the true animation` : "");
     } else note.textContent = this.about.name;
     return [note, ...rows.map((row) => bars([row], codes.length, `${row.name} of ${this.about.name}: ${summary(row.cells)}`))];

@@ -38,8 +38,11 @@ export class Screens {
     this.drawn(frames.map(([header]) => header), now);
   }
 
+  // Forgets the frames that wait, and returns their numbers.
   clear() {
+    const numbers = [...this.waiting.values()].map(([header]) => header.frame);
     this.waiting.clear();
+    return numbers;
   }
 
   // Frames drawn in the last second.
