@@ -13,9 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wsprites.errors import UserError
 from wsprites.playground import messages
-from wsprites.playground.episode import VIEWS, Choice, Held, Moment, chosen
+from wsprites.playground.episode import Choice, Held, Moment, chosen
 from wsprites.playground.lane import Lane
-from wsprites.playground.meanings import SLIDERS
 from wsprites.playground.messages import Message, MessageError
 from wsprites.playground.outbox import Outbox, OutboxFullError
 from wsprites.playground.saving import MAX_FRAMES, Kind, SavedFile, Steps, save
@@ -23,7 +22,6 @@ from wsprites.playground.shared import Playground
 from wsprites.playground.uploads import Upload, read_upload_picture, read_upload_video
 from wsprites.playground.worker import problem_line
 from wsprites.view.picture import data_uri, encode_png, tile
-from wsprites.world.actions import GlobalAction, LocalAction
 
 INFERRED = 128
 """The last steps of an episode that models read."""
@@ -120,23 +118,7 @@ class Session:
         )
 
     def _greet(self) -> None:
-        spec = self._shared.world.spec
-        models = [
-            {"name": lane.player.name, **vars(lane.player.takes), "sliders": min(lane.player.takes.vectors, SLIDERS)}
-            for lane in self._lanes
-        ]
-        world = {
-            "name": spec.name,
-            "height": spec.height,
-            "width": spec.width,
-            "facings": spec.facings,
-            "coupled": spec.local.coupled,
-            "animations": spec.animations,
-            "step": spec.sprite.step,
-            "scene_moves": spec.background.limit > 0,
-        }
-        names = {"global_actions": [action.name for action in GlobalAction], "local_actions": [action.name for action in LocalAction]}
-        self._outbox.put({"type": "hello", "version": messages.VERSION, "world": world, "models": models, "views": VIEWS, **names})
+        self._outbox.put({"type": "hello", "version": messages.VERSION, **self._shared.greeting()})
         for number in range(len(self._lanes)):
             self._tell_model(number)
 

@@ -12,10 +12,11 @@ import numpy as np
 from wsprites.art import World
 from wsprites.errors import ArgumentError
 from wsprites.playground import meanings
-from wsprites.playground.episode import Episode
+from wsprites.playground.episode import VIEWS, Episode
 from wsprites.playground.meanings import Meanings
 from wsprites.playground.models import Player
 from wsprites.playground.worker import Worker, problem_line
+from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import casting
 from wsprites.world.spec import SPLITS
 
@@ -105,3 +106,22 @@ class Playground:
     def _tell(self, number: int) -> None:
         for listener in tuple(self._listeners):
             listener(number)
+
+    def greeting(self) -> dict[str, Any]:
+        """What a page is told of the world and its models, as the message `hello` has it."""
+        spec = self.world.spec
+        world = {
+            "name": spec.name,
+            "height": spec.height,
+            "width": spec.width,
+            "facings": spec.facings,
+            "coupled": spec.local.coupled,
+            "animations": spec.animations,
+            "step": spec.sprite.step,
+            "scene_moves": spec.background.limit > 0,
+        }
+        models = [
+            {"name": player.name, **vars(player.takes), "sliders": min(player.takes.vectors, meanings.SLIDERS)} for player in self.players
+        ]
+        names = {"global_actions": [action.name for action in GlobalAction], "local_actions": [action.name for action in LocalAction]}
+        return {"world": world, "models": models, "views": VIEWS, **names}
