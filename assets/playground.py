@@ -20,7 +20,7 @@ _KEYS = (
     *(("d", 1.4), ("ArrowUp", 1.0), ("x ArrowRight", 1.2), ("a", 1.2), ("ArrowDown", 1.2)),
 )
 """Keys that are held down together, and for how many seconds."""
-_CLIP, _SIZE, _PER_SECOND = 6265, (560, 358), 5
+_CLIP, _SIZE, _PER_SECOND = 6265, (560, 358), 4
 
 
 _PLAIN = ((0xF5, 0xF3, 0xEE), (0xFF, 0xFE, 0xFB), (0xDF, 0xDB, 0xD1), (0x1E, 0x21, 0x26))

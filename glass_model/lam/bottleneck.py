@@ -120,7 +120,8 @@ class Codebooks(nn.Module):
         """Replace the codes by k-means clusters of vectors, (N, D) float32 with N >= K."""
         stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 1e-4)
         cv2.setRNGSeed(0)
-        _, _, centres = cv2.kmeans(z, self.vectors.shape[1], None, stop, 5, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+        labels = np.empty((len(z), 1), np.int32)  # of the vectors, which are not needed
+        _, _, centres = cv2.kmeans(z, self.vectors.shape[1], labels, stop, 5, cv2.KMEANS_PP_CENTERS)
         self.vectors.copy_(torch.from_numpy(np.asarray(centres))[None])
 
 

@@ -250,16 +250,12 @@ _LARGE = {"idm_channels": (64, 128, 128, 128), "fdm_channels": 24, "fdm_stages":
 _TRANSFORMER = {"backbone": "transformer", "scale": 1, "difference": False}
 # Why each number differs is in docs/lam.md.
 _BASE = Config().override(model={**_LARGE, "scale": 1})
+_LAPO_SIZES = {"height": 64, "width": 64, "scale": 1, "difference": False, "fdm_channels": 24, "fdm_stages": 5}
 _LAPO = Config("lapo").override(
     model={
-        "height": 64,
-        "width": 64,
-        "scale": 1,
+        **_LAPO_SIZES,
         "context": 2,
-        "difference": False,
         "idm_channels": (64, 128, 128),
-        "fdm_channels": 24,
-        "fdm_stages": 5,
         "size": 16,
         "codes": 64,
         "groups": 8,
@@ -288,11 +284,8 @@ _ADAWORLD = Config("adaworld").override(
 )
 _LAOM = Config("laom").override(
     model={
-        "height": 64,
-        "width": 64,
-        "scale": 1,
+        **_LAPO_SIZES,
         "context": 3,
-        "difference": False,
         "idm_channels": (96, 192, 192),
         "idm_hidden": 1024,
         "bottleneck": "none",
@@ -300,8 +293,6 @@ _LAOM = Config("laom").override(
         "latent": True,
         "latent_hidden": 1024,
         "latent_size": 1024,
-        "fdm_channels": 24,
-        "fdm_stages": 5,
     },
     loss={"variance": 0.0},
     train={"batch": 512, "window": 13, "rate": 1e-4, "ahead": 10, "augment": "shared", "clip": 0.0},

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from narrow_lam import NARROW
 
 from glass_model.images import resize
 from glass_model.lam.config import PRESETS, ModelConfig
@@ -17,14 +18,7 @@ SIZES: dict[str, Any] = {
     "height": 32,
     "width": 48,
     "scale": 1,
-    "idm_channels": (4, 4),
-    "idm_hidden": 8,
-    "fdm_channels": 4,
-    "fdm_stages": 2,
-    "size": 4,
-    "codes": 3,
-    "latent_size": 6,
-    "latent_hidden": 8,
+    **NARROW,
     "patch": 8,
     "layers": 1,
     "heads": 2,
@@ -345,7 +339,7 @@ def test_windows_are_placed_around_the_middle_of_the_mask(scale: int) -> None:
     model = model_of("gma")
     assert model.follower is not None
     model.follower._config = replace(model.config, mask_scale=scale)
-    model.follower.mask = Blob()  # type: ignore[assignment]
+    model.follower.mask = Blob()
     x = torch.full((1, 1, 3, 32, 48), -1.0)
     x[..., 0, 8:16, 20:32] = 1  # the middle, between pixels, is (26, 12)
     corner = model.corners(x)

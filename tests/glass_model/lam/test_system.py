@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from narrow_lam import NARROW
 
 from glass_model.glass.config import PRESETS as GLASS
 from glass_model.glass.system import network as glass_network
@@ -25,14 +26,7 @@ CONFIG = PRESETS["base"].override(
     model={
         "height": 16,
         "width": 32,
-        "idm_channels": (4, 4),
-        "idm_hidden": 8,
-        "fdm_channels": 4,
-        "fdm_stages": 2,
-        "size": 4,
-        "codes": 3,
-        "latent_size": 6,
-        "latent_hidden": 8,
+        **NARROW,
     },
     train={"steps": 6, "batch": 3, "warm": 2, "reset": 2},
 )

@@ -295,7 +295,7 @@ def test_meanings_of_codes_and_vectors():
     ]
 
     def code(g: GlobalAction, local: LocalAction, model: object = meanings) -> object:
-        return model.parts(type("Moment", (), {"choice": Choice(g, local, G.stay)}))  # type: ignore[attr-defined]
+        return model.parts(type("Moment", (), {"choice": Choice(g, local, G.stay)}))
 
     assert code(G.left, L.walk_left) == {"codes": 0} and code(G.stay, L.slash_front) == {"codes": 2}
     assert code(G.left, L.slash_front) == {"codes": 2}  # never seen together: the animation decides

@@ -181,14 +181,14 @@ def test_too_many_pages(play_world: World):
     with running(play_world, {}, most_sessions=1) as server, server.page() as first:
         first.frame(0, 0)
         with server.page(greets=False) as second:
-            assert closed(second).rcvd.code == 4429  # type: ignore[union-attr]
+            assert closed(second).rcvd.code == 4429
         first.act(4, 3)
         first.frame(0, 1)
 
 
 def test_a_silent_page_is_disconnected(play_world: World):
     with running(play_world, {}, idle=0.1) as server, server.page(acknowledges=False) as page:
-        assert closed(page).rcvd.code == 4410  # type: ignore[union-attr]
+        assert closed(page).rcvd.code == 4410
 
 
 # Models.
@@ -284,7 +284,7 @@ def test_a_page_waits_for_the_models_before_they_read_more(play_world: World):
                 future.add_done_callback(lambda _: ended.set())
             return future
 
-        player.submit = recorded  # type: ignore[assignment]
+        player.submit = recorded
         with server.page() as page:
             page.act(4, 3)
             page.send("infer")
