@@ -153,6 +153,8 @@ class TrainConfig(general.TrainConfig):
     """Step at which the weight of BIN begins to change, if `loss.bin_to` is above 0."""
     bin_steps: int = number(0, 0, 10**9, added=True)
     """Steps in which it changes linearly."""
+    local_skip: int = number(1, 1, 100, added=True)
+    """Distance in the window between two of the T frames that are used after `alone`. Before, they follow one another."""
     freeze: int = number(10**9, 0, 10**9, added=True)
     """Step from which the global motion analysis keeps its weights and only the local one is trained."""
     cooldown: int = number(0, 0, 10**9, added=True)
@@ -162,6 +164,9 @@ class TrainConfig(general.TrainConfig):
         super().__post_init__()
         if max(self.length_from, self.length_to) > self.window:
             raise SpecError(f"length_from, length_to = {self.length_from}, {self.length_to} must not be above window = {self.window}")
+        longest = max(self.length_from, self.length_to)
+        if (needed := (longest - 1) * self.local_skip + 1) > self.window:
+            raise SpecError(f"local_skip = {self.local_skip}: {longest} frames at that distance need window >= {needed}, not {self.window}")
         if self.freeze < self.alone:
             raise SpecError(f"freeze = {self.freeze} must not be below alone = {self.alone}")
 
@@ -231,7 +236,6 @@ _SMALL = Config("small").override(
     model={
         "global_scale": 2,
         "figure": 64,
-        "local_scale": 2,
         **_NARROW,
         "appearance": 16,
         "codes": 9,
@@ -239,23 +243,24 @@ _SMALL = Config("small").override(
     },
     loss={"bin": 0.3, "bin_to": 1.0, **_FIND_MASKS, "equi": 1.0, "vq": 0.0},
     train={
-        "steps": 8_400,
+        "steps": 4_000,
         "batch": 16,
-        "window": 4,
+        "window": 7,
+        "local_skip": 2,
         "rate": 1e-3,
         "decay_step": 10**9,
-        "alone": 2_400,
-        "freeze": 2_400,
-        "cooldown": 600,
-        "bin_begin": 1_000,
+        "alone": 2_000,
+        "freeze": 2_000,
+        "cooldown": 400,
+        "bin_begin": 800,
         "bin_steps": 500,
         "given_from": 4,
-        "given_steps": 4_000,
+        "given_steps": 1_400,
         "length_from": 4,
         "length_to": 4,
         "length_begin": 0,
         "length_steps": 0,
-        "temperature_steps": 5_000,
+        "temperature_steps": 1_700,
     },
 )
 Changes = dict[str, dict[str, Any]]

@@ -18,6 +18,8 @@ class Phase:
     """T_f: true foregrounds that the dynamics get."""
     length: int
     """T: frames of a sequence that are used."""
+    skip: int
+    """Distance between them in the sequence."""
     rate: float
     """Learning rate."""
     temperature: float
@@ -34,6 +36,7 @@ def phase(config: TrainConfig, step: int) -> Phase:
         frozen=step >= config.freeze,
         given=round(ramp(config.given_from, config.given_to, config.given_steps, after)),
         length=round(ramp(config.length_from, config.length_to, config.length_steps, step - config.length_begin)),
+        skip=1 if after < 0 else config.local_skip,
         rate=config.rate_at(step)
         * min(1.0, *((end - step) / (config.cooldown or 1) for end in (config.freeze, config.steps) if step < end)),
         temperature=ramp(config.temperature_from, config.temperature_to, config.temperature_steps, after),

@@ -89,7 +89,8 @@ class GlassSystem:
         for group in self._optimizer.param_groups:
             group["lr"] = now.rate
         self.network.gma.train(not now.frozen).requires_grad_(not now.frozen)
-        analysis: Analysis = self.network(self.network.to_model(frames[:, : now.length]), None if now.alone else now.given, now.temperature)
+        used = self.network.to_model(frames[:, :: now.skip][:, : now.length])
+        analysis: Analysis = self.network(used, None if now.alone else now.given, now.temperature)
         terms = {}
         if analysis.motion and not now.frozen:
             terms = losses.global_terms(analysis.frames, analysis.motion, config, self._features)

@@ -76,6 +76,8 @@ class ModelConfig:
     """Width of the heads of that prediction."""
     latent_size: int = number(256, 1, 65536)
     """Dimensions of that encoding."""
+    latent_norm: bool = False
+    """Encodings are normalised to mean 0 and variance 1 over their dimensions; without, they can grow without bound."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -297,9 +299,9 @@ _LAOM = Config("laom").override(
     loss={"variance": 0.0},
     train={"batch": 512, "window": 13, "rate": 1e-4, "ahead": 10, "augment": "shared", "clip": 0.0},
 )
-_TINY = Config("tiny").override(loss={"rec": 10.0, "kl": 2e-3}, train={"steps": 2_000, "batch": 64, "rate": 6e-4, "keep": 0.99})
+_TINY = Config("tiny").override(model={"latent_norm": True}, loss={"rec": 10.0, "kl": 2e-3}, train={"steps": 2_000, "batch": 64, "rate": 6e-4, "keep": 0.99})
 _SMALL = Config("small").override(
-    model={"idm_channels": (32, 64, 64), "fdm_channels": 16},
+    model={"idm_channels": (32, 64, 64), "fdm_channels": 16, "latent_norm": True},
     loss={"rec": 10.0, "kl": 2e-3},
     train={"steps": 2_500, "batch": 64, "rate": 6e-4, "keep": 0.99},
 )

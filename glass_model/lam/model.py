@@ -8,6 +8,7 @@ import copy
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glass_model.blocks import by_sequence
@@ -115,8 +116,8 @@ class LAM(nn.Module):
     def _read(self, history: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:
         """What the inverse model says of (M, 3k, h, w) frames up to t, and up to the later one; and the encoding of the former."""
         if self.config.latent:
-            before = self.encoder(history).float()
-            return self.inverse_head(before, self.encoder(later).float()), before
+            before = self._encode(self.encoder, history)
+            return self.inverse_head(before, self._encode(self.encoder, later)), before
         future = later[:, -3:]
         raw: Tensor = self.inverse(torch.cat([history, future - history[:, -3:] if self.config.difference else future], 1))
         return raw, raw[:, :0]
@@ -129,9 +130,14 @@ class LAM(nn.Module):
     def _predict_latent(self, before: Tensor, given: Tensor, after: Tensor, passed: Tensor, *, same: bool) -> tuple[Tensor, Tensor, Tensor]:
         """See `Result.latent`. Encodings that predictions begin with have no gradient: the encoder learns through z alone."""
         with torch.no_grad():
-            true = self.target(after).float()
-            begin = before if same else self.encoder(given).float()
+            true = self._encode(self.target, after)
+            begin = before if same else self._encode(self.encoder, given)
         return self.forward_head(begin.detach(), passed), true, before
+
+    def _encode(self, encoder: Impala, history: Tensor) -> Tensor:
+        """Encodings of (M, 3k, h, w) frames, (M, E) float32."""
+        encoding: Tensor = encoder(history).float()
+        return F.layer_norm(encoding, encoding.shape[1:]) if self.config.latent_norm else encoding
 
     @torch.no_grad()
     def update_target(self) -> None:

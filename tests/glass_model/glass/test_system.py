@@ -55,6 +55,29 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, at: int) -> None
     assert equal(weights(whole), weights(parts))
 
 
+def test_lma_sees_every_so_many_frames(tmp_path: Path) -> None:
+    """GMA alone sees frames that follow one another: the same run as with the frames that are used picked beforehand."""
+    skips = CONFIG.override(train={"window": 7, "length_from": 4, "local_skip": 2})
+    usual = CONFIG.override(train={"length_from": 4})
+
+    def frames(first: int) -> Iterator[Tensor]:
+        while True:
+            yield torch.randint(0, 256, (3, 7, 3, 32, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(first))
+            first += 1
+
+    def picked(first: int) -> Iterator[Tensor]:
+        for step, batch in enumerate(frames(first), first):
+            yield batch[:, :4] if step < CONFIG.train.alone else batch[:, ::2]
+
+    one, other = train(skips, frames, tmp_path / "one", ALONE), train(usual, picked, tmp_path / "other", ALONE)
+    assert equal(weights(one), weights(other))
+
+
+def test_frames_that_are_used_lie_within_the_window() -> None:
+    with pytest.raises(SpecError, match="local_skip = 2: 4 frames at that distance need window >= 7, not 6"):
+        CONFIG.override(train={"window": 6, "local_skip": 2})
+
+
 def test_a_frozen_gma_stays_as_it_is(tmp_path: Path) -> None:
     """Weights and moving averages, while LMA goes on."""
     short = CONFIG.override(train={"steps": 4})
