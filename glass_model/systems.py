@@ -20,7 +20,12 @@ from glass_model.training.config import Config
 from glass_model.training.device import Setup
 from wsprites.errors import ArgumentError
 
-SYSTEMS = {"glass": "glass_model.glass.system", "caddy": "glass_model.caddy.system", "lam": "glass_model.lam.system"}
+SYSTEMS = {
+    "glass": "glass_model.glass.system",
+    "caddy": "glass_model.caddy.system",
+    "lam": "glass_model.lam.system",
+    "articulated": "glass_model.articulated.system",
+}
 """Name of a system -> its module. The name is also the `format` of its checkpoints."""
 
 
