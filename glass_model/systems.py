@@ -300,6 +300,26 @@ class Observing(Protocol[_State]):
         ...
 
 
+@runtime_checkable
+class Driven(Protocol[_State]):
+    """A Playable that takes vectors, that can follow another video in several ways, and whose scene can be turned."""
+
+    modes: Sequence[str]
+    """Names of the ways."""
+
+    def drive(self, frame: Tensor, driving: Tensor, mode: str) -> Tensor:
+        """The vectors of T steps, (B, T, D), that show a frame, (B, 3, H, W), in the poses of the T frames of a video, (B, T, 3, H', W').
+
+        Raises:
+            ArgumentError: frames of another kind, no such mode, or one that the model has not learned.
+        """
+        ...
+
+    def turn(self, state: _State, degrees: float) -> _State:
+        """The state with a scene that is turned counter-clockwise on the screen. The state that is passed is not changed."""
+        ...
+
+
 # The list.
 
 

@@ -26,6 +26,8 @@ class ModelConfig:
     """Logits of the heatmaps are divided by it before the softmax over positions."""
     padding: int = number(3, 0, 3)
     """Padding of the last convolution of the heatmaps, 7 x 7: with 0 they lack three pixels at each edge."""
+    aligned: bool = False
+    """True: heatmaps without padding have the coordinates of their pixels in the frame. False: they span the frame, as the authors' do."""
     scale: int = number(4, 1, 16)
     """Factor by which frames are scaled down for the region and the flow predictor."""
     region_channels: int = number(32, 1, 512)
@@ -184,6 +186,8 @@ _TINY = Config("tiny").override(
         "height": 48,
         "width": 64,
         "regions": 5,
+        "padding": 0,
+        "aligned": True,
         "scale": 2,
         "region_channels": 16,
         "region_depth": 3,
@@ -198,7 +202,7 @@ _TINY = Config("tiny").override(
         "embedding": 16,
         "avd_width": 64,
     },
-    loss={"perceptual": 0.0, "pyramid": 10.0, "ssim": 2.0},
+    loss={"perceptual": 0.0, "pyramid": 30.0, "ssim": 6.0},
     train={
         "steps": 3_000,
         "batch": 16,

@@ -4,19 +4,24 @@ Inside, frames are float32 in [0, 1] at the model's size. `infer`, `start` and `
 size. Entry t of a reading leads from frame t to frame t + 1.
 """
 
+import math
 from typing import NamedTuple
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glass_model.articulated.avd import AVD, numbers_of, regions_of, without_heatmaps
 from glass_model.articulated.config import ModelConfig
-from glass_model.articulated.geometry import inverse, positive
+from glass_model.articulated.geometry import inverse, matrix, positive
 from glass_model.articulated.networks import BackgroundPredictor, FlowPredictor, Generator, Motion, RegionPredictor, Regions
 from glass_model.blocks import by_sequence
 from glass_model.images import resize, to_float
 from glass_model.systems import Action, Controls, Reading, check_frames
+from wsprites.errors import ArgumentError
 
 _AT_ONCE = 32  # frames that are computed together, so that a long video needs little memory
 
@@ -168,13 +173,54 @@ class Articulated(nn.Module):
             regions = after(regions, action.vectors.to(state.source))
         if action.background_shift is not None:
             scene = scene @ self.scene_of(action.background_shift, state.size)
-        return self.show(state._replace(now=regions, scene=scene))
-
-    def show(self, state: State) -> tuple[Tensor, State]:
-        """The frame of a state, as `step` returns it, and the state itself."""
-        motion: Motion = self.flow(state.source, state.first, state.now, state.scene)
+        motion: Motion = self.flow(state.source, state.first, regions, scene)
         made, _ = self.generator(state.source, motion)
-        return (2 * resize(made, state.size) - 1).clamp(-1, 1), state
+        return (2 * resize(made, state.size) - 1).clamp(-1, 1), state._replace(now=regions, scene=scene)
+
+    # Following another video.
+
+    modes = ("standard", "relative", "avd")
+    """As they are in the other video; as they change in it since its first frame, in the size of the picture's; in the shape of the
+    picture's regions, by AVD."""
+
+    @torch.inference_mode()
+    def drive(self, frame: Tensor, driving: Tensor, mode: str) -> Tensor:
+        """The vectors, (B, T, 6 K), of T steps after `start` that show a frame in the poses of the T frames of a video.
+
+        In the mode "relative" the first one stands still, and motions are multiplied by the root of the ratio of the areas that the
+        means of the picture's and of the first driving frame's regions span.
+
+        Args:
+            frame: (B, 3, H, W), uint8 or float in [-1, 1], of any size.
+            driving: (B, T, 3, H', W') of any size.
+            mode: "standard", "relative" or "avd".
+
+        Raises:
+            ArgumentError: another mode, frames of another kind, or "avd" of a model whose AVD network is not trained.
+        """
+        check_frames(frame, video=False)
+        check_frames(driving, video=True)
+        if mode not in self.modes:
+            raise ArgumentError("mode", f"{mode!r:.80} is not one of {', '.join(self.modes)}")
+        if mode == "avd" and not self.avd.trained:
+            raise ArgumentError("mode", "the AVD network of this model was not trained: that begins at the step train.freeze")
+        source, wanted = self.find(self.to_model(frame)[:, None]), self.find(self.to_model(driving))
+        length = wanted.shift.shape[1]
+        if mode == "relative":
+            wanted = relative(source, wanted)
+        elif mode == "avd":
+            of_source, pose = (Regions(*(x.expand(-1, length, *x.shape[2:]).flatten(0, 1) for x in r)) for r in (source, wanted))
+            made = self.avd(of_source, pose)
+            wanted = Regions(*(x.reshape(len(frame), length, *x.shape[1:]) for x in made))
+        shift, affine = (torch.cat(parts, 1) for parts in ((source.shift, wanted.shift), (source.affine, wanted.affine)))
+        return changes(without_heatmaps(shift, affine))
+
+    def turn(self, state: State, degrees: float) -> State:
+        """The state with a scene that is turned counter-clockwise on the screen, about the middle of the frame."""
+        angle, (x, y) = state.scene.new_tensor(math.radians(degrees)), self._pixels(state.scene.new_ones(2), state.size)
+        # Where y points down, pixels come from where they are after a turn in the other direction.
+        rows = matrix(angle.cos(), -angle.sin() * y / x, angle.sin() * x / y, angle.cos())
+        return state._replace(scene=state.scene @ (F.pad(rows, (0, 1, 0, 1)) + torch.diag(state.scene.new_tensor([0.0, 0.0, 1.0]))))
 
     def scene_of(self, shift: Tensor, size: tuple[int, int]) -> Tensor:
         """(B, 3, 3): from coordinates after a motion of the scene by (B, 2) pixels of frames of (height, width) to those before."""
@@ -194,6 +240,26 @@ def changes(regions: Regions) -> Tensor:
     difference = turned - torch.eye(2, device=turned.device)
     flat = numbers_of(regions.shift.diff(dim=1).flatten(0, 1), difference.flatten(0, 1))
     return by_sequence(flat, len(turned))
+
+
+def relative(source: Regions, driving: Regions) -> Regions:
+    """The regions of a picture after the changes of a video since its first frame: mu_S + c (mu_D - mu_D1) and A_D A_D1^-1 A_S.
+
+    Args:
+        source: with leading axes (B, 1).
+        driving: with leading axes (B, T).
+    """
+    areas = [[_area(points) for points in regions.shift[:, 0].cpu().numpy()] for regions in (source, driving)]
+    ratio = [math.sqrt(a / b) if a > 0 and b > 0 else 1.0 for a, b in zip(*areas, strict=True)]
+    scale = source.shift.new_tensor(ratio)[:, None, None, None]
+    shift = source.shift + scale * (driving.shift - driving.shift[:, :1])
+    affine = positive(driving.affine @ inverse(driving.affine[:, :1])) @ source.affine
+    return Regions(shift, affine, affine @ affine.transpose(-1, -2), driving.heatmap)
+
+
+def _area(points: NDArray[np.float32]) -> float:
+    """The area of the convex hull of points (K, 2)."""
+    return float(cv2.contourArea(cv2.convexHull(points)))
 
 
 def after(regions: Regions, vectors: Tensor) -> Regions:

@@ -111,13 +111,14 @@ def encoder(a: int, sizes: list[int]) -> nn.ModuleList:
 class RegionPredictor(nn.Module):
     """The regions of frames (B, 3, H, W): moments of heatmaps.
 
-    The coordinates of a heatmap span [-1, 1] whatever its padding was. A position counts as a square of its own size, not as a point, so
-    that the variance of a region is at least that of one position.
+    The coordinates of a heatmap span [-1, 1] whatever its padding was, unless `config.aligned`. A position counts as a square of its own
+    size, not as a point, so that the variance of a region is at least that of one position.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self._scale, self._temperature, self._pca = config.scale, config.temperature, config.pca
+        self._cropped = 3 - config.padding if config.aligned else 0
         self.hourglass = Hourglass(3, config.region_channels, config.region_depth, config.most_channels)
         self.heatmap = nn.Conv2d(self.hourglass.channels, config.regions, 7, padding=config.padding)
         if not config.pca:
@@ -134,21 +135,28 @@ class RegionPredictor(nn.Module):
         with torch.autocast(frames.device.type, enabled=False):
             heatmap = (logits.float().flatten(2) / self._temperature).softmax(-1).view(logits.shape)
             if self._pca:
-                return of_heatmaps(heatmap)
+                return of_heatmaps(heatmap, cropped=self._cropped)
             affine = torch.einsum("bkhw,bchw->bkc", heatmap, self.affine(features).float()).view(*heatmap.shape[:2], 2, 2)
-            return Regions(of_heatmaps(heatmap).shift, affine, affine @ affine.transpose(-1, -2), heatmap)
+            return Regions(of_heatmaps(heatmap, cropped=self._cropped).shift, affine, affine @ affine.transpose(-1, -2), heatmap)
 
 
-def of_heatmaps(heatmap: Tensor) -> Regions:
-    """The regions of heatmaps (B, K, h, w), by mean, covariance and principal axes."""
+def of_heatmaps(heatmap: Tensor, *, cropped: int = 0) -> Regions:
+    """The regions of heatmaps, by mean, covariance and principal axes.
+
+    Args:
+        heatmap: (B, K, h, w), of sum 1.
+        cropped: pixels that they lack at each edge; the coordinates of the others are those of the whole map.
+    """
     height, width = heatmap.shape[-2:]
+    across, down = (2 / max(1, n + 2 * cropped - 1) for n in (width, height))  # sides of a position
     x, y = axes(height, width, heatmap)
+    x, y = x * (width - 1) * across / 2, y * (height - 1) * down / 2
     columns, rows = heatmap.sum(2), heatmap.sum(3)
     mean_x, mean_y = columns @ x, rows @ y
     dx, dy = x - mean_x[..., None], y - mean_y[..., None]
     # A position's own variance is that of a uniform distribution, a twelfth of the square of its side.
-    xx = (columns * dx.square()).sum(-1) + (2 / max(1, width - 1)) ** 2 / 12
-    yy = (rows * dy.square()).sum(-1) + (2 / max(1, height - 1)) ** 2 / 12
+    xx = (columns * dx.square()).sum(-1) + across**2 / 12
+    yy = (rows * dy.square()).sum(-1) + down**2 / 12
     xy = ((heatmap * dx[:, :, None]).sum(-1) * dy).sum(-1)
     covariance = matrix(xx, xy, xy, yy)
     return Regions(torch.stack([mean_x, mean_y], -1), principal_axes(covariance), covariance, heatmap)
@@ -175,7 +183,8 @@ class BackgroundPredictor(nn.Module):
         x = antialiased(torch.cat([source, driving], 1), self._scale)
         for block in self.encoder:
             x = block(x)
-        numbers = self.last(x.mean((2, 3))).float()
+        with torch.autocast(x.device.type, enabled=False):
+            numbers = self.last(x.float().mean((2, 3)))
         if self._count == 2:  # the last column
             return one + F.pad(numbers[..., None], (2, 0, 0, 1))
         return one + F.pad(numbers, (0, 9 - self._count)).view(-1, 3, 3)
@@ -243,7 +252,7 @@ class FlowPredictor(nn.Module):
             features = F.pad(features, (0, 0, 0, 0, 1, 0))[:, :, None]  # nothing for the background
         hidden = self.hourglass(torch.cat([features, warped], 2).flatten(1, 2))
         weights, confidence = self.weights(hidden).float().softmax(1), self.confidence(hidden).float().sigmoid()
-        return Motion(torch.einsum("bkhw,bkhwi->bhwi", weights, at), confidence, weights)
+        return Motion((weights[..., None] * at).sum(1), confidence, weights)
 
 
 class Generator(nn.Module):

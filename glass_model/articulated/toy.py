@@ -95,7 +95,8 @@ class Mapped(nn.Module):
         """Compute the angles, (N,)."""
         maps = self.maps(self.hourglass(antialiased(images, 2)))
         heatmap = maps[:, :1].flatten(2).softmax(-1).view_as(maps[:, :1])
-        return self._angle(heatmap, maps[:, 1:])
+        angle: Tensor = self._angle(heatmap, maps[:, 1:])
+        return angle
 
 
 def _regressed(heatmap: Tensor, angles: Tensor) -> Tensor:
@@ -170,7 +171,7 @@ def train(job: Job, epochs: int = EPOCHS) -> tuple[NDArray[np.float64], int]:
         for batch in torch.randperm(job.size).split(BATCH):  # type: ignore[no-untyped-call]
             loss = distance(network(data.images[batch]) - data.angles[batch]).mean()
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             if all(bool(p.grad.isfinite().all()) for p in network.parameters() if p.grad is not None):
                 optimizer.step()
             else:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from scene_only import TINY, picture, scene_only
 
 from glass_model.articulated.config import PRESETS
 from glass_model.articulated.model import Articulated, after, changes
@@ -10,27 +10,11 @@ from glass_model.articulated.networks import Regions
 from glass_model.systems import Action
 from wsprites.errors import ArgumentError
 
-TINY = PRESETS["tiny"].model
-
 
 @pytest.fixture
 def model() -> Articulated:
     torch.manual_seed(0)
     return Articulated(TINY).eval()
-
-
-def scene_only(model: Articulated) -> Articulated:
-    """A model that takes all pixels from the background and believes them."""
-    with torch.no_grad():
-        for layer, value in ((model.flow.weights, [50.0] + [0.0] * TINY.regions), (model.flow.confidence, [50.0])):
-            assert layer.bias is not None
-            layer.weight.zero_()
-            layer.bias.copy_(torch.tensor(value))
-    return model
-
-
-def picture(height: int = 48, width: int = 64) -> Tensor:
-    return torch.randint(0, 256, (2, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
 def random_regions() -> Regions:

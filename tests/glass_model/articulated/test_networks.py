@@ -85,6 +85,15 @@ def test_a_collapsed_heatmap_has_the_size_of_a_pixel() -> None:
     assert regions.affine.isfinite().all() and regions.affine.abs().max() == pytest.approx(0.5 / 12**0.5)
 
 
+def test_a_cropped_heatmap_keeps_the_coordinates_of_the_whole_one() -> None:
+    whole = torch.zeros(1, 1, 9, 12)
+    whole[0, 0, 2:5, 3:6] = torch.rand(3, 3)
+    whole /= whole.sum()
+    ours, theirs = of_heatmaps(whole[:, :, 1:-1, 1:-1], cropped=1), of_heatmaps(whole)
+    for a, b in zip(ours[:3], theirs[:3], strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def regions_at(shift: list[float], affine: list[list[float]]) -> Regions:
     return without_heatmaps(torch.tensor([[shift]]), torch.tensor([[affine]]))
 

@@ -19,6 +19,7 @@ from wsprites.fields import SpecError
 from wsprites.weights import read_state
 
 SMALL: dict[str, Any] = {
+    "padding": 3,
     "height": 16,
     "width": 32,
     "regions": 2,
@@ -59,7 +60,7 @@ def test_presets_have_the_papers_schedule() -> None:
         assert (loss.perceptual, loss.eq_shift, loss.eq_affine, loss.pyramid, loss.ssim) == (10, 10, 10, 0, 0)
         pairs = (train.steps - train.freeze) * batch * train.window
         assert pairs >= 4e5 if name == "mgif" else pairs >= 0.99e6
-    assert next(iter(PRESETS)) == "vox" and [PRESETS[name].model.padding for name in PRESETS] == [3, 0, 0, 0, 3]
+    assert next(iter(PRESETS)) == "vox" and [PRESETS[name].model.padding for name in PRESETS] == [3, 0, 0, 0, 0]
 
 
 def test_schedules() -> None:
@@ -75,7 +76,7 @@ def test_schedules() -> None:
         ({"height": 40}, r"height, width = 40, 64 must be divisible by 16, as scale, region_depth, flow_depth say"),
         ({"background_depth": 5}, r"must be divisible by 32, as background_scale, background_depth say"),
         ({"down": 3, "region_depth": 1, "flow_depth": 1, "background": "zero", "height": 20}, r"must be divisible by 8, as down say"),
-        ({"padding": 0, "scale": 8, "region_depth": 1, "flow_depth": 1}, r"padding = 0 is too small for a convolution of 7 x 7"),
+        ({"scale": 8, "region_depth": 1, "flow_depth": 1}, r"padding = 0 is too small for a convolution of 7 x 7"),
     ],
 )
 def test_configurations_that_are_impossible(values: dict[str, Any], message: str) -> None:
@@ -104,7 +105,7 @@ def test_first_everything_but_avd_and_then_avd_alone() -> None:
         before = {name: tensor.clone() for name, tensor in system.network.state_dict().items()}
         (turn,) = system.turns(next(noise(step)), step)
         assert turn.optimizer is system.optimizers[optimizer] and set(turn.terms) == terms
-        weights = {"pyramid": 10.0, "ssim": 2.0, "eq_shift": 10.0, "eq_affine": 10.0}
+        weights = {"pyramid": 30.0, "ssim": 6.0, "eq_shift": 10.0, "eq_affine": 10.0}
         torch.testing.assert_close(turn.loss, torch.stack([weights.get(name, 1.0) * term for name, term in turn.terms.items()]).sum())
         turn.optimizer.zero_grad()
         turn.loss.backward()  # type: ignore[no-untyped-call]
