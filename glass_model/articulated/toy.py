@@ -111,7 +111,8 @@ def _axis(heatmap: Tensor, _: Tensor) -> Tensor:
 def _svd(heatmap: Tensor, _: Tensor) -> Tensor:
     """The same by a library's SVD in float64, whose gradient has no bound where singular values are equal."""
     u = torch.linalg.svd(of_heatmaps(heatmap).covariance[:, 0].double())[0]
-    return (u[:, 1, 0] / u[:, 0, 0]).atan().float()
+    angle: Tensor = (u[:, 1, 0] / u[:, 0, 0]).atan().float()
+    return angle
 
 
 def plain(difference: Tensor) -> Tensor:
