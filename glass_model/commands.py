@@ -29,7 +29,7 @@ _MODEL = click.option(
 
 
 @click.command()
-@click.option("--system", default="glass", show_default=True, help="The system to train: glass, caddy or lam.")
+@click.option("--system", default="glass", show_default=True, help="The system to train: glass, caddy, lam or articulated.")
 @click.option("--preset", help="Configuration to begin with: paper, released, tiny, an ablation, ...  [default: the system's first]")
 @click.option("--set", "settings", multiple=True, metavar="GROUP.FIELD=VALUE", help="Change a value of the preset, such as train.batch=8.")
 @click.option("--data", type=PATH, help="Learn from this data file.")
@@ -262,8 +262,10 @@ def _strides(saved: "Checkpoint") -> tuple[float, float]:
 @click.option("--from", "file", type=PATH, required=True, help="The data file with the clip whose motion is read.")
 @click.option("--clip", type=int, default=0, show_default=True, help="Number of the clip in the whole data set (the label 'index').")
 @click.option("--to", "image", type=PATH, required=True, help="The picture that is to move in the same way.")
+@click.option("--mode", metavar="NAME", help="Of an articulated model: standard, relative or avd.  [default: play what is read]")
+@click.option("--background", metavar="MOTIONS", help='How the scene moves instead, such as "left*8 rotate*8"; "stay": not at all.')
 @click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
-def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) -> None:
+def transfer(checkpoint: Path, file: Path, clip: int, image: Path, mode: str | None, background: str | None, out: Path) -> None:
     """Read the actions of a clip, generated or imported, and play them from another picture."""
     with extra("torch"):
         from glass_model import play
@@ -276,8 +278,9 @@ def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) ->
     picture = read_picture(image, max_pixels=_MOST_PIXELS)
     with wsprites.open(file) as data:
         split, row = data.find(clip)
-        model = load(checkpoint).model()
-        frames = play.transfer(model, data[split]["frames"][row], picture)
+        saved = load(checkpoint)
+        moves = None if background is None else play.parse_background(background, stride=_strides(saved)[1])
+        frames = play.transfer(saved.model(), data[split]["frames"][row], picture, mode=mode, background=moves)
     write_frames(out, frames, scale=2)
     click.echo(f"{out}: {len(frames)} frames")
 

@@ -4,7 +4,7 @@ Pictures are (H, W, 3) uint8 RGB.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from glass_model.images import resize, to_bytes
-from glass_model.systems import Action, Controls, Playable
+from glass_model.systems import Action, Controls, Driven, Playable
 from wsprites.errors import ArgumentError, UserError
 from wsprites.view.picture import tile
 from wsprites.world.actions import DELTA_XY, GlobalAction
@@ -23,7 +23,7 @@ Picture = NDArray[np.uint8]
 STRIDE, SCENE_STRIDE = 7.0, 2.0
 """Pixels per step of the character and of the scene in the paper's world."""
 
-_MOST_STEPS = 10_000
+_MOST_STEPS, _TURN = 10_000, 3.0  # and degrees of a step that turns the scene
 _GAP = 4  # pixels between the pictures of a grid
 
 
@@ -65,10 +65,7 @@ def parse_actions(text: str, controls: Controls, *, stride: float = STRIDE, scen
         Step(shift=(0.0, 0.0), code=2, background_shift=(0.0, -2.0))
     """
     words, steps, code = _words(controls), list[Step](), 0
-    for word in text.split():
-        joined, star, times = word.partition("*")
-        if star and not (times.isdecimal() and 1 <= int(times[:9]) <= _MOST_STEPS):
-            raise ArgumentError("actions", f"'{word[:80]}': after * comes a number from 1 to {_MOST_STEPS}")
+    for joined, times in _repeated("actions", text):
         shift, scene_shift, named = np.zeros(2), np.zeros(2), set[int]()
         for part in joined.split("+"):
             direction = part.removeprefix("bg-")
@@ -90,11 +87,59 @@ def parse_actions(text: str, controls: Controls, *, stride: float = STRIDE, scen
             code if controls.codes else None,
             (float(scene_shift[0]), float(scene_shift[1])) if controls.background_shift else None,
         )
-        steps += [step] * (int(times) if star else 1)
+        steps += [step] * times
         if len(steps) > _MOST_STEPS:
             raise ArgumentError("actions", f"more than {_MOST_STEPS} steps")
     if not steps:
         raise ArgumentError("actions", f"there are none; the words are {words}, such as '{re.split('[ ,]', words)[0]}*8'")
+    return steps
+
+
+def _repeated(argument: str, text: str) -> Iterator[tuple[str, int]]:
+    """The words of a list such as "right*8 up", and how often each is meant."""
+    for word in text.split():
+        name, star, times = word.partition("*")
+        if star and not (times.isdecimal() and 1 <= int(times[:9]) <= _MOST_STEPS):
+            raise ArgumentError(argument, f"'{word[:80]}': after * comes a number from 1 to {_MOST_STEPS}")
+        yield name, int(times) if star else 1
+
+
+@dataclass(frozen=True)
+class SceneStep:
+    """How the scene moves from one frame to the next, as seen on the screen."""
+
+    shift: tuple[float, float] = (0.0, 0.0)
+    """(x, y) pixels."""
+    degrees: float = 0.0
+    """By which it turns, counter-clockwise."""
+
+
+def parse_background(text: str, *, stride: float = SCENE_STRIDE) -> list[SceneStep]:
+    """Read a list of motions of the scene such as "left*8 rotate*8".
+
+    Args:
+        text: left, right, up, down, stay, rotate (3 degrees counter-clockwise) and rotate-back, separated by spaces; *n repeats a word.
+        stride: pixels per step.
+
+    Raises:
+        ArgumentError: an unknown word, or no or more than 10,000 steps.
+
+    Example:
+        >>> parse_background("left rotate")
+        [SceneStep(shift=(-2.0, 0.0), degrees=0.0), SceneStep(shift=(0.0, 0.0), degrees=3.0)]
+    """
+    steps = list[SceneStep]()
+    for word, times in _repeated("background", text):
+        if word in GlobalAction.__members__:
+            x, y = stride * DELTA_XY[GlobalAction[word]]
+            step = SceneStep((float(x), float(y)))
+        elif word in ("rotate", "rotate-back"):
+            step = SceneStep(degrees=_TURN if word == "rotate" else -_TURN)
+        else:
+            raise ArgumentError("background", f"'{word[:80]}' is none of left, right, up, down, stay, rotate, rotate-back")
+        steps += [step] * times
+    if not 1 <= len(steps) <= _MOST_STEPS:
+        raise ArgumentError("background", f"{len(steps)} steps; expected 1 to {_MOST_STEPS}, such as 'left*8'")
     return steps
 
 
@@ -125,26 +170,77 @@ def animate(model: Playable[Any], pictures: Sequence[Picture], steps: Sequence[S
     return torch.stack(frames, 1).permute(0, 1, 3, 4, 2).numpy()
 
 
-def transfer(model: Playable[Any], clip_thwc: NDArray[np.uint8], picture: Picture) -> NDArray[np.uint8]:
-    """Read the actions of a clip and play them from another picture: (T, H, W, 3) uint8, the picture first.
+def transfer(
+    model: Playable[Any],
+    clip_thwc: NDArray[np.uint8],
+    picture: Picture,
+    *,
+    mode: str | None = None,
+    background: Sequence[SceneStep] | None = None,
+) -> NDArray[np.uint8]:
+    """Read the actions of a clip and play them from another picture: (T, H, W, 3) uint8.
 
     The model gets all that it reads and takes. Shifts and masks are scaled from the size of the clip to that of the picture.
 
+    Args:
+        model: what reads and plays.
+        clip_thwc: (T, H', W', 3).
+        picture: the first frame of the video, unless there is a mode.
+        mode: of a `Driven` model, how it follows the clip: frame t of the video is then the picture in the pose of frame t of the clip.
+        background: how the scene moves before each frame but the first, after the last of them not at all; None: as in the clip, or with
+            a mode not at all.
+
     Raises:
-        ArgumentError: a clip or a picture of another kind, or a model that does not read what it needs for a step.
+        ArgumentError: a clip or a picture of another kind, a model that does not read what it needs for a step, a mode or a motion of the
+            scene that it does not have, or more of these than the clip has transitions.
     """
-    reading, first = model.infer(_tensor("clip_thwc", clip_thwc)[None]), _tensor("picture", picture[None])
-    scale = torch.tensor([picture.shape[1] / clip_thwc.shape[2], picture.shape[0] / clip_thwc.shape[1]])
+    clip, first = _tensor("clip_thwc", clip_thwc)[None], _tensor("picture", picture[None])
+    taken = _taken(model, clip, (picture.shape[0], picture.shape[1])) if mode is None else {"vectors": _driven(model, clip, first, mode)}
+    skipped = 1 if mode is None else 0  # frames that are not generated
+    if background is not None:
+        _check_background(model, background, len(clip_thwc) - 1)
+        taken.pop("background_shift", None)
+    state, frames = model.start(first), [picture] * skipped
+    for t in range(len(clip_thwc) - skipped):
+        action, before = Action(**{name: part[:, t] for name, part in taken.items()}), t + skipped - 1
+        if background is not None and 0 <= before < len(background):
+            moves = background[before]
+            if moves.degrees and isinstance(model, Driven):
+                state = model.turn(state, moves.degrees)
+            action = action._replace(background_shift=torch.tensor([moves.shift]))
+        elif background is not None:
+            action = action._replace(background_shift=torch.zeros(1, 2))
+        frame, state = model.step(state, action)
+        frames.append(to_bytes(frame)[0].permute(1, 2, 0).numpy())
+    return np.stack(frames)
+
+
+def _taken(model: Playable[Any], clip: torch.Tensor, size: tuple[int, int]) -> dict[str, torch.Tensor]:
+    """What a model reads of a clip (1, T, 3, H', W') and takes, for pictures of (height, width)."""
+    reading, scale = model.infer(clip), torch.tensor([size[1] / clip.shape[-1], size[0] / clip.shape[-2]])
     taken = {name: part for name, part in reading._asdict().items() if part is not None and getattr(model.controls, name)}
     for name in taken.keys() & {"shift", "background_shift"}:
         taken[name] = taken[name] * scale
     if "masks" in taken:  # those of the frames that are generated
-        taken["masks"] = resize(taken["masks"][:, 1:, None], (picture.shape[0], picture.shape[1]))[:, :, 0]
-    state, frames = model.start(first), [picture]
-    for t in range(len(clip_thwc) - 1):
-        frame, state = model.step(state, Action(**{name: part[:, t] for name, part in taken.items()}))
-        frames.append(to_bytes(frame)[0].permute(1, 2, 0).numpy())
-    return np.stack(frames)
+        taken["masks"] = resize(taken["masks"][:, 1:, None], size)[:, :, 0]
+    return taken
+
+
+def _driven(model: Playable[Any], clip: torch.Tensor, first: torch.Tensor, mode: str) -> torch.Tensor:
+    """The vectors of a mode, (1, T, D). Raises ArgumentError for a model without modes."""
+    if not isinstance(model, Driven):
+        raise ArgumentError("mode", f"this model takes {model.controls} and has no modes; leave it out")
+    return model.drive(first, clip, mode)
+
+
+def _check_background(model: Playable[Any], background: Sequence[SceneStep], most: int) -> None:
+    """Raise ArgumentError for motions of the scene that a model does not have, or more than `most`."""
+    if not model.controls.background_shift:
+        raise ArgumentError("background", f"this model takes {model.controls}: it does not move the scene")
+    if not isinstance(model, Driven) and any(step.degrees for step in background):
+        raise ArgumentError("background", "this model does not turn the scene; leave rotate out")
+    if len(background) > most:
+        raise ArgumentError("background", f"{len(background)} steps, where the clip has {most} transitions")
 
 
 def _tensor(argument: str, pictures: NDArray[np.uint8]) -> torch.Tensor:

@@ -20,7 +20,12 @@ from glass_model.training.config import Config
 from glass_model.training.device import Setup
 from wsprites.errors import ArgumentError
 
-SYSTEMS = {"glass": "glass_model.glass.system", "caddy": "glass_model.caddy.system", "lam": "glass_model.lam.system"}
+SYSTEMS = {
+    "glass": "glass_model.glass.system",
+    "caddy": "glass_model.caddy.system",
+    "lam": "glass_model.lam.system",
+    "articulated": "glass_model.articulated.system",
+}
 """Name of a system -> its module. The name is also the `format` of its checkpoints."""
 
 
@@ -292,6 +297,26 @@ class Observing(Protocol[_State]):
         Raises:
             ArgumentError: a frame of another kind.
         """
+        ...
+
+
+@runtime_checkable
+class Driven(Protocol[_State]):
+    """A Playable that takes vectors, that can follow another video in several ways, and whose scene can be turned."""
+
+    modes: Sequence[str]
+    """Names of the ways."""
+
+    def drive(self, frame: Tensor, driving: Tensor, mode: str) -> Tensor:
+        """The vectors of T steps, (B, T, D), that show a frame, (B, 3, H, W), in the poses of the T frames of a video, (B, T, 3, H', W').
+
+        Raises:
+            ArgumentError: frames of another kind, no such mode, or one that the model has not learned.
+        """
+        ...
+
+    def turn(self, state: _State, degrees: float) -> _State:
+        """The state with a scene that is turned counter-clockwise on the screen. The state that is passed is not changed."""
         ...
 
 
