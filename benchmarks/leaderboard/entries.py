@@ -1,5 +1,6 @@
 """What stands on the leaderboard: tracks, budgets, and the systems that `benchmarks.leaderboard.run` can train by name. See RULES.md."""
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from benchmarks.runs import Settings
@@ -7,6 +8,9 @@ from benchmarks.runs import Settings
 TRACKS = ("unsupervised", "guided", "labels", "oracle", "anchor")
 WORLDS = ("paper", "factorial")
 """Worlds that boards are made from."""
+
+SHARES = {"0.1": 0.001, "1": 0.01, "10": 0.1}
+"""Shares of labelled transitions in the downstream task, by their names in percent."""
 
 
 class Budget(NamedTuple):
@@ -33,7 +37,8 @@ BUDGETS = {
 }
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True)
+class Entry:
     """A system of the leaderboard."""
 
     words: str
@@ -44,9 +49,9 @@ class Entry(NamedTuple):
     kind: str = ""
     """Name of the system that `wsprites train` trains."""
     preset: str = ""
-    settings: Settings = {}
+    settings: Settings = field(default_factory=dict)
     """What differs from the preset."""
-    by_budget: dict[str, Settings] = {}
+    by_budget: dict[str, Settings] = field(default_factory=dict)
     """What differs at a budget: schedules that fit into it."""
 
     def changes(self, budget: str) -> Settings:
@@ -94,7 +99,11 @@ _LAM = "latent action model: "
 
 ENTRIES = {
     # Without training.
-    "classical": Entry("corners that are tracked, and k-means of the foreground's appearance; no network", "unsupervised", "wsprites.bench.classical:classical"),
+    "classical": Entry(
+        "corners that are tracked, and k-means of the foreground's appearance; no network",
+        "unsupervised",
+        "wsprites.bench.classical:classical",
+    ),
     "one-code": Entry("always the same code", "anchor", f"{_ANCHORS}:one_code"),
     "scene-code": Entry("the code is the direction in which the scene moves", "anchor", f"{_ANCHORS}:scene_code"),
     "character-id": Entry("code and vector depend on the character alone", "anchor", f"{_ANCHORS}:character_id"),
@@ -126,14 +135,26 @@ ENTRIES = {
     ),
     # CADDY.
     "caddy-tiny": Entry("CADDY, our re-implementation, half-size frames and narrow networks", "unsupervised", kind="caddy", preset="tiny"),
-    "caddy": Entry("CADDY, our re-implementation, the networks of the paper on frames of this world", "unsupervised", kind="caddy", preset="sprites"),
+    "caddy": Entry(
+        "CADDY, our re-implementation, the networks of the paper on frames of this world", "unsupervised", kind="caddy", preset="sprites"
+    ),
     # Latent action models.
     "lam-tiny": Entry(_LAM + "vector quantisation, pixels, pairs of frames", "unsupervised", kind="lam", preset="tiny"),
-    "lam-tiny-fsq": Entry(_LAM + "finite scalar quantisation", "unsupervised", kind="lam", preset="tiny", settings={"model.bottleneck": "fsq"}),
-    "lam-tiny-vae": Entry(_LAM + "variational, codes by k-means", "unsupervised", kind="lam", preset="tiny", settings={"model.bottleneck": "vae"}),
-    "lam-tiny-none": Entry(_LAM + "no bottleneck but the size", "unsupervised", kind="lam", preset="tiny", settings={"model.bottleneck": "none"}),
-    "lam-tiny-latent": Entry(_LAM + "predicts features, not pixels", "unsupervised", kind="lam", preset="tiny", settings={"model.latent": "true"}),
-    "lam-tiny-foreground": Entry(_LAM + "errors weighted by true masks", "guided", kind="lam", preset="tiny", settings={"loss.target": "foreground"}),
+    "lam-tiny-fsq": Entry(
+        _LAM + "finite scalar quantisation", "unsupervised", kind="lam", preset="tiny", settings={"model.bottleneck": "fsq"}
+    ),
+    "lam-tiny-vae": Entry(
+        _LAM + "variational, codes by k-means", "unsupervised", kind="lam", preset="tiny", settings={"model.bottleneck": "vae"}
+    ),
+    "lam-tiny-none": Entry(
+        _LAM + "no bottleneck but the size", "unsupervised", kind="lam", preset="tiny", settings={"model.bottleneck": "none"}
+    ),
+    "lam-tiny-latent": Entry(
+        _LAM + "predicts features, not pixels", "unsupervised", kind="lam", preset="tiny", settings={"model.latent": "true"}
+    ),
+    "lam-tiny-foreground": Entry(
+        _LAM + "errors weighted by true masks", "guided", kind="lam", preset="tiny", settings={"loss.target": "foreground"}
+    ),
     "lam-tiny-window": Entry(
         _LAM + "sees a window around the figure's true place",
         "guided",
@@ -141,10 +162,18 @@ ENTRIES = {
         preset="tiny",
         settings={"model.figure": "64", "model.scale": "1", "model.follow": "place"},
     ),
-    "lam-tiny-twin": Entry(_LAM + "decodes the clip's twin in another scene", "guided", kind="lam", preset="tiny", settings={"train.augment": "twin"}),
-    "lam-tiny-labels-1": Entry(_LAM + "with local labels of 1 % of the clips", "labels", kind="lam", preset="tiny", settings={"train.labels": "0.01"}),
-    "lam-tiny-labels-2.5": Entry(_LAM + "with local labels of 2.5 % of the clips", "labels", kind="lam", preset="tiny", settings={"train.labels": "0.025"}),
-    "lam-tiny-oracle": Entry(_LAM + "with local labels of all clips", "oracle", kind="lam", preset="tiny", settings={"train.labels": "1.0"}),
+    "lam-tiny-twin": Entry(
+        _LAM + "decodes the clip's twin in another scene", "guided", kind="lam", preset="tiny", settings={"train.augment": "twin"}
+    ),
+    "lam-tiny-labels-1": Entry(
+        _LAM + "with local labels of 1 % of the clips", "labels", kind="lam", preset="tiny", settings={"train.labels": "0.01"}
+    ),
+    "lam-tiny-labels-2.5": Entry(
+        _LAM + "with local labels of 2.5 % of the clips", "labels", kind="lam", preset="tiny", settings={"train.labels": "0.025"}
+    ),
+    "lam-tiny-oracle": Entry(
+        _LAM + "with local labels of all clips", "oracle", kind="lam", preset="tiny", settings={"train.labels": "1.0"}
+    ),
     "lam-small": Entry(_LAM + "vector quantisation, wider networks", "unsupervised", kind="lam", preset="small"),
     "lam-base": Entry(_LAM + "vector quantisation, networks for a GPU", "unsupervised", kind="lam", preset="base"),
 }
