@@ -142,8 +142,8 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
         """Do actions, (n, 2) int. Those of environments whose next episode begins with this step (NextStep) are not looked at.
 
         Returns:
-            The frames, (n, H, W, 3) uint8; rewards, (n,) float64, and terminations, (n,) bool, zeros without a task; truncations, (n,) bool;
-            and the labels. With SameStep, "final_obs" and "final_info" are the frame and the labels that an episode ended with.
+            The frames, (n, H, W, 3) uint8; rewards, (n,) float64, and terminations, (n,) bool, zeros without a task; truncations, (n,)
+            bool; and the labels. With SameStep, "final_obs" and "final_info" are the frame and the labels that an episode ended with.
 
         Raises:
             ValueError: an action is not in the action space; no environment was stepped.
