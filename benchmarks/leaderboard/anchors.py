@@ -3,26 +3,25 @@
 `WITHOUT` says which headlines an anchor cannot earn; `unearned` finds those where its scores are better than the floor all the same.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.classical import classical
+from wsprites.bench.classical import analyse, classical
 from wsprites.bench.headline import Headline, headlines
 from wsprites.bench.scores import ScoreFile
 
 Frames = NDArray[np.uint8]
-_STILL, _DIFFERS, _SIZE = 0.5, 18, (16, 12)
-"""Motion in px below which the scene stands; grey levels by which what moves differs from the scene; (width, height) of small images."""
+_STILL, _SIZE = 0.5, (16, 12)
+"""Motion in px below which the scene stands; (width, height) of small images."""
 
 _AVAILABLE, _USED = "available", "used"
 _LOCAL, _GLOBAL, _DRIFT, _SILENT = "Local action", "Global action", "Drift", ("Leakage", "Nuisance")
 _GENERATED = ((_LOCAL, _USED), (_GLOBAL, _USED), (_DRIFT, ""))
 WITHOUT: dict[str, tuple[tuple[str, str], ...]] = {
-    "one-code": ((_LOCAL, ""), (_GLOBAL, ""), *((group, "") for group in _SILENT), (_DRIFT, "")),
+    "one-code": ((_LOCAL, ""), (_GLOBAL, ""), *((group, "") for group in _SILENT)),
     "scene-code": ((_LOCAL, ""), (_GLOBAL, ""), *((group, "") for group in _SILENT)),
     "character-id": ((_LOCAL, ""), (_GLOBAL, "")),
     "copy": _GENERATED,
@@ -43,7 +42,7 @@ def unearned(anchor: str, scores: ScoreFile) -> list[Headline]:
 
 
 class OneCode:
-    """Always code 0, a vector of zeros, and no motion; generates a repeated first frame."""
+    """Always code 0, a vector of zeros, and no motion."""
 
     codes = 9
 
@@ -51,10 +50,6 @@ class OneCode:
         """Codes, vectors and shifts of the protocol."""
         shape = _transitions(frames_btchw)
         return {"codes": np.zeros(shape, np.int64), "vectors": np.zeros((*shape, 4), np.float32), "shift": np.zeros((*shape, 2))}
-
-    def rollout(self, first_bchw: Frames, actions: NDArray[Any], shifts_bs2: NDArray[np.float64] | None) -> Frames:
-        """The first frame at every step."""
-        return _repeated(first_bchw, actions)
 
 
 class SceneCode:
@@ -64,7 +59,7 @@ class SceneCode:
 
     def infer(self, frames_btchw: Frames) -> dict[str, NDArray[Any]]:
         """Codes of the protocol."""
-        return {"codes": np.stack([_directions(_scene(_grey(clip))) for clip in frames_btchw])}
+        return {"codes": np.stack([_directions(analyse(clip)[1]) for clip in frames_btchw.transpose(0, 1, 3, 4, 2)])}
 
 
 class CharacterId:
@@ -95,7 +90,7 @@ class Copy:
 
     def rollout(self, first_bchw: Frames, actions: NDArray[Any], shifts_bs2: NDArray[np.float64] | None) -> Frames:
         """The first frame at every step."""
-        return _repeated(first_bchw, actions)
+        return np.repeat(first_bchw[:, None], actions.shape[1], 1)
 
 
 class FrameCopy:
@@ -118,24 +113,7 @@ def _transitions(frames_btchw: Frames) -> tuple[int, int]:
     return len(frames_btchw), frames_btchw.shape[1] - 1
 
 
-def _repeated(first_bchw: Frames, actions: NDArray[Any]) -> Frames:
-    return np.repeat(first_bchw[:, None], actions.shape[1], 1)
-
-
-def _grey(clip_tchw: Frames) -> NDArray[np.float32]:
-    """(T, H, W)."""
-    return np.stack([cv2.cvtColor(np.ascontiguousarray(frame.transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY) for frame in clip_tchw]).astype(
-        np.float32
-    )
-
-
-def _scene(grey_thw: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(T-1, 2) motion of the scene, (x, y) in px: the translation of most of the frame, by phase correlation."""
-    window = cv2.createHanningWindow(grey_thw.shape[:0:-1], cv2.CV_32F)
-    return np.array([cv2.phaseCorrelate(before, after, window)[0] for before, after in pairwise(grey_thw)])
-
-
-def _directions(shift_t2: NDArray[np.float64]) -> NDArray[np.int64]:
+def _directions(shift_t2: NDArray[Any]) -> NDArray[np.int64]:
     """(T-1,) 0 to 3: left, right, up, down; 4: stays."""
     axis = np.abs(shift_t2).argmax(-1)
     positive = np.take_along_axis(shift_t2, axis[:, None], -1)[:, 0] > 0
@@ -143,11 +121,7 @@ def _directions(shift_t2: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _colour(clip_tchw: Frames) -> NDArray[np.float64]:
-    """(3,) in 0 to 1: the median colour of the pixels that differ from the frame before, moved as the scene moves."""
-    grey, found = _grey(clip_tchw), []
-    for t, (x, y) in enumerate(_scene(grey)):
-        matrix = np.array([[1, 0, x], [0, 1, y]], np.float32)
-        expected = cv2.warpAffine(grey[t], matrix, grey.shape[:0:-1], borderMode=cv2.BORDER_REPLICATE)
-        found.append(clip_tchw[t + 1][:, np.abs(grey[t + 1] - expected) > _DIFFERS])
-    pixels = np.concatenate(found, 1)
-    return np.median(pixels, axis=1) / 255 if pixels.size else np.zeros(3)
+    """(3,) in 0 to 1: the median colour of what moves otherwise than the scene."""
+    _, _, foreground_thw, _ = analyse(clip_tchw.transpose(0, 2, 3, 1))
+    pixels = clip_tchw.transpose(0, 2, 3, 1)[foreground_thw]
+    return np.median(pixels, axis=0) / 255 if len(pixels) else np.zeros(3)

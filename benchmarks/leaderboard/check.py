@@ -1,9 +1,9 @@
 """Checks folders of runs: `python -m benchmarks.leaderboard.check [FOLDER...]`. Exits with 1 if one does not hold. See RULES.md, 7.
 
 Without folders, all runs of the repository are checked. For each: its files are those that it says, by hash; every file can be read and
-says the same as the others; the training kept to its budget; no anchor is better than it can be; and the scores follow from what the score file
-holds of each clip. Where the model is at hand, it infers a sample of clips again, which is drawn now: models without training always are; a
-trained one is `train/checkpoint.safetensors` in the folder.
+says the same as the others; the training kept to its budget; no anchor is better than it can be; and the scores follow from what the score
+file holds of each clip. Where the model is at hand, it infers a sample of clips again, which is drawn now: models without training always
+are; a trained one is `train/checkpoint.safetensors` in the folder.
 """
 
 import argparse

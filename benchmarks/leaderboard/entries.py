@@ -123,7 +123,7 @@ ENTRIES = {
         "unsupervised",
         kind="glass",
         preset="small",
-        settings={"model.figure": "0"},
+        settings={"model.figure": "0", "model.global_scale": "1", "model.local_scale": "1"},
         by_budget=_GLASS_SMALL,
     ),
     "glass-paper": Entry(

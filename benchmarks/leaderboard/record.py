@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -159,6 +160,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@cache
 def installed() -> list[str]:
     """Names and versions of all installed packages, as pip freeze prints them."""
     return sorted({f"{one.metadata['Name']}=={one.version}" for one in distributions() if one.metadata["Name"]}, key=str.lower)
@@ -177,6 +179,7 @@ def machine(*, gpu: bool) -> str:
     return text
 
 
+@cache
 def commit() -> str:
     """The commit of the source, with "+" if tracked files were changed; empty outside of a checkout."""
     root = Path(__file__).parents[2]

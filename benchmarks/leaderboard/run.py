@@ -228,7 +228,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[list[Plan], Options]:
         print("\n".join(f"{name:<24} {entry.track:<13} {entry.words}" for name, entry in ENTRIES.items()))
         sys.exit(0)
     try:
-        plans, options = _plans(given), _options(given)
+        options, plans = _options(given), _plans(given)
         for plan in plans:
             record_of(plan, options)
             if plan.entry.kind:

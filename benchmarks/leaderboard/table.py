@@ -41,8 +41,8 @@ def markdown(all_boards: Sequence[Board]) -> str:
     return "\n".join(parts)
 
 
-_OF_TASK = """- **task**: share of episodes in which an agent, cloned with that share of labels, walks to the marker and
-  slashes there; beside it, in brackets, the same with the labelled transitions alone, without latents. With all labels, and with none: at the foot of the table.
+_OF_TASK = """- **task**: share of episodes in which an agent, cloned with that share of labels, walks to the marker and slashes there.
+  Beside it, in brackets: from the labelled transitions alone, without latents. With all labels, and with none: at the foot of the table.
 """
 
 

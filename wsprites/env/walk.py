@@ -35,8 +35,8 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         split: "train", "val" or "test" for the characters of that split only; empty for all.
         data_seed: seed of the data set whose clips the episodes begin like.
         art_sha256: hash that the art must have (`Art.sha256`), so that it is not exchanged unnoticed; empty for any art.
-        task: "marker": walk to a magenta ring and slash there, which is rewarded by 1 and ends the episode. Frames show the ring, behind the
-            character, and `info["marker"]`, (2,) int16 pixels, is the position to reach, up to a step in x and in y. Empty: no task.
+        task: "marker": walk to a magenta ring and slash there, which is rewarded by 1 and ends the episode. Frames show the ring behind
+            the character, and `info["marker"]`, (2,) int16 pixels, is the position to reach, up to a step in x and y. Empty: no task.
         render_mode: "rgb_array", "human" (a window; needs pygame) or None.
 
     Raises:
