@@ -193,20 +193,26 @@ class Board:
 def _best(rows: Sequence[Row], column: int) -> set[int]:
     """The rows that are best in a column, or tie with the best one: the interval of their paired difference holds 0.
 
-    Anchors and oracles are no candidates, and neither is a latent that tells nothing. Only rows with the same score are compared.
+    Anchors and oracles are no candidates, and neither is a latent that tells nothing, or a score that is not better than its floor. Only
+    rows with the same score are compared.
     """
     better = COLUMNS[column].better
     sign = -1.0 if better == "less" else 1.0
     value = {
         number: sign * one.entry.value
         for number, row in enumerate(rows)
-        if better != "neither" and row.track not in ("anchor", "oracle") and (one := row.headlines[column]).entry and not one.tells_nothing
+        if better != "neither" and row.track not in ("anchor", "oracle") and _counts(one := row.headlines[column]) and one.entry
     }
     value = {number: one for number, one in value.items() if not math.isnan(one)}
     if not value:
         return set()
     best = max(value, key=lambda number: value[number])
     return {number for number in value if number == best or _ties(rows[number], rows[best], column)}
+
+
+def _counts(one: Headline) -> bool:
+    """Whether a score can be the best."""
+    return one.entry is not None and not one.tells_nothing and one.verdict in ("above", "unknown")
 
 
 def _ties(row: Row, best: Row, column: int) -> bool:

@@ -32,7 +32,7 @@ from benchmarks.leaderboard.record import CHECKPOINT, Record, Training, commit, 
 from benchmarks.leaderboard.training import Plan, Saved
 from benchmarks.runs import alone_in
 from wsprites.bench.data import standard
-from wsprites.bench.scores import PROTOCOL, ScoreFile, read
+from wsprites.bench.scores import PROTOCOL, ScoreFile, read, write
 from wsprites.errors import ArgumentError, UserError
 from wsprites.generate import replace_file
 from wsprites.terminal import cores, interruptible
@@ -97,7 +97,7 @@ def model_file(folder: Path, record: Record) -> Path:
 
 def do(plan: Plan, options: Options, lock: int, interrupted: Event) -> str:
     """Train and score a run, as far as that is not done. Returns why it failed, in a line; the empty string if it succeeded."""
-    record, log = record_of(plan, options), None
+    record = record_of(plan, options)
     folder = options.root / record.path
     log = folder / "log.txt"
     earlier = read_record(folder) if (folder / "run.json").exists() else None
@@ -127,12 +127,22 @@ def do(plan: Plan, options: Options, lock: int, interrupted: Event) -> str:
         bench = ["bench", "--model", model, "--data", data_of(plan.world), "--system", plan.name, "--out", str(folder / "scores.json")]
         if failure := runs.call(bench + (["--clips", str(options.clips)] if options.clips else []), log, lock, interrupted):
             return failure
+        if record.model == CHECKPOINT:  # the path of this machine is nobody else's
+            write(folder / "scores.json", replace(read(folder / "scores.json"), model=f"{plan.name}, seed {plan.seed}"))
     if options.task:
         from benchmarks.leaderboard.task import write_results  # imports networks
 
         write_results(folder / "task.json", model_file(folder, record), record.model, plan.world)
+    _tidy(log, folder)
     write_record(folder, record)
     return ""
+
+
+def _tidy(log: Path, folder: Path) -> None:
+    """Leave the last state of each progress bar in a log, and no path of this machine."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    lines = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    replace_file(log, "\n".join(lines).replace(f"{folder}/", "").encode())
 
 
 def _adopted(plan: Plan, options: Options, folder: Path) -> Training:

@@ -22,9 +22,10 @@ Made by `python -m benchmarks.leaderboard.table` from the folders in [benchmarks
 here is written by hand. The rules, and how to submit a row, are in [RULES.md](../benchmarks/leaderboard/RULES.md).
 [leaderboard.html](leaderboard.html) is the same as a page that can be sorted and filtered, with every interval drawn.
 
-Values are medians over runs, with the 95 % interval of their mean for other clips and other seeds. **Bold**: the best of a column, and what
-ties with it. ° : a latent that tells nothing leaks nothing. Anchors are broken on purpose: where one of them looks good, do not trust the
-column. Re-implementations are ours, trained for the time that is stated, and say nothing about what their authors' models reach.
+Values are medians over runs, with the 95 % interval of their mean for other clips and other seeds. **Bold**: the best of a column, if it is
+better than its floor, and what ties with it. ° : a latent that tells nothing leaks nothing. Anchors are broken on purpose: where one of
+them looks good, do not trust the column. Re-implementations are ours, trained for the time that is stated, and say nothing about what
+their authors' models reach.
 """
 
 

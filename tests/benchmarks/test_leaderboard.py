@@ -318,6 +318,16 @@ def test_rows_ties_and_the_table(tmp_path: Path) -> None:
     assert [row.verified for row in board.rows] == [False, True, False, False, False]
 
 
+def test_what_is_not_better_than_its_floor_is_not_the_best(tmp_path: Path) -> None:
+    for name, value in (("above", 0.3), ("within", 0.22)):
+        put(tmp_path, record_of(name), made(local__conditional=entry(value, 0.05, random=0.2)))
+    for name, value in (("low", 0.1), ("lower", 0.05)):
+        put(tmp_path, replace(record_of(name), board=f"other/{PROTOCOL}"), made(local__conditional=entry(value, 0.05, random=0.2)))
+    other, board = boards(tmp_path, verified=tmp_path / "none")
+    assert [cell.best for cell in board.cells(board.rows, 0)] == [True, False]
+    assert [cell.best for cell in other.cells(other.rows, 0)] == [False, False]
+
+
 def test_the_page_has_every_row_and_loads_nothing(tmp_path: Path) -> None:
     put(tmp_path, record_of("mine"), made(**WHOLE, local__conditional=entry(0.125, 0.1)))
     put(tmp_path, record_of("classical", budget=NONE), made(**WHOLE))
