@@ -174,7 +174,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Exits with 1 after a failure or an interruption, with 2 for wrong arguments."""
     options, wanted = parse(arguments)
-    finish(lambda: work(wanted, options), options.out / "table.md")
+    finish(lambda: work(wanted, options), f"table: {options.out / 'table.md'}")
 
 
 if __name__ == "__main__":

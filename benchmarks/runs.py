@@ -1,14 +1,16 @@
 """Runs of a study: trained by `wsprites train` and scored by `wsprites bench`, one after the other, and resumed after an interruption.
 
-`benchmarks/ablations.py` and `benchmarks/lam_study.py` say which runs there are.
+`benchmarks/ablations.py` and `benchmarks/lam_study.py` say which runs there are; `benchmarks/leaderboard/run.py` has rules of its own.
 """
 
 import fcntl
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
+import time
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -143,24 +145,33 @@ def alone_in(out: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def call(arguments: Sequence[str], log: Path, lock: int, interrupted: Event) -> str:
+def call(arguments: Sequence[str], log: Path, lock: int, interrupted: Event, *, seconds: float = math.inf) -> str:
     """Run a command of wsprites to its end, with its output appended to a file.
+
+    Args:
+        arguments: of the command.
+        log: the file.
+        lock: of `alone_in`.
+        interrupted: ends the command when it is set.
+        seconds: ends the command when they are over.
 
     Returns:
         Why it failed, in a line; the empty string if it succeeded.
 
     Raises:
         KeyboardInterrupt: `interrupted` was set; the command was told to end, and has ended.
+        TimeoutError: the same, because its time was over.
     """
+    end = time.monotonic() + seconds
     quiet = {**os.environ, "TQDM_MININTERVAL": "60"}
     with log.open("ab") as output:
         # A session of its own: Ctrl-C reaches this process alone, which then ends the command.
         child = subprocess.Popen([*COMMAND, *arguments], stdout=output, stderr=output, env=quiet, pass_fds=(lock,), start_new_session=True)
         while child.poll() is None:
-            if interrupted.wait(0.2):
+            if interrupted.wait(0.2) or time.monotonic() > end:
                 child.send_signal(SIGTERM)  # SIGINT may be ignored in the background
                 child.wait()
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt if interrupted.is_set() else TimeoutError
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return f"exit code {child.returncode}: {lines[-1].rpartition('wsprites: ')[2] if lines else ''}" if child.returncode else ""
 
@@ -212,8 +223,13 @@ def do_all(todo: Sequence[Run], options_of: Callable[[Run], Options], out: Path,
     return failed
 
 
-def finish(doing: Callable[[], list[str]], table: Path) -> None:
-    """Do all runs of a command and end it: with 1 after a failure or an interruption, with 2 if another process works in the folder."""
+def finish(doing: Callable[[], list[str]], result: str) -> None:
+    """Do all runs of a command and end it: with 1 after a failure or an interruption, with 2 if another process works in the folder.
+
+    Args:
+        doing: does the runs, and returns a line for each that failed.
+        result: what is printed at the end, such as the path of the table.
+    """
     try:
         failed = doing()
     except ArgumentError as error:
@@ -221,5 +237,5 @@ def finish(doing: Callable[[], list[str]], table: Path) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command continues")
-    print("\n".join([f"table: {table}", *(f"FAILED {text}" for text in failed)]))
+    print("\n".join([result, *(f"FAILED {text}" for text in failed)]))
     sys.exit(1 if failed else 0)

@@ -10,6 +10,7 @@ import pytest
 gymnasium = pytest.importorskip("gymnasium")
 
 from gymnasium.vector import AutoresetMode, VectorEnv  # noqa: E402
+from marker_agent import towards  # noqa: E402
 
 import wsprites.env  # noqa: E402
 from wsprites.art import load_art  # noqa: E402
@@ -263,3 +264,20 @@ def test_impossible_arguments(options: dict, words: str):
         make("vector_entry_point", **options)
     with pytest.raises(UserError, match="num_envs: 0 is less than 1"):
         wsprites.env.WalkVectorEnv(0)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_the_same_task(mode: AutoresetMode):
+    """Episodes end by the task, and by their length."""
+    sync, vector = (make(kind, mode, world="factorial", task="marker", length=6) for kind in KINDS)
+    results = [envs.reset(seed=5) for envs in (sync, vector)]
+    assert_same(*results)
+    info, ended = results[0][1], 0
+    for _ in range(25):
+        action = np.array([towards(marker, position) for marker, position in zip(info["marker"], info["position"], strict=True)])
+        results = [envs.step(action) for envs in (sync, vector)]
+        assert_same(*results)
+        _, reward, terminated, truncated, info = results[1]
+        assert reward.tolist() == terminated.astype(float).tolist()
+        ended += int(terminated.sum()) + 100 * int((truncated & ~terminated).any())
+    assert ended % 100 >= 3 and ended >= 100

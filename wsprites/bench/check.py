@@ -97,6 +97,18 @@ def check(file: ScoreFile, job: Job, *, rng: np.random.Generator | None = None) 
     return findings
 
 
+def check_without_model(file: ScoreFile) -> list[Finding]:
+    """Check what can be checked of a score file on a standard world without its model: whether its scores follow from what it holds.
+
+    Raises:
+        UserError: see `job_of`.
+    """
+    data = job_of(file, "", "").opened
+    assert isinstance(data, Data)
+    kept = {key: values.array() for key, values in file.per_clip.items()}
+    return [Finding(False, text) for text in _wrong_shapes(data, kept)] or _of_scores(file, data, kept)
+
+
 def _of_hashes(file: ScoreFile, name: str, model: Model | Predictions) -> list[Finding]:
     """Whether model and benchmark are those that made the file."""
     made = file.hashes

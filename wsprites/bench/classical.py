@@ -40,7 +40,7 @@ class Classical:
         self._pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
         weakref.finalize(self, self._pool.shutdown)  # before the interpreter ends, where an open pool may fail
         clips = (part.clip(n).frames_thwc for part in parts for n in range(min(len(part), _FITTED)))
-        features: Any = np.concatenate([analysed[3] for analysed in self._pool.map(_analyse, clips)])
+        features: Any = np.concatenate([analysed[3] for analysed in self._pool.map(analyse, clips)])
         self._mean = features.mean(0)
         _, _, axes = np.linalg.svd((features - self._mean)[::3], full_matrices=False)
         self._axes = axes[:16].T.astype(np.float32)
@@ -54,7 +54,7 @@ class Classical:
 
     def infer(self, frames_btchw: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """All five arrays of the protocol."""
-        clips = list(self._pool.map(_analyse, frames_btchw.transpose(0, 1, 3, 4, 2)))
+        clips = list(self._pool.map(analyse, frames_btchw.transpose(0, 1, 3, 4, 2)))
         shift, background, masks, features = (np.stack([clip[part] for clip in clips]) for part in range(4))
         vectors = self._vectors(features)
         distance = ((vectors[..., None, :] - self._centres) ** 2).sum(-1)
@@ -66,7 +66,7 @@ def classical() -> Classical:
     return Classical([standard(name).fit for name in _WORLDS])
 
 
-def _analyse(frames_thwc: NDArray[np.uint8]) -> tuple[Floats, Floats, NDArray[np.bool_], Floats]:
+def analyse(frames_thwc: NDArray[np.uint8]) -> tuple[Floats, Floats, NDArray[np.bool_], Floats]:
     """(T-1, 2) shifts of character and scene, (T, H, W) masks, and (T-1, D) features of the foreground of a clip."""
     grey = [cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in frames_thwc]
     shift, background = np.zeros((2, len(grey) - 1, 2), np.float32)

@@ -95,6 +95,37 @@ def _interval(entries: Sequence[Entry]) -> tuple[float, float]:
     return low, high
 
 
+def difference(one: Sequence[Entry], other: Sequence[Entry]) -> tuple[float, float, float]:
+    """The mean over the runs of one system minus that of another, of one score of the same clips, and the ends of its 95 % interval.
+
+    As the interval of a mean, with V_clips that of the difference, whose replicates are those of one minus those of the other, and the
+    V_seeds / S of both. Where there is one run of a system, its seeds are left out.
+
+    Returns:
+        The difference and the ends; these are NaN where a run has no interval, or the runs are of other groups of clips.
+    """
+    from scipy.stats import t
+
+    systems = one, other
+    means = [float(np.mean([entry.value for entry in entries])) for entries in systems]
+    change = means[0] - means[1]
+    replicates = [_mean_replicates([e.replicates.around(e.value) for e in entries if e.replicates]) for entries in systems]
+    complete = all(entry.replicates and math.isfinite(entry.value) for entries in systems for entry in entries)
+    if not complete or replicates[0] is None or replicates[1] is None:
+        return change, math.nan, math.nan
+    try:
+        clips = replicates[0] - replicates[1]
+    except ValueError:  # other groups
+        return change, math.nan, math.nan
+    parts = [(clips.variance, clips.degrees_of_freedom)]
+    parts += [
+        (float(np.var([e.value for e in entries], ddof=1)) / len(entries), len(entries) - 1) for entries in systems if len(entries) > 1
+    ]
+    variance, spread = sum(part for part, _ in parts), sum(part**2 / freedom for part, freedom in parts)
+    half = float(t.ppf((1 + LEVEL) / 2, variance**2 / spread)) * math.sqrt(variance) if spread > 0 else 0.0
+    return change, change - half, change + half
+
+
 def _mean_replicates(runs: Sequence[Replicates]) -> Replicates | None:
     """The replicates of the mean over runs; None if they are of different groups."""
     shapes = {(*map(len, run.kinds), -1 if run.fit is None else len(run.fit)) for run in runs}

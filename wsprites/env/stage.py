@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.art import World, load_world
+from wsprites.env import task as tasks
 from wsprites.errors import ArgumentError
 from wsprites.file import DataFile
 from wsprites.render import Background, Clip, render
@@ -39,6 +40,8 @@ class EnvState(NamedTuple):
     """Positions and animations of the sprites in those frames."""
     actions: NDArray[np.uint8]
     """(n,) the global actions that led to those frames."""
+    marker: NDArray[np.int16] | None = None
+    """(n, 2) where the sprites have to be, as positions; None without a task."""
 
 
 class Stage:
@@ -62,6 +65,7 @@ class Stage:
         split: str,
         data_seed: int,
         art_sha256: str,
+        task: str = "",
     ):
         if background not in ("moving", "frozen", "blank"):
             raise ArgumentError("background", f"{background!r} is not one of moving, frozen, blank")
@@ -74,7 +78,8 @@ class Stage:
             made = f"the art has the hash {self.world.art.sha256[:16]}, and that of the data set {art_sha256[:16]}"
             raise ArgumentError("sheets", f"{made}; pass the sheets and backgrounds that it was generated with, or its file as world")
         self.n, self.spec = n, self.world.spec
-        self.length, self._background, self._seed = length, background, _whole("data_seed", data_seed)
+        tasks.check_task(task, self.spec)
+        self.task, self.length, self._background, self._seed = task, length, background, _whole("data_seed", data_seed)
         split_c = casting(self.spec, self._seed).split
         self._members = np.flatnonzero(split_c == SPLITS.index(split)) if split else np.arange(len(split_c))
         if not len(self._members):
@@ -131,14 +136,16 @@ class Stage:
     def begin(self, script_k: Script, rows: NDArray[np.bool_] | None = None) -> None:
         """Show the first frames of the episodes of `script_k` in the worlds `rows`, (n,); None: all of them."""
         started = len(script_k.index)
-        first = EnvState(script_k, np.zeros(started, np.int64), pose(self.spec, script_k, 0), script_k.global_action[:, 0])
+        marker_k2 = tasks.markers(self.spec, script_k) if self.task else None
+        first = EnvState(script_k, np.zeros(started, np.int64), pose(self.spec, script_k, 0), script_k.global_action[:, 0], marker_k2)
         if rows is None or rows.all():
             self.state = first
             return
         old = self.running("step")
         script = Script(**{name: _replaced(getattr(old.script, name), rows, getattr(script_k, name)) for name in LABELS})
         poses = Pose(**{name: _replaced(getattr(old.pose, name), rows, getattr(first.pose, name)) for name in Pose._fields})
-        self.state = EnvState(script, _replaced(old.t, rows, first.t), poses, _replaced(old.actions, rows, first.actions))
+        marker = None if old.marker is None or marker_k2 is None else _replaced(old.marker, rows, marker_k2)
+        self.state = EnvState(script, _replaced(old.t, rows, first.t), poses, _replaced(old.actions, rows, first.actions), marker)
 
     def step(self, actions: object, shape: tuple[int, ...], ignored: NDArray[np.bool_] | None = None) -> None:
         """Do one action of each of n characters.
@@ -162,11 +169,18 @@ class Stage:
             possible = ", ".join(f"{shown.value} {shown.name}" for shown in self.spec.local_actions)
             raise ArgumentError(name, f"this world has no {given.name} ({given.value}); its local actions are {possible}")
         after = act(self.spec, state.pose, global_n, local_n)
-        self.state = EnvState(state.script, state.t + 1, after, global_n.astype(np.uint8))
+        self.state = EnvState(state.script, state.t + 1, after, global_n.astype(np.uint8), state.marker)
+
+    def solved(self) -> NDArray[np.bool_]:
+        """(n,) whether the task is done by the actions that led to the frames; False without a task."""
+        state = self.running("step")
+        if state.marker is None:
+            return np.zeros(self.n, bool)
+        return (state.t > 0) & tasks.reached(self.spec, state.marker, state.pose.position, state.pose.local_action)
 
     def look(self) -> tuple[NDArray[np.uint8], Info]:
         """(n, H, W, 3) frames that are shown, and their labels and masks, (n, ...), in new memory."""
-        script, t, shown, global_n = self.running("render")
+        script, t, shown, global_n, marker = self.running("render")
         every = np.arange(self.n)
         now = Script(
             **{name: getattr(script, name) for name in CLIP_LABELS},
@@ -179,7 +193,11 @@ class Stage:
         )
         clip: Clip = render(self.world, now, background="blank" if self._background == "blank" else "moving")
         labels = {name: getattr(now, name)[:, 0] if name in FRAME_LABELS else getattr(now, name) for name in LABELS}
-        return clip.frames_thwc[:, 0], {**{name: values.copy() for name, values in labels.items()}, "mask": clip.masks_thw[:, 0]}
+        frames, info = clip.frames_thwc[:, 0], {**{name: values.copy() for name, values in labels.items()}, "mask": clip.masks_thw[:, 0]}
+        if marker is not None:
+            tasks.draw(self.spec, marker, frames, info["mask"])
+            info["marker"] = marker.copy()
+        return frames, info
 
 
 def _replaced(old_n: NDArray[Any], rows: NDArray[np.bool_], new_k: NDArray[Any]) -> NDArray[Any]:

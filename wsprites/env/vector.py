@@ -28,7 +28,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
 
     Args:
         num_envs: number of environments, n.
-        world, sheets, backgrounds, background, length, split, data_seed, art_sha256: as for `WalkEnv`.
+        world, sheets, backgrounds, background, length, split, data_seed, art_sha256, task: as for `WalkEnv`.
         render_mode: "rgb_array" or None.
         max_episode_steps: an episode is truncated after so many steps at most, as by `gymnasium.make`; None or -1: after `length` steps.
         autoreset_mode: when an episode that is over is followed by the next: "NextStep", "SameStep" or "Disabled" (by `reset`, with the
@@ -58,6 +58,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
         split: str = "",
         data_seed: int = 0,
         art_sha256: str = "",
+        task: str = "",
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
@@ -76,6 +77,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
             split=split,
             data_seed=data_seed,
             art_sha256=art_sha256,
+            task=task,
         )
         self._limit, self._mode = _limit(max_episode_steps, length), _mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
@@ -140,8 +142,8 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
         """Do actions, (n, 2) int. Those of environments whose next episode begins with this step (NextStep) are not looked at.
 
         Returns:
-            The frames, (n, H, W, 3) uint8; rewards, (n,) float64, zeros; terminations, (n,) bool, all False; truncations, (n,) bool; and
-            the labels. With SameStep, "final_obs" and "final_info" are the frame and the labels that an episode ended with.
+            The frames, (n, H, W, 3) uint8; rewards, (n,) float64, and terminations, (n,) bool, zeros without a task; truncations, (n,)
+            bool; and the labels. With SameStep, "final_obs" and "final_info" are the frame and the labels that an episode ended with.
 
         Raises:
             ValueError: an action is not in the action space; no environment was stepped.
@@ -149,7 +151,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
             ResetNeeded: no episode has begun.
             RuntimeError: an episode is over, and the mode is Disabled.
         """
-        over = self._stage.running("step").t >= self._limit
+        over = (self._stage.running("step").t >= self._limit) | self._stage.solved()
         begins = bool(over.any())
         if begins and self._mode == AutoresetMode.DISABLED:
             raise RuntimeError(f'the episodes of environments {np.flatnonzero(over)} are over; call reset with the option "reset_mask"')
@@ -158,7 +160,8 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
             self._stage.begin(self._next(over), over)
         observations, info = self._stage.look()
         info = _masked(info, np.ones(self.num_envs, bool))
-        ended = self._stage.running("step").t >= self._limit
+        solved, truncated = self._stage.solved(), self._stage.running("step").t >= self._limit
+        ended = solved | truncated
         if self._mode == AutoresetMode.SAME_STEP and ended.any():
             final = np.full(self.num_envs, None, object)
             for env in np.flatnonzero(ended):
@@ -168,7 +171,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
             observations, info = self._stage.look()
             info = _masked({"final_obs": final, **info}, np.ones(self.num_envs, bool))
             info |= {"_final_obs": ended.copy(), "final_info": _masked(last, ended), "_final_info": ended.copy()}
-        return observations, np.zeros(self.num_envs), np.zeros(self.num_envs, bool), ended, info
+        return observations, solved.astype(np.float64), solved, truncated, info
 
     def _next(self, rows: NDArray[np.bool_]) -> Script:
         """The scripts of the next random episodes of some environments."""

@@ -20,7 +20,7 @@ _WINDOW_SCALE = 5
 
 
 class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
-    """One character in one world. The reward is always 0, and an episode is truncated after `length` steps.
+    """One character in one world. Without a task the reward is always 0, and an episode is truncated after `length` steps.
 
     Observations are frames, (H, W, 3) uint8 RGB. Actions are (GlobalAction, LocalAction), MultiDiscrete([5, 9]), or [5, 12] with
     facings=4; any pair is possible in any world that shows all animations, and `spec_of_world.local_actions` are those of any world.
@@ -35,6 +35,8 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         split: "train", "val" or "test" for the characters of that split only; empty for all.
         data_seed: seed of the data set whose clips the episodes begin like.
         art_sha256: hash that the art must have (`Art.sha256`), so that it is not exchanged unnoticed; empty for any art.
+        task: "marker": walk to a magenta ring and slash there, which is rewarded by 1 and ends the episode. Frames show the ring behind
+            the character, and `info["marker"]`, (2,) int16 pixels, is the position to reach, up to a step in x and y. Empty: no task.
         render_mode: "rgb_array", "human" (a window; needs pygame) or None.
 
     Raises:
@@ -61,6 +63,7 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         split: str = "",
         data_seed: int = 0,
         art_sha256: str = "",
+        task: str = "",
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -75,6 +78,7 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
             split=split,
             data_seed=data_seed,
             art_sha256=art_sha256,
+            task=task,
         )
         self.spec_of_world, self.render_mode = self._stage.spec, render_mode
         self.observation_space, self.action_space = self._stage.observation_space, self._stage.action_space
@@ -121,11 +125,12 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
             ResetNeeded: no episode has begun.
             RuntimeError: the episode is over.
         """
-        if self._stage.running("step").t[0] >= self._stage.length:
+        if self._stage.running("step").t[0] >= self._stage.length or self._stage.solved()[0]:
             raise RuntimeError("the episode is over; call reset")
         self._stage.step(action, (2,))
         observation, info = self._look()
-        return observation, 0.0, False, bool(self.state().t[0] >= self._stage.length), info
+        solved = bool(self._stage.solved()[0])
+        return observation, float(solved), solved, bool(self.state().t[0] >= self._stage.length), info
 
     def state(self) -> EnvState:
         """The state of the episode. `set_state` resumes from it, also in another environment with the same arguments.
@@ -144,6 +149,10 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         actual = state.script.global_action.shape, state.script.parts.shape
         if actual != expected:
             raise ArgumentError("state", f"its arrays have the shapes {actual}, not {expected}; use one of an environment like this one")
+        if (state.marker is None) != (self._stage.task == ""):
+            raise ArgumentError(
+                "state", f"it is of an environment with{'out' if state.marker is None else ''} a task; use one like this one"
+            )
         self._stage.state = state
         return self._look()
 

@@ -12,8 +12,9 @@ from scipy import stats
 from score_files import SCENES, clips, file_of, free
 
 from wsprites.bench import data
+from wsprites.bench.compare import differences
 from wsprites.bench.metrics import interval
-from wsprites.bench.runs import joined
+from wsprites.bench.runs import difference, joined
 from wsprites.bench.scores import Hashes, ScoreFile, read
 from wsprites.bench.table import markdown, table
 from wsprites.errors import UserError
@@ -111,3 +112,25 @@ def test_the_interval_covers_the_mean_of_all_clips_and_seeds():
         entry = joined(files)[0].scores["local.ami"]
         covered += entry.low <= 0.5 <= entry.high
     assert 0.93 <= covered / tried <= 0.97
+
+
+def test_the_difference_of_two_systems():
+    """By the definition, from the clips themselves; with one run each, that of a comparison of two score files."""
+    clusters, easy, rng = clips(2)
+    values = [[easy + rng.normal(0.02 * system, 0.02) + rng.normal(0, 0.05, len(easy)) for _ in range(3 - system)] for system in range(2)]
+    one, other = ([file.scores["local.ami"] for file in runs_of(of, clusters)] for of in values)
+    change, low, high = difference(one, other)
+    a, b = (np.mean(of, 0) for of in values)
+    of_clips = free(a - b, clusters).replicates
+    assert of_clips is not None and change == pytest.approx((a - b).mean())
+    seeds = [np.var([value_n.mean() for value_n in of], ddof=1) / len(of) for of in values]
+    variance = of_clips.variance + sum(seeds)
+    freedom = variance**2 / (of_clips.variance**2 / (SCENES - 1) + seeds[0] ** 2 / 2 + seeds[1] ** 2)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(variance)
+    assert (low, high) == pytest.approx((change - half, change + half), rel=0.02)
+    files = [runs_of([of[0]], clusters)[0] for of in values]
+    (paired,) = [found for found in differences(*files) if found.name == "local.ami"]
+    assert difference(one[:1], other[:1]) == pytest.approx((paired.change, paired.low, paired.high))
+    assert difference(one[:1], one[:1]) == (0.0, 0.0, 0.0)
+    without = [replace(entry, replicates=None) for entry in other]
+    assert difference(one, without)[0] == change and np.isnan(difference(one, without)[1:]).all()

@@ -1,0 +1,136 @@
+"""Checks folders of runs: `python -m benchmarks.leaderboard.check [FOLDER...]`. Exits with 1 if one does not hold. See RULES.md, 7.
+
+Without folders, all runs of the repository are checked. For each: its files are those that it says, by hash; every file can be read and
+says the same as the others; the training kept to its budget; no anchor is better than it can be; and the scores follow from what the score
+file holds of each clip. Where the model is at hand, it infers a sample of clips again, which is drawn now: models without training always
+are; a trained one is `train/checkpoint.safetensors` in the folder.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.leaderboard.anchors import WITHOUT, unearned
+from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE
+from benchmarks.leaderboard.record import CHECKPOINT, SUMS, Record, RunFolder, folders, read_run, sha256, sums
+from benchmarks.leaderboard.run import RUNS
+from benchmarks.leaderboard.training import Saved
+from wsprites.bench.check import Finding, check, check_without_model, job_of
+from wsprites.bench.data import STANDARD_WORLD
+from wsprites.errors import UserError
+from wsprites.fields import to_json
+from wsprites.foreign import ForeignError
+
+SLACK = 1.02
+"""By which a training may be longer than its budget: the time that ending takes is not known before."""
+
+
+def findings(folder: Path, *, sample: bool = True) -> Iterator[Finding]:
+    """What a check of a folder finds.
+
+    Args:
+        folder: of a run.
+        sample: whether a model that is at hand infers clips again.
+
+    Raises:
+        UserError: a file is missing or damaged, or the model cannot be loaded.
+        ForeignError: the model raised an exception.
+    """
+    yield from _of_files(folder)
+    run = read_run(folder)
+    yield from _of_record(run)
+    if run.record.system in WITHOUT and run.record.track == "anchor":
+        wrong = unearned(run.record.system, run.scores)
+        yield from (Finding(False, f"the anchor is better than its floor in {one.name}: this score is wrong") for one in wrong)
+    at_hand = run.record.model != CHECKPOINT or (folder / CHECKPOINT).is_file()
+    if not sample:
+        return
+    if at_hand:
+        model = str(folder / CHECKPOINT) if run.record.model == CHECKPOINT else run.record.model
+        yield from check(run.scores, job_of(run.scores, model, STANDARD_WORLD))
+    else:
+        yield from check_without_model(run.scores)
+        yield Finding(True, f"{CHECKPOINT} is not here: no clip was inferred again")
+
+
+def _of_files(folder: Path) -> Iterator[Finding]:
+    """Whether the files have the hashes that the folder says."""
+    for name, digest in sums(folder).items():
+        if not (folder / name).is_file():
+            yield Finding(False, f"{name} is missing")
+        elif sha256(folder / name) != digest:
+            yield Finding(False, f"{name} was changed: it has another hash than {SUMS} says")
+    for name in ("run.json", "scores.json", "lock.txt"):
+        if name not in sums(folder):
+            yield Finding(False, f"{SUMS} does not have {name}")
+
+
+def _of_record(run: RunFolder) -> Iterator[Finding]:
+    """Whether run.json says the same as the score file, the configuration, the list of systems and the place of the folder."""
+    record, scores, entry = run.record, run.scores, ENTRIES.get(run.record.system)
+    if run.folder.resolve().parts[-5:] != record.path.parts[-5:]:
+        yield Finding(False, f"run.json says that it is {record.path}")
+    if f"{scores.data.name}/{scores.settings.protocol}" != record.board or scores.system != record.system:
+        yield Finding(False, f"scores.json is of {scores.system} on {scores.data.name}/{scores.settings.protocol}")
+    if entry and (entry.track, entry.model or CHECKPOINT) != (record.track, record.model):
+        yield Finding(False, f"{record.system} is of the track {entry.track}, and its model is {entry.model or CHECKPOINT}")
+    if not record.evaluations:
+        yield Finding(False, "it was scored, but says that it never was scored on test")
+    trained = record.model == CHECKPOINT
+    if trained == (record.budget == NONE):
+        yield Finding(False, f"the budget is {record.budget}, and the model {record.model}")
+    if trained:
+        yield from _of_training(run.folder, record)
+
+
+def _of_training(folder: Path, record: Record) -> Iterator[Finding]:
+    """Whether the training kept to its budget, and is that of the configuration."""
+    training, limit = record.training, BUDGETS[record.budget].seconds
+    if limit and not 0 < training.seconds <= limit * SLACK:
+        yield Finding(False, f"training took {training.seconds:,.0f} s; the budget {record.budget} is {limit:,} s")
+    if not training.steps or not training.machine:
+        yield Finding(False, "run.json does not say how many steps were done, or by which machine")
+    try:
+        train = json.loads((folder / "config.json").read_text(encoding="utf-8"))["train"]
+        said = train["steps"], train["seed"], train["steps"] * train["batch"] * train["window"]
+    except (OSError, ValueError, KeyError, TypeError):
+        yield Finding(False, "config.json is missing, or no configuration")
+        return
+    if said != (training.steps, record.seed, training.frames):
+        yield Finding(False, "steps, seed or frames in run.json are not those of config.json")
+    if (folder / CHECKPOINT).is_file():
+        saved = Saved(folder / CHECKPOINT)
+        same = json.loads(to_json(saved.config)) == json.loads(saved.json) and saved.json.encode() == (folder / "config.json").read_bytes()
+        yield from [] if same and saved.complete else [Finding(False, "config.json is not the configuration in the checkpoint")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command. Exits with 1 if a run does not hold, with 2 if there is none."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.leaderboard.check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="folders of runs, or folders that hold some  [all runs]")
+    parser.add_argument("--no-sample", action="store_true", help="files and hashes alone: nothing is rendered or inferred")
+    given = parser.parse_args(arguments)
+    runs = [one for folder in given.folders or [RUNS] for one in ([folder] if (folder / "run.json").exists() else folders(folder))]
+    if not runs:
+        print("no runs: name folders with a run.json", file=sys.stderr)
+        sys.exit(2)
+    failed = 0
+    for folder in runs:
+        print(f"check    {folder}")
+        try:
+            found = [*findings(folder, sample=not given.no_sample)]
+        except (UserError, ForeignError) as error:
+            found = [Finding(False, str(error))]
+        for finding in found:
+            print(f"{'ok      ' if finding.fine else 'FAILED  '} {finding.text}", flush=True)
+        failed += any(not finding.fine for finding in found)
+    print(f"{len(runs) - failed} of {len(runs)} runs hold")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

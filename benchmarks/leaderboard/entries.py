@@ -1,0 +1,180 @@
+"""What stands on the leaderboard: tracks, budgets, and the systems that `benchmarks.leaderboard.run` can train by name. See RULES.md."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from benchmarks.runs import Settings
+
+TRACKS = ("unsupervised", "guided", "labels", "oracle", "anchor")
+WORLDS = ("paper", "factorial")
+"""Worlds that boards are made from."""
+
+SHARES = {"0.1": 0.001, "1": 0.01, "10": 0.1}
+"""Shares of labelled transitions in the downstream task, by their names in percent."""
+
+
+class Budget(NamedTuple):
+    """What the training of one run may cost."""
+
+    seconds: int
+    """0: any time."""
+    cores: int
+    """Number of cores that the run is bound to; 0: all."""
+    gpu: bool
+    runs: int
+    """Number of seeds that a row has."""
+    words: str
+
+
+NONE = "none"
+"""The budget of systems without training."""
+BUDGETS = {
+    "minutes": Budget(15 * 60, 2, False, 5, "15 minutes on two cores"),
+    "hour": Budget(60 * 60, 2, False, 5, "60 minutes on two cores"),
+    "gpu": Budget(60 * 60, 0, True, 3, "60 minutes on one GPU"),
+    "open": Budget(0, 0, False, 3, "any time"),
+    NONE: Budget(0, 0, False, 1, "no training"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A system of the leaderboard."""
+
+    words: str
+    """What it is, in a line."""
+    track: str
+    model: str = ""
+    """`package.module:factory` of a system without training; empty for one that is trained."""
+    kind: str = ""
+    """Name of the system that `wsprites train` trains."""
+    preset: str = ""
+    settings: Settings = field(default_factory=dict)
+    """What differs from the preset."""
+    by_budget: dict[str, Settings] = field(default_factory=dict)
+    """What differs at a budget: schedules that fit into it."""
+
+    def changes(self, budget: str) -> Settings:
+        """All that differs from the preset."""
+        return self.settings | self.by_budget.get(budget, {})
+
+
+_ANCHORS = "benchmarks.leaderboard.anchors"
+# Schedules in proportion to those of the preset, in fewer steps.
+_GLASS_SMALL = {
+    "minutes": {
+        "train.steps": "1600",
+        "train.alone": "600",
+        "train.freeze": "600",
+        "train.cooldown": "150",
+        "train.bin_begin": "250",
+        "train.bin_steps": "125",
+        "train.given_steps": "800",
+        "train.temperature_steps": "1000",
+    }
+}
+_GLASS_PAPER = {
+    "minutes": {
+        "train.steps": "600",
+        "train.alone": "200",
+        "train.given_steps": "200",
+        "train.window": "6",
+        "train.length_to": "6",
+        "train.length_begin": "0",
+        "train.length_steps": "0",
+        "train.decay_step": "500",
+        "train.temperature_steps": "200",
+    },
+    "gpu": {
+        "train.steps": "30000",
+        "train.alone": "3000",
+        "train.given_steps": "8000",
+        "train.length_begin": "9000",
+        "train.length_steps": "8000",
+        "train.decay_step": "24000",
+        "train.temperature_steps": "10000",
+    },
+}
+_LAM = "latent action model: "
+
+ENTRIES = {
+    # Without training.
+    "classical": Entry(
+        "corners that are tracked, and k-means of the foreground's appearance; no network",
+        "unsupervised",
+        "wsprites.bench.classical:classical",
+    ),
+    "one-code": Entry("always the same code", "anchor", f"{_ANCHORS}:one_code"),
+    "scene-code": Entry("the code is the direction in which the scene moves", "anchor", f"{_ANCHORS}:scene_code"),
+    "character-id": Entry("code and vector depend on the character alone", "anchor", f"{_ANCHORS}:character_id"),
+    "copy": Entry("reads actions by classical vision, generates a repeated first frame", "anchor", f"{_ANCHORS}:copy"),
+    "frame-copy": Entry("the vector is a small image of the next frame", "anchor", f"{_ANCHORS}:frame_copy"),
+    # GLASS.
+    "glass-tiny": Entry("GLASS, our re-implementation, frames of 32 x 40 and narrow networks", "unsupervised", kind="glass", preset="tiny"),
+    "glass-small": Entry(
+        "GLASS, our re-implementation, narrow networks, local actions seen in a window around the figure",
+        "unsupervised",
+        kind="glass",
+        preset="small",
+        by_budget=_GLASS_SMALL,
+    ),
+    "glass-small-no-window": Entry(
+        "GLASS, our re-implementation, narrow networks, local actions seen in whole frames",
+        "unsupervised",
+        kind="glass",
+        preset="small",
+        settings={"model.figure": "0", "model.global_scale": "1", "model.local_scale": "1"},
+        by_budget=_GLASS_SMALL,
+    ),
+    "glass-paper": Entry(
+        "GLASS, our re-implementation, the paper's networks, trained for a small part of the paper's steps",
+        "unsupervised",
+        kind="glass",
+        preset="paper",
+        by_budget=_GLASS_PAPER,
+    ),
+    # CADDY.
+    "caddy-tiny": Entry("CADDY, our re-implementation, half-size frames and narrow networks", "unsupervised", kind="caddy", preset="tiny"),
+    "caddy": Entry(
+        "CADDY, our re-implementation, the networks of the paper on frames of this world", "unsupervised", kind="caddy", preset="sprites"
+    ),
+    # Latent action models.
+    "lam-tiny": Entry(_LAM + "vector quantisation, pixels, pairs of frames", "unsupervised", kind="lam", preset="tiny"),
+    "lam-tiny-fsq": Entry(
+        _LAM + "finite scalar quantisation", "unsupervised", kind="lam", preset="tiny", settings={"model.bottleneck": "fsq"}
+    ),
+    "lam-tiny-vae": Entry(
+        _LAM + "variational, codes by k-means", "unsupervised", kind="lam", preset="tiny", settings={"model.bottleneck": "vae"}
+    ),
+    "lam-tiny-none": Entry(
+        _LAM + "no bottleneck but the size", "unsupervised", kind="lam", preset="tiny", settings={"model.bottleneck": "none"}
+    ),
+    "lam-tiny-latent": Entry(
+        _LAM + "predicts features, not pixels", "unsupervised", kind="lam", preset="tiny", settings={"model.latent": "true"}
+    ),
+    "lam-tiny-foreground": Entry(
+        _LAM + "errors weighted by true masks", "guided", kind="lam", preset="tiny", settings={"loss.target": "foreground"}
+    ),
+    "lam-tiny-window": Entry(
+        _LAM + "sees a window around the figure's true place",
+        "guided",
+        kind="lam",
+        preset="tiny",
+        settings={"model.figure": "64", "model.scale": "1", "model.follow": "place"},
+    ),
+    "lam-tiny-twin": Entry(
+        _LAM + "decodes the clip's twin in another scene", "guided", kind="lam", preset="tiny", settings={"train.augment": "twin"}
+    ),
+    "lam-tiny-labels-1": Entry(
+        _LAM + "with local labels of 1 % of the clips", "labels", kind="lam", preset="tiny", settings={"train.labels": "0.01"}
+    ),
+    "lam-tiny-labels-2.5": Entry(
+        _LAM + "with local labels of 2.5 % of the clips", "labels", kind="lam", preset="tiny", settings={"train.labels": "0.025"}
+    ),
+    "lam-tiny-oracle": Entry(
+        _LAM + "with local labels of all clips", "oracle", kind="lam", preset="tiny", settings={"train.labels": "1.0"}
+    ),
+    "lam-small": Entry(_LAM + "vector quantisation, wider networks", "unsupervised", kind="lam", preset="small"),
+    "lam-base": Entry(_LAM + "vector quantisation, networks for a GPU", "unsupervised", kind="lam", preset="base"),
+}
+"""Systems by name. One of `glass_model.systems` that is not here yet needs one line."""

@@ -1,0 +1,125 @@
+"""The leaderboard as one self-contained HTML page; the template is page.html. It is read with and without its script."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.leaderboard.board import COLUMNS, TASK, Board, Cell, Row
+from benchmarks.leaderboard.entries import BUDGETS, TRACKS
+from wsprites.bench.headline import SAYS
+from wsprites.bench.table import number
+
+WIDTH = 100
+"""Of the drawing of a cell; its values run from 4 to 96."""
+
+
+class Drawn(NamedTuple):
+    """A cell of the page; places are in 0 to WIDTH, None where there is nothing to draw."""
+
+    value: float | None
+    """To sort by."""
+    text: str
+    at: float
+    interval: tuple[float, float] | None
+    """Left end and width."""
+    floor: float | None
+    best: bool
+    silent: bool
+    """A latent that tells nothing."""
+    title: str
+    """All of it in words."""
+
+
+class Shown(NamedTuple):
+    """A row of the page."""
+
+    row: Row
+    words: str
+    cells: tuple[Drawn | None, ...]
+    """One for each column; None without a score."""
+    task: tuple[tuple[float, float] | None, ...]
+    """Success from latents, and from the labels alone."""
+
+
+def page(all_boards: Sequence[Board]) -> str:
+    """The page. Raises ModuleNotFoundError if Jinja is not installed."""
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    boards = [(board, _ends(board), _shown(board)) for board in all_boards]
+    used = {row.track for board in all_boards for row in board.rows}, {row.budget for board in all_boards for row in board.rows}
+    template = environment.get_template("page.html")
+    return template.render(
+        boards=boards,
+        columns=COLUMNS,
+        task=TASK,
+        tracks=[name for name in TRACKS if name in used[0]],
+        budgets=[(name, BUDGETS[name].words) for name in BUDGETS if name in used[1]],
+        needed={name: budget.runs for name, budget in BUDGETS.items()},
+        number=number,
+        width=WIDTH,
+    )
+
+
+def _ends(board: Board) -> list[tuple[str, str]]:
+    """The strongest floor and the ceiling of each column, as text."""
+    pairs = (board.ends(board.rows, column) for column in range(len(COLUMNS)))
+    floor, best = zip(*(tuple(f"{number(end.value)} {end.name}" if end else "" for end in pair) for pair in pairs), strict=True)
+    return [*zip(floor, best, strict=True)]
+
+
+def _shown(board: Board) -> list[Shown]:
+    """The rows of a board. A cell is the best of its column if it is among the rows of every budget that it stands beside."""
+    best: dict[int, list[list[bool]]] = {id(row): [] for row in board.rows}
+    for budget in board.budgets:
+        rows = board.at(budget)
+        by_column = [board.cells(rows, column) for column in range(len(COLUMNS))]
+        for at, row in enumerate(rows):
+            best[id(row)].append([column[at].best for column in by_column])
+    ranges = [_range(board, column) for column in range(len(COLUMNS))]
+    shown = []
+    for row in board.rows:
+        marks = [all(each) for each in zip(*best[id(row)], strict=True)]
+        cells = tuple(_drawn(Cell(one, mark), *ends) for one, mark, ends in zip(row.headlines, marks, ranges, strict=True))
+        shown.append(Shown(row, row.record.words, cells, tuple(_task(row, name) for name in TASK)))
+    return shown
+
+
+def _range(board: Board, column: int) -> tuple[float, float]:
+    """The values at both ends of the drawings of a column."""
+    values = [0.0]
+    for one in (row.headlines[column] for row in board.rows):
+        if one.entry:
+            values += [one.entry.value, one.entry.low, one.entry.high, *(end.value for end in (one.floor, one.ceiling) if end)]
+    finite = [value for value in values if not math.isnan(value)]
+    return min(finite), max(finite)
+
+
+def _drawn(cell: Cell, low: float, high: float) -> Drawn | None:
+    one = cell.headline
+    if not one.entry or math.isnan(one.entry.value):
+        return None
+
+    def place(value: float) -> float:
+        return round(4 + (WIDTH - 8) * (value - low) / ((high - low) or 1.0), 1)
+
+    entry, interval = one.entry, None
+    parts = [f"{one.name} {number(entry.value)}"]
+    if not math.isnan(entry.low):
+        interval = (place(entry.low), round(max(place(entry.high) - place(entry.low), 1.0), 1))
+        parts.append(f"95 % {number(entry.low)} to {number(entry.high)}")
+    parts += [f"runs {', '.join(map(number, entry.runs))}"] if entry.runs else []
+    parts += [f"{what} {number(end.value)} ({end.name})" for what, end in (("floor", one.floor), ("ceiling", one.ceiling)) if end]
+    normalised = one.place(entry.value)
+    parts += [f"normalised {number(normalised)}"] if not math.isnan(normalised) else []
+    parts += [SAYS[one.verdict]] if SAYS[one.verdict] else []
+    parts += ["it tells nothing"] if one.tells_nothing else []
+    floor = place(one.floor.value) if one.floor else None
+    return Drawn(entry.value, number(entry.value), place(entry.value), interval, floor, cell.best, one.tells_nothing, "; ".join(parts))
+
+
+def _task(row: Row, name: str) -> tuple[float, float] | None:
+    rates, alone = row.success(name), row.success(name.replace("latents", "labels"))
+    return (sum(rates) / len(rates), sum(alone) / len(alone)) if rates and alone else None

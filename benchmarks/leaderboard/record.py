@@ -1,0 +1,193 @@
+"""The folder of a run on the leaderboard: its files, what run.json says, and the hashes of both. See RULES.md, 7."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import distributions
+from pathlib import Path
+
+from benchmarks.leaderboard.entries import BUDGETS, TRACKS
+from wsprites.bench.scores import ScoreFile, read
+from wsprites.errors import UserError
+from wsprites.fields import SpecError, check, choice, from_json, number, to_json
+from wsprites.generate import replace_file
+from wsprites.terminal import cores
+
+SUMS, _MAX_BYTES = "SHA256SUMS", 2**24
+FILES = ("run.json", "config.json", "log.txt", "scores.json", "task.json", "lock.txt")
+"""The files that are hashed, of which config.json is of trained systems alone."""
+CHECKPOINT = "train/checkpoint.safetensors"
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training took."""
+
+    steps: int = number(0, 0, 10**9)
+    """Steps done."""
+    planned: int = number(0, 0, 10**9)
+    """Steps of the schedule; more than were done where the time was over."""
+    frames: int = number(0, 0, 2**50)
+    """Frames that the network was given, repeated ones included: steps x batch x window."""
+    parameters: int = number(0, 0, 2**50)
+    """Numbers in the checkpoint."""
+    seconds: float = number(0.0, 0.0, 1e9)
+    """From the start to the last checkpoint, interruptions left out."""
+    machine: str = ""
+    """Processor, cores used, and GPU."""
+    versions: str = ""
+    """Of wsprites and torch, as the checkpoint says."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What run.json says."""
+
+    system: str = ""
+    """Name of the row."""
+    track: str = choice("unsupervised", *TRACKS)
+    budget: str = choice("open", *BUDGETS)
+    board: str = ""
+    """Data and protocol, such as wsprites-factorial-v1/bench-2; of the first clips alone, wsprites-factorial-v1-first-24/bench-2."""
+    seed: int = number(0, 0, 2**62)
+    words: str = ""
+    """What the system is, in a line."""
+    model: str = CHECKPOINT
+    """The checkpoint, from the folder of the run, or package.module:factory."""
+    command: str = ""
+    """What trains it."""
+    commit: str = ""
+    """Of the source that trained and scored it; ends in "+" if files had been changed."""
+    evaluations: int = number(0, 0, 10**6)
+    """How often this run was scored on the published clips."""
+    training: Training = Training()
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name in ("system", "words", "board", "model", "command", "commit"):
+            text = getattr(self, name)
+            if not text.isprintable() or len(text) > 2000:
+                raise SpecError(f"{name} is not a line of text")
+        if not _NAME.fullmatch(self.system):
+            raise SpecError(f"system = {self.system!r:.80} is not a name of a-z, 0-9, - and .")
+
+    @property
+    def path(self) -> Path:
+        """The folder of the run, from the folder of all."""
+        return Path(self.board) / self.budget / self.system / f"seed-{self.seed}"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run whose files were read."""
+
+    folder: Path
+    record: Record
+    scores: ScoreFile
+    success: dict[str, float]
+    """Results of the downstream task by name; empty without."""
+
+
+def read_record(folder: Path) -> Record:
+    """run.json of a folder. Raises UserError if it is missing or damaged."""
+    path = folder / "run.json"
+    try:
+        return from_json(Record("x"), _text(path))
+    except SpecError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def read_run(folder: Path) -> RunFolder:
+    """All of a folder. Raises UserError if a file is missing or damaged."""
+    record, task = read_record(folder), folder / "task.json"
+    return RunFolder(folder, record, read(folder / "scores.json"), _success(task) if task.is_file() else {})
+
+
+def _success(path: Path) -> dict[str, float]:
+    try:
+        values = json.loads(_text(path))["success"]
+        success = {str(name): float(value) for name, value in values.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(f"{path}: not the results of the task; `python -m benchmarks.leaderboard.run` writes them") from None
+    if len(success) > 100 or not all(0 <= value <= 1 and name.isprintable() for name, value in success.items()):
+        raise UserError(f"{path}: a rate of success is outside the range 0 to 1")
+    return success
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise UserError(f"{path}: more than {_MAX_BYTES // 2**20} MiB")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+
+
+def folders(root: Path) -> Iterator[Path]:
+    """The folders of runs below a folder, those with a score file, in the order of their names."""
+    yield from sorted(path.parent for path in root.glob("*/*/*/*/seed-*/scores.json"))
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write run.json, lock.txt and the hashes of all files."""
+    replace_file(folder / "run.json", (json.dumps(json.loads(to_json(record)), indent=1) + "\n").encode())
+    replace_file(folder / "lock.txt", "".join(f"{line}\n" for line in installed()).encode())
+    replace_file(folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in FILES if (folder / name).is_file()).encode())
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """SHA-256 by name, as the folder says them. Raises UserError if there are none, or one of another kind of file."""
+    lines = _text(folder / SUMS).splitlines()
+    found = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if not found or not found.keys() <= set(FILES) or len(found) < len(lines):
+        raise UserError(f"{folder / SUMS}: expected lines of a hash, two spaces and one of {', '.join(FILES)}")
+    return found
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def installed() -> list[str]:
+    """Names and versions of all installed packages, as pip freeze prints them."""
+    return sorted({f"{one.metadata['Name']}=={one.version}" for one in distributions() if one.metadata["Name"]}, key=str.lower)
+
+
+def machine(*, gpu: bool) -> str:
+    """The processor, the cores that this process may use, and the GPU if it is used."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or "unknown")
+    text = f"{name}, {cores()} of {os.cpu_count()} cores"
+    if gpu:
+        import torch
+
+        text += f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
+    return text
+
+
+@cache
+def commit() -> str:
+    """The commit of the source, with "+" if tracked files were changed; empty outside of a checkout."""
+    root = Path(__file__).parents[2]
+    try:
+        head, changed = (
+            subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True).stdout.strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head + "+" * bool(changed)

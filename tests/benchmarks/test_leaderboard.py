@@ -1,0 +1,453 @@
+"""benchmarks/leaderboard: its systems, its folders of runs, the table, the page and the checks. Commands are imitated."""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+from made_scores import LEAK, NUISANCE, WHOLE, entry, made
+from safetensors.numpy import save_file
+from score_files import clips, file_of, free
+
+from benchmarks import runs as running
+from benchmarks.leaderboard import check, run, table
+from benchmarks.leaderboard.anchors import WITHOUT, CharacterId, Copy, FrameCopy, OneCode, SceneCode, unearned
+from benchmarks.leaderboard.board import COLUMNS, boards
+from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS
+from benchmarks.leaderboard.page import page
+from benchmarks.leaderboard.record import CHECKPOINT, SUMS, Record, Training, read_record, sha256, write_record
+from benchmarks.leaderboard.training import Plan, Saved, seconds
+from glass_model.systems import find
+from glass_model.training.config import fields_of, load_config
+from wsprites.bench.data import standard
+from wsprites.bench.provenance import hashes
+from wsprites.bench.scores import PROTOCOL, Hashes, ScoreFile, write
+from wsprites.fields import to_json
+from wsprites.world.spec import PRESETS as WORLDS
+
+BOARD = f"wsprites-factorial-v1/{PROTOCOL}"
+TINY = Plan("lam-tiny", ENTRIES["lam-tiny"], "factorial", "minutes", 0)
+
+
+@pytest.fixture(autouse=True)
+def unbound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests keep their cores, and their environment."""
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *_: None)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+
+
+# The systems.
+
+
+@pytest.mark.parametrize("name", [name for name, one in ENTRIES.items() if one.kind])
+def test_a_trained_system_is_of_its_track(name: str) -> None:
+    """What its configuration learns from says the track, at every budget; no two systems are the same."""
+    one = ENTRIES[name]
+    for budget in BUDGETS:
+        config = Plan(name, one, "factorial", budget, 3).config
+        fields, share = set(fields_of(config)), getattr(config.train, "labels", 0.0)
+        labels = {field for field in fields if field.endswith("_action") or field == "index"}
+        track = "oracle" if share > 0.025 else "labels" if labels else "guided" if fields else "unsupervised"
+        assert one.track == track and config.train.seed == 3 and bool(labels) == (share > 0)
+        if hasattr(config.train, "alone"):  # the schedule of GLASS ends before training does
+            train = config.train
+            assert train.alone < train.steps and train.alone + train.given_steps < train.steps and train.decay_step > train.alone
+    assert [other for other, its in ENTRIES.items() if (its.kind, its.preset, its.settings) == (one.kind, one.preset, one.settings)] == [
+        name
+    ]
+
+
+def test_systems_without_training() -> None:
+    untrained = {name: one for name, one in ENTRIES.items() if one.model}
+    assert {name for name, one in untrained.items() if one.track == "anchor"} == {*WITHOUT} and "classical" in untrained
+    assert all(one.track in TRACKS and one.words and bool(one.model) != bool(one.kind) for one in ENTRIES.values())
+    assert all(len(name) < 60 and Record(name) for name in ENTRIES)
+
+
+# Making runs.
+
+
+class Commands:
+    """What `call` runs, without running it: a training leaves a checkpoint, a scoring a score file."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.ends_at: int | None = None
+        """Step at which the time of a training is over."""
+        self.left: list[float] = []
+
+    def __call__(self, arguments: Sequence[str], log: Path, lock: int, interrupted: Event, *, seconds: float = math.inf) -> str:
+        self.calls.append(list(arguments))
+        given, out = dict(pairwise(arguments)), Path(dict(pairwise(arguments))["--out"])
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"wsprites {arguments[0]}\n")
+        if arguments[0] == "train":
+            self.left.append(seconds)
+            sets = [text.removeprefix("--set=") for text in arguments if text.startswith("--set=")]
+            config = load_config(find(given["--system"]).PRESETS, given["--preset"], sets)
+            over = self.ends_at is not None and seconds < math.inf
+            checkpoint(out, config, str(self.ends_at) if over else str(config.train.steps), given["--world"])
+            if over:
+                raise TimeoutError
+        else:
+            model = given["--model"]
+            file_hashes = Hashes(sha256(Path(model)), "checkpoint.safetensors", "0" * 64) if ":" not in model else hashes(model)
+            write(out, scores_named(given["--system"], given["--data"], file_hashes))
+        return ""
+
+
+def checkpoint(out: Path, config, step: str, world: str) -> Path:
+    out.mkdir(parents=True, exist_ok=True)
+    about = {"format": config.system, "config": to_json(config), "step": step, "versions": '{"torch": "2"}'}
+    weights = {"a": np.zeros((2, 3), np.float32), "b": np.zeros(4, np.float32)}
+    save_file(weights, out / "checkpoint.safetensors", {**about, "data": json.dumps({"world": WORLDS[world].to_json()})})
+    return out / "checkpoint.safetensors"
+
+
+def scores_named(system: str, name: str, made_from: Hashes) -> ScoreFile:
+    file = made(**WHOLE, local__conditional=entry(0.125, 0.1))
+    return replace(file, system=system, hashes=made_from, data=replace(file.data, name=name))
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    commands = Commands()
+    monkeypatch.setattr(running, "call", commands)
+    return commands
+
+
+def done(tmp_path: Path, *arguments: str) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        run.main([*arguments, "--out", str(tmp_path), "--no-task"])
+    return {None: 0}.get(exit_.value.code, exit_.value.code)
+
+
+def test_a_run_is_trained_scored_and_described(tmp_path: Path, commands: Commands) -> None:
+    for _ in range(2):  # nothing is done twice
+        assert done(tmp_path, "lam-tiny", "--seeds", "2") == 0
+        assert [call[0] for call in commands.calls] == ["train", "bench"] * 2
+    train, bench = (dict(pairwise(call)) for call in commands.calls[:2])
+    assert (train["--system"], train["--preset"], train["--world"], train["--device"]) == ("lam", "tiny", "factorial", "cpu")
+    assert "--set=train.seed=1" in commands.calls[2] and {"--resume", "--stream"} <= {*commands.calls[0]}
+    assert (bench["--system"], bench["--data"]) == ("lam-tiny", "wsprites-factorial-v1")
+    assert commands.left == [900 - 45] * 2
+    folder = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-1"
+    record = read_record(folder)
+    assert record.path == folder.relative_to(tmp_path) and record.evaluations == 1
+    config = Plan("lam-tiny", ENTRIES["lam-tiny"], "factorial", "minutes", 1).config
+    batch = config.train.batch * config.train.window
+    assert (record.training.steps, record.training.planned, record.training.frames, record.training.parameters) == (
+        2000,
+        2000,
+        2000 * batch,
+        10,
+    )
+    assert json.loads((folder / "config.json").read_text())["train"]["seed"] == 1
+    assert (folder / "log.txt").read_text() == "wsprites train\nwsprites bench\n" and "numpy==" in (folder / "lock.txt").read_text()
+    for line in (folder / SUMS).read_text().splitlines():  # that which sha256sum -c reads
+        digest, name = line.split("  ")
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_what_is_not_as_it_should_be_is_done_again(tmp_path: Path, commands: Commands) -> None:
+    done(tmp_path, "lam-tiny", "--seeds", "1")
+    folder = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0"
+    cases = {
+        "no score file": (lambda: (folder / "scores.json").unlink(), ["bench"]),
+        "scores of another checkpoint": (lambda: checkpoint_of(folder, TINY.config, "2000", extra="x"), ["bench"]),
+        "an unfinished training": (lambda: checkpoint_of(folder, TINY.config, "1999"), ["train", "bench"]),
+        "another configuration": (lambda: checkpoint_of(folder, replace(TINY.config, name="small"), "2000"), ["train", "bench"]),
+    }
+    for number, (break_, again) in enumerate(cases.values(), start=1):
+        commands.calls = []
+        break_()
+        assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0 and [call[0] for call in commands.calls] == again
+        assert read_record(folder).evaluations == number + 1  # every scoring on test counts
+
+
+def checkpoint_of(folder: Path, config, step: str, extra: str = "") -> None:
+    path = checkpoint(folder / "train", config, step, "factorial")
+    if extra:
+        save_file({"a": np.ones(3, np.float32)}, path, json.loads(header(path))["__metadata__"])
+
+
+def header(path: Path) -> bytes:
+    content = path.read_bytes()
+    return content[8 : 8 + int.from_bytes(content[:8], "little")]
+
+
+def test_a_training_whose_time_is_over_is_finished_with_the_steps_that_it_has(tmp_path: Path, commands: Commands) -> None:
+    commands.ends_at = 700
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
+    assert [call[0] for call in commands.calls] == ["train", "train", "bench"]
+    assert "--set=train.steps=701" in commands.calls[1] and commands.left[1] == math.inf
+    folder = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0"
+    training = read_record(folder).training
+    assert (training.steps, training.planned) == (701, 2000) and training.machine
+    commands.calls = []
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0 and commands.calls == []
+
+
+def test_time_goes_on_after_an_interruption(tmp_path: Path, commands: Commands) -> None:
+    """The clock of a training that was killed counts until its last checkpoint; what it took is no longer left."""
+    folder = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0"
+    checkpoint(folder / "train", TINY.config, "40", "factorial")
+    since = (folder / CHECKPOINT).stat().st_mtime - 100
+    (folder / "train-clock.json").write_text(json.dumps({"seconds": 200.0, "since": since}))
+    assert seconds(folder) == pytest.approx(300)
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
+    assert commands.left == [pytest.approx(900 - 45 - 300)]
+    assert 300 <= read_record(folder).training.seconds < 330
+
+
+def test_checkpoints_from_elsewhere(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = Plan("lam-base", ENTRIES["lam-base"], "factorial", "gpu", 2)
+    path = checkpoint(tmp_path / "elsewhere", plan.config, str(plan.config.train.steps), "factorial")
+    given = ["--budget", "gpu", "--checkpoint", str(path), "--seconds", "3400", "--machine", "a GPU"]
+    assert done(tmp_path / "out", "lam-base", *given) == 0
+    assert [call[0] for call in commands.calls] == ["bench"]
+    folder = tmp_path / "out" / BOARD / "gpu" / "lam-base" / "seed-2"
+    record = read_record(folder)
+    assert (record.training.seconds, record.training.machine, record.seed) == (3400, "a GPU", 2) and sha256(folder / CHECKPOINT) == sha256(
+        path
+    )
+    # One that is of another system, and one of a system that is not in the list.
+    assert done(tmp_path / "out", "lam-small", *given) == 1
+    assert "is not of lam-small with seed 2 in factorial" in capsys.readouterr().out
+    assert done(tmp_path / "out", "mine", *given, "--track", "unsupervised", "--words", "something new") == 0
+    assert read_record(tmp_path / "out" / BOARD / "gpu" / "mine" / "seed-2").words == "something new"
+
+
+def test_training_on_one_machine_and_scoring_on_another(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "machine", lambda **_: "the first")
+    assert done(tmp_path, "lam-tiny", "--seeds", "1", "--stage", "train") == 0 and len(commands.calls) == 1
+    monkeypatch.setattr(run, "machine", lambda **_: "the second")
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0 and len(commands.calls) == 2
+    assert read_record(tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0").training.machine == "the first"
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "name at least one system"),
+        (["lam-teeny"], "'lam-teeny' is not one of classical, one-code"),
+        (["lam-tiny", "--cores", "0"], "--cores: 0: the budget minutes needs 2 of the cores"),
+        (["lam-tiny", "--clips", "1"], "--clips: 1 is outside the range 2 to 500"),
+        (["lam-tiny", "--checkpoint", "x"], "--checkpoint: give the time and the machine"),
+        (["mine", "--model", "a:b"], "--track: mine is not in the list"),
+        (["lam-tiny", "--model", "a:b"], "--model: lam-tiny is the name of another system"),
+        (["lam-tiny", "--budget", "days"], "argument --budget: invalid choice"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], words: str, tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    assert done(tmp_path / "out", *arguments) == 2
+    assert words in capsys.readouterr().err and not commands.calls and not (tmp_path / "out").exists()
+
+
+# The table and the page.
+
+
+def put(root: Path, record: Record, file: ScoreFile, success: dict[str, float] | None = None) -> Path:
+    """A folder of a run, made by hand."""
+    folder = root / record.path
+    folder.mkdir(parents=True)
+    name, _, protocol = record.board.partition("/")
+    write(
+        folder / "scores.json",
+        replace(file, system=record.system, data=replace(file.data, name=name), settings=replace(file.settings, protocol=protocol)),
+    )
+    (folder / "log.txt").write_text("")
+    if success:
+        (folder / "task.json").write_text(json.dumps({"success": success}))
+    if record.model == CHECKPOINT:
+        (folder / "config.json").write_text(
+            json.dumps({"train": {"steps": record.training.steps, "seed": record.seed, "batch": 2, "window": 3}})
+        )
+    write_record(folder, record)
+    return folder
+
+
+def record_of(system: str, track: str = "unsupervised", budget: str = "minutes", seed: int = 0, **more) -> Record:
+    steps = 10 + 10 * seed
+    training = Training(steps, 100, steps * 6, 1234, 600.0, "a machine") if budget != NONE else Training()
+    words, model = f"what {system} is", CHECKPOINT if budget != NONE else "a:b"
+    return Record(system, track, budget, BOARD, seed, words, model, evaluations=1, training=training, **more)
+
+
+def test_rows_ties_and_the_table(tmp_path: Path) -> None:
+    """`good` and `near` tie in local.conditional, `bad` does not; the anchor and the oracle are no candidates."""
+    clusters, easy, rng = clips(0)
+    values = {"good": 0.0, "near": -0.001, "bad": -0.2, "one-code": 0.3, "told": 0.4}
+    for name, ability in values.items():
+        for seed in range(5 if name != "near" else 2):
+            value_n = easy + ability + rng.normal(0, 0.02, len(easy))
+            file = file_of({"local.conditional": free(value_n, clusters)})
+            one = replace(file.scores["local.conditional"], baselines={"random": 0.01, "oracle": 1.0})
+            file = replace(file, model=f"{name}{seed}", hashes=Hashes(f"{name}{seed}", "x", ""), scores={"local.conditional": one})
+            track = {"one-code": "anchor", "told": "oracle"}.get(name, "unsupervised")
+            put(
+                tmp_path,
+                record_of(name, track, seed=seed),
+                file,
+                {"latents-1": 0.5 + 0.1 * seed, "labels-1": 0.25, "true": 1.0, "none": 0.05},
+            )
+    (board,) = boards(tmp_path, verified=tmp_path / "none")
+    rows = board.at("minutes")
+    assert [row.system for row in rows] == ["bad", "good", "near", "told", "one-code"] and board.budgets == ("minutes",)
+    assert [cell.best for cell in board.cells(rows, 0)] == [False, True, True, False, False]
+    floor, best = board.ends(rows, 0)
+    assert floor and best and (floor.name, floor.value, best.value) == ("random", 0.01, 1.0)
+    assert [row.complete for row in rows] == [True, True, False, True, True] and rows[1].evaluations == 5
+    text = table.markdown([board])
+    assert "| *strongest floor* |  | 0.010 random |" in text and "| *ceiling* |  | 1.000 oracle |" in text
+    assert "| `near` (2 of 5 runs, reported) | unsupervised | **" in text and "| `bad` (reported) | unsupervised | 0." in text
+    assert "| `good` | - | 0.700 (0.250) | - | 10.000 | 10 of 100 | 60 | 1,234 | 5 | 5 | a machine |" in text
+    # A maintainer has made one of the runs.
+    known = tmp_path / "verified.txt"
+    known.write_text(f"{sha256(tmp_path / record_of('good', seed=3).path / SUMS)}  somewhere\n")
+    (board,) = boards(tmp_path, verified=known)
+    assert [row.verified for row in board.rows] == [False, True, False, False, False]
+
+
+def test_what_is_not_better_than_its_floor_is_not_the_best(tmp_path: Path) -> None:
+    for name, value in (("above", 0.3), ("within", 0.22)):
+        put(tmp_path, record_of(name), made(local__conditional=entry(value, 0.05, random=0.2)))
+    for name, value in (("low", 0.1), ("lower", 0.05)):
+        put(tmp_path, replace(record_of(name), board=f"other/{PROTOCOL}"), made(local__conditional=entry(value, 0.05, random=0.2)))
+    other, board = boards(tmp_path, verified=tmp_path / "none")
+    assert [cell.best for cell in board.cells(board.rows, 0)] == [True, False]
+    assert [cell.best for cell in other.cells(other.rows, 0)] == [False, False]
+
+
+def test_the_page_has_every_row_and_loads_nothing(tmp_path: Path) -> None:
+    put(tmp_path, record_of("mine"), made(**WHOLE, local__conditional=entry(0.125, 0.1)))
+    put(tmp_path, record_of("classical", budget=NONE), made(**WHOLE))
+    html = page(boards(tmp_path, verified=tmp_path / "none"))
+    for text in (
+        "mine",
+        "classical",
+        BOARD,
+        "vectors.local.linear 0.620; 95 % 0.570 to 0.670; floor 0.510 (direction)",
+        "normalised",
+        "reported",
+    ):
+        assert text in html, text
+    assert html.count("<tbody>") == 1 and html.count('<tr data-track="unsupervised"') == 2
+    assert "http" not in html and "src=" not in html and all(column.title in html for column in COLUMNS)
+
+
+def test_a_row_of_words_is_text_on_the_page(tmp_path: Path) -> None:
+    put(tmp_path, replace(record_of("mine"), words="<script>alert(1)</script>"), made(**WHOLE))
+    assert "<script>alert" not in page(boards(tmp_path, verified=tmp_path / "none"))
+
+
+def test_the_table_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "runs", record_of("mine"), made(**WHOLE))
+    table.main(["--runs", str(tmp_path / "runs"), "--out", str(tmp_path)])
+    assert "1 boards, 1 systems" in capsys.readouterr().out
+    assert (tmp_path / "leaderboard.md").read_text().startswith("# The leaderboard") and (tmp_path / "leaderboard.html").exists()
+
+
+# The checks.
+
+
+def wrong(folder: Path) -> list[str]:
+    return [finding.text for finding in check.findings(folder, sample=False) if not finding.fine]
+
+
+def test_a_run_that_holds(tmp_path: Path) -> None:
+    folder = put(tmp_path, record_of("mine"), made(**WHOLE))
+    assert wrong(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda folder: (folder / "scores.json").write_text((folder / "scores.json").read_text() + " "), "scores.json was changed"),
+        (lambda folder: (folder / "log.txt").unlink(), "log.txt is missing"),
+        (lambda folder: again(folder, training=Training(10, 100, 60, 1, 919.0, "m")), "training took 919 s; the budget minutes is 900 s"),
+        (lambda folder: again(folder, training=Training(10, 100, 61, 1, 600.0, "m")), "steps, seed or frames"),
+        (lambda folder: again(folder, seed=4), "run.json says that it is"),
+        (lambda folder: again(folder, evaluations=0), "never was scored on test"),
+        (lambda folder: again(folder, board="wsprites-paper-v1/bench-2"), "scores.json is of mine on wsprites-factorial-v1"),
+        (lambda folder: again(folder, model="a:b"), "the budget is minutes, and the model a:b"),
+        (lambda folder: checkpoint_of(folder, TINY.config, "2000"), "config.json is not the configuration in the checkpoint"),
+    ],
+)
+def test_what_does_not_hold_is_found(change, words: str, tmp_path: Path) -> None:
+    folder = put(tmp_path, record_of("mine"), made(**WHOLE))
+    change(folder)
+    assert any(words in text for text in wrong(folder)), wrong(folder)
+
+
+def again(folder: Path, **changes) -> None:
+    write_record(folder, replace(read_record(folder), **changes))
+
+
+def test_a_system_of_the_list_is_of_its_track(tmp_path: Path) -> None:
+    folder = put(tmp_path, record_of("lam-tiny-twin"), made(**WHOLE))
+    assert wrong(folder) == ["lam-tiny-twin is of the track guided, and its model is train/checkpoint.safetensors"]
+
+
+def test_the_command_says_what_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, record_of("mine"), made(**WHOLE))
+    (put(tmp_path, record_of("other"), made(**WHOLE)) / "scores.json").write_text("{")
+    with pytest.raises(SystemExit) as exit_:
+        check.main([str(tmp_path), "--no-sample"])
+    out = capsys.readouterr().out
+    assert exit_.value.code == 1 and "1 of 2 runs hold" in out and "not a score file" in out
+
+
+# Anchors.
+
+
+def test_an_anchor_that_a_score_ranks_high_is_found(tmp_path: Path) -> None:
+    """Better than the floor by the whole interval, where it cannot be; a latent that tells nothing may be silent."""
+    good = entry(0.9, 0.05, state_only=0.5)
+    assert [one.name for one in unearned("one-code", made(vectors__local__linear=good))] == ["vectors.local.linear"]
+    assert unearned("one-code", made(vectors__local__linear=entry(0.52, 0.05, state_only=0.5))) == []
+    silent = made(
+        vectors__local__linear=entry(0.4, 0.05, state_only=0.5),
+        leakage__background__vectors=LEAK,
+        nuisance__background_motion__vectors=NUISANCE,
+    )
+    assert unearned("one-code", silent) == []
+    assert [one.name for one in unearned("copy", made(control__faithful=entry(0.9, 0.1, random_codes=0.2)))] == ["control.faithful"]
+    assert unearned("copy", made(vectors__local__linear=good)) == []
+    folder = put(tmp_path, record_of("one-code", "anchor", NONE), made(vectors__local__linear=good))
+    assert any("better than its floor in vectors.local.linear" in text for text in wrong(folder))
+
+
+def test_what_anchors_infer() -> None:
+    """The scene's direction is the true one; nothing of a character changes within its clip; a small image is a mean of blocks."""
+    part = standard("wsprites-factorial-v1", clips=4).scored
+    frames = np.stack([part.clip(n).frames_thwc for n in range(2)]).transpose(0, 1, 4, 2, 3)
+    shift = part.script.background_shift[:2, 1:]
+    axis = np.abs(shift).argmax(-1)
+    positive = np.take_along_axis(shift, axis[..., None], -1)[..., 0] > 0
+    true = np.where(np.abs(shift).max(-1) == 0, 4, 2 * axis + positive)
+    assert (SceneCode().infer(frames)["codes"] == true).mean() > 0.95
+    identity = CharacterId().infer(frames)
+    assert (identity["codes"] == identity["codes"][:, :1]).all() and (identity["vectors"] == identity["vectors"][:, :1]).all()
+    assert len(np.unique(identity["vectors"][:, 0], axis=0)) == 2
+    small = FrameCopy().infer(frames)["vectors"].reshape(2, 89, 12, 16, 3)
+    blocks = frames[:, 1:].transpose(0, 1, 3, 4, 2).reshape(2, 89, 12, 8, 16, 8, 3).mean((3, 5)) / 255
+    assert np.abs(small - blocks).max() < 0.6 / 255
+    assert not any(array.any() for array in OneCode().infer(frames).values())
+    generated = Copy.rollout(Copy.__new__(Copy), frames[:, 0], np.zeros((2, 5), int), None)  # without the reader, which is slow to fit
+    assert generated.shape == (2, 5, *frames.shape[2:]) and (generated == frames[:, :1]).all()
+
+
+def test_records_are_checked(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, TINY.config, "2000", "factorial")
+    saved = Saved(path)
+    assert saved.is_of(TINY) and saved.complete and not saved.is_of(replace(TINY, seed=1)) and not saved.is_of(replace(TINY, world="paper"))

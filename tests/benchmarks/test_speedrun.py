@@ -1,0 +1,100 @@
+"""benchmarks/leaderboard/speedrun.py: a record follows from the codes that it holds, or is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.leaderboard import speedrun
+from benchmarks.leaderboard.entries import ENTRIES
+from benchmarks.leaderboard.record import Record, Training
+from benchmarks.leaderboard.training import Plan
+from wsprites.bench.packed import packed
+from wsprites.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def codes() -> list[np.ndarray]:
+    """Codes of five runs that are the local action in three quarters of the transitions, and noise elsewhere."""
+    rng, true = np.random.default_rng(0), speedrun.val().script.local_action[:, 1:]
+    return [np.where(rng.random(true.shape) < 0.75, true, rng.integers(0, 9, true.shape)) for _ in range(5)]
+
+
+def record(codes: list[np.ndarray]) -> dict:
+    runs = [{"minutes": 10.0 + n, "local.conditional": speedrun.conditional(code), "codes": stored(code)} for n, code in enumerate(codes)]
+    return {"name": "first", "date": "2026-01-02", "changes": "the first | one", "machine": "two cores", "runs": runs}
+
+
+def stored(code: np.ndarray) -> dict:
+    kept = packed(code, "u2")
+    return {"shape": kept.shape, "text": kept.text}
+
+
+def test_a_record_holds_and_is_on_the_page(codes: list[np.ndarray], tmp_path: Path) -> None:
+    """In `factorial` the three sources are independent, so that codes of the local action tell about as much of it given the others."""
+    assert speedrun.conditional(speedrun.val().script.local_action[:, 1:]) == pytest.approx(1)
+    assert abs(speedrun.conditional(speedrun.val().script.global_action[:, 1:])) < 0.01
+    (tmp_path / "first.json").write_text(json.dumps(record(codes)))
+    (entry,) = speedrun.entries(tmp_path)
+    assert entry.minutes == (10, 11, 12, 13, 14) and min(entry.scores) > 0.3
+    t = (np.mean(entry.scores) - 0.3) / (np.std(entry.scores, ddof=1) / np.sqrt(5))
+    assert entry.p == pytest.approx(stats.t.sf(t, 4))
+    page = speedrun.page([entry])
+    assert "| 2026-01-02 | first | **12.0** (10.0 to 14.0) |" in page and "| the first / one |" in page
+    assert "There is no record yet." in speedrun.page([])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda one: one["runs"].pop(), "4 runs with a mean"),
+        (lambda one: one["runs"][2].update({"local.conditional": 0.9}), "run 2 says 0.900000; its codes have"),
+        (lambda one: one["runs"][0]["codes"].update(shape=[89, 200]), "codes of the shape"),
+        (lambda one: one["runs"][0]["codes"].update(text="AAAA"), "not a record"),
+        (lambda one: one["runs"][0].update(minutes=0), "no time"),
+        (lambda one: one.pop("machine"), "not a record of the speedrun"),
+        (lambda one: one.update(changes="a\nb"), "not a line"),
+    ],
+)
+def test_a_record_that_does_not_hold(change, words: str, codes: list[np.ndarray], tmp_path: Path) -> None:
+    one = record(codes)
+    change(one)
+    (tmp_path / "first.json").write_text(json.dumps(one))
+    with pytest.raises(UserError, match=words):
+        speedrun.entries(tmp_path)
+
+
+def test_codes_below_the_target_are_no_record(codes: list[np.ndarray]) -> None:
+    rng = np.random.default_rng(1)
+    weak = [np.where(rng.random(code.shape) < 0.3, code, rng.integers(0, 9, code.shape)) for code in codes]
+    with pytest.raises(UserError, match=r"the target is 0\.3 at p < 0\.01"):
+        speedrun.parse(json.dumps(record(weak)))
+
+
+class Made:
+    """What a checkpoint says."""
+
+    def __init__(self, seed: int, world: str = "factorial", steps: str = "2000") -> None:
+        entry = ENTRIES["lam-tiny"]
+        self.config = Plan("lam-tiny", replace(entry, settings={"train.steps": steps}), "factorial", "minutes", seed).config
+        self.world = world
+
+
+def test_runs_that_are_no_record() -> None:
+    one = Record("lam-tiny", "unsupervised", "minutes", training=Training(machine="m"))
+    runs, made = [replace(one, seed=seed) for seed in range(5)], [Made(seed) for seed in range(5)]
+    speedrun._check_runs(runs, made)
+    for wrong, saved, words in (
+        (runs[:4], made[:4], "4 seeds; a record needs 5"),
+        ([*runs[:4], runs[0]], made, "4 seeds"),
+        (runs, [*made[:4], Made(4, steps="1999")], "not all of one configuration"),
+        (runs, [*made[:4], Made(4, world="paper")], "not all of one configuration"),
+        ([replace(run, track="labels") for run in runs], made, "the track unsupervised"),
+        ([*runs[:4], replace(runs[4], training=Training(machine="n"))], made, "of one machine"),
+        ([replace(run, budget="gpu") for run in runs], made, "not on two cores"),
+    ):
+        with pytest.raises(UserError, match=words):
+            speedrun._check_runs(wrong, saved)
