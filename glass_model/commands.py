@@ -218,7 +218,14 @@ def _source(
 
 @click.command()
 @_MODEL
-@click.option("--image", "images", type=PATH, multiple=True, required=True, help="The first frame; for --grid one image per row.")
+@click.option(
+    "--image",
+    "images",
+    type=PATH,
+    multiple=True,
+    required=True,
+    help="The first frame: an image, or FILE:CLIP:T for frame T of a clip of a data file; for --grid one per row.",
+)
 @click.option("--actions", default="", help='What happens, such as "right*8 code2*6 bg-left*4 left+code1".')
 @click.option("--grid", "as_grid", is_flag=True, help="Instead of --actions: a PNG of what every action leads to from each image.")
 @click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
@@ -227,15 +234,15 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
-    from wsprites.pictures import read_picture
+    from wsprites.view.frame import image_file, read_image
     from wsprites.view.picture import check_picture, write_frames
 
     if bool(actions) == as_grid:
         raise click.UsageError("give either --actions or --grid")
     if len(images) > 1 and not as_grid:
         raise click.UsageError("--actions takes one --image")
-    check_picture(out, inputs=[checkpoint, *images])
-    pictures = [read_picture(path, max_pixels=_MOST_PIXELS) for path in images]
+    check_picture(out, inputs=[checkpoint, *map(image_file, images)])
+    pictures = [read_image(path, max_pixels=_MOST_PIXELS) for path in images]
     if as_grid and len({picture.shape for picture in pictures}) > 1:
         raise click.UsageError("the images of a grid must be of one size")
     saved = load(checkpoint)
@@ -261,7 +268,7 @@ def _strides(saved: "Checkpoint") -> tuple[float, float]:
 @_MODEL
 @click.option("--from", "file", type=PATH, required=True, help="The data file with the clip whose motion is read.")
 @click.option("--clip", type=int, default=0, show_default=True, help="Number of the clip in the whole data set (the label 'index').")
-@click.option("--to", "image", type=PATH, required=True, help="The picture that is to move in the same way.")
+@click.option("--to", "image", type=PATH, required=True, help="The picture that is to move in the same way, or FILE:CLIP:T.")
 @click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
 def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) -> None:
     """Read the actions of a clip, generated or imported, and play them from another picture."""
@@ -269,11 +276,11 @@ def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) ->
         from glass_model import play
         from glass_model.training.checkpoint import load
     import wsprites
-    from wsprites.pictures import read_picture
+    from wsprites.view.frame import image_file, read_image
     from wsprites.view.picture import check_picture, write_frames
 
-    check_picture(out, inputs=[checkpoint, file, image])
-    picture = read_picture(image, max_pixels=_MOST_PIXELS)
+    check_picture(out, inputs=[checkpoint, file, image_file(image)])
+    picture = read_image(image, max_pixels=_MOST_PIXELS)
     with wsprites.open(file) as data:
         split, row = data.find(clip)
         model = load(checkpoint).model()

@@ -20,6 +20,7 @@ COMMANDS = {
     "info": "wsprites.commands.inspect:info",
     "verify": "wsprites.commands.inspect:verify",
     "preview": "wsprites.commands.inspect:preview",
+    "frame": "wsprites.commands.inspect:frame",
     "report": "wsprites.commands.inspect:report",
     "export": "wsprites.commands.inspect:export",
     "credits": "wsprites.commands.inspect:credits",
