@@ -56,7 +56,8 @@ def read_image(name: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
     """Read an image file, or a frame of a data file.
 
     Args:
-        name: path of an image, or FILE:CLIP:T: frame T of the clip with the index CLIP in a data file. A file of that whole name comes first.
+        name: path of an image, or FILE:CLIP:T: frame T of the clip with the index CLIP in a data file. A file that has this whole name
+            comes first.
         max_pixels: a larger image is refused before memory is taken.
 
     Returns:
