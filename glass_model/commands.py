@@ -228,14 +228,15 @@ def _source(
 )
 @click.option("--actions", default="", help='What happens, such as "right*8 code2*6 bg-left*4 left+code1".')
 @click.option("--grid", "as_grid", is_flag=True, help="Instead of --actions: a PNG of what every action leads to from each image.")
-@click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
+@click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (every frame) to write.")
 def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: bool, out: Path) -> None:
     """Generate a video from one picture and a list of actions, as seen on the screen."""
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
     from wsprites.view.frame import image_file, read_image
-    from wsprites.view.picture import check_picture, write_frames
+    from wsprites.view.picture import check_picture
+    from wsprites.view.sheet import write_clips, write_sheet
 
     if bool(actions) == as_grid:
         raise click.UsageError("give either --actions or --grid")
@@ -248,12 +249,15 @@ def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: b
     saved = load(checkpoint)
     model, (stride, scene_stride) = saved.model(), _strides(saved)
     if as_grid:
-        frames = play.grid(model, pictures, play.every_action(model.controls, stride=stride, scene_stride=scene_stride))[None]
-    else:
-        steps = play.parse_actions(actions, model.controls, stride=stride, scene_stride=scene_stride)
-        frames = play.animate(model, pictures, steps)[0]
-    write_frames(out, frames, scale=2)
-    click.echo(f"{out}: {len(frames)} frame{'s' if len(frames) > 1 else ''}")
+        texts = play.every_action(model.controls)
+        columns = [play.parse_actions(text, model.controls, stride=stride, scene_stride=scene_stride) for text in texts]
+        write_sheet(out, play.grid(model, pictures, columns), headings=["start", *texts], names=[path.name for path in images])
+        click.echo(f"{out}: {len(pictures)} x {len(columns)} actions")
+        return
+    steps = play.parse_actions(actions, model.controls, stride=stride, scene_stride=scene_stride)
+    frames = play.animate(model, pictures, steps)[0]
+    write_clips(out, {"": frames})
+    click.echo(f"{out}: {len(frames)} frames")
 
 
 def _strides(saved: "Checkpoint") -> tuple[float, float]:
@@ -269,23 +273,25 @@ def _strides(saved: "Checkpoint") -> tuple[float, float]:
 @click.option("--from", "file", type=PATH, required=True, help="The data file with the clip whose motion is read.")
 @click.option("--clip", type=int, default=0, show_default=True, help="Number of the clip in the whole data set (the label 'index').")
 @click.option("--to", "image", type=PATH, required=True, help="The picture that is to move in the same way, or FILE:CLIP:T.")
-@click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
+@click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (every frame) to write.")
 def transfer(checkpoint: Path, file: Path, clip: int, image: Path, out: Path) -> None:
-    """Read the actions of a clip, generated or imported, and play them from another picture."""
+    """Read the actions of a clip, generated or imported, and play them from another picture. Both are written side by side."""
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
     import wsprites
     from wsprites.view.frame import image_file, read_image
-    from wsprites.view.picture import check_picture, write_frames
+    from wsprites.view.picture import check_picture
+    from wsprites.view.sheet import write_clips
 
     check_picture(out, inputs=[checkpoint, file, image_file(image)])
     picture = read_image(image, max_pixels=_MOST_PIXELS)
     with wsprites.open(file) as data:
         split, row = data.find(clip)
         model = load(checkpoint).model()
-        frames = play.transfer(model, data[split]["frames"][row], picture)
-    write_frames(out, frames, scale=2)
+        source = data[split]["frames"][row]
+        frames = play.transfer(model, source, picture)
+    write_clips(out, {f"clip {clip}": source, "its actions": frames})
     click.echo(f"{out}: {len(frames)} frames")
 
 
