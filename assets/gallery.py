@@ -14,7 +14,8 @@ from wsprites.art.sheets import CELL_OF
 from wsprites.generate import replace_file
 from wsprites.render import render
 from wsprites.view.picture import encode_gif, encode_png, enlarge, outline, tile
-from wsprites.view.preview import font
+from wsprites.view.preview import direction_of
+from wsprites.view.sheet import font
 from wsprites.world.actions import GlobalAction, LocalAction
 from wsprites.world.script import Script, scripts
 from wsprites.world.spec import WorldSpec
@@ -22,7 +23,7 @@ from wsprites.world.spec import WorldSpec
 _SEED, _FRAMES, _SCALE, _MILLISECONDS = 7, 16, 2, 110
 _COLOURS = 112
 _GROUND, _PAPER, _INK, _MUTED = (98, 120, 96), (22, 25, 31), (236, 239, 244), (140, 149, 163)
-_MARKS = ("global", (178, 245, 80)), ("local", (255, 150, 170)), ("background", (102, 204, 255))
+_MARKS = ("global", (178, 245, 80)), ("local", (255, 150, 170)), ("scene", (102, 204, 255))
 
 
 def gallery(folder: Path) -> None:
@@ -90,7 +91,7 @@ def _labels(world: World, index: int) -> Iterable[NDArray[np.uint8]]:
         names = (
             GlobalAction(script.global_action[t]).name,
             LocalAction(script.local_action[t]).name,
-            GlobalAction(script.background_action[t]).name,
+            direction_of(script.background_shift[t]),
         )
         for line, ((label, colour), name) in enumerate(zip(_MARKS, names, strict=True)):
             draw.text((large.shape[1] + 14, 22 + 54 * line), label, _MUTED, font())

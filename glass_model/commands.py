@@ -218,35 +218,46 @@ def _source(
 
 @click.command()
 @_MODEL
-@click.option("--image", "images", type=PATH, multiple=True, required=True, help="The first frame; for --grid one image per row.")
+@click.option(
+    "--image",
+    "images",
+    type=PATH,
+    multiple=True,
+    required=True,
+    help="The first frame: an image, or FILE:CLIP:T for frame T of a clip of a data file; for --grid one per row.",
+)
 @click.option("--actions", default="", help='What happens, such as "right*8 code2*6 bg-left*4 left+code1".')
 @click.option("--grid", "as_grid", is_flag=True, help="Instead of --actions: a PNG of what every action leads to from each image.")
-@click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
+@click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (every frame) to write.")
 def animate(checkpoint: Path, images: tuple[Path, ...], actions: str, as_grid: bool, out: Path) -> None:
     """Generate a video from one picture and a list of actions, as seen on the screen."""
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
-    from wsprites.pictures import read_picture
-    from wsprites.view.picture import check_picture, write_frames
+    from wsprites.view.frame import image_file, read_image
+    from wsprites.view.picture import check_picture
+    from wsprites.view.sheet import write_clips, write_sheet
 
     if bool(actions) == as_grid:
         raise click.UsageError("give either --actions or --grid")
     if len(images) > 1 and not as_grid:
         raise click.UsageError("--actions takes one --image")
-    check_picture(out, inputs=[checkpoint, *images])
-    pictures = [read_picture(path, max_pixels=_MOST_PIXELS) for path in images]
+    check_picture(out, inputs=[checkpoint, *map(image_file, images)])
+    pictures = [read_image(path, max_pixels=_MOST_PIXELS) for path in images]
     if as_grid and len({picture.shape for picture in pictures}) > 1:
         raise click.UsageError("the images of a grid must be of one size")
     saved = load(checkpoint)
     model, (stride, scene_stride) = saved.model(), _strides(saved)
     if as_grid:
-        frames = play.grid(model, pictures, play.every_action(model.controls, stride=stride, scene_stride=scene_stride))[None]
-    else:
-        steps = play.parse_actions(actions, model.controls, stride=stride, scene_stride=scene_stride)
-        frames = play.animate(model, pictures, steps)[0]
-    write_frames(out, frames, scale=2)
-    click.echo(f"{out}: {len(frames)} frame{'s' if len(frames) > 1 else ''}")
+        texts = play.every_action(model.controls)
+        columns = [play.parse_actions(text, model.controls, stride=stride, scene_stride=scene_stride) for text in texts]
+        write_sheet(out, play.grid(model, pictures, columns), headings=["start", *texts], names=[path.name for path in images])
+        click.echo(f"{out}: {len(pictures)} x {len(columns)} actions")
+        return
+    steps = play.parse_actions(actions, model.controls, stride=stride, scene_stride=scene_stride)
+    frames = play.animate(model, pictures, steps)[0]
+    write_clips(out, {"": frames})
+    click.echo(f"{out}: {len(frames)} frames")
 
 
 def _strides(saved: "Checkpoint") -> tuple[float, float]:
@@ -261,27 +272,29 @@ def _strides(saved: "Checkpoint") -> tuple[float, float]:
 @_MODEL
 @click.option("--from", "file", type=PATH, required=True, help="The data file with the clip whose motion is read.")
 @click.option("--clip", type=int, default=0, show_default=True, help="Number of the clip in the whole data set (the label 'index').")
-@click.option("--to", "image", type=PATH, required=True, help="The picture that is to move in the same way.")
+@click.option("--to", "image", type=PATH, required=True, help="The picture that is to move in the same way, or FILE:CLIP:T.")
 @click.option("--mode", metavar="NAME", help="Of an articulated model: standard, relative or avd.  [default: play what is read]")
 @click.option("--background", metavar="MOTIONS", help='How the scene moves instead, such as "left*8 rotate*8"; "stay": not at all.')
-@click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
+@click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (every frame) to write.")
 def transfer(checkpoint: Path, file: Path, clip: int, image: Path, mode: str | None, background: str | None, out: Path) -> None:
-    """Read the actions of a clip, generated or imported, and play them from another picture."""
+    """Read the actions of a clip, generated or imported, and play them from another picture. Both are written side by side."""
     with extra("torch"):
         from glass_model import play
         from glass_model.training.checkpoint import load
     import wsprites
-    from wsprites.pictures import read_picture
-    from wsprites.view.picture import check_picture, write_frames
+    from wsprites.view.frame import image_file, read_image
+    from wsprites.view.picture import check_picture
+    from wsprites.view.sheet import write_clips
 
-    check_picture(out, inputs=[checkpoint, file, image])
-    picture = read_picture(image, max_pixels=_MOST_PIXELS)
+    check_picture(out, inputs=[checkpoint, file, image_file(image)])
+    picture = read_image(image, max_pixels=_MOST_PIXELS)
     with wsprites.open(file) as data:
         split, row = data.find(clip)
         saved = load(checkpoint)
         moves = None if background is None else play.parse_background(background, stride=_strides(saved)[1])
-        frames = play.transfer(saved.model(), data[split]["frames"][row], picture, mode=mode, background=moves)
-    write_frames(out, frames, scale=2)
+        source = data[split]["frames"][row]
+        frames = play.transfer(saved.model(), source, picture, mode=mode, background=moves)
+    write_clips(out, {f"clip {clip}": source, "its actions": frames})
     click.echo(f"{out}: {len(frames)} frames")
 
 

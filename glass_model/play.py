@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from glass_model.images import resize, to_bytes
 from glass_model.systems import Action, Controls, Driven, Playable
 from wsprites.errors import ArgumentError, UserError
-from wsprites.view.picture import tile
 from wsprites.world.actions import DELTA_XY, GlobalAction
 
 Picture = NDArray[np.uint8]
@@ -24,7 +23,6 @@ STRIDE, SCENE_STRIDE = 7.0, 2.0
 """Pixels per step of the character and of the scene in the paper's world."""
 
 _MOST_STEPS, _TURN = 10_000, 3.0  # and degrees of a step that turns the scene
-_GAP = 4  # pixels between the pictures of a grid
 
 
 @dataclass(frozen=True)
@@ -250,28 +248,30 @@ def _tensor(argument: str, pictures: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(pictures).permute(0, 3, 1, 2)
 
 
-def grid(model: Playable[Any], pictures: Sequence[Picture], columns: Sequence[Sequence[Step]]) -> Picture:
-    """A grid of actions: a row for each picture, with the picture first, then the last frame of each list of actions."""
+def grid(model: Playable[Any], pictures: Sequence[Picture], columns: Sequence[Sequence[Step]]) -> list[list[Picture]]:
+    """The rows of a grid of actions: one for each picture, with the picture first, then the last frame of each list of actions."""
     ends = [animate(model, pictures, steps)[:, -1] for steps in columns]
-    cells = [cell for i, picture in enumerate(pictures) for cell in (picture, *(end[i] for end in ends))]
-    return tile(cells, 1 + len(columns), gap=_GAP, background=255)
+    return [[picture, *(end[i] for end in ends)] for i, picture in enumerate(pictures)]
 
 
-def every_action(controls: Controls, *, times: int = 4, stride: float = STRIDE, scene_stride: float = SCENE_STRIDE) -> list[list[Step]]:
-    """The columns of a grid, `times` steps each: every direction of the character (or of the scene alone), then every code on the spot.
+def every_action(controls: Controls, *, times: int = 4) -> list[str]:
+    """The columns of a grid in the words of `parse_actions`, `times` steps each.
+
+    First every direction of the character (or of the scene alone), then every code on the spot.
 
     Args:
         controls: what the model takes; other actions are left out.
         times: number of steps.
-        stride: pixels per step of the character.
-        scene_stride: pixels per step of the scene.
 
     Raises:
         UserError: the model's actions have no words.
+
+    Example:
+        >>> every_action(Controls(codes=2))
+        ['code0*4', 'code1*4']
     """
     _words(controls)
     names = [direction.name for direction in GlobalAction if direction != GlobalAction.stay]
     if not controls.shift:
         names = [f"bg-{name}" for name in names] * controls.background_shift
-    texts = [f"{word}*{times}" for word in (*names, *(f"code{code}" for code in range(controls.codes)))]
-    return [parse_actions(text, controls, stride=stride, scene_stride=scene_stride) for text in texts]
+    return [f"{word}*{times}" for word in (*names, *(f"code{code}" for code in range(controls.codes)))]

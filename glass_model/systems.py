@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from glass_model.training.config import Config
 from glass_model.training.device import Setup
-from wsprites.errors import ArgumentError
+from wsprites.errors import ArgumentError, nearest
 
 SYSTEMS = {
     "glass": "glass_model.glass.system",
@@ -345,5 +345,5 @@ class SystemModule(Protocol):
 def find(name: str) -> SystemModule:
     """The module of a system. Raises ArgumentError if there is none of that name."""
     if name not in SYSTEMS:
-        raise ArgumentError("system", f"{name!r:.80} is not one of {', '.join(SYSTEMS)}")
+        raise ArgumentError("system", f"{name!r:.80} is not one of {', '.join(SYSTEMS)}{nearest(name, SYSTEMS)}")
     return cast(SystemModule, import_module(SYSTEMS[name]))

@@ -10,9 +10,27 @@ from typing import Any
 
 import click
 
-from wsprites.errors import ArgumentError, UserError
+from wsprites.errors import ArgumentError, UserError, nearest
 from wsprites.terminal import show_help
 
+GROUPS = {
+    "Data": ("generate", "merge", "import", "export", "assets"),
+    "Looking at data": ("info", "verify", "preview", "frame", "report", "credits", "play"),
+    "Models": ("train", "animate", "transfer", "compact"),
+    "Scores": ("bench",),
+}
+"""The commands under headings, as the help lists them."""
+EXTRAS = {
+    "export": "export",
+    "report": "report",
+    "play": "play",
+    "train": "torch",
+    "animate": "torch",
+    "transfer": "torch",
+    "compact": "torch",
+    "bench": "bench",
+}
+"""The extra that a command needs."""
 COMMANDS = {
     "generate": "wsprites.commands.generate:generate",
     "import": "wsprites.commands.generate:import_",
@@ -20,6 +38,7 @@ COMMANDS = {
     "info": "wsprites.commands.inspect:info",
     "verify": "wsprites.commands.inspect:verify",
     "preview": "wsprites.commands.inspect:preview",
+    "frame": "wsprites.commands.inspect:frame",
     "report": "wsprites.commands.inspect:report",
     "export": "wsprites.commands.inspect:export",
     "credits": "wsprites.commands.inspect:credits",
@@ -50,7 +69,31 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None if there is no such command."""
         module, _, name = COMMANDS.get(cmd_name, "").partition(":")
-        return getattr(import_module(module), name) if module else None
+        if not module:
+            return None
+        command: click.Command = getattr(import_module(module), name)
+        if cmd_name in EXTRAS:
+            extra = EXTRAS[cmd_name]
+            command.epilog = f"Needs the extra '{extra}': pip install -c constraints.txt \".[{extra}]\" in a checkout of wsprites."
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is named. Raises UsageError for another name, with the nearest one."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.UsageError(f"No such command {args[0]!r:.60}{nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List all commands under headings, each with its whole first sentence and the extra that it needs."""
+        for heading, names in GROUPS.items():
+            rows = []
+            for name in names:
+                command = self.get_command(ctx, name)
+                assert command is not None
+                needs = f" [{EXTRAS[name]}]" if name in EXTRAS else ""
+                rows.append((name, first_sentence(command.help or "") + needs))
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. Exit code 2 is bad input, 1 a failure or an interruption; the message names the command's options."""
@@ -61,6 +104,16 @@ class Commands(click.Group):
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
             kind = BadInput if isinstance(error, UserError) else click.ClickException
             raise kind(message(error, command.params if command else [])) from error
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a help text, in one line.
+
+    Example:
+        >>> first_sentence("Write FILE\\nas a .gif. It is animated.")
+        'Write FILE as a .gif.'
+    """
+    return re.split(r"(?<=[.!?]) (?=[A-Z`])", " ".join(text.split()), maxsplit=1)[0]
 
 
 def message(error: BaseException, params: Sequence[click.Parameter]) -> str:
@@ -114,7 +167,14 @@ def show_log() -> None:
         logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs about a damaged image, the error says
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+EPILOG = """[name]: the extra that a command needs, pip install -c constraints.txt ".[name]" in a checkout of wsprites.
+
+`wsprites COMMAND -h` shows the options of a command. Completion by the tab key: add eval "$(_WSPRITES_COMPLETE=bash_source wsprites)" to
+~/.bashrc, eval "$(_WSPRITES_COMPLETE=zsh_source wsprites)" to ~/.zshrc, or write what _WSPRITES_COMPLETE=fish_source wsprites prints to
+~/.config/fish/completions/wsprites.fish."""
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True, epilog=EPILOG)
 @click.version_option(package_name="wsprites")
 @click.pass_context
 def wsprites(context: click.Context) -> None:

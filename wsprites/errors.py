@@ -1,5 +1,20 @@
 """Errors caused by bad input, which the user can fix."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the possible name that is most like it; empty if none is like it.
+
+    Example:
+        >>> nearest("papr", ["paper", "factorial"]), nearest("paper", ["wsprites-paper-v1"]), nearest("x", ["paper"])
+        ("; did you mean 'paper'?", "; did you mean 'wsprites-paper-v1'?", '')
+    """
+    possible = list(names)
+    near = difflib.get_close_matches(name, possible, n=1) or [one for one in possible if len(name) > 2 and name in one]
+    return f"; did you mean {near[0]!r}?" if near else ""
+
 
 class UserError(ValueError):
     """Bad input. The message is one line: what is wrong, where, and how to fix it.

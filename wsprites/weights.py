@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wsprites.errors import UserError
+from wsprites.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,7 +61,11 @@ def checkpoint_path(name: str | os.PathLike[str]) -> Path:
     if path is None:
         problem = "a folder, not a checkpoint" if Path(name).is_dir() else "no such file"
         names = ", ".join(trained_models())
-        raise UserError(f"{os.fspath(name)}: {problem}" + (f", and not the name of a trained model ({names})" if names else ""))
+        raise UserError(
+            f"{os.fspath(name)}: {problem}"
+            + (f", and not the name of a trained model ({names})" if names else "")
+            + nearest(os.fspath(name), trained_models())
+        )
     return path
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from wsprites.bench import data
-from wsprites.bench.evaluate import score
+from wsprites.bench.evaluation import score
 from wsprites.bench.protocol import Arrays
 from wsprites.bench.reader import Reader
 from wsprites.world.script import scripts, split_indices

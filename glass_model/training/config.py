@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from wsprites.errors import ArgumentError
+from wsprites.errors import ArgumentError, nearest
 from wsprites.fields import SpecError, build, check, number
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def load_config(presets: Mapping[str, _Config], preset: str, settings: Iterable[
         8
     """
     if preset not in presets:
-        raise ArgumentError("preset", f"{preset} is not one of {', '.join(presets)}")
+        raise ArgumentError("preset", f"{preset} is not one of {', '.join(presets)}{nearest(preset, presets)}")
     groups: dict[str, dict[str, Any]] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")

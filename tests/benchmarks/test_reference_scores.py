@@ -10,7 +10,7 @@ from benchmarks.reference import probes as reference_probes
 from benchmarks.reference.scores import all_scores
 from wsprites.art import load_world
 from wsprites.bench.data import STANDARD_WORLD, Data, from_file, load_standard, standard
-from wsprites.bench.evaluate import evaluate
+from wsprites.bench.evaluation import evaluate
 from wsprites.bench.metrics import probes
 from wsprites.bench.metrics.interval import Score
 from wsprites.bench.predictions import Predictions

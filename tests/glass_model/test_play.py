@@ -68,9 +68,9 @@ def test_only_what_a_model_takes_is_set() -> None:
     assert parse_actions("up", Controls(shift=True)) == [Step((0.0, -7.0), None, None)]
     assert parse_actions("code1*2", Controls(codes=2, vectors=3)) == [Step(None, 1, None)] * 2
     assert parse_actions("bg-up", DOUBLES["scene"]) == [Step(None, None, (0.0, -2.0))]
-    columns = play.every_action(DOUBLES["scene"], times=1)
+    columns = [parse_actions(text, DOUBLES["scene"]) for text in play.every_action(DOUBLES["scene"], times=1)]
     assert [column[0].background_shift for column in columns] == [(-2.0, 0.0), (2.0, 0.0), (0.0, -2.0), (0.0, 2.0)]
-    assert play.every_action(DOUBLES["codes"], times=2) == [[Step(None, code, None)] * 2 for code in range(3)]
+    assert play.every_action(DOUBLES["codes"], times=2) == ["code0*2", "code1*2", "code2*2"]
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_animate(checkpoint: Path, picture: Path, tmp_path: Path, capsys: pytest
     assert shown(gif) == ((256, 192), 6)
     main(["animate", "--model", str(checkpoint), "--image", str(picture), "--actions", "stay", "--out", str(png)])
     with Image.open(png) as image, Image.open(picture) as first:
-        assert image.size == (256, 96)
-        assert np.array_equal(np.asarray(image)[:, :128], np.asarray(first))
+        assert image.size == (8 + 2 * 136, 8 + 20 + 104)
+        assert np.array_equal(np.asarray(image)[28:124, 8:136], np.asarray(first))
 
 
 def test_grid(checkpoint: Path, picture: Path, tmp_path: Path) -> None:
@@ -125,15 +125,23 @@ def test_grid(checkpoint: Path, picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
     main(["animate", "--model", str(checkpoint), "--image", str(picture), "--image", str(picture), "--grid", "--out", str(out)])
     with Image.open(out) as image:
-        assert image.size == (11 * 132 + 4, 2 * 100 + 4)
-        sheet = np.asarray(image)
-    assert np.array_equal(sheet[4:100], sheet[104:200])
+        sheet, first = np.asarray(image), np.asarray(Image.open(picture))
+    left = sheet.shape[1] - 11 * 136  # the names of the rows
+    assert 40 < left < 120 and sheet.shape[0] == 8 + 20 + 2 * 104
+    assert np.array_equal(sheet[28:124, left:], sheet[132:228, left:])
+    assert np.array_equal(sheet[28:124, left : left + 128], first)
+    assert (sheet[8:28, left:] > 100).any()  # the headings
 
 
 def test_transfer(checkpoint: Path, picture: Path, data_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "transfer.gif"
     main(["transfer", "--model", str(checkpoint), "--from", str(data_file), "--clip", "2", "--to", str(picture), "--out", str(out)])
-    assert shown(out) == ((256, 192), 40)
+    assert shown(out) == ((8 + 2 * 264, 8 + 20 + 200), 40)
+    with Image.open(out) as image, DataFile(data_file) as data:
+        split, row = data.find(2)
+        source = data[split]["frames"][row, 0].astype(int)
+        error = np.abs(np.asarray(image.convert("RGB"))[28:220:2, 8:264:2].astype(int) - source).mean()
+    assert error < 20  # of a palette of 253 colours, before a scene of noise
 
 
 def test_a_clip_transferred_to_its_own_first_frame_is_played(checkpoint: Path, data_file: Path) -> None:

@@ -145,17 +145,17 @@ def test_words_grids_and_animations(player: Any) -> None:
             with pytest.raises(UserError, match=r"this model takes (vectors of size 1|masks), .* by transfer$"):
                 call()
         return
-    columns = play.every_action(controls, times=2)
+    columns = [play.parse_actions(text, controls) for text in play.every_action(controls, times=2)]
     assert len(columns) == 4 * (controls.shift or controls.background_shift) + controls.codes
     for steps in columns:
         for part, value in (("codes", "code"), ("shift", "shift"), ("background_shift", "background_shift")):
             assert all((getattr(step, value) is not None) == bool(getattr(controls, part)) for step in steps)
     if controls.vectors and not controls.codes:
         assert controls.shift or controls.background_shift  # and a vector is no must
-    sheet = play.grid(player, pictures, columns)
-    assert sheet.shape == (2 * 52 + 4, (1 + len(columns)) * 68 + 4, 3)
-    assert np.array_equal(sheet[4:52, 4:68], pictures[0])
-    assert np.array_equal(play.animate(player, pictures, columns[-1])[:, -1][1], sheet[56:104, -68:-4])
+    rows = play.grid(player, pictures, columns)
+    assert [len(row) for row in rows] == [1 + len(columns)] * 2
+    assert np.array_equal(rows[0][0], pictures[0])
+    assert np.array_equal(play.animate(player, pictures, columns[-1])[:, -1][1], rows[1][-1])
 
 
 @pytest.mark.parametrize("player", PLAYERS, indirect=True)

@@ -44,6 +44,33 @@ def test_from_generate_to_preview(run, make, tmp_path: Path):
     assert code == 0 and "Ada Pixel" in out and "Licence of the art: unknown" in out
 
 
+def test_the_help_lists_every_command_once_under_a_heading(run):
+    assert sorted(name for names in cli.GROUPS.values() for name in names) == sorted(cli.COMMANDS)
+    code, out, _ = run("-h")
+    assert code == 0 and "..." not in out.partition("\n")[2] and "_WSPRITES_COMPLETE=bash_source" in out
+    assert all(f"\n{heading}:\n" in out for heading in cli.GROUPS)
+    assert "Train a model, and print scores of the val split on the way. [torch]" in " ".join(out.split())
+    assert 'pip install -c constraints.txt ".[bench]"' in " ".join(run("bench", "-h")[1].split())
+    assert set(cli.EXTRAS) <= set(cli.COMMANDS)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("genrate", "No such command 'genrate'; did you mean 'generate'?"),
+        ("qqq", r"No such command 'qqq' \(see"),
+        ("generate --n 2 --out a.h5 --world papr", r"--world: 'papr' is neither a preset .*; did you mean 'paper'\?"),
+        ("bench --model x:y --data paper", r"--data: 'paper' is neither .*; did you mean 'wsprites-paper-v1'\?"),
+        ("train --stream --out runs --preset tinny", r"--preset: tinny is not one of .*; did you mean 'tiny'\?"),
+        ("train --stream --out runs --system gloss", r"--system: 'gloss' is not one of .*; did you mean 'glass'\?"),
+    ],
+)
+def test_the_nearest_name_is_suggested(run, line: str, words: str):
+    code, out, err = run(*line.split())
+    assert (code, out, err.count("\n")) == (2, "", 1) and re.search(words, err), err
+
+
 def test_labels_only(run, make):
     assert run(*make, "--no-frames")[0] == 0
     assert "not stored, rendered when read" in run("info", "data.h5")[1]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wsprites.bench.data import Data, VideoData
 from wsprites.bench.distances import Features, lacking
-from wsprites.bench.evaluate import ByPredictor, Evaluation, Progress, Scores
+from wsprites.bench.evaluation import ByPredictor, Evaluation, Progress, Scores
 from wsprites.bench.metrics import displacement, images
 from wsprites.bench.metrics.interval import Score, mean
 from wsprites.bench.predictions import Predictions

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wsprites.bench.absent import leave_out
 from wsprites.bench.data import STANDARD, Data, Part
-from wsprites.bench.evaluate import scores_of_codes
+from wsprites.bench.evaluation import scores_of_codes
 from wsprites.bench.metrics import masks
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import MAX_CODES, Arrays, Model, infer, named

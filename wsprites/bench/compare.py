@@ -14,7 +14,7 @@ from typing import NamedTuple
 from wsprites.bench.direction import loss
 from wsprites.bench.scores import PROTOCOL, DataDescription, Entry, ScoreFile
 from wsprites.bench.table import names_in_table
-from wsprites.errors import ArgumentError, UserError
+from wsprites.errors import ArgumentError, UserError, nearest
 
 _BY_NETWORKS = ("drift.lpips.", "images.")
 WORSE = "worse"
@@ -99,7 +99,7 @@ def parse_rules(rules: Sequence[str], baseline: ScoreFile) -> list[Rule]:
                 "fail_on", f"{text!r}: expected NAME<NUMBER or NAME>NUMBER, such as 'local.matched_accuracy<-0.02', or '{WORSE}'"
             )
         if math.isnan(baseline.value(match[1])):
-            raise ArgumentError("fail_on", f"{text!r}: the baseline has no score {match[1]!r}")
+            raise ArgumentError("fail_on", f"{text!r}: the baseline has no score {match[1]!r}{nearest(match[1], baseline.scores)}")
         parsed.append(Rule(match[1], match[2], float(match[3])))
     return parsed
 

@@ -13,7 +13,7 @@ import wsprites
 from wsprites.art import Art, World, load_world
 from wsprites.bench.metrics.actions import Sources
 from wsprites.bench.metrics.interval import Clusters
-from wsprites.errors import ArgumentError, UserError
+from wsprites.errors import ArgumentError, UserError, nearest
 from wsprites.fields import whole
 from wsprites.file import DataFile, Split, VideoFile
 from wsprites.file.videos import VIDEO_LABELS, VideoSplit
@@ -218,7 +218,7 @@ def open_data(name: str, *, split: str = "test", clips: int | None = None, seed:
     if name not in STANDARD:
         path = Path(name)
         if not path.exists():
-            raise ArgumentError("data", f"{name!r} is neither a file nor a standard world ({', '.join(STANDARD)})")
+            raise ArgumentError("data", f"{name!r} is neither a file nor a standard world ({', '.join(STANDARD)}){nearest(name, STANDARD)}")
         if seed is not None:
             raise ArgumentError("seed", f"{seed} is only for standard worlds, whose clips are made from it; {name} has clips of its own")
         with wsprites.open(path) as file:

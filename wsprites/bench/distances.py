@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from wsprites.bench.data import Clips, ClipSize, Data, VideoData
 from wsprites.bench.metrics.images import frechet
 from wsprites.bench.metrics.interval import Score
-from wsprites.bench.protocol import Controllable, Model, rollout
-from wsprites.bench.rollouts import STEPS, Frames, read_actions, start_of
+from wsprites.bench.protocol import Controllable, Model, frames_needed, rollout
+from wsprites.bench.rollouts import STEPS, Frames, first_frames, read_actions, start_of
 
 if TYPE_CHECKING:
     from wsprites.bench.networks import Networks
@@ -84,7 +84,7 @@ def distances(
     for at in range(0, len(part), _BATCH):
         begin = [start_of(part, n) for n in range(at, min(at + _BATCH, len(part)))]
         first = np.stack([start.frame_hwc for start in begin])
-        features.add("model", rollout(model, first.transpose(0, 3, 1, 2), *read_actions(model, begin, steps)))
+        features.add("model", rollout(model, first_frames(begin, frames_needed(model)), *read_actions(model, begin, steps)))
         features.add("truth", np.stack([start.after(steps) for start in begin]))
         features.add("copy", np.repeat(first[:, None], steps, 1))
         progress(len(begin))

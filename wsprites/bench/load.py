@@ -15,7 +15,7 @@ from typing import cast
 
 from wsprites.bench.data import Data, VideoData
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Model, ProtocolError, check_number_of_codes
+from wsprites.bench.protocol import Model, ProtocolError, check_context, check_number_of_codes
 from wsprites.errors import ArgumentError, UserError
 from wsprites.foreign import ForeignError, foreign_code, place_of
 from wsprites.weights import GROUP, checkpoint_format, checkpoint_path
@@ -129,11 +129,27 @@ def _made(name: str, make: Callable[[], object]) -> Model:
     """
     with foreign_code(name):
         model = make()
-        is_model, codes = isinstance(model, Model), getattr(model, "codes", None)
+    return check_model(name, model)
+
+
+def check_model(name: str, model: object) -> Model:
+    """The model itself.
+
+    Args:
+        name: the model's name in messages.
+        model: any object.
+
+    Raises:
+        ArgumentError: it has no method `infer`, or an impossible number of codes or of frames of context.
+        ForeignError: a property of the model raised an exception.
+    """
+    with foreign_code(name):
+        is_model, codes, context = isinstance(model, Model), getattr(model, "codes", None), getattr(model, "context", None)
     if not is_model:
         raise ArgumentError("model", f"{name} gives a {type(model).__name__}; expected an object with a method infer")
     try:
         check_number_of_codes(codes)
+        check_context(context)
     except ProtocolError as error:
         raise ArgumentError("model", f"{name}: its attribute {error}") from None
     return cast(Model, model)

@@ -12,11 +12,24 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wsprites.bench.data import Clips, Data, VideoData
-from wsprites.bench.protocol import ARRAYS, LIMITS, MAX_CODES, Arrays, ProtocolError, check, check_number_of_codes, checked
+from wsprites.bench.data import Clips, Data, VideoData, VideoPart
+from wsprites.bench.protocol import (
+    ARRAYS,
+    BATCH,
+    LIMITS,
+    MAX_CODES,
+    Arrays,
+    Model,
+    ProtocolError,
+    check,
+    check_number_of_codes,
+    check_same_arrays,
+    checked,
+    infer,
+)
 from wsprites.errors import ArgumentError, UserError
 from wsprites.file.h5 import open_read_only
-from wsprites.generate import check_ending, written_aside
+from wsprites.generate import check_ending, check_output, written_aside
 
 _LOG = logging.getLogger("wsprites.bench")
 
@@ -182,6 +195,42 @@ def write_template(path: Path, data: Data | VideoData) -> None:
         for name in TEMPLATE:
             shape = (len(part), spec.frames - 1, *sizes[name])
             arrays[f"{part.name}/{name}"] = np.full(shape, _UNFILLED, np.int32) if name == "codes" else np.full(shape, np.nan, np.float32)
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def check_predictions_file(path: Path, *, overwrite: bool = False) -> None:
+    """Raise UserError unless `write_predictions` can write a file there, before anything is inferred."""
+    check_ending("out", path, ".npz")
+    check_output(path, overwrite=overwrite)
+
+
+def write_predictions(path: Path, data: Data | VideoData, model: Model, *, masks: bool = False) -> None:
+    """Write what a model infers from all clips to a predictions file.
+
+    Args:
+        path: the file; it is replaced if it exists.
+        masks: write masks as well.
+
+    Raises:
+        ProtocolError: a wrong array, or nothing but masks without `masks`.
+        ForeignError: the model raised an exception.
+        OSError: writing failed; a file that existed is unchanged.
+    """
+    arrays: Arrays = {"data": np.array(f"{data.name}@{data.sha256[:16]}")}
+    if (codes := getattr(model, "codes", None)) is not None:
+        arrays["codes_k"] = np.array(codes)
+    for part in data.parts:
+        rows: list[Arrays] = []
+        for first in range(0, len(part), BATCH):
+            at = range(first, min(first + BATCH, len(part)))
+            frames = [part.frames(n) if isinstance(part, VideoPart) else part.clip(n).frames_thwc for n in at]
+            inferred = infer(model, np.stack(frames).transpose(0, 1, 4, 2, 3), part)
+            rows.append({name: array for name, array in inferred.items() if masks or name != "masks"})
+            check_same_arrays(rows[0], rows[-1])
+        if not rows[0]:
+            raise ProtocolError("infers masks alone, which are left out; pass masks=True")
+        arrays |= {f"{part.name}/{name}": np.concatenate([row[name] for row in rows]) for name in rows[0]}
     with written_aside(path) as aside, aside.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wsprites.bench import baselines
 from wsprites.bench.data import Data, Part
-from wsprites.bench.evaluate import collect
+from wsprites.bench.evaluation import collect
 from wsprites.bench.metrics import actions, masks, motion
 from wsprites.bench.metrics.chance import information_within
 from wsprites.bench.metrics.information import information, nmi

@@ -15,7 +15,7 @@ from wsprites.art import Art
 from wsprites.art.sheets import CELL_OF
 from wsprites.bench.data import Data, Part
 from wsprites.bench.metrics import actions, motion
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, rollout
+from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, frames_needed, infer, rollout
 from wsprites.bench.reader import Place, Reader
 from wsprites.render import render
 from wsprites.world.act import Pose, act, pose
@@ -196,7 +196,7 @@ def try_out(model: Model, part: Part) -> None:
     """Raise ProtocolError if one step of a rollout does not follow the protocol."""
     assert isinstance(model, Controllable)
     begin = [start_of(part, 0)]
-    rollout(model, _first(begin), *read_actions(model, begin, 1))
+    rollout(model, first_frames(begin, frames_needed(model)), *read_actions(model, begin, 1))
 
 
 # Predictors that generate.
@@ -242,9 +242,13 @@ def _puppets(begin: Sequence[Start], local_bt: NDArray[Any], shift_bt2: NDArray[
     return np.stack([start.part.render(puppet(start.part, start, local, shift)).frames_thwc for start, local, shift in each])
 
 
-def _first(begin: Sequence[Start]) -> Frames:
-    """(B, 3, H, W) the frames that rollouts begin with."""
-    return np.stack([start.frame_hwc for start in begin]).transpose(0, 3, 1, 2)
+def first_frames(begin: Sequence[Start], count: int = 1) -> Frames:
+    """(B, count, 3, H, W) the true frames that rollouts begin with, the start last. In front of a clip its first frame is repeated."""
+    seen = []
+    for start in begin:
+        frames_thwc = start.part.render(start.script.window(max(start.t + 1 - count, 0), start.t + 1)).frames_thwc
+        seen.append(np.concatenate([np.repeat(frames_thwc[:1], count - len(frames_thwc), 0), frames_thwc]))
+    return np.stack(seen).transpose(0, 1, 4, 2, 3)
 
 
 def _actor_of_model(model: Controllable, data: Data, begin: Sequence[Start], fitted: Arrays, progress: Callable[[int], object]) -> Actor:
@@ -266,7 +270,7 @@ def _actor_of_model(model: Controllable, data: Data, begin: Sequence[Start], fit
         directions = actions.table(truth.labels[1], truth.labels[0], truth.sizes[1], truth.sizes[0])[seen]
         count = np.eye(truth.sizes[1], dtype=np.int64)[seen] * directions.sum(1, keepdims=True)
     return Actor(
-        lambda begin, action, shifts: rollout(model, _first(begin), action, shifts),
+        lambda begin, action, shifts: rollout(model, first_frames(begin, frames_needed(model)), action, shifts),
         action_k,
         count.sum(1) / count.sum(),
         actions.one_to_one(count, labels=shown),

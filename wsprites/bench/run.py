@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wsprites.bench import caddy, released, videos
 from wsprites.bench.data import STANDARD_WORLD, Data, VideoData, open_data
 from wsprites.bench.distances import left_out
-from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
+from wsprites.bench.evaluation import Evaluation, clips_to_do, evaluate
 from wsprites.bench.load import load
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Controllable, Model
@@ -111,18 +111,32 @@ class Job:
         Raises:
             UserError: data, weights or a model cannot be loaded, all before anything is scored, or a model does not follow the protocol.
         """
-        networks = self.networks
+        _ = self.networks  # weights that cannot be read are refused before models are loaded
         for name, model in self.loaded:
-            begin, data, made_from = time.perf_counter(), self.opened, hashes(name)
-            if isinstance(data, VideoData):
-                with bar(videos.clips_to_do(model, data)) as progress:
-                    evaluation = videos.evaluate(model, data, name, progress=progress, networks=networks)
-            else:
-                with bar(clips_to_do(model, data, networks=networks)) as progress:
-                    evaluation = evaluate(model, data, name, progress=progress, networks=networks)
-            seconds = time.perf_counter() - begin
-            file = score_file(evaluation, name, data, seconds, weights=networks.sha256 if networks else {})
-            yield Result(replace(file, hashes=made_from, system=self.system), evaluation.videos)
+            made_from = hashes(name)
+            result = self.score(name, model, bar=bar)
+            yield Result(replace(result.scores, hashes=made_from), result.videos)
+
+    def score(self, name: str, model: Model | Predictions, *, bar: Bar = no_bar) -> Result:
+        """The scores of a model that is there already, whatever `models` are.
+
+        Args:
+            name: the model's name in the scores.
+            bar: shows progress.
+
+        Raises:
+            UserError: like `run`.
+        """
+        begin, data, networks = time.perf_counter(), self.opened, self.networks
+        if isinstance(data, VideoData):
+            with bar(videos.clips_to_do(model, data)) as progress:
+                evaluation = videos.evaluate(model, data, name, progress=progress, networks=networks)
+        else:
+            with bar(clips_to_do(model, data, networks=networks)) as progress:
+                evaluation = evaluate(model, data, name, progress=progress, networks=networks)
+        seconds = time.perf_counter() - begin
+        file = score_file(evaluation, name, data, seconds, weights=networks.sha256 if networks else {})
+        return Result(replace(file, system=self.system), evaluation.videos)
 
     def run_released(self, *, bar: Bar = no_bar) -> Iterator[str]:
         """The table of the evaluation released with GLASS for each model, see `wsprites.bench.released`. Raises UserError like `run`."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wsprites.bench.data import VideoData, VideoPart
 from wsprites.bench.distances import Features, left_out
-from wsprites.bench.evaluate import ByPredictor, Evaluation, Progress, Scores, beyond
+from wsprites.bench.evaluation import ByPredictor, Evaluation, Progress, Scores, beyond
 from wsprites.bench.metrics import actions, images, masks, motion
 from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.predictions import Predictions

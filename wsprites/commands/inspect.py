@@ -1,4 +1,4 @@
-"""`wsprites info`, `verify`, `preview`, `report`, `export` and `credits`: the commands that read data files."""
+"""`wsprites info`, `verify`, `preview`, `frame`, `report`, `export` and `credits`: the commands that read data files."""
 
 import sys
 import time
@@ -64,6 +64,21 @@ def preview(file: Path, index: int, out: Path) -> None:
     with package.open(file) as data:
         draw(data, index, out)
     click.echo(f"{out}: clip {index} of {file}")
+
+
+@click.command()
+@FILE
+@click.option("--clip", type=int, default=0, show_default=True, help="Index of the clip in the whole data set (the label 'index').")
+@click.option("--t", type=int, default=0, show_default=True, help="Number of the frame in the clip, from 0.")
+@click.option("--out", type=PATH, required=True, help="The .png to write.")
+def frame(file: Path, clip: int, t: int, out: Path) -> None:
+    """Write one frame of FILE as a picture, without marks and at its own size, such as `animate` and `transfer` take."""
+    import wsprites as package
+    from wsprites.view.frame import write_frame
+
+    with package.open(file) as data:
+        write_frame(data, clip, t, out)
+    click.echo(f"{out}: frame {t} of clip {clip} of {file}")
 
 
 @click.command()

@@ -27,7 +27,7 @@ def card(job: Job) -> str:
 A row is a clip: labels describe the change between two frames, and rows can be shuffled without separating them.
 
     import datasets
-    data = datasets.load_dataset("this folder")
+    data = datasets.load_dataset("./this folder")  # a path: a bare "parquet" is the library's own reader of such files
     clip = data["train"][0]
     clip["frames"][10]{masks if job.world else "                          # a PIL image"}{names if job.world else ""}
 
@@ -41,6 +41,7 @@ the number of clips in a file.
 """
 
 
+_READ = 'read     datasets.load_dataset("./FOLDER"): with ./, because a name such as "parquet" alone is a reader of that library'
 _FILE_BYTES, _GROUP_BYTES = 500_000_000, 32_000_000  # of images, in a file and in a row group
 
 
@@ -96,7 +97,7 @@ def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes:
     ])  # fmt: skip
     files_of = {split["name"]: len(list((folder / "data").glob(f"{split['name']}-*"))) for split in splits}
     each = ", ".join(f"{split} {number:,}" for split, number in files_of.items())
-    return Written(head, (f"files    {each}: as many workers of a streaming loader at most (README.md)",))
+    return Written(head, (f"files    {each}: as many workers of a streaming loader at most (README.md)", _READ))
 
 
 def _groups(job: Job, split: str, most: int) -> Iterator[tuple[list[dict[str, Any]], int]]:

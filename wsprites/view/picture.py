@@ -1,4 +1,4 @@
-"""Pictures: the one place that enlarges, outlines, tiles, encodes and writes them. Axis suffixes: t frames, h rows, w columns, c = RGB."""
+"""Pictures: the one place that enlarges, outlines, tiles and encodes them. Axis suffixes: t frames, h rows, w columns, c = RGB."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsprites.generate import check_ending, check_output, replace_file
+from wsprites.generate import check_ending, check_output
 
 Colour = tuple[int, int, int]
 Frames = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
@@ -120,8 +120,12 @@ def encode_gif(
 
 
 def _indexed(frame: NDArray[np.uint8], colours: int, palette: Image.Image | None, exact: Sequence[Colour]) -> Image.Image:
-    """Reduce a frame to `colours` colours, of its own or of a palette, and those of `exact`."""
-    image = Image.fromarray(frame).quantize(colours, palette=palette, dither=Image.Dither.NONE)
+    """Reduce a frame to `colours` colours, of its own or of a palette, and those of `exact`.
+
+    Colours of its own are those of the largest distance from each other (maximum coverage). Medians would follow the many similar colours
+    of a scene, and lose the few of a character.
+    """
+    image = Image.fromarray(frame).quantize(colours, Image.Quantize.MAXCOVERAGE, palette=palette, dither=Image.Dither.NONE)
     if not exact:
         return image
     index = np.array(image)
@@ -161,11 +165,11 @@ def data_uri(kind: str, content: bytes) -> str:
 
 def picture_format(out: Path) -> str:
     """Return "gif" or "png" according to the name of a file. Raises ArgumentError for any other name."""
-    return check_ending("out", out, ".gif (animated)", ".png (frames side by side)")[1:]
+    return check_ending("out", out, ".gif (animated)", ".png (every frame)")[1:]
 
 
 def check_picture(out: Path, *, inputs: Iterable[Path] = ()) -> None:
-    """Raise UserError unless `write_frames` can write to `out`, before anything is computed.
+    """Raise UserError unless a picture can be written to `out`, before anything is computed.
 
     Args:
         out: the file; it may exist.
@@ -173,21 +177,3 @@ def check_picture(out: Path, *, inputs: Iterable[Path] = ()) -> None:
     """
     picture_format(out)
     check_output(out, overwrite=True, inputs=inputs)
-
-
-def write_frames(out: Path, frames_thwc: NDArray[np.uint8], *, scale: int = 1) -> None:
-    """Write a video as an animated GIF, enlarged, or as a PNG with the frames side by side, according to the name of the file.
-
-    Args:
-        out: the file; it is replaced if it exists.
-        frames_thwc: (T, H, W, 3) uint8 RGB.
-        scale: the factor by which the frames of a GIF are enlarged.
-
-    Raises:
-        UserError: the name ends in neither .gif nor .png.
-        OSError: writing failed.
-    """
-    if picture_format(out) == "gif":
-        replace_file(out, encode_gif([enlarge(frame, scale) for frame in frames_thwc]))
-    else:
-        replace_file(out, encode_png(tile(frames_thwc, len(frames_thwc))))

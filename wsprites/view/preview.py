@@ -2,29 +2,28 @@
 
 import math
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from wsprites.file import DataFile, VideoFile
 from wsprites.file.h5 import damaged
 from wsprites.file.videos import VIDEO_LABELS, VideoSplit
 from wsprites.generate import replace_file
-from wsprites.view.picture import Colour, check_picture, encode_gif, encode_png, enlarge, outline, picture_format, tile
-from wsprites.world.actions import GlobalAction, LocalAction
+from wsprites.view.picture import Colour, check_picture, encode_gif, encode_png, enlarge, outline, picture_format
+from wsprites.view.sheet import INK, MUTED, PAPER, font, sheet
+from wsprites.world.actions import DELTA_XY, GlobalAction, LocalAction
 from wsprites.world.script import Script
 from wsprites.world.spec import CELL, WorldSpec
 
 _WIDTH = 384  # approximate width of an enlarged frame in pixels, which the labels below it need
 _MOST_WIDTH, _MOST_HEIGHT = 960, 720  # of a frame of a video; larger ones are reduced
 _SHEET_COLUMNS, _SHEET_FRAMES = 5, 20
-_INK, _PAPER, _MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
 _SPRITE, _LOCAL, _SCENE = (178, 245, 80), (255, 150, 170), (102, 204, 255)  # global, local, background
-EXACT = (_INK, _PAPER, _MUTED, _SPRITE, _LOCAL, _SCENE)
+EXACT = (INK, PAPER, MUTED, _SPRITE, _LOCAL, _SCENE)
 """The colours of the marks, which the palette of a GIF keeps as they are."""
 _CHEST = (CELL // 2, 42)  # of a character in its cell, (x, y) in pixels
 _ARROW, _SCENE_ARROW = 50, 24  # lengths of the arrows for a whole step, in pixels of the picture
@@ -52,15 +51,26 @@ def preview(data: DataFile | VideoFile, index: int, out: Path) -> None:
     name, row = data.find(index)
     frames = data[name]["frames"].shape[1]
     shown = range(frames) if animated else np.unique(np.linspace(0, frames - 1, _SHEET_FRAMES).round().astype(int)).tolist()
-    pictures = draw(data, name, row, shown)
+    pictures = draw(data, name, row, shown, heads=animated)
     if animated:
         content = encode_gif(pictures, exact=EXACT)
     else:
-        content = encode_png(tile(pictures, min(_SHEET_COLUMNS, len(pictures)), gap=8, background=60))
+        content = encode_png(sheet([pictures], head=_head(data, name, row), columns=_SHEET_COLUMNS))
     replace_file(out, content)
 
 
-def draw(data: DataFile | VideoFile, name: str, row: int, shown: Iterable[int]) -> list[NDArray[np.uint8]]:
+def _head(data: DataFile | VideoFile, name: str, row: int) -> str:
+    """What a clip is, in a line."""
+    if isinstance(data, VideoFile):
+        return f"clip {int(data[name]['index'][row])}   {name}   {video_name(data, name, row)}"
+    return _head_of_script(data[name].script(row), name)
+
+
+def _head_of_script(script: Script, split: str) -> str:
+    return f"clip {int(script.index)}   {split}   character {int(script.character)}"
+
+
+def draw(data: DataFile | VideoFile, name: str, row: int, shown: Iterable[int], *, heads: bool = True) -> list[NDArray[np.uint8]]:
     """Draw frames of a clip with what is known about them: (h, w, 3) uint8 RGB each.
 
     Args:
@@ -68,12 +78,13 @@ def draw(data: DataFile | VideoFile, name: str, row: int, shown: Iterable[int]) 
         name: name of the split.
         row: row of the clip in the split.
         shown: indices of the frames.
+        heads: write above each frame which clip it is from.
     """
     if isinstance(data, VideoFile):
-        return [annotate_video(data, name, row, t) for t in shown]
+        return [annotate_video(data, name, row, t, head=heads) for t in shown]
     split = data[name]
     script, frames_thwc, masks_thw = split.script(row), split["frames"][row], split["masks"][row]
-    return [annotate(frames_thwc[t], masks_thw[t], script, t, name, data.spec) for t in shown]
+    return [annotate(frames_thwc[t], masks_thw[t], script, t, name, data.spec, head=heads) for t in shown]
 
 
 def scale_of(spec: WorldSpec) -> int:
@@ -82,7 +93,7 @@ def scale_of(spec: WorldSpec) -> int:
 
 
 def annotate(
-    frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, split: str, spec: WorldSpec
+    frame_hwc: NDArray[np.uint8], mask_hw: NDArray[np.bool_], script: Script, t: int, split: str, spec: WorldSpec, *, head: bool = True
 ) -> NDArray[np.uint8]:
     """Draw a frame with its labels: enlarged, with the outline of the mask, arrows for motion, a header, and the names of actions.
 
@@ -93,6 +104,7 @@ def annotate(
         t: index of the frame.
         split: name of the split that the clip belongs to.
         spec: the world.
+        head: write above the frame which clip it is from.
 
     Returns:
         (h, w, 3) uint8 RGB.
@@ -106,12 +118,28 @@ def annotate(
     cells: list[Cell] = [
         ("global", GlobalAction(script.global_action[t]).name, _SPRITE, 0),
         ("local", f"{LocalAction(script.local_action[t]).name}  {script.animation_frame[t]}", _LOCAL, 0.26),
-        ("background crop", GlobalAction(script.background_action[t]).name, _SCENE, 0.7),
+        ("scene", direction_of(script.background_shift[t]), _SCENE, 0.7),
     ]
-    return _captioned(large, f"clip {int(script.index)}   {split}   character {int(script.character)}", f"frame {t}", cells)
+    return _captioned(large, _head_of_script(script, split) if head else "", f"frame {t}", cells)
 
 
-def annotate_video(data: VideoFile, name: str, row: int, t: int) -> NDArray[np.uint8]:
+def direction_of(shift_xy: NDArray[np.integer]) -> str:
+    """The name of the direction of a motion on the screen along one axis: left, right, up, down, or stay for none.
+
+    It is what a viewer sees. The label of the same step may say otherwise: `background_action` is that of the crop, against which the scene
+    moves, and a step that an edge stops moves nothing.
+
+    Args:
+        shift_xy: (2,) int, (x, y) in pixels, y down.
+
+    Example:
+        >>> direction_of(np.array([0, -2])), direction_of(np.array([0, 0]))
+        ('up', 'stay')
+    """
+    return GlobalAction(int((np.sign(shift_xy) == DELTA_XY).all(-1).argmax())).name
+
+
+def annotate_video(data: VideoFile, name: str, row: int, t: int, *, head: bool = True) -> NDArray[np.uint8]:
     """Draw a frame of an imported video with a header and the labels that came with it: (h, w, 3) uint8 RGB.
 
     Args:
@@ -119,6 +147,7 @@ def annotate_video(data: VideoFile, name: str, row: int, t: int) -> NDArray[np.u
         name: name of the split.
         row: row of the clip in the split.
         t: index of the frame in the clip.
+        head: write above the frame which clip and video it is from.
     """
     split = data[name]
     frame_hwc = split["frames"][row, t]
@@ -130,7 +159,7 @@ def annotate_video(data: VideoFile, name: str, row: int, t: int) -> NDArray[np.u
     else:
         large = enlarge(frame_hwc, max(min(round(_WIDTH / width), int(shrunk)), 1))
     if large.shape[1] < _WIDTH:  # room for the header
-        paper = np.full((large.shape[0], _WIDTH, 3), _PAPER, np.uint8)
+        paper = np.full((large.shape[0], _WIDTH, 3), PAPER, np.uint8)
         left = (_WIDTH - large.shape[1]) // 2
         paper[:, left : left + large.shape[1]] = large
         large = paper
@@ -138,6 +167,8 @@ def annotate_video(data: VideoFile, name: str, row: int, t: int) -> NDArray[np.u
     cells = [(key, f"{split[key][row, t]:g}", _LOCAL, number / len(keys)) for number, key in enumerate(keys)]
     seconds = float(split["time"][row, t]) if "time" in split.keys() else math.nan  # noqa: SIM118 it is no dict
     count = f"frame {t}" + (f"   {seconds:.2f} s" if math.isfinite(seconds) else "")
+    if not head:
+        return _captioned(large, "", count, cells)
     start, video = f"clip {int(split['index'][row])}   {name}   ", video_name(data, name, row)
     room = large.shape[1] - 24 - font().getlength(start + count)
     while len(video) > 4 and font().getlength(video) > room:
@@ -162,14 +193,14 @@ def _captioned(large_hwc: NDArray[np.uint8], head: str, count: str, cells: list[
     """A picture with a line above it, a count at its right end, and labels below."""
     height, width = large_hwc.shape[:2]
     line = 17
-    canvas = Image.new("RGB", (width, 22 + height + (2 * line + 8 if cells else 0)), _PAPER)
+    canvas = Image.new("RGB", (width, 22 + height + (2 * line + 8 if cells else 0)), PAPER)
     canvas.paste(Image.fromarray(large_hwc), (0, 22))
     drawing, letters = ImageDraw.Draw(canvas), font()
-    drawing.text((8, 4), head, _INK, letters)
-    drawing.text((width - 8 - drawing.textlength(count, letters), 4), count, _MUTED, letters)
+    drawing.text((8, 4), head, INK, letters)
+    drawing.text((width - 8 - drawing.textlength(count, letters), 4), count, MUTED, letters)
     for label, value, colour, share in cells:
         x = max(width * share, 8)
-        drawing.text((x, height + 26), label, _MUTED, letters)
+        drawing.text((x, height + 26), label, MUTED, letters)
         drawing.text((x, height + 26 + line), value, colour, letters)
     return np.asarray(canvas)
 
@@ -178,14 +209,8 @@ def _arrow(image: NDArray[np.uint8], start: NDArray[np.integer], way: NDArray[np
     """Draw an arrow with a dark rim, or a dot if it has no length. Coordinates are pixels of the picture."""
     from_xy = (int(start[0]), int(start[1]))
     to_xy = (int(start[0] + way[0]), int(start[1] + way[1]))
-    for thickness, ink in ((6, _PAPER), (3, colour)):
+    for thickness, ink in ((6, PAPER), (3, colour)):
         if from_xy == to_xy:
             cv2.circle(image, from_xy, thickness, ink, -1, cv2.LINE_AA)
         else:
             cv2.arrowedLine(image, from_xy, to_xy, ink, thickness, cv2.LINE_AA, tipLength=0.3)
-
-
-@lru_cache(maxsize=1)
-def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the font of all text in pictures."""
-    return ImageFont.load_default(13)

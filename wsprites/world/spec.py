@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsprites.errors import ArgumentError, UserError
+from wsprites.errors import ArgumentError, UserError, nearest
 from wsprites.fields import SpecError, build, check, choice, from_json, number, show, to_json
 from wsprites.world.actions import ANIMATIONS, LocalAction, local_actions
 
@@ -322,10 +322,13 @@ def load_spec(world: str) -> WorldSpec:
         raise UserError(f"{path}: not TOML: {error}") from None
     except OSError as error:
         presets = ", ".join(PRESETS)
-        raise ArgumentError("world", f"{world!r} is neither a preset ({presets}) nor a readable TOML file ({error.strerror})") from None
+        raise ArgumentError(
+            "world", f"{world!r} is neither a preset ({presets}) nor a readable TOML file ({error.strerror}){nearest(world, PRESETS)}"
+        ) from None
     preset = values.pop("preset", "paper")
     if not isinstance(preset, str) or preset not in PRESETS:
-        raise UserError(f"{path}: preset = {preset!r} is not one of {', '.join(PRESETS)}")
+        near = nearest(preset, PRESETS) if isinstance(preset, str) else ""
+        raise UserError(f"{path}: preset = {preset!r} is not one of {', '.join(PRESETS)}{near}")
     values.setdefault("name", path.stem[:100])
     cast = values.get("cast")
     if isinstance(cast, dict):

@@ -1,4 +1,4 @@
-"""Bad input of the commands that read a file: `info`, `verify`, `preview`, `report`, `export` and `credits`."""
+"""Bad input of the commands that read a file: `info`, `verify`, `preview`, `frame`, `report`, `export` and `credits`."""
 
 import pytest
 
@@ -8,6 +8,7 @@ COMMANDS = (
     "verify",
     "credits",
     "preview --out a.gif",
+    "frame --out a.png",
     "report --out a.html",
     "export --to parquet --out a",
 )
@@ -53,6 +54,9 @@ def test_files(answer, command: str, file: str):
         ("preview @videos.h5 --out a.gif --clip 3", "there is no clip 3; the file has clips 0 to 2"),
         ("preview @data.h5 --out a.gif --clip 99999999999999999999", "there is no clip 9+; the file"),
         ("preview @data.h5 --out a.gif --clip first", "'first' is not a valid integer"),
+        ("frame @data.h5 --out a.png --t 40", "--t: 40 is outside the range 0 to 3, the frames of a clip"),
+        ("frame @data.h5 --out a.png --clip 24", "there is no clip 24; the file has clips 0 to 23"),
+        ("frame @data.h5 --out a.gif", "--out: a.gif: the name must end in .png"),
         ("report @data.h5 --out @picture.png", "picture.png: "),
         ("report @data.h5 --out no/a.html", "no: no such folder"),
         ("report @data.h5 --out @folder.h5 --overwrite", "folder.h5: "),

@@ -7,8 +7,8 @@ import pytest
 from bench_models import CLIPS, Seer
 
 from wsprites.bench import data, rollouts
-from wsprites.bench import evaluate as evaluate_module
-from wsprites.bench.evaluate import Evaluation, clips_to_do, evaluate
+from wsprites.bench import evaluation as evaluate_module
+from wsprites.bench.evaluation import Evaluation, clips_to_do, evaluate
 from wsprites.bench.metrics import probes
 
 

@@ -10,7 +10,7 @@ from bench_models import Seer
 from wsprites.art import load_world
 from wsprites.bench import control, data
 from wsprites.bench.classical import Classical
-from wsprites.bench.evaluate import evaluate
+from wsprites.bench.evaluation import evaluate
 from wsprites.bench.metrics.actions import one_to_one
 from wsprites.bench.reader import Reader
 from wsprites.generate import Order, generate

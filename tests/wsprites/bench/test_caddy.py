@@ -13,7 +13,7 @@ from skimage.metrics import structural_similarity
 from video_models import FRAMES, HEIGHT, MOVES, SIDE, WIDTH, Coder, Still, Tracker, draw
 
 from wsprites.bench import caddy, data, scores
-from wsprites.bench.evaluate import Evaluation
+from wsprites.bench.evaluation import Evaluation
 from wsprites.bench.metrics.images import frechet
 from wsprites.bench.networks import Networks
 from wsprites.bench.protocol import Controllable, rollout_with_context

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from bench_models import CLIPS, predictions
 
-from wsprites.bench import check, data, evaluate, scores
+from wsprites.bench import check, data, scores
+from wsprites.bench import evaluation as evaluate
 from wsprites.bench.packed import packed
 from wsprites.bench.protocol import Arrays, Model
 from wsprites.bench.provenance import hashes

@@ -115,7 +115,7 @@ def test_a_data_file(bench, data_file: Path, tmp_path: Path):
 def test_the_example_in_the_docs_works(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     text = (ROOT / "docs" / "score-your-model.md").read_text(encoding="utf-8")
-    example, _ = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    example, *_ = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     (tmp_path / "my_model.py").write_text(example, encoding="utf-8")
     code, out, err = bench("--clips", CLIPS, "--model", "my_model:make", "--out", "baseline.json")
     assert code == 0 and re.search(r"shift.action_accuracy +0.\d", out) and "control.faithful" in out, err

@@ -6,7 +6,7 @@ from functools import cache
 from samples import ROOT
 
 from wsprites.bench.caddy import LABELS
-from wsprites.bench.evaluate import Evaluation
+from wsprites.bench.evaluation import Evaluation
 from wsprites.bench.twins import TWINS
 
 LATENTS = "codes|vectors|shift|background_shift"

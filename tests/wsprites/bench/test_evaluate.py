@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from bench_models import Guesser, Seer
 
-from wsprites.bench import control, data, evaluate, load
+from wsprites.bench import control, data, load
+from wsprites.bench import evaluation as evaluate
 from wsprites.errors import UserError
 from wsprites.world.actions import GlobalAction
 

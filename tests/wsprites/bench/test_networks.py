@@ -15,7 +15,8 @@ from bench_models import CLIPS, Quiet
 from scipy.linalg import sqrtm
 from torch import nn
 
-from wsprites.bench import compare, data, distances, evaluate, networks, page, rollouts
+from wsprites.bench import compare, data, distances, networks, page, rollouts
+from wsprites.bench import evaluation as evaluate
 from wsprites.bench import scores as score_files
 from wsprites.bench.metrics import images, probes
 from wsprites.bench.networks import Lpips, Networks, lpips

@@ -14,7 +14,8 @@ import pytest
 from bench_models import CLIPS, predictions
 from score_files import file_of
 
-from wsprites.bench import data, evaluate, load, scores
+from wsprites.bench import data, load, scores
+from wsprites.bench import evaluation as evaluate
 from wsprites.bench import test_scores as suite
 from wsprites.bench.metrics import interval
 from wsprites.bench.run import Job, describe, score_file

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from bench_models import predictions
 
-from wsprites.bench import data, evaluate, load
+from wsprites.bench import data, load
+from wsprites.bench import evaluation as evaluate
 from wsprites.bench.predictions import write_template
 from wsprites.errors import UserError
 

@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from wsprites.bench import data, evaluate, latents
+from wsprites.bench import data, latents
+from wsprites.bench import evaluation as evaluate
 from wsprites.bench.latents import Probing
 from wsprites.bench.metrics import interval, probes
 

@@ -13,7 +13,7 @@ import pytest
 
 from wsprites.bench import compare, data, scores
 from wsprites.bench.direction import rule_of
-from wsprites.bench.evaluate import Evaluation
+from wsprites.bench.evaluation import Evaluation
 from wsprites.bench.packed import packed
 from wsprites.bench.run import score_file
 from wsprites.bench.scores import Confusion, DataDescription, Entry, ScoreFile, Settings

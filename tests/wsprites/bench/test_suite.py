@@ -12,7 +12,7 @@ from made_scores import entry, made
 
 from wsprites.bench import baselines, data, scores, suite, suite_page
 from wsprites.bench.absent import absent, leave_out
-from wsprites.bench.evaluate import code_scores, evaluate
+from wsprites.bench.evaluation import code_scores, evaluate
 from wsprites.bench.metrics.interval import Score
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.provenance import hashes

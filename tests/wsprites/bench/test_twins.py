@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wsprites.bench import evaluate, twins
+from wsprites.bench import evaluation as evaluate
+from wsprites.bench import twins
 from wsprites.bench.data import Data, Part
 from wsprites.bench.metrics.interval import Score
 from wsprites.bench.protocol import BATCH, Arrays, Model

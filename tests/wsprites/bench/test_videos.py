@@ -16,7 +16,7 @@ from video_models import FRAMES, HEIGHT, MOVES, SIDE, WIDTH, Coder, Still, Track
 from wsprites import cli
 from wsprites.bench import data, table, videos
 from wsprites.bench.distances import left_out
-from wsprites.bench.evaluate import Evaluation
+from wsprites.bench.evaluation import Evaluation
 from wsprites.bench.networks import Networks
 from wsprites.bench.run import Job
 from wsprites.errors import UserError

@@ -382,7 +382,7 @@ def test_the_code_of_the_readmes_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     for to in ("minari", "webdataset", "parquet"):
         monkeypatch.chdir(run(tmp_path / "data.h5", to, tmp_path / to))
         blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", Path("README.md").read_text(encoding="utf-8"), re.MULTILINE)
-        code = textwrap.dedent("".join(blocks)).replace("this folder", str(tmp_path / to))
+        code = textwrap.dedent("".join(blocks)).replace("./this folder", "this folder").replace("this folder", str(tmp_path / to))
         cached = code.replace("datasets.load_dataset(", f"datasets.load_dataset(cache_dir={str(tmp_path)!r}, path=")
         variables: dict[str, object] = {}
         exec(cached if to == "parquet" else code, variables)

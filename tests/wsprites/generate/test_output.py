@@ -53,7 +53,7 @@ def test_a_line_is_appended_wholly_or_not_at_all(tmp_path: Path):
     ("arguments", "option", "endings"),
     [
         (["report", "FILE", "--out", "NAME"], "--out", ".html or .htm"),
-        (["preview", "FILE", "--out", "NAME"], "--out", ".gif (animated) or .png (frames side by side)"),
+        (["preview", "FILE", "--out", "NAME"], "--out", ".gif (animated) or .png (every frame)"),
         (["bench", "--model", "a:b", "--report", "NAME"], "--report", ".html or .htm"),
         (["bench", "--model", "a:b", "--out", "NAME"], "--out", ".json"),
         (["bench", "--template", "NAME"], "--template", ".npz"),

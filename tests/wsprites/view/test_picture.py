@@ -1,14 +1,11 @@
 """Pictures: what is written is read back by Pillow, and nothing but a complete file gets its name."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from wsprites.errors import ArgumentError
-from wsprites.pictures import read_picture
 from wsprites.view.picture import (
     data_uri,
     encode_gif,
@@ -16,9 +13,7 @@ from wsprites.view.picture import (
     encode_webp,
     enlarge,
     outline,
-    picture_format,
     tile,
-    write_frames,
 )
 
 
@@ -108,15 +103,3 @@ def test_webp_is_close(frames: np.ndarray):
     assert info["loop"] == 0 and pixels.shape == (2, 128, 128, 3)
     assert np.abs(pixels[1].astype(int) - smooth[::-1]).mean() < 8
     assert data_uri("image/webp", b"\x00\xff") == "data:image/webp;base64,AP8="
-
-
-def test_the_name_decides_about_the_format(frames: np.ndarray, tmp_path: Path):
-    write_frames(tmp_path / "a.GIF", frames, scale=2)
-    write_frames(tmp_path / "a.png", frames, scale=2)
-    pixels, _ = decoded((tmp_path / "a.GIF").read_bytes())
-    assert np.array_equal(pixels, np.kron(frames, np.ones((1, 2, 2, 1), np.uint8)))
-    assert np.array_equal(read_picture(tmp_path / "a.png"), np.concatenate(frames, 1))
-    with pytest.raises(ArgumentError, match=r"^out: .*a.mp4: the name must end in"):
-        write_frames(tmp_path / "a.mp4", frames)
-    assert picture_format(Path("x.PNG")) == "png"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.GIF", "a.png"]

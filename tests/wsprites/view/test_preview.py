@@ -8,7 +8,9 @@ from PIL import Image
 
 import wsprites
 from wsprites.errors import UserError
-from wsprites.view.preview import _INK, _LOCAL, _PAPER, _SCENE, _SPRITE, preview
+from wsprites.view.preview import _LOCAL, _SCENE, _SPRITE, direction_of, preview
+from wsprites.view.sheet import INK, PAPER
+from wsprites.world.actions import GlobalAction
 
 
 def test_a_gif_has_every_frame(data_file: Path, tmp_path: Path):
@@ -20,7 +22,7 @@ def test_a_gif_has_every_frame(data_file: Path, tmp_path: Path):
         for frame in (0, 20, 39):  # marks keep their colours among the many of a scene
             image.seek(frame)
             colours = {colour for _, colour in image.convert("RGB").getcolors(2**20)}
-            assert {_SPRITE, _LOCAL, _SCENE, _INK, _PAPER} <= colours
+            assert {_SPRITE, _LOCAL, _SCENE, INK, PAPER} <= colours
 
 
 def test_a_contact_sheet_outlines_the_mask(data_file: Path, tmp_path: Path):
@@ -29,7 +31,7 @@ def test_a_contact_sheet_outlines_the_mask(data_file: Path, tmp_path: Path):
         split, row = data.find(3)
         mask = data[split]["masks"][row, 0]
     picture = np.asarray(Image.open(tmp_path / "clip.png"))
-    frame = picture[8 + 22 : 8 + 22 + 3 * 96, 8 : 8 + 3 * 128]
+    frame = picture[8 + 20 + 22 : 8 + 20 + 22 + 3 * 96, 8 : 8 + 3 * 128]
     inside = np.repeat(np.repeat(mask, 3, 0), 3, 1)
     ring = np.zeros_like(inside)
     for dy, dx in np.ndindex(3, 3):
@@ -37,6 +39,18 @@ def test_a_contact_sheet_outlines_the_mask(data_file: Path, tmp_path: Path):
     outline = (frame == _SPRITE).all(-1)
     assert outline[ring & ~inside].mean() > 0.9  # arrows may cover some of it
     assert outline[~ring].mean() < 0.02
+
+
+def test_words_say_where_the_scene_moves_on_the_screen(data_file: Path):
+    """The opposite of the crop's step where an edge does not stop it."""
+    opposite = {"left": "right", "right": "left", "up": "down", "down": "up", "stay": "stay"}
+    with wsprites.open(data_file) as data:
+        script = data["train"].script(0)
+    words = [direction_of(shift) for shift in script.background_shift]
+    steps = [opposite[GlobalAction(action).name] for action in script.background_action]
+    moves = script.background_shift.any(-1).tolist()
+    assert sum(moves) > 2
+    assert words == [step if moved else "stay" for step, moved in zip(steps, moves, strict=True)]
 
 
 def test_labels_alone_can_be_previewed(labels_file: Path, data_file: Path, tmp_path: Path):
