@@ -83,7 +83,7 @@ def test_what_is_installed(wheel: Path):
     assert not [name for name in names if name.startswith("wsprites/assets/") and name.endswith(".py")]
     assert (
         "[wsprites.models]\ncaddy = glass_model.bench:load\nglass = glass_model.bench:load\nlam = glass_model.bench:load\n"
-        in f"{entry_points}\n"
+        "layered = glass_model.bench:load\n" in f"{entry_points}\n"
     )
     assert "wsprites = wsprites.bench.plugin" in entry_points
 
