@@ -38,6 +38,8 @@ class ModelConfig:
     """Channels of each level, in units of `channels`; between two levels the side is halved."""
     blocks: int = number(2, 1, 16)
     """Number of residual blocks of a level of the encoder; the decoder has one more."""
+    attention: bool = True
+    """Whether positions of the last level attend to one another."""
     latent: int = number(256, 1, 1024)
     """Dimensions of the latent vectors."""
     codebook: int = number(1024, 2, 65536)
@@ -78,6 +80,8 @@ class ModelConfig:
             raise SpecError(f"height, width = {self.height}, {self.width} must be divisible by {unit}")
         if self.channels % 4:
             raise SpecError(f"channels = {self.channels} must be divisible by 4")
+        if wide := [width for m in self.multipliers if (width := self.channels * m) > 64 and width % 32]:
+            raise SpecError(f"channels x multipliers = {wide[0]} must be divisible by 32, or at most 64")
         if self.binning == "bins" and self.codes != BINS:
             raise SpecError(f"codes = {self.codes} must be {BINS} with binning = bins; set binning to kmeans for other numbers")
 
@@ -224,8 +228,9 @@ _TINY = Config("tiny").override(
         "mask_blocks": 3,
         "mask_bias": -2.0,
         "channels": 8,
-        "multipliers": (1, 4),
+        "multipliers": (1, 3),
         "blocks": 1,
+        "attention": False,
         "latent": 64,
         "codebook": 256,
         "averaged": True,

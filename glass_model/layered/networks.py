@@ -109,8 +109,8 @@ def _up(c: int) -> nn.Sequential:
     return nn.Sequential(nn.Upsample(scale_factor=2.0, mode="nearest"), nn.Conv2d(c, c, 3, padding=1))
 
 
-def _middle(c: int) -> tuple[nn.Module, ...]:
-    return _Block(c, c), _Attention(c), _Block(c, c)
+def _middle(c: int, attention: bool) -> list[nn.Module]:
+    return [_Block(c, c), *([_Attention(c)] if attention else []), _Block(c, c)]
 
 
 def encoder(config: ModelConfig) -> nn.Sequential:
@@ -120,20 +120,20 @@ def encoder(config: ModelConfig) -> nn.Sequential:
     for level, (before, width) in enumerate(pairwise([config.channels, *widths])):
         last = level == len(widths) - 1
         for a in (before, *[width] * (config.blocks - 1)):
-            layers += [_Block(a, width), *([_Attention(width)] if last else [])]
+            layers += [_Block(a, width), *([_Attention(width)] if last and config.attention else [])]
         layers += [] if last else [_Down(width)]
     last_width = widths[-1]
-    layers += [*_middle(last_width), _norm(last_width), nn.SiLU(), nn.Conv2d(last_width, config.latent, 3, padding=1)]
+    layers += [*_middle(last_width, config.attention), _norm(last_width), nn.SiLU(), nn.Conv2d(last_width, config.latent, 3, padding=1)]
     return nn.Sequential(*layers)
 
 
 def decoder(config: ModelConfig) -> nn.Sequential:
     """D: (B, latent, h, w) -> (B, 3, H, W), which nothing bounds. The last layer is a convolution, which GAN's weight is measured at."""
     widths = [config.channels * m for m in reversed(config.multipliers)]
-    layers: list[nn.Module] = [nn.Conv2d(config.latent, widths[0], 3, padding=1), *_middle(widths[0])]
+    layers: list[nn.Module] = [nn.Conv2d(config.latent, widths[0], 3, padding=1), *_middle(widths[0], config.attention)]
     for level, (before, width) in enumerate(pairwise([widths[0], *widths])):
         for a in (before, *[width] * config.blocks):
-            layers += [_Block(a, width), *([_Attention(width)] if level == 0 else [])]
+            layers += [_Block(a, width), *([_Attention(width)] if level == 0 and config.attention else [])]
         layers += [] if level == len(widths) - 1 else [_up(width)]
     layers += [_norm(widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 3, 3, padding=1)]
     return nn.Sequential(*layers)

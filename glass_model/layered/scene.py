@@ -1,11 +1,13 @@
 """Motion of the scene: the translation of whole frames, in whole pixels, that explains the next frame best. Not a part of the paper.
 
-Most pixels belong to the scene, so that the one translation with the least mean absolute difference is its motion.
+Most pixels belong to the scene, so that its motion is the one translation that leaves the fewest pixels different: the one with the least
+mean of absolute differences that are cut off, so that a figure in other colours does not outweigh the scene.
 """
 
 import torch
 from torch import Tensor
 
+_MOST = 0.1  # difference of a pixel in [-1, 1], mean over the colours, above which it is simply different
 _TIE = 1e-7  # difference of frames in [-1, 1] that decides between motions of other lengths
 
 
@@ -31,7 +33,7 @@ def scene_motion(before: Tensor, after: Tensor, reach: int) -> Tensor:
     for x in range(-reach, reach + 1):
         for y in range(-reach, reach + 1):
             came_from = before[..., reach - y : reach - y + high, reach - x : reach - x + wide]
-            errors.append((inside - came_from).abs().mean((1, 2, 3)))
+            errors.append((inside - came_from).abs().mean(1).clamp_max(_MOST).mean((1, 2)))
     shortest_first = _TIE * motions.square().sum(1)
     return motions[(torch.stack(errors, 1) + shortest_first).argmin(1)]
 
