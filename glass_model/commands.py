@@ -29,7 +29,7 @@ _MODEL = click.option(
 
 
 @click.command()
-@click.option("--system", default="glass", show_default=True, help="The system to train: glass, caddy, lam or articulated.")
+@click.option("--system", default="glass", show_default=True, help="The system to train: glass, caddy, layered, lam or articulated.")
 @click.option("--preset", help="Configuration to begin with: paper, released, tiny, an ablation, ...  [default: the system's first]")
 @click.option("--set", "settings", multiple=True, metavar="GROUP.FIELD=VALUE", help="Change a value of the preset, such as train.batch=8.")
 @click.option("--data", type=PATH, help="Learn from this data file.")

@@ -24,6 +24,7 @@ SYSTEMS = {
     "glass": "glass_model.glass.system",
     "caddy": "glass_model.caddy.system",
     "lam": "glass_model.lam.system",
+    "layered": "glass_model.layered.system",
     "articulated": "glass_model.articulated.system",
 }
 """Name of a system -> its module. The name is also the `format` of its checkpoints."""
@@ -127,8 +128,9 @@ class Action(NamedTuple):
 class Controls:
     """The parts of an `Action` that a model takes, under the same names.
 
-    A step needs a code of a model that takes codes, or a vector if it takes these as well; of other models any part that they take. All
-    parts that are given act together, so a vector does not repeat what a shift says.
+    A step needs a code of a model that takes codes, or a vector or a mask if it takes these as well; of other models any part that they
+    take. All parts that are given act together, so a vector does not repeat what a shift says; a model whose parts can say the same, such
+    as a mask and a shift, says which one decides.
 
     Raises:
         ArgumentError: a negative number, or nothing that is taken.
@@ -175,7 +177,7 @@ class Controls:
         given = {name: part for name, part in action._asdict().items() if part is not None}
         if unknown := [name for name in given if not getattr(self, name)]:
             raise ArgumentError("action", f"this model takes {self}, and no {' or '.join(unknown)}")
-        if not given.keys() & ({"codes", "vectors"} if self.codes else set(Action._fields)):
+        if not given.keys() & ({"codes", "vectors", "masks"} if self.codes else set(Action._fields)):
             raise ArgumentError("action", f"this model takes {self}; given: {', '.join(given) or 'nothing'}")
         shapes = {"codes": size[:1], "vectors": (size[0], self.vectors), "masks": size}
         for name, part in given.items():
