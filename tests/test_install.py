@@ -81,10 +81,8 @@ def test_what_is_installed(wheel: Path):
     assert "wsprites/bench/page.html" in names and "wsprites/bench/reference/wsprites-paper-v1.json" in names
     assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "glass_model" / "checkpoints").glob("*.*")} <= {*names}
     assert not [name for name in names if name.startswith("wsprites/assets/") and name.endswith(".py")]
-    assert (
-        "[wsprites.models]\n" + "".join(f"{name} = glass_model.bench:load\n" for name in ("articulated", "caddy", "glass", "lam", "layered"))
-        in f"{entry_points}\n"
-    )
+    systems = ("articulated", "caddy", "glass", "lam", "layered")
+    assert "[wsprites.models]\n" + "".join(f"{name} = glass_model.bench:load\n" for name in systems) in f"{entry_points}\n"
     assert "wsprites = wsprites.bench.plugin" in entry_points
 
 

@@ -129,8 +129,9 @@ class LossConfig:
 
     rec: float = number(1.0, 0.0, 1e6)
     """Weight of REC, the mean squared difference of predicted and true next frames."""
-    target: str = choice("pixel", "pixel", "foreground")
-    """Which pixels REC is about: "foreground" weights those of the true figure by 1 and all others by `outside` (guided)."""
+    target: str = choice("pixel", "pixel", "foreground", "found")
+    """Which pixels REC is about: "foreground" weights those of the true figure by 1 and all others by `outside` (guided), "found" those of
+    the figure that the mask net of `model.follow` = "gma" finds (unsupervised)."""
     outside: float = number(0.1, 0.0, 1.0)
     """Weight of pixels outside of the figure."""
     commit: float = number(0.05, 0.0, 1e6)
@@ -226,6 +227,8 @@ class Config:
         if self.model.context + self.train.ahead > self.train.window:
             needed = f"model.context + train.ahead = {self.model.context} + {self.train.ahead}"
             raise SpecError(f"{needed} must not be above train.window = {self.train.window}")
+        if self.loss.target == "found" and not (self.model.figure and self.model.follow == "gma" and self.train.augment != "twin"):
+            raise SpecError("loss.target = 'found' needs a window, model.figure > 0, with model.follow = 'gma', and no twins")
         if self.train.augment == "shared" and self.model.figure:
             raise SpecError("train.augment = 'shared' shifts whole frames; it needs model.figure = 0")
 
@@ -299,7 +302,9 @@ _LAOM = Config("laom").override(
     loss={"variance": 0.0},
     train={"batch": 512, "window": 13, "rate": 1e-4, "ahead": 10, "augment": "shared", "clip": 0.0},
 )
-_TINY = Config("tiny").override(model={"latent_norm": True}, loss={"rec": 10.0, "kl": 2e-3}, train={"steps": 2_000, "batch": 64, "rate": 6e-4, "keep": 0.99})
+_TINY = Config("tiny").override(
+    model={"latent_norm": True}, loss={"rec": 10.0, "kl": 2e-3}, train={"steps": 2_000, "batch": 64, "rate": 6e-4, "keep": 0.99}
+)
 _SMALL = Config("small").override(
     model={"idm_channels": (32, 64, 64), "fdm_channels": 16, "latent_norm": True},
     loss={"rec": 10.0, "kl": 2e-3},

@@ -106,7 +106,7 @@ class LamSystem:
         x = network.to_model(sample["frames"])
         corner, place = self._windows(sample, x)
         seen = network.view(x, corner)
-        shown, mask = self._shown(sample, seen, corner)
+        shown, mask = self._shown(sample, x, seen, corner)
         # A pass, and its terms.
         k, reach = self.config.model.context, train.ahead
         count = seen.shape[1] - k - reach + 1
@@ -134,15 +134,17 @@ class LamSystem:
         true, known = tracked(sample["frames"][:, :2])
         return network.corners(x), (network.follower.locator(x[:, 1]), true * scale, known, model.frame)
 
-    def _shown(self, sample: Sample, seen: Tensor, corner: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _shown(self, sample: Sample, x: Tensor, seen: Tensor, corner: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """What the forward model sees, (B, T, 3, h, w), and the share of the figure in its pixels, (B, T, 1, h, w), if it is needed."""
         network, masks = self.network, sample.get("twin_masks", sample.get("masks"))
         shown = network.view(network.to_model(sample["twin"]), corner) if "twin" in sample else seen
-        mask = None
+        large = mask = None
         if masks is not None:
-            large = resize(masks[:, :, None].float(), self.config.model.frame)
-            flat = look(large.flatten(0, 1), None if corner is None else corner.flatten(0, 1), self.config.model)
-            mask = by_sequence(flat, len(masks))
+            large = resize(masks[:, :, None].float(), self.config.model.frame).flatten(0, 1)
+        elif self.config.loss.target == "found" and network.follower:
+            large = network.follower.figures(x.flatten(0, 1))
+        if large is not None:
+            mask = by_sequence(look(large, None if corner is None else corner.flatten(0, 1), self.config.model), len(x))
         if self.config.train.augment == "shared":
             change = augment.draw(len(shown), shown.device)
             shown, mask = augment.changed(shown, change), None if mask is None else augment.moved(mask, change.shift)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glass_model.glass.figure import crop, place
+from glass_model.glass.figure import crop, enlarge_mask, place
 from glass_model.glass.gma import MaskNet
 from glass_model.images import downscale
 from glass_model.lam.config import ModelConfig
@@ -65,10 +65,19 @@ class Follower(nn.Module):
         config = self._config
         if self.locator:
             return corner_of(self.locator(frames), config)
-        assert self.mask
-        seen = downscale(frames, (config.height // config.mask_scale, config.width // config.mask_scale))
-        small = place(self.mask(seen), 1)  # the middle itself
+        small = place(self._masks(frames), 1)  # the middle itself
         return corner_of((small + 0.5) * config.mask_scale, config)
+
+    @torch.no_grad()
+    def figures(self, frames: Tensor) -> Tensor:
+        """The figure's share of each pixel as the mask net finds it, (N, 1, H, W) in 0 to 1."""
+        return enlarge_mask(self._masks(frames), self._config.mask_scale)
+
+    def _masks(self, frames: Tensor) -> Tensor:
+        assert self.mask
+        scale = self._config.mask_scale
+        mask: Tensor = self.mask(downscale(frames, (self._config.height // scale, self._config.width // scale)))
+        return mask
 
 
 def corner_of(middle: Tensor, config: ModelConfig) -> Tensor:

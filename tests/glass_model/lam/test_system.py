@@ -113,6 +113,7 @@ def test_learning_rates() -> None:
         ({"model": {"backbone": "transformer", "latent": True}}, "latent = true needs backbone = 'conv'"),
         ({"model": {"figure": 64}, "train": {"augment": "shared"}}, "it needs model.figure = 0"),
         ({"model": {"figure": 64, "follow": "gma", "mask_scale": 5}}, "divisible by 8 times mask_scale = 5"),
+        ({"loss": {"target": "found"}}, "loss.target = 'found' needs a window"),
         ({"model": {"levels": (1, 3)}}, "levels = .1, 3. is outside the range"),
     ],
 )
@@ -240,6 +241,26 @@ def test_a_mask_net_is_taken_over_and_kept(glass: Path, tmp_path: Path) -> None:
     ours, theirs = load(path).weights, load(glass).weights
     names = [name for name in theirs if name.startswith("gma.mask.")]
     assert names and all(torch.equal(ours[name.replace("gma.", "follower.")], theirs[name]) for name in names)
+
+
+def test_the_figure_that_is_found_weights_the_pixels(glass: Path) -> None:
+    """As true masks do, with those of the mask net, cut out by the windows. Nothing else than frames is needed."""
+    config = WITH_GMA.override(loss={"target": "found", "outside": 0.25})
+    assert not config.fields
+    frames, one = next(noise(0)), module.system(config, replace(CPU, gma=glass))
+    (turn,) = one.turns(frames, 0)
+    network, result = one.network, one._last
+    assert network.follower is not None and network.follower.mask is not None and result is not None
+    x = network.to_model(frames)
+    corner = network.corners(x)
+    assert corner is not None
+    weights = []
+    for after, (left, top) in zip(x[:, 1], corner[:, 1].round().long().tolist(), strict=True):
+        whole = torch.nn.functional.pad(network.follower.mask(after[None])[0, 0].detach(), (16, 16, 16, 16))
+        weights.append(0.25 + 0.75 * whole[16 + top : 24 + top, 16 + left : 24 + left])
+    expected = (torch.stack(weights)[:, None] * (result.frame - result.target).square()).mean()
+    assert torch.allclose(turn.terms["rec"], expected, rtol=1e-5)
+    assert not torch.allclose(turn.terms["rec"], (result.frame - result.target).square().mean(), rtol=1e-3)
 
 
 def test_the_small_glass_fits_as_it_is(tmp_path: Path) -> None:
