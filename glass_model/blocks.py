@@ -2,12 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 SLOPE = 0.2
 """Slope of LeakyReLU for negative inputs."""
@@ -169,3 +171,28 @@ class Mlp(nn.Sequential):
         for a, b in pairwise(widths[:-1]):
             layers += [nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.LeakyReLU(SLOPE)]
         super().__init__(*layers, nn.Linear(widths[-2], widths[-1]))
+
+
+def keep_statistics_apart(network: nn.Module) -> None:
+    """Let each BatchNorm normalise by the statistics of the batch alone, and update its moving averages beside that: the same numbers.
+
+    PyTorch saves the moving averages for the backward pass, where a compiled function writes them. One that is called several times
+    before the backward pass, such as a step of a recurrent network, would fail there.
+    """
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.forward = partial(_normalise, module)
+
+
+def _normalise(norm: _BatchNorm, x: Tensor) -> Tensor:
+    """What BatchNorm computes, where the moving averages are inputs of nothing that has a gradient."""
+    if not norm.training:
+        return type(norm).forward(norm, x)
+    assert norm.momentum is not None and norm.running_mean is not None and norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    with torch.no_grad():
+        variance, mean = torch.var_mean(x.float(), [axis for axis in range(x.ndim) if axis != 1])
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance, norm.momentum)
+        norm.num_batches_tracked += 1
+    return F.batch_norm(x, None, None, norm.weight, norm.bias, True, 0.0, norm.eps)

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glass_model.blocks import keep_statistics_apart
 from glass_model.caddy import losses
 from glass_model.caddy.config import PRESETS, Config
 from glass_model.caddy.model import CADDY, Result
@@ -54,6 +55,7 @@ class CaddySystem:
         )
         self.optimizers = (self._optimizer,)
         if speed.compiled:  # static shapes; the loop over a sequence stays outside
+            keep_statistics_apart(self.network)
             self.network.transition = torch.compile(self.network.transition, dynamic=False)  # type: ignore[method-assign]
         self._last: tuple[Tensor, Result] | None = None
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glass_model.blocks import keep_statistics_apart
 from glass_model.glass import losses
 from glass_model.glass.config import PRESETS, Config, ModelConfig
 from glass_model.glass.figure import put_back
@@ -77,6 +78,7 @@ class GlassSystem:
         )
         self.optimizers = (self._optimizer,)
         if speed.compiled:  # both have static shapes; the loop over a sequence stays outside
+            keep_statistics_apart(self.network)
             self.network.gma.compile(dynamic=False)
             self.network.lma.transition = torch.compile(self.network.lma.transition, dynamic=False)  # type: ignore[method-assign]
         self._last: Analysis | None = None

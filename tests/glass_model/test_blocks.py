@@ -1,11 +1,13 @@
 """Layers against independent computations."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from glass_model.blocks import ConvLSTM, Modulated, Residual, Same, Up, modulated_conv, pooled_conv
+from glass_model.blocks import ConvLSTM, Mlp, Modulated, Residual, Same, Up, keep_statistics_apart, modulated_conv, pooled_conv
 
 
 @pytest.mark.parametrize("down", [1, 2])
@@ -52,3 +54,41 @@ def test_convlstm_by_hand() -> None:
     hidden, after = cell(torch.randn(2, 2, 4, 5), cell.start(2))
     torch.testing.assert_close(after, torch.full((2, 3, 4, 5), 0.5))
     torch.testing.assert_close(hidden, torch.full((2, 3, 4, 5), 0.5).tanh() / 2)
+
+
+class Twice(nn.Module):
+    """A block that is called twice before the backward pass, as those of a recurrent network are; `step` may be compiled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block, self.head = Same(3, 3), Mlp(3, 4, 2)
+
+    def step(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.block(x)
+        return y
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.head(self.step(self.step(self.block(x))).mean((2, 3)))
+        return y
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # torch, when it compiles
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_statistics_apart_give_the_same_numbers(compiled: bool) -> None:
+    """Outputs, gradients and moving averages; compiled, two calls before the backward pass are no error."""
+    usual, apart = Twice(), Twice()
+    apart.load_state_dict(usual.state_dict())
+    keep_statistics_apart(apart)
+    if compiled:
+        apart.step = torch.compile(apart.step, dynamic=False)  # type: ignore[method-assign]
+    for _ in range(2):
+        x = torch.randn(4, 3, 6, 8)
+        ours, theirs = apart(x), usual(x)
+        ours.square().sum().backward()
+        theirs.square().sum().backward()
+        torch.testing.assert_close(ours, theirs)
+    for (name, parameter), other in zip(apart.named_parameters(), usual.parameters(), strict=True):
+        torch.testing.assert_close(parameter.grad, other.grad, msg=name)
+    torch.testing.assert_close(apart.state_dict(), usual.state_dict())
+    x = torch.randn(4, 3, 6, 8)
+    torch.testing.assert_close(deepcopy(apart.eval().head)(x.mean((2, 3))), usual.eval().head(x.mean((2, 3))))
