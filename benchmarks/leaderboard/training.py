@@ -23,7 +23,7 @@ from wsprites.weights import safetensors_metadata
 
 _RESERVE = 0.05
 """Share of the time that is kept for the end: the last checkpoint, and what a system computes after training."""
-_LEAST = 20.0
+_LEAST = 60.0
 """Seconds that the end gets at least."""
 
 

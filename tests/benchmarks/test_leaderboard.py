@@ -138,7 +138,7 @@ def test_a_run_is_trained_scored_and_described(tmp_path: Path, commands: Command
     assert (train["--system"], train["--preset"], train["--world"], train["--device"]) == ("lam", "tiny", "factorial", "cpu")
     assert "--set=train.seed=1" in commands.calls[2] and {"--resume", "--stream"} <= {*commands.calls[0]}
     assert (bench["--system"], bench["--data"]) == ("lam-tiny", "wsprites-factorial-v1")
-    assert commands.left == [900 - 45] * 2
+    assert commands.left == [900 - 60] * 2
     folder = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-1"
     record = read_record(folder)
     assert record.path == folder.relative_to(tmp_path) and record.evaluations == 1
@@ -204,7 +204,7 @@ def test_time_goes_on_after_an_interruption(tmp_path: Path, commands: Commands) 
     (folder / "train-clock.json").write_text(json.dumps({"seconds": 200.0, "since": since}))
     assert seconds(folder) == pytest.approx(300)
     assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
-    assert commands.left == [pytest.approx(900 - 45 - 300)]
+    assert commands.left == [pytest.approx(900 - 60 - 300)]
     assert 300 <= read_record(folder).training.seconds < 330
 
 
