@@ -115,9 +115,9 @@ def _drawn(cell: Cell, low: float, high: float) -> Drawn | None:
     normalised = one.place(entry.value)
     parts += [f"normalised {number(normalised)}"] if not math.isnan(normalised) else []
     parts += [SAYS[one.verdict]] if SAYS[one.verdict] else []
-    parts += ["it tells nothing"] if one.tells_nothing else []
+    parts += ["it tells nothing"] if cell.silent else []
     floor = place(one.floor.value) if one.floor else None
-    return Drawn(entry.value, number(entry.value), place(entry.value), interval, floor, cell.best, one.tells_nothing, "; ".join(parts))
+    return Drawn(entry.value, number(entry.value), place(entry.value), interval, floor, cell.best, cell.silent, "; ".join(parts))
 
 
 def _task(row: Row, name: str) -> tuple[float, float] | None:
