@@ -86,6 +86,11 @@ class Cell(NamedTuple):
     best: bool
     """The best of its column, or not to be told from it."""
 
+    @property
+    def silent(self) -> bool:
+        """Whether the value is good because the latent tells nothing at all."""
+        return self.headline.tells_nothing and self.headline.verdict == "above"
+
 
 @dataclass(frozen=True)
 class Row:

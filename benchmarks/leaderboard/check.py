@@ -44,15 +44,22 @@ def findings(folder: Path, *, sample: bool = True) -> Iterator[Finding]:
     if run.record.system in WITHOUT and run.record.track == "anchor":
         wrong = unearned(run.record.system, run.scores)
         yield from (Finding(False, f"the anchor is better than its floor in {one.name}: this score is wrong") for one in wrong)
-    at_hand = run.record.model != CHECKPOINT or (folder / CHECKPOINT).is_file()
     if not sample:
         return
-    if at_hand:
-        model = str(folder / CHECKPOINT) if run.record.model == CHECKPOINT else run.record.model
+    if model := _at_hand(run):
         yield from check(run.scores, job_of(run.scores, model, STANDARD_WORLD))
     else:
         yield from check_without_model(run.scores)
-        yield Finding(True, f"{CHECKPOINT} is not here: no clip was inferred again")
+        what = f"{CHECKPOINT} is not here" if run.record.model == CHECKPOINT else f"{run.record.model} is not in the list of systems"
+        yield Finding(True, f"{what}: no clip was inferred again")
+
+
+def _at_hand(run: RunFolder) -> str:
+    """The name of the model of a run: its checkpoint, or a factory of ENTRIES, because others are a stranger's code; empty for neither."""
+    if run.record.model == CHECKPOINT:
+        return str(run.folder / CHECKPOINT) if (run.folder / CHECKPOINT).is_file() else ""
+    entry = ENTRIES.get(run.record.system)
+    return entry.model if entry and entry.model == run.record.model else ""
 
 
 def _of_files(folder: Path) -> Iterator[Finding]:

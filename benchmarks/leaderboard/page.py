@@ -88,11 +88,11 @@ def _shown(board: Board) -> list[Shown]:
 
 
 def _range(board: Board, column: int) -> tuple[float, float]:
-    """The values at both ends of the drawings of a column."""
+    """The values at both ends of the drawings of a column, which hold all values, floors and ceilings. Intervals may be cut."""
     values = [0.0]
     for one in (row.headlines[column] for row in board.rows):
         if one.entry:
-            values += [one.entry.value, one.entry.low, one.entry.high, *(end.value for end in (one.floor, one.ceiling) if end)]
+            values += [one.entry.value, *(end.value for end in (one.floor, one.ceiling) if end)]
     finite = [value for value in values if not math.isnan(value)]
     return min(finite), max(finite)
 
@@ -103,7 +103,7 @@ def _drawn(cell: Cell, low: float, high: float) -> Drawn | None:
         return None
 
     def place(value: float) -> float:
-        return round(4 + (WIDTH - 8) * (value - low) / ((high - low) or 1.0), 1)
+        return round(4 + (WIDTH - 8) * min(max((value - low) / ((high - low) or 1.0), 0.0), 1.0), 1)
 
     entry, interval = one.entry, None
     parts = [f"{one.name} {number(entry.value)}"]
@@ -115,9 +115,9 @@ def _drawn(cell: Cell, low: float, high: float) -> Drawn | None:
     normalised = one.place(entry.value)
     parts += [f"normalised {number(normalised)}"] if not math.isnan(normalised) else []
     parts += [SAYS[one.verdict]] if SAYS[one.verdict] else []
-    parts += ["it tells nothing"] if one.tells_nothing else []
+    parts += ["it tells nothing"] if cell.silent else []
     floor = place(one.floor.value) if one.floor else None
-    return Drawn(entry.value, number(entry.value), place(entry.value), interval, floor, cell.best, one.tells_nothing, "; ".join(parts))
+    return Drawn(entry.value, number(entry.value), place(entry.value), interval, floor, cell.best, cell.silent, "; ".join(parts))
 
 
 def _task(row: Row, name: str) -> tuple[float, float] | None:

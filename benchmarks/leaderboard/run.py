@@ -117,6 +117,7 @@ def do(plan: Plan, options: Options, lock: int, interrupted: Event) -> str:
         replace_file(folder / "config.json", Saved(folder / CHECKPOINT).json.encode())
     record = replace(record, evaluations=earlier.evaluations if earlier else 0)
     if options.train_only:
+        _tidy(log, folder)
         write_record(folder, record)
         return ""
     # Scoring, which is counted whenever it is begun.

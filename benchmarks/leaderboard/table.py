@@ -79,7 +79,7 @@ def _cell(cell: Cell) -> str:
         return "-"
     text = f"**{number(one.entry.value)}**" if cell.best else number(one.entry.value)
     interval = "" if math.isnan(one.entry.low) else f" [{number(one.entry.low)}, {number(one.entry.high)}]"
-    return text + ("°" if one.tells_nothing else "") + interval
+    return text + ("°" if cell.silent else "") + interval
 
 
 def _costs(rows: Sequence[Row]) -> str:

@@ -23,7 +23,7 @@ from wsprites.weights import safetensors_metadata
 
 _RESERVE = 0.05
 """Share of the time that is kept for the end: the last checkpoint, and what a system computes after training."""
-_LEAST = 20.0
+_LEAST = 60.0
 """Seconds that the end gets at least."""
 
 
@@ -68,6 +68,8 @@ class Saved:
         except (KeyError, TypeError, ValueError, UserError) as error:
             raise UserError(f"{path}: no checkpoint that says how it was trained ({error})") from None
         self.versions = metadata.get("versions", "")[:500]
+        self.helped = metadata.get("perceptual", "").startswith("on") or "gma" in metadata
+        """Whether weights from elsewhere took part."""
         self.json = json.dumps(json.loads(metadata["config"]), indent=1) + "\n"
         self._path = path
 
@@ -77,10 +79,10 @@ class Saved:
         return bool(self.step == self.config.train.steps)
 
     def is_of(self, plan: Plan) -> bool:
-        """Whether it is of a plan, of whose steps it may have fewer."""
+        """Whether it is of a plan, of whose steps it may have fewer. None of the plans uses weights from elsewhere."""
         planned, train = plan.config, self.config.train
         same = replace(self.config, train=replace(train, steps=planned.train.steps)) == planned
-        return same and self.world == plan.world and train.steps <= planned.train.steps
+        return same and not self.helped and self.world == plan.world and train.steps <= planned.train.steps
 
     def training(self, planned: int, seconds: float, machine: str) -> Training:
         """The record of the training."""
