@@ -63,14 +63,14 @@ _ANCHORS = "benchmarks.leaderboard.anchors"
 # Schedules in proportion to those of the preset, in fewer steps.
 _GLASS_SMALL = {
     "minutes": {
-        "train.steps": "1600",
-        "train.alone": "600",
-        "train.freeze": "600",
-        "train.cooldown": "150",
-        "train.bin_begin": "250",
-        "train.bin_steps": "125",
-        "train.given_steps": "800",
-        "train.temperature_steps": "1000",
+        "train.steps": "1800",
+        "train.alone": "1000",
+        "train.freeze": "1000",
+        "train.cooldown": "200",
+        "train.bin_begin": "400",
+        "train.bin_steps": "250",
+        "train.given_steps": "600",
+        "train.temperature_steps": "700",
     }
 }
 _GLASS_PAPER = {
@@ -137,6 +137,19 @@ ENTRIES = {
     "caddy-tiny": Entry("CADDY, our re-implementation, half-size frames and narrow networks", "unsupervised", kind="caddy", preset="tiny"),
     "caddy": Entry(
         "CADDY, our re-implementation, the networks of the paper on frames of this world", "unsupervised", kind="caddy", preset="sprites"
+    ),
+    # Layered Controllable Video Generation, and Motion Representations for Articulated Animation.
+    "layered-tiny": Entry(
+        "Layered, our re-implementation, half-size frames and narrow networks; masks are the control, codes are directions of their motion",
+        "unsupervised",
+        kind="layered",
+        preset="tiny",
+    ),
+    "articulated-tiny": Entry(
+        "articulated motion (MRAA), our re-implementation, half-size frames and narrow networks; vectors alone, no codes",
+        "unsupervised",
+        kind="articulated",
+        preset="tiny",
     ),
     # Latent action models.
     "lam-tiny": Entry(_LAM + "vector quantisation, pixels, pairs of frames", "unsupervised", kind="lam", preset="tiny"),
