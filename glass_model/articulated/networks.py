@@ -286,7 +286,8 @@ class Generator(nn.Module):
         x = confidence * features + (1 - confidence) * x
         for block, (features, confidence) in zip(self.ups, reversed(levels), strict=True):
             x = confidence * features + (1 - confidence) * block(x)
-        return sure * pixels + (1 - sure) * self.last(x).float().sigmoid()
+        made: Tensor = self.last(x).float().sigmoid()
+        return sure * pixels + (1 - sure) * made
 
 
 def warped(features: Tensor, motion: Motion) -> tuple[Tensor, Tensor]:

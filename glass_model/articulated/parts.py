@@ -98,4 +98,5 @@ def coloured(parts_thw: NDArray[np.integer], count: int) -> NDArray[np.uint8]:
         [[[[0, 0, 0], [255, 0, 0], [0, 255, 255]]]]
     """
     colours = [(0.0, 0.0, 0.0), *(colorsys.hsv_to_rgb(k / count, 1, 1) for k in range(count))]
-    return np.rint(np.array(colours) * 255).astype(np.uint8)[parts_thw]
+    pictures: NDArray[np.uint8] = np.rint(np.array(colours) * 255).astype(np.uint8)[parts_thw]
+    return pictures

@@ -145,7 +145,7 @@ class Job(NamedTuple):
     size: int
     """Images of the training set."""
     seed: int
-    """Of the training set, the weights and the order."""
+    """Seed of the training set, the weights and the order."""
 
     @property
     def file(self) -> str:
@@ -295,7 +295,7 @@ def main(networks: tuple[str, ...], sizes: tuple[int, ...], out: Path, seeds: in
     if shard:
         part, _, parts = shard.partition("/")
         if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts) <= len(wanted)):
-            raise click.UsageError(f"--shard: {shard[:20]} is not k/K with 1 <= k <= K <= {len(wanted)}")
+            raise click.UsageError(f"the shard {shard[:20]} is not k/K with 1 <= k <= K <= {len(wanted)}")
         return run(out, wanted[int(part) - 1 :: int(parts)], epochs, click.echo)
     run(out, wanted, epochs, click.echo)
     errors = {}

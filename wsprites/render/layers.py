@@ -32,7 +32,7 @@ def layer_masks(world: World, script: Script) -> NDArray[np.uint8]:
         >>> world = load_world("factorial")
         >>> seen = layer_masks(world, script(world.spec, seed=0, index=7))
         >>> seen.shape, world.art.characters.layers[seen.max() - 1]
-        ((90, 96, 128), 'hair')
+        ((90, 96, 128), 'shoes')
     """
     masks = render(world, script).masks_thw
     seen = _seen(world.art.characters, int(script.character))[CELL_OF[script.local_action, script.animation_frame]]
