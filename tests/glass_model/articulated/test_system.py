@@ -1,6 +1,7 @@
 """Articulated motion in training: presets, stages, what is refused, and resuming."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,18 @@ def test_both_kinds_of_regions_learn() -> None:
         turn.loss.backward()  # type: ignore[no-untyped-call]
         missing = [name for name, p in system.network.named_parameters() if p.grad is None and not name.startswith("avd")]
         assert missing == []
+
+
+def test_a_step_reads_no_value_and_stays_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a device without memory: to read a value, or to combine tensors of two devices, is an error there."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which that device does not have
+    config = CONFIG.override(model={"background": "perspective"}, train={"augment": "strong"})
+    system = module.system(config, Setup(torch.device("meta")))
+    for step in (0, CONFIG.train.freeze):
+        (turn,) = system.turns(next(noise(0)).to("meta"), step)
+        turn.loss.backward()  # type: ignore[no-untyped-call]
+        turn.optimizer.step()
+        assert {turn.loss.device.type, *(term.device.type for term in turn.terms.values())} == {"meta"}
 
 
 def test_changes_are_those_of_both_frames() -> None:
