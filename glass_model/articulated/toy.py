@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,12 @@ def rectangles(count: int, seed: int) -> Data:
     outside = torch.maximum(along.abs() - _LONG, across.abs() - _SHORT) * (_SIDE - 1) / 2  # pixels
     cover = (0.5 - outside).clamp(0, 1)
     return Data((cover[:, None] * colour[..., None, None]).float(), angle.float())
+
+
+@cache
+def tested() -> Data:
+    """The images that every network is tested with."""
+    return rectangles(TEST, 0)
 
 
 # The networks: images to angles in radians.
@@ -178,7 +185,7 @@ def train(job: Job, epochs: int = EPOCHS) -> tuple[NDArray[np.float64], int]:
             else:
                 skipped += 1
     with torch.no_grad():
-        return network.eval()(rectangles(TEST, 0).images).double().numpy(), skipped
+        return network.eval()(tested().images).double().numpy(), skipped
 
 
 def jobs(networks: Sequence[str], sizes: Sequence[int], seeds: int) -> list[Job]:
@@ -201,7 +208,7 @@ def run(out: Path, wanted: Sequence[Job], epochs: int, notice: Callable[[str], N
 
 def mean_and_median(angles: NDArray[np.float64], distance: Callable[[Tensor], Tensor]) -> tuple[float, float]:
     """Mean and median error of angles (128,) of the test images, degrees."""
-    error = np.degrees(distance(torch.from_numpy(angles) - rectangles(TEST, 0).angles).numpy())
+    error = np.degrees(distance(torch.from_numpy(angles) - tested().angles).numpy())
     return float(error.mean()), float(np.median(error))
 
 
