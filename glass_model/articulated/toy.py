@@ -257,10 +257,15 @@ def table(errors: dict[tuple[str, int], NDArray[np.float64]], sizes: Sequence[in
     for number, measure in enumerate(MEASURES):
         lines += [f"| {measure}, degrees | " + " | ".join(map(str, sizes)) + " |", "| --- |" + " ---: |" * len(sizes)]
         for network in dict.fromkeys(name for name, _ in errors):
-            cells = ("{:.2f} ± {:.2f}".format(*interval(errors[network, size][:, number])) for size in sizes)
+            cells = (_cell(*interval(errors[network, size][:, number])) for size in sizes)
             lines.append(f"| {network} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _cell(mean: float, half: float) -> str:
+    """A mean, with half of its interval if there is one."""
+    return f"{mean:.2f}" if math.isnan(half) else f"{mean:.2f} ± {half:.2f}"
 
 
 def plot(path: Path, errors: dict[tuple[str, int], NDArray[np.float64]], sizes: Sequence[int]) -> None:
