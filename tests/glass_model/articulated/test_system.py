@@ -11,7 +11,9 @@ import torch
 from glass_model.articulated import system as module
 from glass_model.articulated.augment import changed
 from glass_model.articulated.config import PRESETS, Config
+from glass_model.articulated.model import changes
 from glass_model.articulated.system import ArticulatedSystem
+from glass_model.systems import Action
 from glass_model.training.checkpoint import load, state_path
 from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
@@ -157,6 +159,28 @@ def test_changes_are_those_of_both_frames() -> None:
         made = changed(equal, kind)
         assert torch.equal(made[:, 0], made[:, 1]) and made.min() >= 0 and made.max() <= 1
         assert torch.equal(made, equal) == (kind == "none")
+
+
+def test_codes_are_clusters_of_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found after training; each vector has the code of the nearest mean, and a code is played as that mean."""
+    monkeypatch.setattr(module, "_CLUSTERED", 40)
+    system = system_of(CONFIG.override(model={"codes": 3}))
+    system.finish(noise(0))
+    model = system.network.eval()
+    assert model.codebook and system.network.controls.codes == 3
+    vectors = torch.cat([changes(model.find(model.to_model(next(noise(n))))).flatten(0, 1) for n in range(5)]).detach()
+    frames = next(noise(0))
+    reading = model.infer(frames)
+    assert reading.codes is not None and reading.vectors is not None
+    means = model.codebook.vectors[0]
+    distance = (reading.vectors[:, :, None] - means).square().sum(-1)
+    assert torch.equal(reading.codes, distance.argmin(-1))
+    nearest = (vectors[:, None] - means).square().sum(-1).argmin(1)
+    for code in range(3):  # the means of their own clusters, of the five batches that were needed for forty vectors
+        torch.testing.assert_close(vectors[nearest == code].mean(0), means[code], rtol=1e-3, atol=1e-3)
+    state = model.start(frames[:, 0])
+    played = [model.step(state, action)[0] for action in (Action(codes=torch.tensor([1, 1, 1])), Action(vectors=means[1].expand(3, -1)))]
+    assert torch.equal(*played)
 
 
 class Stop:
