@@ -47,6 +47,7 @@ COMMANDS = {
     "train": "glass_model.commands:train",
     "animate": "glass_model.commands:animate",
     "transfer": "glass_model.commands:transfer",
+    "parts": "glass_model.articulated.commands:parts",
     "play": "wsprites.commands.play:play",
     "compact": "glass_model.commands:compact",
 }

@@ -58,6 +58,8 @@ class ModelConfig:
     """Dimensions of the identity and of the pose in the AVD network."""
     avd_width: int = number(256, 1, 4096)
     """Width of the AVD network's first layer; the next two have twice and four times as much."""
+    codes: int = number(0, 0, 4096)
+    """Clusters of vectors, found after the last step of training, that serve as discrete actions; 0: none. Not in the paper."""
 
     def __post_init__(self) -> None:
         check(self)

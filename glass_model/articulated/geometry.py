@@ -62,8 +62,8 @@ def inverse(m: Tensor) -> Tensor:
     """The inverse of matrices; of singular ones something finite.
 
     Example:
-        >>> inverse(torch.tensor([[2.0, 1.0], [0.0, 0.5]])).tolist()
-        [[0.5, -1.0], [0.0, 2.0]]
+        >>> inverse(torch.tensor([[1.0, 2.0], [1.0, 3.0]])).tolist()
+        [[3.0, -2.0], [-1.0, 1.0]]
     """
     a, b, c, d = m[..., 0, 0], m[..., 0, 1], m[..., 1, 0], m[..., 1, 1]
     determinant = a * d - b * c

@@ -20,6 +20,7 @@ from glass_model.articulated.geometry import inverse, matrix, positive
 from glass_model.articulated.networks import BackgroundPredictor, FlowPredictor, Generator, Motion, RegionPredictor, Regions
 from glass_model.blocks import by_sequence
 from glass_model.images import resize, to_float
+from glass_model.lam.bottleneck import Codebooks
 from glass_model.systems import Action, Controls, Reading, check_frames
 from wsprites.errors import ArgumentError
 
@@ -69,9 +70,10 @@ class Articulated(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.controls = Controls(vectors=6 * config.regions, background_shift=True)
+        self.controls = Controls(codes=config.codes, vectors=6 * config.regions, background_shift=True)
         self.regions, self.background = RegionPredictor(config), BackgroundPredictor(config)
         self.flow, self.generator, self.avd = FlowPredictor(config), Generator(config), AVD(config)
+        self.codebook = Codebooks(config.codes, 6 * config.regions) if config.codes else None
 
     # Training.
 
@@ -128,9 +130,10 @@ class Articulated(nn.Module):
             scene = self.background(s, d)
             scenes.append(scene)
             masks.append(resize(1 - self.flow(s, of_s, of_d, scene).weights[:, :1], size)[:, 0])
-        scene = by_sequence(torch.cat(scenes), len(frames))[:, 1:]
+        scene, vectors = by_sequence(torch.cat(scenes), len(frames))[:, 1:], changes(regions)
         return Reading(
-            vectors=changes(regions),
+            codes=self.codebook.nearest(vectors.flatten(0, 1))[1].view(vectors.shape[:2]) if self.codebook else None,
+            vectors=vectors,
             background_shift=None if self.config.background == "zero" else self._pixels(-scene[..., :2, 2] / scene[..., 2:, 2], size),
             masks=by_sequence(torch.cat(masks), len(frames)).clamp(0, 1),
         )
@@ -159,7 +162,8 @@ class Articulated(nn.Module):
 
         Args:
             state: what `start` or `step` returned.
-            action: `vectors`, `background_shift` or both. What is not given stands still.
+            action: `vectors`, `background_shift` or both; what is not given stands still. A code stands for the mean vector of its cluster,
+                and is not used beside a vector.
 
         Returns:
             The next frame, (B, 3, H, W) float32 in [-1, 1], of the size of the first one; and the next state.
@@ -168,9 +172,11 @@ class Articulated(nn.Module):
             ArgumentError: the action has neither, has other parts, or has values out of range.
         """
         self.controls.check(action, (len(state.source), *state.size))
-        regions, scene = state.now, state.scene
-        if action.vectors is not None:
-            regions = after(regions, action.vectors.to(state.source))
+        regions, scene, vectors = state.now, state.scene, action.vectors
+        if vectors is None and action.codes is not None and self.codebook:
+            vectors = self.codebook.look_up(action.codes[:, None])
+        if vectors is not None:
+            regions = after(regions, vectors.to(state.source))
         if action.background_shift is not None:
             scene = scene @ self.scene_of(action.background_shift, state.size)
         motion: Motion = self.flow(state.source, state.first, regions, scene)

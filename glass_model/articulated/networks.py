@@ -269,19 +269,25 @@ class Generator(nn.Module):
 
     def forward(self, frame: Tensor, motion: Motion) -> tuple[Tensor, Tensor]:
         """The frame that is made and the source moved by the flow alone, (B, 3, H, W) float32 each."""
+        layers = [warped(features, motion) for features in self.encode(frame)]
+        return self.draw(layers), layers[0][0]
+
+    def encode(self, frame: Tensor) -> list[Tensor]:
+        """The frame itself, and its features at every size, the largest first."""
         levels = [self.first(frame)]
         for block in self.downs:
             levels.append(block(levels[-1]))
-        moved_level, confidence = warped(levels.pop(), motion)
-        x = self.residual(confidence * moved_level)
-        for block in (None, *self.ups):
-            if block:
-                x = block(x)
-                moved_level, confidence = warped(levels.pop(), motion)
-            x = confidence * moved_level + (1 - confidence) * x
-        made = self.last(x).float().sigmoid()
-        deformed, confidence = warped(frame, motion)
-        return confidence * deformed + (1 - confidence) * made, deformed
+        return [frame, *levels]
+
+    def draw(self, layers: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """The frame, (B, 3, H, W), from what `encode` gives after it was moved, each with its confidence, (B, 1, ...)."""
+        (pixels, sure), *levels, (features, confidence) = layers
+        x = self.residual(confidence * features)
+        x = confidence * features + (1 - confidence) * x
+        for block, (features, confidence) in zip(self.ups, reversed(levels), strict=True):
+            x = confidence * features + (1 - confidence) * block(x)
+        made: Tensor = self.last(x).float().sigmoid()
+        return sure * pixels + (1 - sure) * made
 
 
 def warped(features: Tensor, motion: Motion) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from glass_model.articulated.augment import changed
 from glass_model.articulated.avd import scaled
 from glass_model.articulated.config import PRESETS, Config
 from glass_model.articulated.geometry import random_warp
-from glass_model.articulated.model import Articulated, Result
+from glass_model.articulated.model import Articulated, Result, changes
 from glass_model.articulated.networks import Regions
 from glass_model.images import resize, to_bytes
 from glass_model.perceptual import VGG19, Features, load_vgg
@@ -27,6 +27,7 @@ __all__ = ["PRESETS", "ArticulatedSystem", "network", "strip", "system"]
 
 _STRIP_COLUMNS = 8  # pairs in a strip
 _LEAST_FOR_VGG = 128  # pixels of a side: the smallest scale is an eighth, and VGG19 halves it four times
+_CLUSTERED = 4096  # vectors that clusters are found from, at least
 _STRETCH = 0.25  # by which AVD's poses are stretched at most, along x and along y
 
 
@@ -126,8 +127,18 @@ class ArticulatedSystem:
         """The first pairs of the last batch of pairs; see `strip`."""
         return strip(self._last) if self._last else None
 
+    @torch.no_grad()
     def finish(self, batches: Iterator[Tensor]) -> None:
-        """Nothing is left to be computed after training."""
+        """Find clusters of the vectors of further batches, if the model is to have codes."""
+        network, vectors, enough = self.network, list[Tensor](), max(_CLUSTERED, 4 * self.config.model.codes)
+        if not network.codebook:
+            return
+        mode = network.regions.training
+        network.regions.eval()
+        while sum(map(len, vectors)) < enough:
+            vectors.append(changes(network.find(network.to_model(next(batches)))).flatten(0, 1))
+        network.regions.train(mode)
+        network.codebook.cluster(torch.cat(vectors).cpu().numpy())
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,12 @@ def rectangles(count: int, seed: int) -> Data:
     outside = torch.maximum(along.abs() - _LONG, across.abs() - _SHORT) * (_SIDE - 1) / 2  # pixels
     cover = (0.5 - outside).clamp(0, 1)
     return Data((cover[:, None] * colour[..., None, None]).float(), angle.float())
+
+
+@cache
+def tested() -> Data:
+    """The images that every network is tested with."""
+    return rectangles(TEST, 0)
 
 
 # The networks: images to angles in radians.
@@ -145,7 +152,7 @@ class Job(NamedTuple):
     size: int
     """Images of the training set."""
     seed: int
-    """Of the training set, the weights and the order."""
+    """Seed of the training set, the weights and the order."""
 
     @property
     def file(self) -> str:
@@ -178,7 +185,7 @@ def train(job: Job, epochs: int = EPOCHS) -> tuple[NDArray[np.float64], int]:
             else:
                 skipped += 1
     with torch.no_grad():
-        return network.eval()(rectangles(TEST, 0).images).double().numpy(), skipped
+        return network.eval()(tested().images).double().numpy(), skipped
 
 
 def jobs(networks: Sequence[str], sizes: Sequence[int], seeds: int) -> list[Job]:
@@ -201,7 +208,7 @@ def run(out: Path, wanted: Sequence[Job], epochs: int, notice: Callable[[str], N
 
 def mean_and_median(angles: NDArray[np.float64], distance: Callable[[Tensor], Tensor]) -> tuple[float, float]:
     """Mean and median error of angles (128,) of the test images, degrees."""
-    error = np.degrees(distance(torch.from_numpy(angles) - rectangles(TEST, 0).angles).numpy())
+    error = np.degrees(distance(torch.from_numpy(angles) - tested().angles).numpy())
     return float(error.mean()), float(np.median(error))
 
 
@@ -250,10 +257,15 @@ def table(errors: dict[tuple[str, int], NDArray[np.float64]], sizes: Sequence[in
     for number, measure in enumerate(MEASURES):
         lines += [f"| {measure}, degrees | " + " | ".join(map(str, sizes)) + " |", "| --- |" + " ---: |" * len(sizes)]
         for network in dict.fromkeys(name for name, _ in errors):
-            cells = ("{:.2f} ± {:.2f}".format(*interval(errors[network, size][:, number])) for size in sizes)
+            cells = (_cell(*interval(errors[network, size][:, number])) for size in sizes)
             lines.append(f"| {network} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _cell(mean: float, half: float) -> str:
+    """A mean, with half of its interval if there is one."""
+    return f"{mean:.2f}" if math.isnan(half) else f"{mean:.2f} ± {half:.2f}"
 
 
 def plot(path: Path, errors: dict[tuple[str, int], NDArray[np.float64]], sizes: Sequence[int]) -> None:
@@ -295,7 +307,7 @@ def main(networks: tuple[str, ...], sizes: tuple[int, ...], out: Path, seeds: in
     if shard:
         part, _, parts = shard.partition("/")
         if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts) <= len(wanted)):
-            raise click.UsageError(f"--shard: {shard[:20]} is not k/K with 1 <= k <= K <= {len(wanted)}")
+            raise click.UsageError(f"the shard {shard[:20]} is not k/K with 1 <= k <= K <= {len(wanted)}")
         return run(out, wanted[int(part) - 1 :: int(parts)], epochs, click.echo)
     run(out, wanted, epochs, click.echo)
     errors = {}

@@ -1,6 +1,7 @@
 """Articulated motion in training: presets, stages, what is refused, and resuming."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import torch
 from glass_model.articulated import system as module
 from glass_model.articulated.augment import changed
 from glass_model.articulated.config import PRESETS, Config
+from glass_model.articulated.model import changes
 from glass_model.articulated.system import ArticulatedSystem
+from glass_model.systems import Action
 from glass_model.training.checkpoint import load, state_path
 from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
@@ -127,6 +130,18 @@ def test_both_kinds_of_regions_learn() -> None:
         assert missing == []
 
 
+def test_a_step_reads_no_value_and_stays_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a device without memory: to read a value, or to combine tensors of two devices, is an error there."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which that device does not have
+    config = CONFIG.override(model={"background": "perspective"}, train={"augment": "strong"})
+    system = module.system(config, Setup(torch.device("meta")))
+    for step in (0, CONFIG.train.freeze):
+        (turn,) = system.turns(next(noise(0)).to("meta"), step)
+        turn.loss.backward()  # type: ignore[no-untyped-call]
+        turn.optimizer.step()
+        assert {turn.loss.device.type, *(term.device.type for term in turn.terms.values())} == {"meta"}
+
+
 def test_changes_are_those_of_both_frames() -> None:
     """Time and sides are turned, never both; colours change alike; nothing leaves [0, 1]."""
     torch.manual_seed(0)
@@ -144,6 +159,28 @@ def test_changes_are_those_of_both_frames() -> None:
         made = changed(equal, kind)
         assert torch.equal(made[:, 0], made[:, 1]) and made.min() >= 0 and made.max() <= 1
         assert torch.equal(made, equal) == (kind == "none")
+
+
+def test_codes_are_clusters_of_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found after training; each vector has the code of the nearest mean, and a code is played as that mean."""
+    monkeypatch.setattr(module, "_CLUSTERED", 40)
+    system = system_of(CONFIG.override(model={"codes": 3}))
+    system.finish(noise(0))
+    model = system.network.eval()
+    assert model.codebook and system.network.controls.codes == 3
+    vectors = torch.cat([changes(model.find(model.to_model(next(noise(n))))).flatten(0, 1) for n in range(5)]).detach()
+    frames = next(noise(0))
+    reading = model.infer(frames)
+    assert reading.codes is not None and reading.vectors is not None
+    means = model.codebook.vectors[0]
+    distance = (reading.vectors[:, :, None] - means).square().sum(-1)
+    assert torch.equal(reading.codes, distance.argmin(-1))
+    nearest = (vectors[:, None] - means).square().sum(-1).argmin(1)
+    for code in range(3):  # the means of their own clusters, of the five batches that were needed for forty vectors
+        torch.testing.assert_close(vectors[nearest == code].mean(0), means[code], rtol=1e-3, atol=1e-3)
+    state = model.start(frames[:, 0])
+    played = [model.step(state, action)[0] for action in (Action(codes=torch.tensor([1, 1, 1])), Action(vectors=means[1].expand(3, -1)))]
+    assert torch.equal(*played)
 
 
 class Stop:
