@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glass_model.layered.config import BINS, SIZES
+from glass_model.layered.config import BINS
 
 
 def matrix(theta: Tensor, transform: str, size: tuple[int, int]) -> Tensor:
@@ -172,8 +172,3 @@ def bins(step: float | Tensor) -> Tensor:
 def code_of(shift: Tensor, translations: Tensor) -> Tensor:
     """The code of the nearest translation, int64 (...), of shifts (..., 2)."""
     return torch.cdist(shift.reshape(1, -1, 2), translations[None])[0].argmin(1).reshape(shift.shape[:-1])
-
-
-def dimensions(transform: str) -> int:
-    """D, the number of parameters of T."""
-    return SIZES[transform]
