@@ -247,9 +247,9 @@ _TINY = Config("tiny").override(
         "batch": 8,
         "rate": 1e-3,
         "decay_step": 2_500,
-        "stage": 1_000,
+        "stage": 800,
         "ratio_from": 10.0,
-        "ratio_every": 250,
+        "ratio_every": 200,
         "gan_step": NEVER,
     },
 )

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glass_model.layered.config import BINS, SIZES
+from glass_model.layered.config import BINS
 
 
 def matrix(theta: Tensor, transform: str, size: tuple[int, int]) -> Tensor:
@@ -20,8 +20,8 @@ def matrix(theta: Tensor, transform: str, size: tuple[int, int]) -> Tensor:
         size: (height, width) of the masks. A rotation is one of pixels, which are square, and not of the coordinates.
 
     Example:
-        >>> matrix(torch.tensor([[0.5, 0.0]]), "position", (48, 64)).tolist()
-        [[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]]
+        >>> matrix(torch.tensor([[0.5, 0.0]]), "position", (48, 64))[0, :, 2].tolist()
+        [0.5, 0.0]
     """
     if transform == "affine":
         return theta.reshape(-1, 2, 3)
@@ -105,8 +105,9 @@ def fit(before: Tensor, after: Tensor, transform: str, *, steps: int = 1000, rat
     Example:
         >>> mask = torch.zeros(1, 1, 8, 16)
         >>> mask[..., 2:6, 2:6] = 1
-        >>> (fit(mask, mask.roll(4, 3), "position") * 8).round()  # half of the 16 pixels is 1, and it moved to the right
-        tensor([[-4.,  0.]])
+        >>> theta = fit(mask, mask.roll(4, 3), "position")  # moved to the right by 4 pixels, where 8 are half the width
+        >>> round(theta[0, 0].item(), 3)
+        -0.5
     """
     with torch.inference_mode(False), torch.enable_grad():
         before, after = before.detach().clone().float(), after.detach().clone().float()  # may be used for gradients
@@ -171,8 +172,3 @@ def bins(step: float | Tensor) -> Tensor:
 def code_of(shift: Tensor, translations: Tensor) -> Tensor:
     """The code of the nearest translation, int64 (...), of shifts (..., 2)."""
     return torch.cdist(shift.reshape(1, -1, 2), translations[None])[0].argmin(1).reshape(shift.shape[:-1])
-
-
-def dimensions(transform: str) -> int:
-    """D, the number of parameters of T."""
-    return SIZES[transform]

@@ -115,7 +115,8 @@ class Lane:
             parts["shift"] = np.array([shift], np.float32)
         if takes.background_shift:
             parts["background_shift"] = np.array([scene], np.float32)
-        if takes.masks and not self._free:
+        chosen = self.code is not None or self.vector is not None  # by the person: the world's mask would say something else
+        if takes.masks and not self._free and not chosen:
             parts["masks"] = mask_hw[None].astype(np.float32)
         return parts
 

@@ -282,6 +282,30 @@ def test_the_scene_of_a_twin_stands_still_for_models_too(play_world: World, view
     asyncio.run(run())
 
 
+def test_a_chosen_code_is_not_contradicted_by_the_mask_of_the_world(play_world: World):
+    class Masks(Brighter):
+        controls = Takes(codes=3, vectors=2, masks=True)
+
+    async def run() -> None:
+        told = Lane(Player("a", Masks(), SIZE), lambda *_: None, lambda _: None)
+        episode = Episode(play_world, 0, 3)
+        told.begin(episode)
+        for code, vector, names in (
+            (None, None, {"codes", "masks"}),
+            (2, None, {"codes"}),
+            (None, (0.5, 0.0), {"codes", "vectors"}),
+        ):
+            told.code, told.vector = code, vector
+            episode.act(Choice(G.right, L.walk_right, G.stay))
+            told.follow(episode, None)
+            parts = told._orders[-1].parts
+            assert parts is not None and parts.keys() == names
+            if "masks" in names:
+                assert np.array_equal(parts["masks"][0], episode.look().masks_thw)
+
+    asyncio.run(run())
+
+
 def test_meanings_of_codes_and_vectors():
     """Two clips with known codes and vectors; the code of an action is that which occurred with it most often."""
     player = Player("model", Brighter(), SIZE)
