@@ -1,4 +1,4 @@
-"""The documentation site: every page is reached, the API exists, and the table of standard worlds is right. The site is built by `mkdocs`."""
+"""The documentation site, which `mkdocs` builds: every page is reached, the API exists, the table of standard worlds is right."""
 
 import json
 import re

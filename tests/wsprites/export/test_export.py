@@ -470,14 +470,14 @@ def test_what_cannot_be_done_is_refused(data_file: Path, tmp_path: Path, monkeyp
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_commands_of_the_readme(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (block,) = (block for block in re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL) if "wsprites export" in block)
+def test_the_commands_of_the_page_about_data(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    (block,) = (block for block in re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if "wsprites export" in block)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.h5").symlink_to(data_file)
     for line in block.splitlines():
         cli.main(shlex.split(line, comments=True)[1:])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.h5", "parquet", "videos"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clips.parquet", "data.h5", "videos"]
 
 
 def test_the_command(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
