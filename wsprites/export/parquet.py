@@ -56,9 +56,9 @@ def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes:
     """
     (folder / "data").mkdir()
     columns = _columns(job)
-    schema = pa.schema({name: _arrow(*column) for name, column in columns.items()})
     features = {name: _feature(*column) for name, column in columns.items()}
-    schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    described = {"huggingface": json.dumps({"info": {"features": features}})}
+    schema = pa.schema({name: _arrow(*column) for name, column in columns.items()}, described)
     splits, size_of_all = [], 0
     for split in SPLITS:
         size, in_file, clips, files = 0, 0, 0, list[Path]()
@@ -80,7 +80,6 @@ def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes:
         if files:
             size_of_all += size
             splits.append({"name": split, "num_bytes": size, "num_examples": len(job.rows(split))})
-    described = [{"name": name, **_yaml(*column)} for name, column in columns.items()]
     download = sum(file.stat().st_size for file in (folder / "data").iterdir())
     head = "\n".join([
         "configs:",
@@ -89,7 +88,7 @@ def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes:
         *(f"  - {{split: {split['name']}, path: data/{split['name']}-*}}" for split in splits),
         "dataset_info:",
         "  features:",
-        *(f"  - {json.dumps(feature)}" for feature in described),  # JSON is YAML
+        *(f"  - {json.dumps({'name': name, **_yaml(*column)})}" for name, column in columns.items()),  # JSON is YAML
         "  splits:",
         *(f"  - {json.dumps(split)}" for split in splits),
         f"  download_size: {download}",
