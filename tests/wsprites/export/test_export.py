@@ -326,6 +326,21 @@ def test_mp4_is_the_preview_as_a_video(exported: Path, data_file: Path):
                 assert int(np.argmin(errors)) == t and errors[t] < 12
 
 
+def test_plain_mp4_is_the_frames_alone(data_file: Path, tmp_path: Path):
+    with wsprites.open(data_file) as data:
+        notes = export(Job(data, "mp4", 1, plain=True), tmp_path / "out")
+        frames, index = data["val"]["frames"][0], int(data["val"]["index"][0])
+        with pytest.raises(UserError, match="plain: the format parquet has no marks; use mp4"):
+            Job(data, "parquet", plain=True)
+    assert any("lossy" in note for note in notes) and "without marks" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    with av.open(str(tmp_path / "out" / "val" / f"clip_{index:09}.mp4")) as video:
+        decoded = np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)])
+    assert decoded.shape == frames.shape
+    luma = [0.299, 0.587, 0.114]  # colours have half the resolution, brightness has all of it
+    error = [np.abs(order @ luma - frames @ luma).mean() for order in (decoded, decoded[::-1])]
+    assert error[0] < 8 < error[1]  # the second says that the order matters
+
+
 def test_mp4_of_odd_size_and_a_few_by_default(sheets: Path, backgrounds: Path, tmp_path: Path):
     spec = replace(PRESETS["paper"], frames=2, height=97, width=129)
     art = load_art(spec, sheets, backgrounds)
