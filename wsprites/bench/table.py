@@ -6,9 +6,11 @@ Score files of several runs of one system (`wsprites bench --system NAME`) becom
 import json
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from wsprites.bench.direction import rule_of
 from wsprites.bench.floors import Baseline, ceiling, less_is_better, strongest_floor
 from wsprites.bench.headline import headlines, sentence
 from wsprites.bench.runs import joined
@@ -50,6 +52,9 @@ TABLE = (
     *("images.fid", "images.fvd"),
 )
 """The scores that the table shows; a score file has all of them."""
+WIDTH = 100
+"""Columns of the text that is printed."""
+_MODEL_WIDTH = 22  # of a model's name
 _REFERENCE = Path(__file__).parent / "reference"
 
 
@@ -78,16 +83,20 @@ def missing_table(files: Sequence[ScoreFile]) -> str:
 
 
 def headline_lines(file: ScoreFile) -> str:
-    """The headline scores of a model as text, each beside its strongest floor and its ceiling, and what they say in words."""
+    """The headline scores of a model as text of WIDTH columns: one or two sentences, then what each score says, and the score below it."""
+    text = textwrap.fill(f"{file.model}: {sentence(file)}", WIDTH, break_long_words=False, break_on_hyphens=False)
+    answers = headlines(file)
+    scored = [one for one in answers if one.entry]
     rows = [
-        [
-            f"{one.question.group}, {one.question.title}",
-            *([one.name, " ".join(_cells(one.entry)), _of(one.floor), _of(one.ceiling), one.says] if one.entry else [one.reason]),
-        ]
-        for one in headlines(file)
+        [f"  {one.name}", " ".join(_cells(one.entry)), _of(one.floor), number(one.ceiling.value) if one.ceiling else "-"] for one in scored
     ]
-    head = ["", "score", "value, 95 %", "strongest floor", "ceiling", ""]
-    return "\n".join([f"{file.model}: {sentence(file)}", *(_aligned([head, *rows], str.ljust) if rows else ())])
+    head, *lines = _aligned([["  score", "value, 95 %", "strongest floor", "ceiling"], *rows], str.ljust)
+    line_of = {one.question: line for one, line in zip(scored, lines, strict=True)}
+    shown = [text, *([head] if scored else [])]
+    for one in answers:
+        shown.append(f"{one.question.group}, {one.question.title}: {one.says if one.entry else one.reason}")
+        shown += [line_of[one.question]] if one.entry else []
+    return "\n".join(shown)
 
 
 def _of(baseline: Baseline | None) -> str:
@@ -101,15 +110,47 @@ def _strongest(name: str, files: Sequence[ScoreFile]) -> Baseline | None:
 
 
 def table(files: Sequence[ScoreFile]) -> str:
-    """The main scores of models of the same data as text, beside the strongest floor and the ceiling."""
-    rows = [["", *(file.model for file in files), "strongest floor", "ceiling"]]
-    for name in names_in_table(files):
-        entries = [file.scores.get(name) for file in files]
-        first = next(filter(None, entries))
-        best = ceiling(name, first)
+    """The main scores of models of the same data as text, beside the strongest floor and the ceiling.
+
+    The best model comes first, by the first score that all have. Of several models, two stand side by side in WIDTH columns, and the names
+    of floors are left out. An arrow at the end says whether more or less of a score is better.
+    """
+    names = names_in_table(files)
+    by = next((name for name in names if _arrow(name) and all(name in file.scores for file in files)), "")
+    files = sorted(files, key=lambda file: _worst_first(by, file), reverse=True) if by else files
+    pairs = [_table(files[at : at + 2], files, names) for at in range(0, len(files), 2)]
+    return "\n\n".join([*pairs, "↑ more is better, ↓ less is better; where neither stands, the score is a property"])
+
+
+def _table(shown: Sequence[ScoreFile], files: Sequence[ScoreFile], names: Sequence[str]) -> str:
+    """The columns of some models beside the strongest floors of all."""
+    rows = [["", *(_short(file.model) for file in shown), "strongest floor" if len(files) == 1 else "floor", "ceiling", ""]]
+    for name in names:
+        first, entries = next(file.scores[name] for file in files if name in file.scores), [file.scores.get(name) for file in shown]
+        best, floor = ceiling(name, first), _strongest(name, files)
         cells = (" ".join(_cells(entry)[:2]).strip() for entry in entries)
-        rows.append([_with_unit(name, first), *cells, _of(_strongest(name, files)), number(best.value if best else math.nan)])
+        floor_cell = _of(floor) if len(files) == 1 or not floor else number(floor.value)
+        rows.append([_with_unit(name, first), *cells, floor_cell, number(best.value if best else math.nan), _arrow(name)])
     return "\n".join(_aligned(rows, str.rjust))
+
+
+def _worst_first(name: str, file: ScoreFile) -> float:
+    """A score as a key to sort by: larger is better, and NaN is worst."""
+    value = file.value(name)
+    return -math.inf if math.isnan(value) else -value if less_is_better(name) else value
+
+
+def _short(model: str) -> str:
+    """The end of a model's name that fits a column."""
+    return model if len(model) <= _MODEL_WIDTH else f"...{model[3 - _MODEL_WIDTH :]}"
+
+
+def _arrow(name: str) -> str:
+    """↑ where more of a score is better, ↓ where less is; empty where neither."""
+    try:
+        return {"more": "↑", "less": "↓", "neither": ""}[rule_of(name).better]
+    except KeyError:  # of a file by another version
+        return ""
 
 
 def _with_unit(name: str, entry: Entry) -> str:

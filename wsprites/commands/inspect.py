@@ -114,7 +114,8 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
     help="Clips per shard of webdataset or per file of parquet. A shard goes to one worker of a loader.  "
     "[default: webdataset at least 16 shards of each split, parquet up to 500 MB a file]",
 )
-def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int | None) -> None:
+@click.option("--plain", is_flag=True, help="With mp4: the frames alone, at their own size, without marks and text.")
+def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int | None, plain: bool) -> None:
     """Write FILE, generated or imported, in another format, with licence, credits and a README.
 
     All formats but mp4 keep every pixel. Labels that a format has no place for are named.
@@ -127,7 +128,7 @@ def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int |
 
     check(out)
     with package.open(file) as data:
-        job = Job(data, "released" if to == "glass" else to, clips, shard_clips=shard_clips)
+        job = Job(data, "released" if to == "glass" else to, clips, shard_clips=shard_clips, plain=plain)
         expected = estimate(job)
         free = check(out, expected=expected)
         click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")

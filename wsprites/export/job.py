@@ -26,7 +26,7 @@ class Job:
     """The clips to export and their format.
 
     Raises:
-        ArgumentError: a number of clips is below 1, or the format has no shards.
+        ArgumentError: a number of clips is below 1, or the format has no shards, or no marks to leave out.
     """
 
     data: DataFile | VideoFile
@@ -39,6 +39,8 @@ class Job:
     """Called with the number of frames read since the last call."""
     shard_clips: int | None = None
     """Clips per shard of webdataset or per file of parquet; None: what the format chooses."""
+    plain: bool = False
+    """With mp4: the frames alone, at their own size, without marks and text."""
 
     def __post_init__(self) -> None:
         for name, value in (("clips", self.clips), ("shard_clips", self.shard_clips)):
@@ -46,6 +48,9 @@ class Job:
                 raise ArgumentError(name, f"{value} is less than 1")
         if self.shard_clips is not None and self.to not in SHARDED:
             raise ArgumentError("shard_clips", f"the format {self.to} has no shards; use {' or '.join(SHARDED)}")
+
+        if self.plain and self.to != "mp4":
+            raise ArgumentError("plain", f"the format {self.to} has no marks; use mp4")
 
     @property
     def world(self) -> DataFile | None:

@@ -1,4 +1,4 @@
-"""MP4 previews, lossy: enlarged videos with the labels drawn on them."""
+"""MP4, lossy: enlarged videos with the labels drawn on them, or the frames alone."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -22,6 +22,11 @@ def card(job: Job) -> str:
     """How the folder is read."""
     marks = "the outline of the mask, arrows for motion, and the names of the actions" if job.world else "the labels that came with it"
     rate = "10 frames/s" if job.world else "the mean frame rate of the clip, or 10 frames/s where its times are not known"
+    if job.plain:
+        return f"""
+Videos **without marks, lossy**: H.264 with colours at half the resolution, so no pixel is exact. {{train,val,test}}/clip_000000012.mp4
+is the clip with index 12 in the whole data set, {rate}.
+"""
     return f"""
 Previews, **lossy and with marks drawn on them: not for training**. {{train,val,test}}/clip_000000012.mp4 is the clip with index 12 in the
 whole data set: H.264, {rate}, enlarged, with {marks}.
@@ -36,7 +41,7 @@ def write(job: Job, folder: Path) -> Written:
             path = folder / split / f"clip_{job.index(split, row):09}.mp4"
             write_mp4(path, _pictures(job, split, row), _rate(job, split, row))
     arrays = "masks and labels as arrays" if job.world else "labels as arrays"
-    return Written(notes=(f"left out exact pixels, {arrays}: the videos are previews",))
+    return Written(notes=(f"left out exact pixels, {arrays}: the videos are {'lossy' if job.plain else 'previews'}",))
 
 
 def write_mp4(path: Path, pictures: Iterable[NDArray[np.uint8]], rate: Fraction) -> None:
@@ -59,7 +64,11 @@ def write_mp4(path: Path, pictures: Iterable[NDArray[np.uint8]], rate: Fraction)
 
 
 def _pictures(job: Job, split: str, row: int) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a clip with what is known about them drawn on them."""
+    """The frames of a clip with what is known about them drawn on them, or as they are."""
+    if job.plain:
+        for frames_thwc, *_ in job.windows(split, row):
+            yield from frames_thwc
+        return
     if isinstance(job.data, VideoFile):
         for t in range(job.clip_frames):
             yield annotate_video(job.data, split, row, t)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from wsprites.export import croissant
 from wsprites.export.job import Job, Written
 from wsprites.view.picture import encode_png
 from wsprites.world.actions import GlobalAction, local_actions
@@ -37,7 +38,7 @@ Images are PNG, lossless. The code above decodes all frames of a clip. To decode
     lazy[0]["frames"][10]["bytes"]
 
 Streamed with `streaming=True`, a file goes to one worker of a DataLoader, and `datasets` stops workers without one; `--shard-clips` sets
-the number of clips in a file.
+the number of clips in a file. `croissant.json` describes the files to machines (Croissant 1.0 of MLCommons).
 """
 
 
@@ -55,9 +56,9 @@ def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes:
     """
     (folder / "data").mkdir()
     columns = _columns(job)
-    schema = pa.schema({name: _arrow(*column) for name, column in columns.items()})
     features = {name: _feature(*column) for name, column in columns.items()}
-    schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    described = {"huggingface": json.dumps({"info": {"features": features}})}
+    schema = pa.schema({name: _arrow(*column) for name, column in columns.items()}, described)
     splits, size_of_all = [], 0
     for split in SPLITS:
         size, in_file, clips, files = 0, 0, 0, list[Path]()
@@ -79,7 +80,6 @@ def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes:
         if files:
             size_of_all += size
             splits.append({"name": split, "num_bytes": size, "num_examples": len(job.rows(split))})
-    described = [{"name": name, **_yaml(*column)} for name, column in columns.items()]
     download = sum(file.stat().st_size for file in (folder / "data").iterdir())
     head = "\n".join([
         "configs:",
@@ -88,7 +88,7 @@ def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes:
         *(f"  - {{split: {split['name']}, path: data/{split['name']}-*}}" for split in splits),
         "dataset_info:",
         "  features:",
-        *(f"  - {json.dumps(feature)}" for feature in described),  # JSON is YAML
+        *(f"  - {json.dumps({'name': name, **_yaml(*column)})}" for name, column in columns.items()),  # JSON is YAML
         "  splits:",
         *(f"  - {json.dumps(split)}" for split in splits),
         f"  download_size: {download}",
@@ -97,6 +97,7 @@ def write(job: Job, folder: Path, *, file_bytes: int = _FILE_BYTES, group_bytes:
     ])  # fmt: skip
     files_of = {split["name"]: len(list((folder / "data").glob(f"{split['name']}-*"))) for split in splits}
     each = ", ".join(f"{split} {number:,}" for split, number in files_of.items())
+    croissant.write(job, folder, {name: _plain(*column) for name, column in columns.items()})
     return Written(head, (f"files    {each}: as many workers of a streaming loader at most (README.md)", _READ))
 
 
@@ -137,6 +138,11 @@ def _columns(job: Job) -> dict[str, _Column]:
     arrays = {name: job.data["train"][name] for name in job.label_names}
     labels = {name: (len(array.shape) - 1, actions.get(name, array.dtype.name)) for name, array in arrays.items()}
     return {**dict.fromkeys(job.pixels, (1, "image")), **labels}
+
+
+def _plain(depth: int, content: str | list[str]) -> tuple[int, str]:
+    """Depth and type of a column, in which actions are their numbers."""
+    return depth, "int64" if isinstance(content, list) else content
 
 
 def _arrow(depth: int, content: str | list[str]) -> pa.DataType:

@@ -35,13 +35,17 @@ _DAMAGE = (AttributeError, IndexError, KeyError, OSError, OverflowError, Recursi
 
 
 class Split:
-    """The clips of one split: `split["frames"]`, `split["global_action"]`, ... by the names of the file."""
+    """The clips of one split: `split["frames"]`, `split["global_action"]`, ... by the names of the file.
+
+    Its length is the number of its clips; iterating over it gives each clip in turn, a dict of its arrays by name, without torch.
+    """
 
     spec: WorldSpec
     """Specification of the world."""
 
     def __init__(self, path: Path, group: h5py.Group, spec: WorldSpec, world: Callable[[], World]) -> None:
         self._path, self._group, self._world = path, group, world
+        self._group_name = str(group.name)
         self.spec = spec
         self._len = int(group["index"].shape[0])
         self._arrays: dict[str, Array] = {}
@@ -54,6 +58,18 @@ class Split:
     def keys(self) -> tuple[str, ...]:
         """Names of the arrays. Frames and masks are always among them."""
         return (*PIXELS, *LABELS)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
+        for row in range(len(self)):
+            clip = None if set(self.stored) == {*PIXELS} else self.render(row)  # once for frames and masks
+            rendered = dict(zip(PIXELS, clip, strict=True)) if clip else {}
+            yield {name: rendered[name] if name in rendered else np.asarray(self[name][row]) for name in self.keys()}
+
+    def __repr__(self) -> str:
+        return f"<Split {self._group_name[1:]} of {self._path}: {len(self):,} clips; {', '.join(self.keys())}>"
 
     def __getitem__(self, name: str) -> Array:
         if not self._group:
@@ -150,7 +166,7 @@ class Split:
 
 
 class DataFile:
-    """An open data file. A context manager; `data["train"]` is a Split.
+    """An open data file. A context manager; `data["train"]` is a Split, and `keys()`, `len` and iteration are those of a dict of splits.
 
     Raises:
         UserError: the file does not exist, is not a wsprites file, comes from a newer version, or is damaged.
@@ -285,6 +301,21 @@ class DataFile:
         if split not in self.splits:
             raise KeyError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
         return self.splits[split]
+
+    def keys(self) -> tuple[str, ...]:
+        """Names of the splits."""
+        return tuple(self.splits)
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.splits)
+
+    def __repr__(self) -> str:
+        clips = ", ".join(f"{len(split):,} {name}" for name, split in self.splits.items())
+        spec = self.spec
+        return f"<DataFile {self.path}: world {spec.name}, {clips} clips of {spec.frames} frames, {spec.height} x {spec.width}>"
 
     def find(self, index: int) -> tuple[str, int]:
         """The split and row of the clip with an index in the whole data set. Raises UserError if there is none."""

@@ -13,14 +13,15 @@
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from wsprites.file.facts import VideoFacts
 from wsprites.file.h5 import attributes_of, damaged, find_clip, local_item, open_h5
@@ -65,6 +66,8 @@ def write_left_out(h5: h5py.File, entries: Sequence[LeftOut]) -> None:
 class VideoSplit:
     """The clips of one split: `split["frames"]`, and the other arrays that `keys()` names.
 
+    Its length is the number of its clips; iterating over it gives each clip in turn, a dict of its arrays by name.
+
     Raises:
         ValueError: an array is missing, lies outside the file, or has another shape or type than it must have.
     """
@@ -80,8 +83,20 @@ class VideoSplit:
             if name != "frames" and (self._datasets[name].shape != shape or self._datasets[name].dtype.kind not in "iufb"):
                 raise ValueError(f"{group.name}/{name} does not have one row per clip")
 
+        self._len, self._name = int(frames.shape[0]), str(group.name)
+
     def __len__(self) -> int:
-        return int(self._datasets["frames"].shape[0])
+        return self._len
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._datasets
+
+    def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
+        for row in range(len(self)):
+            yield {name: np.asarray(self[name][row]) for name in self.keys()}
+
+    def __repr__(self) -> str:
+        return f"<VideoSplit {self._name[1:]} of {self._path}: {len(self):,} clips; {', '.join(self.keys())}>"
 
     def keys(self) -> tuple[str, ...]:
         """Names of the arrays. Frames are always among them; masks, and actions that were not recorded, are not."""
@@ -175,6 +190,20 @@ class VideoFile(AbstractContextManager["VideoFile"]):
             return self.splits[split]
         except KeyError:
             raise KeyError(f"there is no split {split!r}; there are {', '.join(SPLITS)}") from None
+
+    def keys(self) -> tuple[str, ...]:
+        """Names of the splits."""
+        return tuple(self.splits)
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.splits)
+
+    def __repr__(self) -> str:
+        clips, (frames, height, width, _) = ", ".join(f"{len(split):,} {name}" for name, split in self.splits.items()), self.clip_shape
+        return f"<VideoFile {self.path}: {len(self.names):,} videos, {clips} clips of {frames} frames, {height} x {width}>"
 
     def find(self, index: int) -> tuple[str, int]:
         """The split and row of the clip with an index in the file. Raises UserError if there is none."""

@@ -60,6 +60,10 @@ class FileClips(Dataset[Sample]):
     def __len__(self) -> int:
         return self.clips * self.starts
 
+    def __repr__(self) -> str:
+        windows = f"{len(self):,} windows of {self.window} frames from {self.clips:,} clips"
+        return f"<FileClips {self.path}, {self.split}: {windows}; {', '.join(self.keys)}>"
+
     def __getitem__(self, item: int) -> Sample:
         return {name: tensor[0] for name, tensor in self._read([item]).items()}
 

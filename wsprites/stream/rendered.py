@@ -127,6 +127,13 @@ class RenderedClips(IterableDataset[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         return _RenderedPass(self)
 
+    def __repr__(self) -> str:
+        spec, split = self.spec, self._passes.facts["split"]
+        windows = (
+            f"{'' if self.batch is None else f'batches of {self.batch} '}windows of {self.window} frames, {spec.height} x {spec.width}"
+        )
+        return f"<RenderedClips {spec.name}, {split}, seed {self.seed}: {windows}>"
+
     def __len__(self) -> int:
         """Batches of a pass."""
         if self.length is None:

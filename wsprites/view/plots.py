@@ -20,6 +20,7 @@ STYLE = {
     "axes.grid": True, "grid.color": _GRID, "grid.linewidth": 0.8, "axes.axisbelow": True, "legend.frameon": False,
 }  # fmt: skip
 """Settings of matplotlib for all figures; the hash salt makes the same figure the same bytes."""
+_NEVER = "#c3c8d0"  # of a place that was not visited: no colour of the map, in which rare is a light yellow
 _FEWEST_RUNS = 5  # points estimated from fewer runs are too uncertain to be drawn
 
 
@@ -61,8 +62,9 @@ def draw_places(counts_yx: NDArray[np.int64], box: tuple[int, int]) -> str:
     norm = LogNorm(0.1, max(10.0, float(np.nanmax(share, initial=10.0))), clip=True)
     image = axes.imshow(share, cmap="viridis_r", extent=extent, interpolation="nearest", norm=norm)
     axes.grid(False)
+    axes.set_facecolor(_NEVER)
     axes.set(xlabel="x in pixels", ylabel="y in pixels")
-    figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.8, label="visits, an even spread = 1")
+    figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.8, label="visits, an even spread = 1; grey: never")
     return _svg(figure)
 
 

@@ -326,6 +326,21 @@ def test_mp4_is_the_preview_as_a_video(exported: Path, data_file: Path):
                 assert int(np.argmin(errors)) == t and errors[t] < 12
 
 
+def test_plain_mp4_is_the_frames_alone(data_file: Path, tmp_path: Path):
+    with wsprites.open(data_file) as data:
+        notes = export(Job(data, "mp4", 1, plain=True), tmp_path / "out")
+        frames, index = data["val"]["frames"][0], int(data["val"]["index"][0])
+        with pytest.raises(UserError, match="plain: the format parquet has no marks; use mp4"):
+            Job(data, "parquet", plain=True)
+    assert any("lossy" in note for note in notes) and "without marks" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    with av.open(str(tmp_path / "out" / "val" / f"clip_{index:09}.mp4")) as video:
+        decoded = np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)])
+    assert decoded.shape == frames.shape
+    luma = [0.299, 0.587, 0.114]  # colours have half the resolution, brightness has all of it
+    error = [np.abs(order @ luma - frames @ luma).mean() for order in (decoded, decoded[::-1])]
+    assert error[0] < 8 < error[1]  # the second says that the order matters
+
+
 def test_mp4_of_odd_size_and_a_few_by_default(sheets: Path, backgrounds: Path, tmp_path: Path):
     spec = replace(PRESETS["paper"], frames=2, height=97, width=129)
     art = load_art(spec, sheets, backgrounds)
@@ -470,14 +485,14 @@ def test_what_cannot_be_done_is_refused(data_file: Path, tmp_path: Path, monkeyp
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_commands_of_the_readme(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (block,) = (block for block in re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL) if "wsprites export" in block)
+def test_the_commands_of_the_page_about_data(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    (block,) = (block for block in re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if "wsprites export" in block)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.h5").symlink_to(data_file)
     for line in block.splitlines():
         cli.main(shlex.split(line, comments=True)[1:])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.h5", "parquet", "videos"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clips.parquet", "data.h5", "videos"]
 
 
 def test_the_command(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

@@ -29,6 +29,24 @@ from wsprites.world.script import LABELS, scripts, split_indices
 from wsprites.world.spec import WorldSpec
 
 
+@pytest.mark.parametrize("kind", ["data_file", "labels_file"])
+def test_a_file_is_like_a_dict_of_splits_and_a_split_gives_its_clips(kind: str, request: pytest.FixtureRequest, data_file: Path):
+    path = request.getfixturevalue(kind)
+    with wsprites.open(path) as data, h5py.File(data_file) as h5:
+        assert (list(data), data.keys(), len(data)) == (["train", "val", "test"], ("train", "val", "test"), 3)
+        split = data["val"]
+        assert "frames" in split and "actions" not in split
+        clips = list(split)
+        assert len(clips) == len(split) and all(clip.keys() == {*split.keys()} for clip in clips)
+        for row, clip in enumerate(clips):
+            for name, array in clip.items():
+                assert np.array_equal(array, h5["val"][name][row]) and array.dtype == split[name].dtype
+        counts = ", ".join(f"{len(data[name])} {name}" for name in data)
+        described = f"<DataFile {path}: world paper, {counts} clips of 40 frames, 96 x 128>"
+        assert repr(data) == described and repr(split).startswith(f"<Split val of {path}: {len(split)} clips; frames, masks, ")
+    assert repr(data) == described  # closed as well
+
+
 def test_layout_is_the_documented_one(data_file: Path, order: Order):
     n, t, h, w = 24, 40, 96, 128
     expected = {

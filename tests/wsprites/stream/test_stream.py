@@ -57,6 +57,13 @@ def test_every_window_of_a_file(kind: str, spec: WorldSpec, art: Art, request: p
     assert clips[0]["frames"].shape == (12, 3, 96, 128) and clips[0]["frames"].is_contiguous(memory_format=torch.channels_last)
 
 
+def test_streams_say_what_they_are(data_file: Path, spec: WorldSpec, art: Art):
+    stream = RenderedClips(art.world(spec), "val", window=3, seed=4, batch=2)
+    assert repr(stream) == "<RenderedClips paper, val, seed 4: batches of 2 windows of 3 frames, 96 x 128>"
+    clips = FileClips(data_file, "test", window=5, keys=["frames", "shift"])
+    assert repr(clips) == f"<FileClips {data_file}, test: {len(clips)} windows of 5 frames from {clips.clips} clips; frames, shift>"
+
+
 def test_only_what_is_asked_for(data_file: Path, tmp_path: Path, order: Order):
     assert set(FileClips(data_file, "val", keys=["frames", "shift"])[3]) == {"frames", "shift", "start"}
     generate(replace(order, masks=False), tmp_path / "no-masks.h5")

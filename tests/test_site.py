@@ -1,0 +1,50 @@
+"""The documentation site, which `mkdocs` builds: every page is reached, the API exists, the table of standard worlds is right."""
+
+import json
+import re
+from importlib import import_module
+
+import yaml
+from samples import ROOT
+
+from wsprites.bench.data import STANDARD
+
+DOCS = ROOT / "docs"
+
+
+def named(item: object) -> list[str]:
+    """The pages in a part of the navigation."""
+    if isinstance(item, str):
+        return [item]
+    parts = item.values() if isinstance(item, dict) else item
+    return [page for part in parts for page in named(part)]  # type: ignore[attr-defined]
+
+
+def test_the_navigation_has_every_page_once():
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    assert sorted(named(nav)) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+
+
+def test_the_api_pages_name_what_exists():
+    count = 0
+    for page in (DOCS / "api").iterdir():
+        for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+            module, _, attribute = name.rpartition(".")
+            try:
+                thing = getattr(import_module(module), attribute)
+            except AttributeError:
+                thing = import_module(name)
+            assert thing.__doc__, name
+            count += 1
+    assert count > 25
+
+
+def test_the_table_of_standard_worlds():
+    """The hashes themselves are compared with those of the stored reference scores, which tests compute."""
+    rows = dict(
+        re.findall(r"^\| `(wsprites-[\w-]+)` \|.*\| `([0-9a-f]{64})` \|$", (DOCS / "standard-worlds.md").read_text("utf-8"), re.MULTILINE)
+    )
+    assert rows.keys() == STANDARD.keys()
+    for name in ("wsprites-paper-v1", "wsprites-factorial-v1"):
+        stored = json.loads((ROOT / "wsprites" / "bench" / "reference" / f"{name}.json").read_text(encoding="utf-8"))
+        assert rows[name] == stored["sha256"]
