@@ -181,7 +181,7 @@ def keep_statistics_apart(network: nn.Module) -> None:
     """
     for module in network.modules():
         if isinstance(module, _BatchNorm):
-            module.forward = partial(_normalise, module)
+            module.forward = partial(_normalise, module)  # type: ignore[method-assign]
 
 
 def _normalise(norm: _BatchNorm, x: Tensor) -> Tensor:

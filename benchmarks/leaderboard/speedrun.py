@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from wsprites.bench.evaluate import collect
 
 from benchmarks.leaderboard.entries import BUDGETS
 from benchmarks.leaderboard.record import CHECKPOINT, Record, read_record, sha256
 from benchmarks.leaderboard.training import Saved
 from wsprites.bench.data import Part, standard
+from wsprites.bench.evaluation import collect
 from wsprites.bench.load import load_model
 from wsprites.bench.metrics.actions import SOURCES, Laid, values
 from wsprites.bench.packed import Packed, packed

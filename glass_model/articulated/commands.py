@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from wsprites.file import DataFile, VideoFile
 
-_SHOWN = 8  # frames of a picture
 _MOST_PIXELS = 2**24  # of the picture that parts are taken from
 
 
@@ -29,12 +28,13 @@ _MOST_PIXELS = 2**24  # of the picture that parts are taken from
 def parts(checkpoint: Path, file: Path, clip: int, clips: int | None, swapped: str | None, image: Path | None, out: Path) -> None:
     """Show the parts that an articulated model finds in a clip, or swap some of them for those of a picture.
 
-    From top to bottom: frames, parts, and in generated data the layers of the character that are seen. Generated data has scores as well:
-    the IoU of each layer with the part that it is matched with.
+    Frames, parts, and in generated data the layers of the character that are seen, are written side by side. Generated data has scores as
+    well: the IoU of each layer with the part that it is matched with.
     """
     import wsprites
     from wsprites.pictures import read_picture
-    from wsprites.view.picture import check_picture, write_frames
+    from wsprites.view.picture import check_picture
+    from wsprites.view.sheet import write_clips
 
     if (swapped is None) != (image is None):
         raise click.UsageError("--swap and --with go together")
@@ -50,13 +50,12 @@ def parts(checkpoint: Path, file: Path, clip: int, clips: int | None, swapped: s
         clip_nthwc = data[split]["frames"][row : rows.stop]
         layers = None if swapped is not None else _layers(data, split, rows)
     if swapped is not None and image is not None:
-        frames = _swap(model, read_picture(image, max_pixels=_MOST_PIXELS), clip_nthwc[0], swapped)
+        made = _swap(model, read_picture(image, max_pixels=_MOST_PIXELS), clip_nthwc[0], swapped)
+        pictures = {"with other parts": made}
     else:
-        frames = _segment(model, clip_nthwc, layers)
-        if out.suffix.lower() == ".png":
-            frames = frames[:: -(-len(frames) // _SHOWN)].repeat(2, 1).repeat(2, 2)
-    write_frames(out, frames, scale=2)
-    click.echo(f"{out}: {len(frames)} frames of clip {clip}")
+        pictures = _segment(model, clip_nthwc, layers)
+    write_clips(out, {f"clip {clip}": clip_nthwc[0], **pictures})
+    click.echo(f"{out}: {len(clip_nthwc[0])} frames of clip {clip}")
 
 
 def _model(checkpoint: Path) -> Any:
@@ -85,8 +84,8 @@ def _layers(data: "DataFile | VideoFile", split: str, rows: range) -> "tuple[tup
     return data.world.art.characters.layers, seen
 
 
-def _segment(model: Any, clip_nthwc: Any, layers: "tuple[tuple[str, ...], NDArray[np.uint8]] | None") -> Any:
-    """Frames of the first clip above its parts and its layers, (T, 2 H or 3 H, W, 3); and print the scores of all."""
+def _segment(model: Any, clip_nthwc: Any, layers: "tuple[tuple[str, ...], NDArray[np.uint8]] | None") -> "dict[str, NDArray[np.uint8]]":
+    """Parts and layers of the first clip in colours, (T, H, W, 3) each, by headings; and print the scores of all."""
     import numpy as np
     import torch
 
@@ -95,15 +94,15 @@ def _segment(model: Any, clip_nthwc: Any, layers: "tuple[tuple[str, ...], NDArra
 
     videos = torch.from_numpy(clip_nthwc).movedim(-1, -3)
     found = np.concatenate([segment(model, video[None]).numpy() for video in videos])
-    rows = [clip_nthwc[0], coloured(found[0], model.config.regions)]
+    shown = {"parts": coloured(found[0], model.config.regions)}
     if layers:
         names, seen = layers
-        rows.append(coloured(seen[0], len(names)))
+        shown["layers"] = coloured(seen[0], len(names))
         scores = part_iou(found, seen)
         match = {layer: f" (part {part})" for layer, part in scores.matched.items()}
         each = [f"{names[layer - 1]} {iou:.3f}{match.get(layer, '')}" for layer, iou in scores.iou.items()]
         click.echo(f"mIoU     {scores.mean_iou:.3f} over {len(found)} clip{'s' * (len(found) > 1)}: {', '.join(each)}")
-    return np.concatenate(rows, 1)
+    return shown
 
 
 def _swap(model: Any, picture: Any, clip_thwc: Any, text: str) -> Any:
