@@ -68,6 +68,8 @@ class ModelConfig:
     """Longest motion of the scene that is compensated, pixels of each axis; 0 for none, as in the paper."""
     paste: bool = False
     """Whether what neither the mask nor the control mask covers is copied from the frame before, instead of being decoded."""
+    margin: int = number(1, 0, 64)
+    """Pixels by which the masks are widened for `paste`."""
     remember: bool = False
     """Whether the mask of a generated frame is the control mask that it was generated with. False: it is read from the frame."""
 

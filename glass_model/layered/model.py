@@ -157,7 +157,7 @@ class Layered(nn.Module):
         foreground, background = (vector if self.config.quantised else latent).chunk(2)
         made: Tensor = self.decoder(self.from_code(foreground + background)).float()
         if self.config.paste:
-            painted = widened(torch.maximum(mask, control)).detach()
+            painted = widened(torch.maximum(mask, control), self.config.margin).detach()
             made = painted * made + (1 - painted) * frame
         layers = (2, len(frame))
         return made, latent.unflatten(0, layers), nearest.unflatten(0, layers), quantized.code
@@ -243,7 +243,7 @@ class Layered(nn.Module):
         made = self.generate(resize(shown, self.config.size), mask, control)[0]
         frame = resize(made, size)
         if self.config.paste and size != self.config.size:  # at the size of the caller the rest stays sharp
-            painted = resize(widened(torch.maximum(mask, control)), size)
+            painted = resize(widened(torch.maximum(mask, control), self.config.margin), size)
             frame = painted * frame + (1 - painted) * shown
         frame = frame.clamp(-1, 1)
         after = control if self.config.remember else self._mask_of(resize(frame, self.config.size))

@@ -6,7 +6,6 @@ discriminator is a PatchGAN (Isola et al., 2017).
 
 from itertools import pairwise
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -158,6 +157,6 @@ class Discriminator(nn.Sequential):
                 nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-def widened(mask: Tensor) -> Tensor:
-    """A mask, (B, 1, H, W), with one more pixel at its edges."""
-    return torch.nn.functional.max_pool2d(mask, 3, stride=1, padding=1)
+def widened(mask: Tensor, margin: int) -> Tensor:
+    """A mask, (B, 1, H, W), with so many more pixels at its edges."""
+    return F.max_pool2d(mask, 2 * margin + 1, stride=1, padding=margin)
