@@ -20,13 +20,7 @@ from glass_model.training.config import Config
 from glass_model.training.device import Setup
 from wsprites.errors import ArgumentError, nearest
 
-SYSTEMS = {
-    "glass": "glass_model.glass.system",
-    "caddy": "glass_model.caddy.system",
-    "lam": "glass_model.lam.system",
-    "layered": "glass_model.layered.system",
-    "articulated": "glass_model.articulated.system",
-}
+SYSTEMS = {name: f"glass_model.{name}.system" for name in ("glass", "caddy", "lam", "layered", "articulated")}
 """Name of a system -> its module. The name is also the `format` of its checkpoints."""
 
 

@@ -23,7 +23,7 @@ _MOST_PIXELS = 2**24  # of the picture that parts are taken from
 @click.option("--clip", type=int, default=0, show_default=True, help="Number of the clip in the whole data set (the label 'index').")
 @click.option("--clips", type=click.IntRange(1), help="Clips that are scored: this one and those after it in its split.  [default: 1]")
 @click.option("--swap", "swapped", metavar="N,...", help="Instead of showing parts: give these parts of the clip the looks of --with.")
-@click.option("--with", "image", type=PATH, help="The picture that --swap takes parts from.")
+@click.option("--with", "image", type=PATH, help="The picture that --swap takes parts from, or FILE:CLIP:T.")
 @click.option("--out", type=PATH, required=True, help="The .gif (animated) or .png (frames side by side) to write.")
 def parts(checkpoint: Path, file: Path, clip: int, clips: int | None, swapped: str | None, image: Path | None, out: Path) -> None:
     """Show the parts that an articulated model finds in a clip, or swap some of them for those of a picture.
@@ -32,7 +32,7 @@ def parts(checkpoint: Path, file: Path, clip: int, clips: int | None, swapped: s
     well: the IoU of each layer with the part that it is matched with.
     """
     import wsprites
-    from wsprites.pictures import read_picture
+    from wsprites.view.frame import image_file, read_image
     from wsprites.view.picture import check_picture
     from wsprites.view.sheet import write_clips
 
@@ -40,7 +40,7 @@ def parts(checkpoint: Path, file: Path, clip: int, clips: int | None, swapped: s
         raise click.UsageError("--swap and --with go together")
     if swapped is not None and clips is not None:
         raise click.UsageError("--clips is for scores, which --swap has none of")
-    check_picture(out, inputs=[checkpoint, file, *([image] if image else [])])
+    check_picture(out, inputs=[checkpoint, file, *([image_file(image)] if image else [])])
     model = _model(checkpoint)
     with wsprites.open(file) as data:
         split, row = data.find(clip)
@@ -49,8 +49,10 @@ def parts(checkpoint: Path, file: Path, clip: int, clips: int | None, swapped: s
             raise click.UsageError(f"--clips: there are {len(rows)} clips in {split} from clip {clip} on")
         clip_nthwc = data[split]["frames"][row : rows.stop]
         layers = None if swapped is not None else _layers(data, split, rows)
+    if clips is not None and layers is None:
+        raise click.UsageError("--clips is for scores, which imported videos have none of")
     if swapped is not None and image is not None:
-        made = _swap(model, read_picture(image, max_pixels=_MOST_PIXELS), clip_nthwc[0], swapped)
+        made = _swap(model, read_image(image, max_pixels=_MOST_PIXELS), clip_nthwc[0], swapped)
         pictures = {"with other parts": made}
     else:
         pictures = _segment(model, clip_nthwc, layers)

@@ -24,7 +24,8 @@ from glass_model.lam.bottleneck import Codebooks
 from glass_model.systems import Action, Controls, Reading, check_frames
 from wsprites.errors import ArgumentError
 
-_AT_ONCE = 32  # frames that are computed together, so that a long video needs little memory
+AT_ONCE = 32
+"""Frames that are computed together, so that a long video needs little memory."""
 
 
 class Result(NamedTuple):
@@ -125,7 +126,7 @@ class Articulated(nn.Module):
         earlier = Regions(*(torch.cat([part[:, 1:2], part[:, :-1]], 1) for part in regions))
         scenes, masks = [], []
         for s, d, of_s, of_d in zip(
-            *(torch.split(tensor.flatten(0, 1), _AT_ONCE) for tensor in (source, x)), *map(_parts, (earlier, regions)), strict=True
+            *(torch.split(tensor.flatten(0, 1), AT_ONCE) for tensor in (source, x)), *map(_parts, (earlier, regions)), strict=True
         ):
             scene = self.background(s, d)
             scenes.append(scene)
@@ -140,7 +141,7 @@ class Articulated(nn.Module):
 
     def find(self, frames: Tensor) -> Regions:
         """The regions of frames (B, T, 3, H, W) from `to_model`, each with leading axes (B, T)."""
-        parts = [self.regions(part) for part in torch.split(frames.flatten(0, 1), _AT_ONCE)]
+        parts = [self.regions(part) for part in torch.split(frames.flatten(0, 1), AT_ONCE)]
         return Regions(*(by_sequence(torch.cat(tensors), len(frames)) for tensors in zip(*parts, strict=True)))
 
     @torch.inference_mode()
@@ -178,7 +179,7 @@ class Articulated(nn.Module):
         if vectors is not None:
             regions = after(regions, vectors.to(state.source))
         if action.background_shift is not None:
-            scene = scene @ self.scene_of(action.background_shift, state.size)
+            scene = scene @ self.scene_of(action.background_shift.to(state.source), state.size)
         motion: Motion = self.flow(state.source, state.first, regions, scene)
         made, _ = self.generator(state.source, motion)
         return (2 * resize(made, state.size) - 1).clamp(-1, 1), state._replace(now=regions, scene=scene)
@@ -278,4 +279,4 @@ def after(regions: Regions, vectors: Tensor) -> Regions:
 def _parts(regions: Regions) -> list[Regions]:
     """Regions with leading axes (B, T), a few at a time with one axis."""
     flat = [tensor.flatten(0, 1) for tensor in regions]
-    return [Regions(*tensors) for tensors in zip(*(torch.split(tensor, _AT_ONCE) for tensor in flat), strict=True)]
+    return [Regions(*tensors) for tensors in zip(*(torch.split(tensor, AT_ONCE) for tensor in flat), strict=True)]

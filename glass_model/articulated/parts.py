@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glass_model.articulated.model import Articulated
-from glass_model.articulated.networks import Motion, candidates, warped
+from glass_model.articulated.model import AT_ONCE, Articulated
+from glass_model.articulated.networks import Motion, Regions, candidates, warped
 from glass_model.images import resize
 from glass_model.systems import check_frames
 from wsprites.errors import ArgumentError
@@ -71,7 +71,14 @@ def swap(model: Articulated, donor: Tensor, driving: Tensor, parts: Sequence[int
     if not parts or not all(1 <= part <= count for part in parts):
         raise ArgumentError("parts", f"{', '.join(map(str, parts)) or 'none'}: this model has parts 1 to {count}")
     target, source = model.to_model(driving)[0], model.to_model(donor)
-    of_target, of_source = model.regions(target), model.regions(source)
+    of_source = model.regions(source)
+    made = torch.cat([_swapped(model, source, of_source, some, parts) for some in torch.split(target, AT_ONCE)])
+    return (2 * resize(made, (driving.shape[-2], driving.shape[-1])) - 1).clamp(-1, 1)[None]
+
+
+def _swapped(model: Articulated, source: Tensor, of_source: Regions, target: Tensor, parts: Sequence[int]) -> Tensor:
+    """Frames (N, 3, h, w) of a video with parts of a picture (1, 3, h, w), as the generator draws them."""
+    count, of_target = model.config.regions, model.regions(target)
     source = source.expand(len(target), -1, -1, -1)
     of_source = type(of_source)(*(tensor.expand(len(target), *tensor.shape[1:]) for tensor in of_source))
     scene = torch.eye(3, device=target.device).expand(len(target), 3, 3)
@@ -87,7 +94,8 @@ def swap(model: Articulated, donor: Tensor, driving: Tensor, parts: Sequence[int
         features, confidence = warped(theirs, taken)
         m = F.interpolate(share, features.shape[-2:], mode="bilinear", align_corners=True)
         layers.append((m * features + (1 - m) * ours, m * confidence + 1 - m))
-    return (2 * resize(model.generator.draw(layers), (driving.shape[-2], driving.shape[-1])) - 1).clamp(-1, 1)[None]
+    made: Tensor = model.generator.draw(layers)
+    return made
 
 
 def coloured(parts_thw: NDArray[np.integer], count: int) -> NDArray[np.uint8]:

@@ -139,6 +139,8 @@ class ArticulatedSystem:
             vectors.append(changes(network.find(network.to_model(next(batches)))).flatten(0, 1))
         network.regions.train(mode)
         network.codebook.cluster(torch.cat(vectors).cpu().numpy())
+        book = network.codebook.vectors  # code 0, which is played where none is named, is the one that moves least
+        book.copy_(book[:, book[0].norm(dim=1).argsort()])
 
 
 @torch.no_grad()

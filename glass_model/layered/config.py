@@ -16,6 +16,7 @@ SIZES = {"position": 2, "rigid": 3, "affine": 6}
 """Number of parameters of each family of transformations."""
 BINS = 5
 """Number of codes with `binning` = bins: standing still, left, right, up and down."""
+_LEAST_FOR_GAN = 24  # pixels of a side, so that the last map of the discriminator is not empty
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,12 @@ class ModelConfig:
             raise SpecError(f"height, width = {self.height}, {self.width} must be divisible by {unit}")
         if self.channels % 4:
             raise SpecError(f"channels = {self.channels} must be divisible by 4")
-        if wide := [width for m in self.multipliers if (width := self.channels * m) > 64 and width % 32]:
+        if wide := [width for m in (1, *self.multipliers) if (width := self.channels * m) > 64 and width % 32]:
             raise SpecError(f"channels x multipliers = {wide[0]} must be divisible by 32, or at most 64")
         if self.binning == "bins" and self.codes != BINS:
             raise SpecError(f"codes = {self.codes} must be {BINS} with binning = bins; set binning to kmeans for other numbers")
+        if 2 * self.reach >= min(self.size):
+            raise SpecError(f"reach = {self.reach} must be below half of height and width = {self.height}, {self.width}")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -102,7 +105,7 @@ class LossConfig:
     perceptual: float = number(1.0, 0.0, 1e6)
     """Weight of PERC, the distance of VGG19's features."""
     vq: float = number(1.0, 0.0, 1e6)
-    """Weight of VQ, the distances of latents and codebook."""
+    """Weight of VQ, the distances of latents and codebook, summed over the two layers."""
     commitment: float = number(0.25, 0.0, 1e6)
     """Weight of the part of VQ that moves the codebook. (In the authors' code it is this part, and not the other one.)"""
     gan: float = number(1.0, 0.0, 1e6)
@@ -190,6 +193,9 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.loss.gan and min(self.model.size) < _LEAST_FOR_GAN:
+            size = f"height, width = {self.model.height}, {self.model.width}"
+            raise SpecError(f"{size} must be at least {_LEAST_FOR_GAN} for the discriminator; set loss.gan to 0 for smaller frames")
 
     def override(self, **groups: dict[str, Any]) -> "Config":
         """A copy with other values for some fields. Raises SpecError for a field or value that is not possible."""
@@ -243,7 +249,7 @@ _TINY = Config("tiny").override(
         "paste": True,
         "remember": True,
     },
-    loss={"bg": 10.0, "bg_late": 10.0, "bin": 0.1, "gan": 0.0, "fg_made": 5.0, "union": True},
+    loss={"vq": 0.5, "bg": 10.0, "bg_late": 10.0, "bin": 0.1, "gan": 0.0, "fg_made": 5.0, "union": True},
     train={
         "steps": 3_000,
         "batch": 8,

@@ -62,8 +62,9 @@ def warp(image: Tensor, to_input: Tensor, *, grid: str = "centres", border: bool
             sampled there are the edges, as in the authors' code, so that the identity enlarges a little.
         border: what comes from outside of the image: True repeats its edge, False is 0.
     """
-    places = F.affine_grid(to_input, list(image.shape), align_corners=grid == "ends")
-    return F.grid_sample(image, places.to(image.dtype), padding_mode="border" if border else "zeros", align_corners=False)
+    with torch.autocast(image.device.type, enabled=False):  # coordinates need more than the 8 bits of bfloat16
+        places = F.affine_grid(to_input.float(), list(image.shape), align_corners=grid == "ends")
+        return F.grid_sample(image.float(), places, padding_mode="border" if border else "zeros", align_corners=False)
 
 
 def moved(image: Tensor, shift: Tensor) -> Tensor:
@@ -81,7 +82,7 @@ def centre(mask: Tensor) -> Tensor:
     """The centre of mass of masks, (N, 2), in normalised coordinates; (0, 0) for an empty one."""
     mass = mask.sum((1, 2, 3)).clamp_min(1e-6)
     places = [(torch.arange(n, device=mask.device) + 0.5) * 2 / n - 1 for n in (mask.shape[-1], mask.shape[-2])]
-    x, y = (mask.sum((1, axis)) @ place for axis, place in zip((2, 3), places, strict=True))
+    x, y = ((mask.sum((1, axis)) * place).sum(1) for axis, place in zip((2, 3), places, strict=True))  # no product that bfloat16 rounds
     return torch.stack([x, y], 1) / mass[:, None]
 
 

@@ -109,7 +109,7 @@ def terms(result: Result, config: LossConfig, wanted: Mapping[str, float], featu
     covered = 1 - (1 - mask) * (1 - result.mask_after) if config.union and result.mask_after is not None else mask
     all_terms: dict[str, Callable[[], Tensor]] = {
         "rec": lambda: F.l1_loss(made, after),
-        "vq": lambda: vq_loss(result.latent, result.nearest, config.commitment),
+        "vq": lambda: len(result.latent) * vq_loss(result.latent, result.nearest, config.commitment),  # the sum over both layers
         "bg": lambda: bg_loss(covered, before, after, result.known),
         "size": lambda: size_loss(mask, changed(before, after, config) * result.known, of_batch=config.batch_size_prior),
         "bin": lambda: bin_loss(mask),

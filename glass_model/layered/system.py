@@ -45,6 +45,9 @@ class LayeredSystem:
         self.config, fused = config, setup.speed.fused or None
         if setup.gma:
             raise ArgumentError("gma", "Layered has no global motion analysis; leave it out")
+        loss = config.loss
+        if loss.gan and not (loss.rec or (loss.perceptual and setup.vgg)):
+            raise ArgumentError("settings", "the weight of GAN is measured against REC or PERC: set loss.rec above 0, or loss.gan to 0")
         self._features: VGG19 | None = load_vgg(setup.vgg).to(setup.device) if setup.vgg else None
         self.network = network(config).to(setup.device).train()
         judge = self.network.discriminator

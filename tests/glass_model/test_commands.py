@@ -72,7 +72,7 @@ def test_imported_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     printed = capsys.readouterr().out
     assert "a.png: 6 frames" in printed and "val  " not in printed and "scores" not in printed
     with Image.open(out) as image:
-        assert image.size == (6 * 128, 96)
+        assert image.width > 6 * 128 and image.height > 2 * 96  # the source above what was made
 
 
 def test_resuming_with_other_data(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

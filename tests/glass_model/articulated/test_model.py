@@ -77,7 +77,7 @@ def test_a_reading_of_the_scene_is_the_action_that_repeats_it(model: Articulated
 def test_long_videos_are_computed_in_parts(model: Articulated, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = torch.randint(0, 256, (2, 3, 3, 48, 64), dtype=torch.uint8)
     whole = model.infer(frames)
-    monkeypatch.setattr("glass_model.articulated.model._AT_ONCE", 4)
+    monkeypatch.setattr("glass_model.articulated.model.AT_ONCE", 4)
     for ours, theirs in zip(whole, model.infer(frames), strict=True):
         assert ours is theirs is None or torch.allclose(ours, theirs, atol=1e-4)
 
