@@ -120,4 +120,4 @@ def test_terms_without_a_weight_are_left_out() -> None:
     result = Result(frame, frame + 1, mask, frame, mask, mask, mask, latent, latent + 1, torch.zeros(0))
     found = losses.terms(result, LossConfig(), losses.weights(PRESETS["bair"], 20_000))
     assert {name: term.item() for name, term in found.items()} == {"rec": 1.0, "vq": 2.5, "bg_made": 0.0}  # VQ of both layers
-    assert losses.total(found, {"rec": 2.0, "vq": 4.0, "bg_made": 1.0}, [torch.tensor(0.5)]).item() == 2 + 5 + 0.5
+    assert losses.total(found, {"rec": 2.0, "vq": 4.0, "bg_made": 1.0}, [torch.tensor(0.5)]).item() == 2 + 10 + 0.5
