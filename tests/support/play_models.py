@@ -33,6 +33,27 @@ class Brighter(Reads):
         return after.clip(0, 255).astype(np.uint8), after
 
 
+class Masks(Reads):
+    """Shows the mask that it gets, in white, and reads a bright part of a frame as its mask; keeps what it was given."""
+
+    controls = Takes(codes=3, shift=True, background_shift=True, masks=True)
+
+    def __init__(self) -> None:
+        self.given: list[dict[str, np.ndarray]] = []
+
+    def infer(self, frames_btchw: np.ndarray) -> dict[str, np.ndarray]:
+        return super().infer(frames_btchw) | {"masks": (frames_btchw.min(2) > 200).astype(np.float32)}
+
+    def start(self, frame_bchw: np.ndarray) -> int:
+        return 0
+
+    def step(self, state: int, parts: dict[str, np.ndarray]) -> tuple[np.ndarray, int]:
+        self.given.append(parts)
+        if "masks" not in parts:
+            return np.zeros((len(parts["codes"]), 3, 96, 128), np.uint8), state
+        return np.repeat(255 * parts["masks"].astype(np.uint8)[:, None], 3, 1), state
+
+
 class Raises(Brighter):
     """Raises in every step with code 2, but for those of several videos, in which its codes are shown."""
 

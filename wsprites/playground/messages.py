@@ -114,6 +114,13 @@ class Vary:
 
 
 @dataclass(frozen=True)
+class ReadMask:
+    """The mask of a model's last frame is sent."""
+
+    model: int
+
+
+@dataclass(frozen=True)
 class Restart:
     """Models begin again at the frame that is shown."""
 
@@ -153,7 +160,17 @@ class Video:
     content: bytes = field(default=b"", repr=False)
 
 
-Message = Hello | Input | Act | NewClip | Show | Pace | Autoplay | Code | Vary | Restart | Infer | Shown | Save | Picture | Video
+@dataclass(frozen=True)
+class Mask:
+    """A mask that a model gets in every step from now on, and does a step to; no bytes: the masks of the world again."""
+
+    model: int
+    content: bytes = field(default=b"", repr=False)
+    """One bit for each pixel of the world's frames, row by row, the first one the highest of its byte."""
+
+
+_Text = Hello | Input | Act | NewClip | Show | Pace | Autoplay | Code | Vary | ReadMask | Restart | Infer | Shown | Save
+Message = _Text | Picture | Video | Mask
 _TEXTS: dict[str, Callable[..., Message]] = {
     "hello": Hello,
     "input": Input,
@@ -164,12 +181,13 @@ _TEXTS: dict[str, Callable[..., Message]] = {
     "autoplay": Autoplay,
     "code": Code,
     "vary": Vary,
+    "read_mask": ReadMask,
     "restart": Restart,
     "infer": Infer,
     "shown": Shown,
     "save": Save,
 }
-_UPLOADS: dict[str, Callable[..., Message]] = {"picture": Picture, "video": Video}
+_UPLOADS: dict[str, Callable[..., Message]] = {"picture": Picture, "video": Video, "mask": Mask}
 _DIRECTIONS = tuple(direction.name for direction in GlobalAction if direction != GlobalAction.stay)
 _CHOICES: dict[str, tuple[object, ...]] = {
     "walk": (None, *_DIRECTIONS),
