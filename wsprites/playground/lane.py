@@ -61,6 +61,8 @@ class Lane:
         """The code of every step; None: the one that matches the true action."""
         self.vector: tuple[float, ...] | None = None
         """The vector of every step; None: none, or the one that matches the true action."""
+        self.mode: str | None = player.modes[0] if player.modes else None
+        """How the model follows videos that it reads; None: not at all."""
         self.mask_hw: NDArray[np.bool_] | None = None
         """The mask of every step, drawn by hand; None: that of the world."""
         self.frame_hwc: NDArray[np.uint8] | None = None
@@ -80,9 +82,18 @@ class Lane:
         """Number of steps that wait for the model."""
         return len(self._orders)
 
-    def choose(self, message: messages.Code | messages.Vary) -> None:
-        """Give the model a code or a vector in every step from now on. Raises MessageError for one that it does not have."""
+    def choose(self, message: messages.Code | messages.Vary | messages.Follow) -> None:
+        """What the model does from now on: a code or a vector in every step, or how it follows videos.
+
+        Raises:
+            MessageError: a code, a vector or a way that it does not have.
+        """
         takes = self.player.takes
+        if isinstance(message, messages.Follow):
+            if message.mode is not None and message.mode not in self.player.modes:
+                raise MessageError(f"follow: this model has the modes {', '.join(self.player.modes) or 'none'}")
+            self.mode = message.mode
+            return
         if isinstance(message, messages.Code):
             if message.code is not None and message.code >= takes.codes:
                 raise MessageError(f"code: this model has {takes.codes} codes")

@@ -114,6 +114,14 @@ class Vary:
 
 
 @dataclass(frozen=True)
+class Follow:
+    """How a model follows the videos that it reads, by the name of its mode; None: not at all."""
+
+    model: int
+    mode: str | None = None
+
+
+@dataclass(frozen=True)
 class ReadMask:
     """The mask of a model's last frame is sent."""
 
@@ -127,7 +135,10 @@ class Restart:
 
 @dataclass(frozen=True)
 class Infer:
-    """Models read the steps of this episode."""
+    """Models read the last steps of this episode."""
+
+    before: bool = False
+    """Of the episode before this one instead."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,7 @@ class Mask:
     """One bit for each pixel of the world's frames, row by row, the first one the highest of its byte."""
 
 
-_Text = Hello | Input | Act | NewClip | Show | Pace | Autoplay | Code | Vary | ReadMask | Restart | Infer | Shown | Save
+_Text = Hello | Input | Act | NewClip | Show | Pace | Autoplay | Code | Vary | Follow | ReadMask | Restart | Infer | Shown | Save
 Message = _Text | Picture | Video | Mask
 _TEXTS: dict[str, Callable[..., Message]] = {
     "hello": Hello,
@@ -181,6 +192,7 @@ _TEXTS: dict[str, Callable[..., Message]] = {
     "autoplay": Autoplay,
     "code": Code,
     "vary": Vary,
+    "follow": Follow,
     "read_mask": ReadMask,
     "restart": Restart,
     "infer": Infer,
@@ -263,9 +275,9 @@ def _fits(key: str, value: object, wanted: Any) -> bool:
         return type(None) in get_args(wanted)
     if key == "vector":
         return isinstance(value, tuple) and len(value) <= 256 and all(_is_number(each) for each in value)
-    if key == "on":
+    if key in ("on", "before"):
         return isinstance(value, bool)
-    if key == "name":
+    if key in ("name", "mode"):
         return isinstance(value, str) and len(value) <= 200 and value.isprintable()
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _WHOLE
 

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from wsprites.errors import UserError
 from wsprites.playground.lane import Lane
+from wsprites.playground.models import Player
 from wsprites.playground.outbox import Outbox, OutboxFullError
 from wsprites.playground.worker import problem_line
-from wsprites.view.picture import data_uri, encode_png, tile
+from wsprites.view.picture import data_uri, encode_png, encode_webp, tile
 
 _STRIP = 12  # frames of a video that are shown
+_FILM_MS = 100  # of each frame of a video that a model follows
 _SHOWN = ("codes", "shift", "background_shift")  # of what a model infers, what is shown
 
 
@@ -42,14 +44,17 @@ class Readings:
         for task in self._tasks:
             task.cancel()
 
-    def video(self, name: str, note: str, frames_thwc: NDArray[np.uint8], labels: list[list[int]] | None) -> None:
-        """Let all models read a video.
+    def video(
+        self, name: str, note: str, frames_thwc: NDArray[np.uint8], labels: list[list[int]] | None, present_hwc: NDArray[np.uint8]
+    ) -> None:
+        """Let all models read a video, and those that can follow it.
 
         Args:
             name: how it is called.
             note: what was done to it, in words.
             frames_thwc: its frames, uint8.
             labels: global, local and background action of each transition, where they are known.
+            present_hwc: the picture that is shown in the poses of the video.
 
         Raises:
             UserError: another video is still being read.
@@ -59,7 +64,7 @@ class Readings:
         strip = data_uri("image/png", encode_png(tile(list(frames_thwc[shown]), len(shown), gap=0)))
         self._outbox.put({"type": "video", "name": name, "note": note, "frames": len(frames_thwc), "strip": strip, "labels": labels})
         for number in range(len(self._lanes)):
-            self._begin(number, self._read(number, frames_thwc))
+            self._begin(number, self._read(number, frames_thwc, present_hwc))
 
     def mask(self, number: int) -> None:
         """Send the mask of a model's last frame: the one that it was made with, or else the one that the model reads.
@@ -91,11 +96,15 @@ class Readings:
             except Exception as error:
                 self._report(number, problem_line(error))
 
-    async def _read(self, number: int, frames_thwc: NDArray[np.uint8]) -> None:
-        player = self._lanes[number].player
+    async def _read(self, number: int, frames_thwc: NDArray[np.uint8], present_hwc: NDArray[np.uint8]) -> None:
+        player, mode = self._lanes[number].player, self._lanes[number].mode
         arrays = await asyncio.wrap_future(player.submit(partial(player.infer, frames_thwc)))
         shown = {name: array.round(2).tolist() for name, array in arrays.items() if name in _SHOWN}
         self._outbox.put({"type": "reading", "model": number, **shown})
+        if mode is not None:
+            made = await _driven(player, present_hwc, frames_thwc, mode)
+            film = await asyncio.wrap_future(player.submit(partial(_film, frames_thwc, made)))
+            self._outbox.put({"type": "driven", "model": number, "mode": mode, "film": film})
 
     async def _read_mask(self, number: int, frame_hwc: NDArray[np.uint8]) -> None:
         """Send the mask of a frame, read in a video in which nothing moves; an empty one of a model that reads none."""
@@ -106,3 +115,20 @@ class Readings:
     def _put_mask(self, number: int, mask_hw: NDArray[np.bool_]) -> None:
         height, width = mask_hw.shape
         self._outbox.put_file({"type": "mask", "model": number, "height": height, "width": width}, np.packbits(mask_hw).tobytes())
+
+
+async def _driven(player: Player, frame_hwc: NDArray[np.uint8], driving_thwc: NDArray[np.uint8], mode: str) -> list[NDArray[np.uint8]]:
+    """A frame in the poses of a video. The model's other work comes between the steps."""
+    vectors = await asyncio.wrap_future(player.submit(partial(player.drive, frame_hwc, driving_thwc, mode)))
+    state, made = await asyncio.wrap_future(player.submit(partial(player.start, frame_hwc[None]))), []
+    for vector_d in vectors:
+        parts = {"vectors": vector_d[None]}
+        frame_bhwc, state = await asyncio.wrap_future(player.submit(partial(player.step, state, parts, (1, *frame_hwc.shape))))
+        made.append(frame_bhwc[0])
+    return made
+
+
+def _film(driving_thwc: NDArray[np.uint8], made: Sequence[NDArray[np.uint8]]) -> str:
+    """A video, at the left, and what follows it, as an animated picture in a data address."""
+    pairs = [np.concatenate([left, right], 1) for left, right in zip(driving_thwc, made, strict=True)]
+    return data_uri("image/webp", encode_webp(np.stack(pairs), milliseconds=_FILM_MS, quality=75))

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wsprites.errors import UserError
 from wsprites.playground import messages
-from wsprites.playground.episode import Choice, Held, Moment, chosen
+from wsprites.playground.episode import Choice, Episode, Held, Moment, chosen
 from wsprites.playground.lane import Lane
 from wsprites.playground.messages import Message, MessageError
 from wsprites.playground.outbox import Outbox, OutboxFullError
@@ -41,6 +41,7 @@ class Session:
         self._outbox = Outbox()
         self._episode = shared.episode(0)
         self._moments: deque[Moment] = deque(maxlen=INFERRED + 1)
+        self._before: tuple[Episode, list[Moment]] | None = None  # the last steps of the episode before
         self._held, self._owed, self._input, self._pace, self._autoplay = Held(), Held(), 0, 10, False
         self._picture_hwc: NDArray[np.uint8] | None = None
         self._changed = asyncio.Event()
@@ -168,7 +169,7 @@ class Session:
             case messages.Autoplay():
                 self._autoplay = message.on
                 self._changed.set()
-            case messages.Code() | messages.Vary():
+            case messages.Code() | messages.Vary() | messages.Follow():
                 self._lane(message.model).choose(message)
             case messages.Mask():
                 self._draw(self._lane(message.model), message.content)
@@ -180,7 +181,7 @@ class Session:
             case messages.Shown():
                 self._outbox.drawn(message.frame)
             case messages.Infer():
-                self._infer_episode()
+                self._infer_episode(message.before)
             case messages.Picture():
                 self._read_picture(message)
             case messages.Video():
@@ -207,6 +208,7 @@ class Session:
         view = self._episode.view
         if self._episode.now.step:
             self._finished.append(Steps.of(self._episode))
+            self._before = self._episode, list(self._moments)
         while sum(episode.frames for episode in self._finished) > MAX_FRAMES:
             self._report(None, f"clip {self._finished.pop(0).clip}, the oldest that you steered, is not kept for saving any longer")
         self._episode = self._shared.episode(clip)
@@ -297,7 +299,7 @@ class Session:
 
     def _read_video(self, message: messages.Video) -> None:
         def infer(upload: Upload) -> None:
-            self._readings.video(message.name, upload.note, upload.frames_thwc, None)
+            self._readings.video(message.name, upload.note, upload.frames_thwc, None, self._present())
 
         self._readings.check()
         self._work(partial(read_upload_video, message.content, message.name, self._shared.size), infer)
@@ -311,12 +313,19 @@ class Session:
         shared, episodes = self._shared, (*self._finished, Steps.of(self._episode))
         self._work(partial(save, shared.world, shared.seed, episodes, kind, pace=self._pace, scripted=self._scripted), put)
 
-    def _infer_episode(self) -> None:
-        """Let the models read the last steps, as they are shown."""
+    def _infer_episode(self, before: bool) -> None:
+        """Let the models read the last steps, as they are shown, of this episode or of the one before."""
         self._readings.check()
-        moments = list(self._moments)
+        if before and self._before is None:
+            raise UserError("there is no clip before this one in which you did something")
+        episode, moments = self._before if before and self._before else (self._episode, list(self._moments))
         if len(moments) < 2:
             raise UserError("no steps yet; walk, cast or slash first")
-        frames_thwc = np.stack([self._episode.look(moment).frames_thwc for moment in moments])
+        frames_thwc = np.stack([episode.look(moment).frames_thwc for moment in moments])
         note, labels = f"the last {len(moments) - 1} steps", [list(moment.choice) for moment in moments[1:]]
-        self._readings.video(f"clip {self._episode.clip}", note, frames_thwc, labels)
+        self._readings.video(f"clip {episode.clip}", note, frames_thwc, labels, self._present())
+
+    def _present(self) -> NDArray[np.uint8]:
+        """What models begin with: the picture, or the world's present frame."""
+        frame_hwc: NDArray[np.uint8] = self._episode.look().frames_thwc
+        return frame_hwc if self._picture_hwc is None else self._picture_hwc

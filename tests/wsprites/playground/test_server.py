@@ -1,5 +1,6 @@
 """The server over real connections: frames and labels, models beside the world, slow pages, uploads, and who may connect."""
 
+import base64
 import http.client
 import io
 import json
@@ -16,7 +17,7 @@ import h5py
 import numpy as np
 import play_models
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from play_page import PATIENCE, Page, Running, running
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -29,6 +30,7 @@ from wsprites.playground.lane import QUEUE, Lane
 from wsprites.playground.models import Player
 from wsprites.playground.outbox import WINDOW, Outbox
 from wsprites.render import render
+from wsprites.view.picture import data_uri, encode_webp
 from wsprites.world.script import script
 
 
@@ -415,6 +417,66 @@ def test_masks_of_which_the_last_one_counts(play_world: World):
     each.draw(episode, None)
     each.follow(episode, None)
     assert each.behind == 3
+
+
+def film_of(message: dict[str, Any]) -> np.ndarray:
+    """The frames of a film, (T, H, 2 W, 3)."""
+    with Image.open(io.BytesIO(base64.b64decode(message["film"].partition(",")[2]))) as image:
+        return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)])
+
+
+def test_a_model_follows_a_video_from_the_present_picture(play_world: World):
+    grey = [np.full((96, 128, 3), level, np.uint8) for level in (40, 90, 140)]
+    with running(play_world, {"follows": play_models.Follows()}) as server, server.page() as page:
+        assert page.text("hello")["models"][0]["modes"] == ["same", "darker", "none"]
+        page.upload("picture", "grey.png", encoded([np.full((96, 128, 3), 100, np.uint8)], "PNG"))
+        page.text("picture")
+        for mode, part in ((None, 1), ("darker", 2)):
+            if mode:
+                page.send("follow", model=0, mode=mode)
+            page.upload("video", "clip.gif", encoded(grey, "GIF"))
+            driven = page.text("driven")
+            assert (driven["model"], driven["mode"]) == (0, mode or "same")
+            for frame, level in zip(film_of(driven), (40, 90, 140), strict=True):
+                assert np.abs(frame[:, :128].astype(int) - level).max() <= 3
+                assert np.abs(frame[:, 128:].astype(int) - level // part).max() <= 3
+        page.send("follow", model=0, mode="none")
+        page.act(4, 3)
+        page.send("infer")
+        assert "not learned" in page.text("problem")["line"]
+        page.send("follow", model=0, mode=None)
+        page.texts.clear()
+        page.send("infer")
+        page.text("reading")
+        page.send("infer")  # accepted, so nothing of the one before is still being computed
+        page.text("reading")
+        assert all(message["type"] not in ("driven", "problem") for message in page.texts)
+        page.send("follow", model=0, mode="x")
+        end = closed(page).rcvd
+        assert end is not None and end.reason == "follow: this model has the modes same, darker, none"
+
+
+def test_the_clip_before_is_read_and_followed(play_world: World):
+    with running(play_world, {"follows": play_models.Follows()}) as server, server.page() as page:
+        page.send("infer", before=True)
+        assert "there is no clip before this one" in page.text("problem")["line"]
+        for _ in range(3):
+            page.act(1, 2)
+        page.send("clip", clip=4)
+        page.send("infer", before=True)
+        video = page.text("video")
+        assert (video["name"], video["frames"], video["labels"]) == ("clip 3", 4, [[1, 2, 4]] * 3)
+        episode, driving = Episode(play_world, 0, 3), []
+        for _ in range(3):
+            driving.append(episode.look().frames_thwc)
+            episode.act(Choice(1, 2, 4))
+        driving.append(episode.look().frames_thwc)
+        model, present = play_models.Follows(), Episode(play_world, 0, 4).look().frames_thwc.transpose(2, 0, 1)[None]
+        state, pairs = model.start(present), []
+        for vector_d, left in zip(model.drive(present, np.stack(driving).transpose(0, 3, 1, 2)[None], "same")[0], driving, strict=True):
+            right, state = model.step(state, {"vectors": vector_d[None]})
+            pairs.append(np.concatenate([left, right[0].transpose(1, 2, 0)], 1))
+        assert page.text("driven")["film"] == data_uri("image/webp", encode_webp(np.stack(pairs), milliseconds=100, quality=75))
 
 
 def test_no_steps_to_be_read(server: Running):

@@ -48,6 +48,7 @@ const TEXTS = {
   picture: ({ name, note }) => ($("picture-note").textContent = `The models begin with ${name}${note ? ` (${note})` : ""}. R returns to the world.`),
   video: showVideo,
   reading: showReading,
+  driven: ({ model, mode, film }) => readingOf(model)?.append(...state.models[model].following(mode, film)),
 };
 
 function received(message) {
@@ -262,6 +263,7 @@ for (const button of document.querySelectorAll("[data-save]")) {
   button.addEventListener("click", () => link.send("save", { format: button.dataset.save }));
 }
 $("infer").addEventListener("click", () => link.send("infer"));
+$("infer-before").addEventListener("click", () => link.send("infer", { before: true }));
 $("clip-form").addEventListener("submit", (event) => {
   event.preventDefault();
   if (/^\d+$/.test($("clip").value)) another(Number($("clip").value));
@@ -292,6 +294,7 @@ const HELP = [
   [["1", "…", "9"], "hold code 0 to 8 of the first model; 0: match the true action"],
   [["M"], "models begin at the frame that the world shows"],
   [["I"], "models read the last steps"],
+  [["B"], "models read the last steps of the clip before"],
   [["?"], "this list"],
 ];
 $("keys").append(...HELP.flatMap(([keys, text]) => [element("dt", {}, ...keys.map((key) => element("kbd", { textContent: key }))), element("dd", { textContent: text })]));
@@ -302,6 +305,7 @@ const PRESSED = {
   t: () => setView(Object.keys(VIEWS)[(Object.keys(VIEWS).indexOf(state.view) + 1) % 4]),
   m: restart,
   i: () => link.send("infer"),
+  b: () => link.send("infer", { before: true }),
   " ": () => setAutoplay(!state.autoplay),
   "?": () => $("help").showModal(),
 };

@@ -39,6 +39,7 @@ export class Model {
       ? new MaskEditor({ name: about.name, number, source: this.canvas, send: (type, values, bytes) => send(type, { model: number, ...values }, bytes), opened: () => this.pinned !== null && this.pin(null) })
       : null;
     if (this.editor) this.sliders.after(this.editor.root);
+    if (about.modes.length) this.sliders.after(this.modes());
     this.codes.hidden = !about.codes;
     this.plot.hidden = this.legend.hidden = !this.generates;
     if (!this.generates) this.panel.append(this.problem); // its screen is not shown
@@ -87,6 +88,22 @@ export class Model {
 
   press() {
     for (const button of this.codes.children) button.setAttribute("aria-pressed", button.dataset.code === String(this.pinned ?? ""));
+  }
+
+  // How the model follows the videos that it reads.
+  modes() {
+    const radios = [...this.about.modes, null].map((mode, place) => {
+      const radio = element("input", { type: "radio", name: `mode-${this.number}`, checked: !place });
+      radio.addEventListener("change", () => this.send("follow", { model: this.number, mode }));
+      return element("label", {}, radio, mode ?? "not at all");
+    });
+    const legend = element("legend", { className: "name", textContent: "Follow a video that is read, from the present picture" });
+    return element("fieldset", { className: "field modes" }, legend, element("div", { className: "choices" }, ...radios));
+  }
+
+  following(mode, film) {
+    const about = `The video, and ${this.about.name} following it (${mode})`;
+    return [element("p", { textContent: about }), element("img", { className: "film", src: film, alt: about })];
   }
 
   buildSliders(ranges) {
