@@ -153,6 +153,8 @@ class Save:
     """What was done as a file."""
 
     format: Literal["gif", "mp4", "h5"]
+    driver: str = ""
+    """Who steered, kept in a data file; empty if that is not to be said."""
 
 
 @dataclass(frozen=True)
@@ -277,7 +279,7 @@ def _fits(key: str, value: object, wanted: Any) -> bool:
         return isinstance(value, tuple) and len(value) <= 256 and all(_is_number(each) for each in value)
     if key in ("on", "before"):
         return isinstance(value, bool)
-    if key in ("name", "mode"):
+    if key in ("name", "mode", "driver"):
         return isinstance(value, str) and len(value) <= 200 and value.isprintable()
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _WHOLE
 

@@ -187,7 +187,7 @@ class Session:
             case messages.Video():
                 self._read_video(message)
             case messages.Save():
-                self._save(message.format)
+                self._save(message.format, message.driver)
 
     def _lane(self, number: int) -> Lane:
         if number >= len(self._lanes):
@@ -304,14 +304,15 @@ class Session:
         self._readings.check()
         self._work(partial(read_upload_video, message.content, message.name, self._shared.size), infer)
 
-    def _save(self, kind: Kind) -> None:
+    def _save(self, kind: Kind, driver: str) -> None:
         def put(file: SavedFile) -> None:
             self._outbox.put_file({"type": "file", "name": file.name, "notes": file.notes}, file.content)
 
         if self._outbox.files:
             raise UserError("the file before is still on its way; try again when it has come")
         shared, episodes = self._shared, (*self._finished, Steps.of(self._episode))
-        self._work(partial(save, shared.world, shared.seed, episodes, kind, pace=self._pace, scripted=self._scripted), put)
+        saving = partial(save, shared.world, shared.seed, episodes, kind, pace=self._pace, scripted=self._scripted, driver=driver)
+        self._work(saving, put)
 
     def _infer_episode(self, before: bool) -> None:
         """Let the models read the last steps, as they are shown, of this episode or of the one before."""

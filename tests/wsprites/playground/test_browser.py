@@ -12,6 +12,7 @@ from play_page import PATIENCE, Running, running
 
 from wsprites.art import World
 from wsprites.playground.episode import Choice, Episode
+from wsprites.recording import Recording
 from wsprites.render import render
 from wsprites.world.script import script
 
@@ -192,10 +193,12 @@ def test_what_models_read_and_what_is_saved(opened: Opened, tmp_path):
     opened.page.keyboard.press("i")
     opened.until("document.querySelectorAll('#reading .runs').length >= 3")
     assert "% of the steps match the true animation" in opened.page.inner_text("#reading")
+    opened.page.fill("#driver", "Ada")
     for kind in ("gif", "h5"):
         with opened.page.expect_download() as download:
             opened.page.click(f"[data-save={kind}]")
         assert download.value.suggested_filename.endswith(f".{kind}")
+    assert Recording.read(download.value.path()).driver.name == "Ada"
 
 
 @pytest.mark.slow

@@ -543,7 +543,7 @@ def test_what_was_done_is_saved_as_a_data_file(server: Running, tmp_path):
         for step in range(1, 6):
             page.act(1, 2, 0)
             expected = page.frame(0, step)
-        page.send("save", format="h5")
+        page.send("save", format="h5", driver="Ada Lovelace")
         while not page.files:
             page.receive()
         header, content = page.files[0]
@@ -555,6 +555,17 @@ def test_what_was_done_is_saved_as_a_data_file(server: Running, tmp_path):
         assert h5[split]["position"][0].tolist() == [row[5:7] for row in page.rows(0)]
     with wsprites.open(tmp_path / "mine.h5") as data:
         assert np.array_equal(data[split]["frames"][0, 5], expected)
+        assert data.driver is not None and (data.driver.policy, data.driver.name) == ("human", "Ada Lovelace")
+
+
+@pytest.mark.bad_input
+def test_a_name_that_is_too_long_is_answered_by_a_line(server: Running):
+    with server.page() as page:
+        page.act(4, 3)
+        page.send("save", format="h5", driver="x" * 101)
+        assert "driver" in page.text("problem")["line"]
+        page.send("save", format="h5", driver="line\nline")
+        assert closed(page).rcvd is not None
 
 
 def test_no_more_is_kept_for_saving_than_a_file_can_have(server: Running, monkeypatch: pytest.MonkeyPatch):

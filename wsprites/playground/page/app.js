@@ -260,7 +260,7 @@ $("another").addEventListener("click", () => another());
 $("autoplay").addEventListener("click", () => setAutoplay(!state.autoplay));
 $("restart").addEventListener("click", restart);
 for (const button of document.querySelectorAll("[data-save]")) {
-  button.addEventListener("click", () => link.send("save", { format: button.dataset.save }));
+  button.addEventListener("click", () => link.send("save", { format: button.dataset.save, driver: $("driver").value.trim() }));
 }
 $("infer").addEventListener("click", () => link.send("infer"));
 $("infer-before").addEventListener("click", () => link.send("infer", { before: true }));
