@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from glass_model.images import to_bytes
-from glass_model.systems import Action, Observing, Playable
+from glass_model.systems import Action, Driven, Observing, Playable
 from glass_model.training.checkpoint import load as load_checkpoint
 
 
@@ -98,6 +98,25 @@ class ContextualModel(ControllableModel):
         return self._played(true_frames_bchw, actions, shifts_bs2)
 
 
+class DrivenModel(ControllableModel):
+    """A `Driven` Playable, which can follow another video as well: what the playground asks for."""
+
+    def __init__(self, model: Playable[Any], device: str) -> None:
+        super().__init__(model, device)
+        assert isinstance(model, Driven)
+        self._driven = model
+        self.modes = tuple(model.modes)
+        """Names of the ways to follow a video."""
+
+    def drive(self, frame_bchw: NDArray[np.uint8], driving_btchw: NDArray[np.uint8], mode: str) -> NDArray[np.float32]:
+        """The vectors of T steps, (B, T, D), that show frames, (B, 3, H, W) uint8, in the poses of videos, (B, T, 3, H', W') uint8.
+
+        Raises:
+            ArgumentError: no such mode, or one that the model has not learned.
+        """
+        return np.asarray(self._driven.drive(self._tensor(frame_bchw), self._tensor(driving_btchw), mode).cpu().numpy(), np.float32)
+
+
 def load(path: Path) -> PlayableModel:
     """The model in a checkpoint, on a GPU if there is one. Raises UserError if the checkpoint cannot be used."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -105,4 +124,6 @@ def load(path: Path) -> PlayableModel:
     generates = model.controls.codes or model.controls.vectors  # what the benchmark asks a rollout for
     if not generates:
         return PlayableModel(model, device)
+    if isinstance(model, Driven):
+        return DrivenModel(model, device)
     return (ContextualModel if isinstance(model, Observing) else ControllableModel)(model, device)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from glass_model.articulated import config as articulated
+from glass_model.articulated.model import Articulated
 from glass_model.bench import PlayableModel, load
 from glass_model.glass.config import PRESETS
 from glass_model.glass.model import GLASS
@@ -13,7 +15,20 @@ from glass_model.images import to_bytes
 from glass_model.systems import SYSTEMS, Action
 from glass_model.training.checkpoint import save
 from wsprites.bench.protocol import ARRAYS, Controllable, Model
-from wsprites.playground.models import Steps
+from wsprites.playground.models import Follows, Steps
+
+
+def test_a_driven_model_follows_a_video(tmp_path: Path, frames: np.ndarray) -> None:
+    config = articulated.PRESETS["tiny"]
+    torch.manual_seed(0)
+    network = Articulated(config.model).eval()
+    save(tmp_path / "checkpoint", config, network, 1, notes={})
+    model = load(tmp_path / "checkpoint")
+    assert isinstance(model, Follows) and isinstance(model, Steps) and tuple(model.modes) == ("standard", "relative", "avd")
+    vectors = model.drive(frames[:, 0], frames[:, :3], "relative")
+    expected = network.drive(torch.from_numpy(frames[:, 0]), torch.from_numpy(frames[:, :3]), "relative")
+    assert vectors.dtype == np.float32 and np.array_equal(vectors, expected.numpy())
+
 
 CONFIG = PRESETS["tiny"].override(model={"mask_channels": 2, "local_channels": 2, "shift_channels": 2, "inpaint_channels": 2})
 

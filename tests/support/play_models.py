@@ -33,6 +33,50 @@ class Brighter(Reads):
         return after.clip(0, 255).astype(np.uint8), after
 
 
+class Masks(Reads):
+    """Shows the mask that it gets, in white, and reads a bright part of a frame as its mask; keeps what it was given."""
+
+    controls = Takes(codes=3, shift=True, background_shift=True, masks=True)
+
+    def __init__(self) -> None:
+        self.given: list[dict[str, np.ndarray]] = []
+
+    def infer(self, frames_btchw: np.ndarray) -> dict[str, np.ndarray]:
+        return super().infer(frames_btchw) | {"masks": (frames_btchw.min(2) > 200).astype(np.float32)}
+
+    def start(self, frame_bchw: np.ndarray) -> int:
+        return 0
+
+    def step(self, state: int, parts: dict[str, np.ndarray]) -> tuple[np.ndarray, int]:
+        self.given.append(parts)
+        if "masks" not in parts:
+            return np.zeros((len(parts["codes"]), 3, 96, 128), np.uint8), state
+        return np.repeat(255 * parts["masks"].astype(np.uint8)[:, None], 3, 1), state
+
+
+class Follows:
+    """Adds its vector, of size 1, to the brightness of a frame; follows the brightness of a video, in the mode "darker" halved."""
+
+    controls = Takes(vectors=1)
+    modes = ("same", "darker", "none")
+
+    def infer(self, frames_btchw: np.ndarray) -> dict[str, np.ndarray]:
+        return {"vectors": np.zeros((*frames_btchw[:, 1:].shape[:2], 1), np.float32)}
+
+    def drive(self, frame_bchw: np.ndarray, driving_btchw: np.ndarray, mode: str) -> np.ndarray:
+        if mode == "none":
+            raise RuntimeError("not learned")
+        wanted = driving_btchw.mean((2, 3, 4)) / (2 if mode == "darker" else 1)
+        return np.diff(np.concatenate([frame_bchw.mean((1, 2, 3))[:, None], wanted], 1))[..., None].astype(np.float32)
+
+    def start(self, frame_bchw: np.ndarray) -> np.ndarray:
+        return frame_bchw.astype(float)
+
+    def step(self, state: np.ndarray, parts: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        after = state + parts["vectors"][..., None, None]
+        return after.round().clip(0, 255).astype(np.uint8), after
+
+
 class Raises(Brighter):
     """Raises in every step with code 2, but for those of several videos, in which its codes are shown."""
 

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from wsprites.art import Art
 from wsprites.bench.reader import Reader
+from wsprites.playground import messages
 from wsprites.playground.episode import Episode, Moment
 from wsprites.playground.meanings import Meanings
+from wsprites.playground.messages import MessageError
 from wsprites.playground.models import Player
 from wsprites.playground.worker import problem_line
 from wsprites.world.actions import DELTA_XY
@@ -40,6 +42,8 @@ class Order:
     """(height, width) of its frames."""
     reader: Callable[[], Reader]
     """Makes the reader of the character, or returns the one that was made."""
+    drawn: bool = False
+    """Whether this is a step of the model alone, to a mask that was drawn."""
 
 
 class Lane:
@@ -57,6 +61,14 @@ class Lane:
         """The code of every step; None: the one that matches the true action."""
         self.vector: tuple[float, ...] | None = None
         """The vector of every step; None: none, or the one that matches the true action."""
+        self.mode: str | None = player.modes[0] if player.modes else None
+        """How the model follows videos that it reads; None: not at all."""
+        self.mask_hw: NDArray[np.bool_] | None = None
+        """The mask of every step, drawn by hand; None: that of the world."""
+        self.frame_hwc: NDArray[np.uint8] | None = None
+        """The model's last frame; None before the first."""
+        self.given_hw: NDArray[np.bool_] | None = None
+        """The mask that it was made with; None if there was none."""
         self._show, self._report = show, report
         self._orders: deque[Order] = deque()
         self._ready = asyncio.Event()
@@ -70,11 +82,38 @@ class Lane:
         """Number of steps that wait for the model."""
         return len(self._orders)
 
+    def choose(self, message: messages.Code | messages.Vary | messages.Follow) -> None:
+        """What the model does from now on: a code or a vector in every step, or how it follows videos.
+
+        Raises:
+            MessageError: a code, a vector or a way that it does not have.
+        """
+        takes = self.player.takes
+        if isinstance(message, messages.Follow):
+            if message.mode is not None and message.mode not in self.player.modes:
+                raise MessageError(f"follow: this model has the modes {', '.join(self.player.modes) or 'none'}")
+            self.mode = message.mode
+            return
+        if isinstance(message, messages.Code):
+            if message.code is not None and message.code >= takes.codes:
+                raise MessageError(f"code: this model has {takes.codes} codes")
+            self.code = message.code
+            return
+        if message.vector is not None and len(message.vector) != takes.vectors:
+            raise MessageError(f"vary: this model takes vectors of size {takes.vectors}")
+        self.vector = message.vector
+
+    def check_masks(self) -> None:
+        """Raise MessageError for a model that takes no masks."""
+        if not self.player.takes.masks:
+            raise MessageError("this model takes no masks")
+
     def begin(self, episode: Episode, picture_hwc: NDArray[np.uint8] | None = None) -> None:
         """Begin at the world's present frame, or with a picture."""
         if self.player.takes.nothing:
             return
         self._number += 1
+        self.mask_hw = None  # it was drawn for another frame
         self._stopped, self._free = False, picture_hwc is not None
         self._offset_2 = None if self.player.takes.background_shift else episode.now.state.script.background_offset[0]
         self._orders.clear()
@@ -92,6 +131,23 @@ class Lane:
         seen = episode.look(offset_2=self._offset_2)
         parts = self._parts(episode, seen.masks_thw, meanings)
         self._add(Order(episode.now, parts, None if self._free else seen.frames_thwc, _size(episode), _reader_of(episode)))
+
+    def draw(self, episode: Episode, mask_hw: NDArray[np.bool_] | None) -> None:
+        """Give the model a mask in every step from now on, and do one step of the model alone; None: the masks of the world again.
+
+        The scene stands still in this step. Of several such steps that wait one after the other, only the last one is done.
+        """
+        self.mask_hw = mask_hw
+        if mask_hw is None or self._stopped:
+            return
+        if self._orders and self._orders[-1].drawn:
+            self._orders.pop()
+        self._add(Order(episode.now, self._drawn_parts([0, 0], mask_hw), None, _size(episode), _reader_of(episode), drawn=True))
+
+    def _drawn_parts(self, scene: list[int], mask_hw: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+        """A step to a mask that was drawn. The shift and the code of the world's character would say something else."""
+        parts = {"masks": mask_hw[None].astype(np.float32)}
+        return parts | ({"background_shift": np.array([scene], np.float32)} if self.player.takes.background_shift else {})
 
     def _parts(self, episode: Episode, mask_hw: NDArray[np.bool_], meanings: Meanings | None) -> dict[str, NDArray[Any]]:
         """The step of the world as the model takes it. A picture has no edges that end a step."""
@@ -111,6 +167,8 @@ class Lane:
             scene = (-spec.background.step * DELTA_XY[moment.choice.background_action]).tolist()
         if episode.view in ("still", "blank"):
             scene = [0, 0]  # that of the twin that is shown
+        if self.mask_hw is not None:
+            return self._drawn_parts(scene, self.mask_hw)
         if takes.shift:
             parts["shift"] = np.array([shift], np.float32)
         if takes.background_shift:
@@ -138,7 +196,9 @@ class Lane:
                         self._stop(problem_line(error))
                     continue
                 if number == self._number:
-                    self._state = state
+                    self._state, self.frame_hwc = state, frame_hwc
+                    masks = (order.parts or {}).get("masks")
+                    self.given_hw = None if masks is None else masks[0] > 0.5
                     self._show(row, frame_hwc)
 
     def _stop(self, line: str) -> None:

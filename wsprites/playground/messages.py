@@ -114,13 +114,31 @@ class Vary:
 
 
 @dataclass(frozen=True)
+class Follow:
+    """How a model follows the videos that it reads, by the name of its mode; None: not at all."""
+
+    model: int
+    mode: str | None = None
+
+
+@dataclass(frozen=True)
+class ReadMask:
+    """The mask of a model's last frame is sent."""
+
+    model: int
+
+
+@dataclass(frozen=True)
 class Restart:
     """Models begin again at the frame that is shown."""
 
 
 @dataclass(frozen=True)
 class Infer:
-    """Models read the steps of this episode."""
+    """Models read the last steps of this episode."""
+
+    before: bool = False
+    """Of the episode before this one instead."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +153,8 @@ class Save:
     """What was done as a file."""
 
     format: Literal["gif", "mp4", "h5"]
+    driver: str = ""
+    """Who steered, kept in a data file; empty if that is not to be said."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +173,17 @@ class Video:
     content: bytes = field(default=b"", repr=False)
 
 
-Message = Hello | Input | Act | NewClip | Show | Pace | Autoplay | Code | Vary | Restart | Infer | Shown | Save | Picture | Video
+@dataclass(frozen=True)
+class Mask:
+    """A mask that a model gets in every step from now on, and does a step to; no bytes: the masks of the world again."""
+
+    model: int
+    content: bytes = field(default=b"", repr=False)
+    """One bit for each pixel of the world's frames, row by row, the first one the highest of its byte."""
+
+
+_Text = Hello | Input | Act | NewClip | Show | Pace | Autoplay | Code | Vary | Follow | ReadMask | Restart | Infer | Shown | Save
+Message = _Text | Picture | Video | Mask
 _TEXTS: dict[str, Callable[..., Message]] = {
     "hello": Hello,
     "input": Input,
@@ -164,12 +194,14 @@ _TEXTS: dict[str, Callable[..., Message]] = {
     "autoplay": Autoplay,
     "code": Code,
     "vary": Vary,
+    "follow": Follow,
+    "read_mask": ReadMask,
     "restart": Restart,
     "infer": Infer,
     "shown": Shown,
     "save": Save,
 }
-_UPLOADS: dict[str, Callable[..., Message]] = {"picture": Picture, "video": Video}
+_UPLOADS: dict[str, Callable[..., Message]] = {"picture": Picture, "video": Video, "mask": Mask}
 _DIRECTIONS = tuple(direction.name for direction in GlobalAction if direction != GlobalAction.stay)
 _CHOICES: dict[str, tuple[object, ...]] = {
     "walk": (None, *_DIRECTIONS),
@@ -245,9 +277,9 @@ def _fits(key: str, value: object, wanted: Any) -> bool:
         return type(None) in get_args(wanted)
     if key == "vector":
         return isinstance(value, tuple) and len(value) <= 256 and all(_is_number(each) for each in value)
-    if key == "on":
+    if key in ("on", "before"):
         return isinstance(value, bool)
-    if key == "name":
+    if key in ("name", "mode", "driver"):
         return isinstance(value, str) and len(value) <= 200 and value.isprintable()
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _WHOLE
 

@@ -3,7 +3,7 @@
 Axis suffixes: b videos, s steps, t frames, h, w, c; k codes; 2 = (x, y) in pixels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -35,6 +35,18 @@ class Steps(Protocol):
 
     def step(self, state: Any, parts: Parts, /) -> tuple[NDArray[np.uint8], Any]:
         """The next frames, (B, 3, H, W) uint8, and the next state. The state that is passed must stay as it is."""
+        ...
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """A model with `Steps` that can show a frame in the poses of a video. Checkpoints of articulated motion can."""
+
+    modes: Sequence[str]
+    """Names of the ways in which it can, the first one the default."""
+
+    def drive(self, frame_bchw: NDArray[np.uint8], driving_btchw: NDArray[np.uint8], mode: str, /) -> NDArray[Any]:
+        """The vectors of T steps after `start`, (B, T, D), one for each frame of the videos, (B, T, 3, H, W) uint8."""
         ...
 
 
@@ -87,6 +99,8 @@ class Player:
         self.name, self._model = name, model
         with named(name):
             self.takes = self._what_it_takes(size)
+            self.modes = self._how_it_follows()
+            """Names of the ways in which the model can follow a video; empty if it cannot."""
         self.submit = Worker(f"model {name}").submit
         """Do a call in the thread of the model."""
 
@@ -108,6 +122,24 @@ class Player:
         if "vectors" not in arrays:
             return Takes()  # a rollout needs one of them
         return Takes(vectors=arrays["vectors"].shape[-1], shift="shift" in arrays)
+
+    def _how_it_follows(self) -> tuple[str, ...]:
+        if not (isinstance(self._model, Steps) and isinstance(self._model, Follows) and self.takes.vectors):
+            return ()
+        with foreign_code("modes"):
+            return tuple(str(mode) for mode in self._model.modes)
+
+    def drive(self, frame_hwc: NDArray[np.uint8], driving_thwc: NDArray[np.uint8], mode: str) -> NDArray[np.float32]:
+        """The vectors of T steps, (T, D), that show a frame in the poses of a video. Only of a model with `modes`."""
+        assert isinstance(self._model, Follows)
+        frame_bchw, driving_btchw = frame_hwc.transpose(2, 0, 1)[None], driving_thwc.transpose(0, 3, 1, 2)[None]
+        with foreign_code("drive"):
+            vectors = self._model.drive(np.ascontiguousarray(frame_bchw), np.ascontiguousarray(driving_btchw), mode)
+        expected = (1, len(driving_thwc), self.takes.vectors)
+        if not isinstance(vectors, np.ndarray) or vectors.shape != expected:
+            got = vectors.shape if isinstance(vectors, np.ndarray) else type(vectors).__name__
+            raise ProtocolError(f"drive returned {got}; expected an array of shape {expected}: videos, frames, numbers of a vector")
+        return np.asarray(vectors[0], np.float32)
 
     def infer(self, frames_thwc: NDArray[np.uint8]) -> Arrays:
         """What the model infers from one clip, (T, H, W, 3) uint8: the benchmark's arrays, without the axis of clips."""

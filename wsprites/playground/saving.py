@@ -53,7 +53,7 @@ class SavedFile:
     """What is not in the file, in words."""
 
 
-def save(world: World, seed: int, episodes: Sequence[Steps], kind: Kind, *, pace: int, scripted: bool) -> SavedFile:
+def save(world: World, seed: int, episodes: Sequence[Steps], kind: Kind, *, pace: int, scripted: bool, driver: str = "") -> SavedFile:
     """Write a file.
 
     Args:
@@ -64,13 +64,14 @@ def save(world: World, seed: int, episodes: Sequence[Steps], kind: Kind, *, pace
         kind: "gif" or "mp4" of the present episode, as it is shown, or "h5" of all, as the world is.
         pace: frames a second of a GIF and an MP4.
         scripted: whether some actions were those of the clips themselves.
+        driver: who steered, kept in a data file: up to 100 printable characters; empty if that is not to be said.
 
     Raises:
-        UserError: no step was done, or a part that is needed is not installed.
+        UserError: no step was done, the driver is no such text, or a part that is needed is not installed.
     """
     shown = episodes[-1]
     policy = "human, and the actions of the clips" if scripted else "human"
-    recording = Recording(world, policy=policy, date=date.today().isoformat(), seed=seed)
+    recording = Recording(world, policy=policy, driver=driver, date=date.today().isoformat(), seed=seed)
     if kind == "h5":
         frames = list(accumulate(episode.frames for episode in reversed(episodes)))  # of the last episode, the last two, and so on
         fit = sum(count <= MAX_FRAMES for count in frames)

@@ -13,15 +13,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wsprites.errors import UserError
 from wsprites.playground import messages
-from wsprites.playground.episode import Choice, Held, Moment, chosen
+from wsprites.playground.episode import Choice, Episode, Held, Moment, chosen
 from wsprites.playground.lane import Lane
 from wsprites.playground.messages import Message, MessageError
 from wsprites.playground.outbox import Outbox, OutboxFullError
+from wsprites.playground.readings import Readings
 from wsprites.playground.saving import MAX_FRAMES, Kind, SavedFile, Steps, save
 from wsprites.playground.shared import Playground
 from wsprites.playground.uploads import Upload, read_upload_picture, read_upload_video
 from wsprites.playground.worker import problem_line
-from wsprites.view.picture import data_uri, encode_png, tile
 
 INFERRED = 128
 """The last steps of an episode that models read."""
@@ -29,8 +29,6 @@ BAD_MESSAGE, OTHER_VERSION, TOO_SLOW, IDLE_CLOSED, FULL = 4400, 4406, 4408, 4410
 """Codes that a connection is closed with."""
 _FASTEST = 1 / 30
 """Seconds between two steps, when what is held down changes."""
-_STRIP = 12  # frames of a video that are shown
-_READ = ("codes", "shift", "background_shift")  # of what a model infers, what is shown
 
 _T = TypeVar("_T")
 
@@ -43,16 +41,17 @@ class Session:
         self._outbox = Outbox()
         self._episode = shared.episode(0)
         self._moments: deque[Moment] = deque(maxlen=INFERRED + 1)
+        self._before: tuple[Episode, list[Moment]] | None = None  # the last steps of the episode before
         self._held, self._owed, self._input, self._pace, self._autoplay = Held(), Held(), 0, 10, False
         self._picture_hwc: NDArray[np.uint8] | None = None
         self._changed = asyncio.Event()
         self._scripted = False
         self._file: asyncio.Future[Any] | None = None  # that is being read or written
-        self._readings: set[asyncio.Future[Any]] = set()  # that models have not finished
         self._finished: list[Steps] = []  # those before the present one
         self._lanes = [
             Lane(player, partial(self._show_model, number), partial(self._report, number)) for number, player in enumerate(shared.players)
         ]
+        self._readings = Readings(self._lanes, self._outbox, self._report)
 
     async def run(self) -> None:
         """Serve the page until it leaves, sends what is no message, or stays silent for too long."""
@@ -64,7 +63,8 @@ class Session:
             await self._close(next(iter(done)).exception())
         finally:
             stop_listening()
-            for task in (*tasks, *self._readings, *filter(None, [self._file])):
+            self._readings.cancel()
+            for task in (*tasks, *filter(None, [self._file])):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -169,34 +169,38 @@ class Session:
             case messages.Autoplay():
                 self._autoplay = message.on
                 self._changed.set()
-            case messages.Code():
-                lane = self._lane(message.model)
-                if message.code is not None and message.code >= lane.player.takes.codes:
-                    raise MessageError(f"code: this model has {lane.player.takes.codes} codes")
-                lane.code = message.code
-            case messages.Vary():
-                lane = self._lane(message.model)
-                vector, size = message.vector, lane.player.takes.vectors
-                if vector is not None and len(vector) != size:
-                    raise MessageError(f"vary: this model takes vectors of size {size}")
-                lane.vector = vector
+            case messages.Code() | messages.Vary() | messages.Follow():
+                self._lane(message.model).choose(message)
+            case messages.Mask():
+                self._draw(self._lane(message.model), message.content)
+            case messages.ReadMask():
+                self._lane(message.model).check_masks()
+                self._readings.mask(message.model)
             case messages.Restart():
                 self._restart(self._picture_hwc)
             case messages.Shown():
                 self._outbox.drawn(message.frame)
             case messages.Infer():
-                self._infer_episode()
+                self._infer_episode(message.before)
             case messages.Picture():
                 self._read_picture(message)
             case messages.Video():
                 self._read_video(message)
             case messages.Save():
-                self._save(message.format)
+                self._save(message.format, message.driver)
 
     def _lane(self, number: int) -> Lane:
         if number >= len(self._lanes):
             raise MessageError(f"there are {len(self._lanes)} models")
         return self._lanes[number]
+
+    def _draw(self, lane: Lane, content: bytes) -> None:
+        height, width = self._shared.size
+        lane.check_masks()
+        if len(content) not in (0, -(-height * width // 8)):
+            raise MessageError(f"mask: {len(content):,} bytes; expected one bit for each of {height} x {width} pixels, or none")
+        bits = np.unpackbits(np.frombuffer(content, np.uint8), count=height * width) if content else None
+        lane.draw(self._episode, None if bits is None else bits.reshape(height, width).astype(np.bool_))
 
     # The world.
 
@@ -204,6 +208,7 @@ class Session:
         view = self._episode.view
         if self._episode.now.step:
             self._finished.append(Steps.of(self._episode))
+            self._before = self._episode, list(self._moments)
         while sum(episode.frames for episode in self._finished) > MAX_FRAMES:
             self._report(None, f"clip {self._finished.pop(0).clip}, the oldest that you steered, is not kept for saving any longer")
         self._episode = self._shared.episode(clip)
@@ -294,50 +299,34 @@ class Session:
 
     def _read_video(self, message: messages.Video) -> None:
         def infer(upload: Upload) -> None:
-            self._infer(message.name, upload.note, upload.frames_thwc, None)
+            self._readings.video(message.name, upload.note, upload.frames_thwc, None, self._present())
 
-        self._check_readings()
+        self._readings.check()
         self._work(partial(read_upload_video, message.content, message.name, self._shared.size), infer)
 
-    def _save(self, kind: Kind) -> None:
+    def _save(self, kind: Kind, driver: str) -> None:
         def put(file: SavedFile) -> None:
             self._outbox.put_file({"type": "file", "name": file.name, "notes": file.notes}, file.content)
 
         if self._outbox.files:
             raise UserError("the file before is still on its way; try again when it has come")
         shared, episodes = self._shared, (*self._finished, Steps.of(self._episode))
-        self._work(partial(save, shared.world, shared.seed, episodes, kind, pace=self._pace, scripted=self._scripted), put)
+        saving = partial(save, shared.world, shared.seed, episodes, kind, pace=self._pace, scripted=self._scripted, driver=driver)
+        self._work(saving, put)
 
-    def _infer_episode(self) -> None:
-        """Let the models read the last steps, as they are shown."""
-        self._check_readings()
-        moments = list(self._moments)
+    def _infer_episode(self, before: bool) -> None:
+        """Let the models read the last steps, as they are shown, of this episode or of the one before."""
+        self._readings.check()
+        if before and self._before is None:
+            raise UserError("there is no clip before this one in which you did something")
+        episode, moments = self._before if before and self._before else (self._episode, list(self._moments))
         if len(moments) < 2:
             raise UserError("no steps yet; walk, cast or slash first")
-        frames_thwc = np.stack([self._episode.look(moment).frames_thwc for moment in moments])
+        frames_thwc = np.stack([episode.look(moment).frames_thwc for moment in moments])
         note, labels = f"the last {len(moments) - 1} steps", [list(moment.choice) for moment in moments[1:]]
-        self._infer(f"clip {self._episode.clip}", note, frames_thwc, labels)
+        self._readings.video(f"clip {episode.clip}", note, frames_thwc, labels, self._present())
 
-    def _infer(self, name: str, note: str, frames_thwc: NDArray[np.uint8], labels: list[list[int]] | None) -> None:
-        self._check_readings()  # a video was decoded meanwhile
-        shown = np.unique(np.linspace(0, len(frames_thwc) - 1, _STRIP).round().astype(int))
-        strip = data_uri("image/png", encode_png(tile(list(frames_thwc[shown]), len(shown), gap=0)))
-        self._outbox.put({"type": "video", "name": name, "note": note, "frames": len(frames_thwc), "strip": strip, "labels": labels})
-        for number, lane in enumerate(self._lanes):
-            future = asyncio.wrap_future(lane.player.submit(partial(lane.player.infer, frames_thwc)))
-            self._readings.add(future)
-            future.add_done_callback(partial(self._inferred, number))
-
-    def _check_readings(self) -> None:
-        """Refuse another video while models read one: each holds memory until the last model has read it."""
-        if self._readings:
-            raise UserError("the models still read the video before; try again when they are done")
-
-    def _inferred(self, number: int, future: "asyncio.Future[dict[str, NDArray[Any]]]") -> None:
-        def put() -> None:
-            shown = {name: array.round(2).tolist() for name, array in future.result().items() if name in _READ}
-            self._outbox.put({"type": "reading", "model": number, **shown})
-
-        self._readings.discard(future)
-        if not future.cancelled():
-            self._with_problem(number, put)
+    def _present(self) -> NDArray[np.uint8]:
+        """What models begin with: the picture, or the world's present frame."""
+        frame_hwc: NDArray[np.uint8] = self._episode.look().frames_thwc
+        return frame_hwc if self._picture_hwc is None else self._picture_hwc

@@ -121,7 +121,8 @@ class Playground:
             "scene_moves": spec.background.limit > 0,
         }
         models = [
-            {"name": player.name, **vars(player.takes), "sliders": min(player.takes.vectors, meanings.SLIDERS)} for player in self.players
+            {"name": each.name, **vars(each.takes), "sliders": min(each.takes.vectors, meanings.SLIDERS), "modes": each.modes}
+            for each in self.players
         ]
         names = {"global_actions": [action.name for action in GlobalAction], "local_actions": [action.name for action in LocalAction]}
         return {"world": world, "models": models, "views": VIEWS, **names}

@@ -12,6 +12,7 @@ from play_page import PATIENCE, Running, running
 
 from wsprites.art import World
 from wsprites.playground.episode import Choice, Episode
+from wsprites.recording import Recording
 from wsprites.render import render
 from wsprites.world.script import script
 
@@ -192,10 +193,12 @@ def test_what_models_read_and_what_is_saved(opened: Opened, tmp_path):
     opened.page.keyboard.press("i")
     opened.until("document.querySelectorAll('#reading .runs').length >= 3")
     assert "% of the steps match the true animation" in opened.page.inner_text("#reading")
+    opened.page.fill("#driver", "Ada")
     for kind in ("gif", "h5"):
         with opened.page.expect_download() as download:
             opened.page.click(f"[data-save={kind}]")
         assert download.value.suggested_filename.endswith(f".{kind}")
+    assert Recording.read(download.value.path()).driver.name == "Ada"
 
 
 @pytest.mark.slow
@@ -232,3 +235,59 @@ def test_a_problem_of_a_model_that_only_reads_and_steps_that_are_sent_again(brow
         assert "no such video" in opened.page.inner_text("#reading-rows") and "is reading" not in opened.page.inner_text("#reading-rows")
         opened.context.close()
         assert opened.complaints == []
+
+
+def test_a_mask_is_moved_turned_and_painted(browser: "Browser", play_world: World):
+    """By keys and by the mouse; the model's frame is what was sent, and the world stands still."""
+    expected = np.zeros((96, 128), bool)
+    with running(play_world, {"masks": play_models.Masks()}) as server:
+        opened = Opened(browser, server)
+        opened.page.get_by_role("button", name="Draw the mask").click()
+        opened.page.get_by_role("button", name="Clear").click()
+        opened.page.get_by_text("Paint", exact=True).click()
+        canvas = opened.page.get_by_role("application", name="Mask of masks")
+        canvas.focus()
+        for key in ("Space", "ArrowRight", "ArrowRight", "Shift+ArrowDown", "Space"):
+            canvas.press(key)
+        y, x = np.mgrid[:96, :128]
+        for centre in ((64, 48), (66, 56)):
+            expected |= np.hypot(x - centre[0], y - centre[1]) <= 4
+        shown(opened, expected)
+        opened.page.get_by_text("Move", exact=True).click()
+        for key in ("ArrowLeft", "Shift+ArrowUp", "Shift+ArrowUp"):
+            canvas.press(key)
+        expected = np.roll(expected, (-16, -1), (0, 1))
+        shown(opened, expected)
+        box = canvas.bounding_box()
+        assert box
+        scale = box["width"] / 128
+        opened.page.mouse.move(box["x"] + 20.5 * scale, box["y"] + 20.5 * scale)
+        opened.page.mouse.down()
+        opened.page.mouse.move(box["x"] + 40.5 * scale, box["y"] + 30.5 * scale, steps=5)
+        opened.page.mouse.up()
+        expected = np.roll(expected, (10, 20), (0, 1))
+        shown(opened, expected)
+        for _ in range(18):
+            canvas.press("e")  # by 5 degrees
+        yx = np.argwhere(expected)
+        cy, cx = (int(np.floor(value + 0.5)) for value in yx.mean(0))
+        turned = np.zeros_like(expected)
+        turned[cy + yx[:, 1] - cx, cx - yx[:, 0] + cy] = True  # clockwise on the screen, where y points down
+        shown(opened, turned)
+        assert opened.page.evaluate("playground.rows.length") == 1
+        opened.page.get_by_text("Erase", exact=True).click()
+        canvas.press("Enter")
+        opened.page.get_by_role("button", name="Draw the mask").click()
+        opened.hold("ArrowRight", steps=1)  # the arrows are the world's again
+        opened.context.close()
+        assert [line for line in opened.complaints if "willReadFrequently" not in line] == []
+
+
+def shown(opened: Opened, mask_hw: np.ndarray) -> None:
+    """Wait until the model shows a mask."""
+    for _ in range(50 * PATIENCE):
+        pixels = opened.pixels("#screens figure:nth-child(2) canvas")
+        if np.array_equal(pixels[..., 0] > 128, mask_hw):
+            return
+        opened.page.wait_for_timeout(20)
+    raise AssertionError("the model never showed the mask")

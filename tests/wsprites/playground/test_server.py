@@ -1,5 +1,6 @@
 """The server over real connections: frames and labels, models beside the world, slow pages, uploads, and who may connect."""
 
+import base64
 import http.client
 import io
 import json
@@ -16,7 +17,7 @@ import h5py
 import numpy as np
 import play_models
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from play_page import PATIENCE, Page, Running, running
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -24,9 +25,12 @@ import wsprites
 from wsprites.art import World
 from wsprites.env import WalkEnv
 from wsprites.playground import lane, session
-from wsprites.playground.lane import QUEUE
+from wsprites.playground.episode import Choice, Episode
+from wsprites.playground.lane import QUEUE, Lane
+from wsprites.playground.models import Player
 from wsprites.playground.outbox import WINDOW, Outbox
 from wsprites.render import render
+from wsprites.view.picture import data_uri, encode_webp
 from wsprites.world.script import script
 
 
@@ -339,6 +343,142 @@ def test_models_read_the_steps_beside_the_labels(server: Running):
         assert readings[0]["codes"] == readings[3]["codes"] == [0, 1, 2, 0] and "codes" not in readings[2]
 
 
+def masked(page: Page, mask_hw: np.ndarray | None) -> None:
+    """Send a mask, or none, to model 0."""
+    header = json.dumps({"type": "mask", "model": 0}).encode()
+    page.socket.send(len(header).to_bytes(4, "little") + header + (b"" if mask_hw is None else np.packbits(mask_hw).tobytes()))
+
+
+def test_a_mask_that_is_drawn_is_the_next_one_of_the_model(play_world: World):
+    """Until it is taken back; the model gets neither the shift nor the code of the world's character beside it."""
+    model = play_models.Masks()
+    mask_hw = np.zeros((96, 128), bool)
+    mask_hw[10:20, 100:121] = True
+    expected = np.repeat(255 * mask_hw[..., None].astype(np.uint8), 3, -1)
+    with running(play_world, {"masks": model}) as server, server.page() as page:
+        assert page.text("hello")["models"][0]["masks"]
+        page.text("model", lambda message: message["ready"])
+        page.frame(1, 0)
+        page.frames.clear()
+        masked(page, mask_hw)
+        assert np.array_equal(page.frame(1, 0), expected)  # a step of its own: the world has not moved
+        assert page.rows(0) == [] and page.rows(1) == [[0, None, -1, 0, None, None, -1, 0]]
+        assert {name: part.tolist() for name, part in model.given[-1].items() if name != "masks"} == {"background_shift": [[0, 0]]}
+        page.act(1, 2, 1)
+        assert np.array_equal(page.frame(1, 1), expected)
+        assert {name: part.tolist() for name, part in model.given[-1].items() if name != "masks"} == {"background_shift": [[-2, 0]]}
+        masked(page, None)
+        page.act(1, 2)
+        page.frame(1, 2)
+        assert model.given[-1].keys() == {"codes", "shift", "background_shift", "masks"}
+        episode = Episode(play_world, 0, 3)
+        for choice in (Choice(1, 2, 1), Choice(1, 2, 4)):
+            episode.act(choice)
+        assert np.array_equal(model.given[-1]["masks"][0], episode.look().masks_thw)
+        masked(page, mask_hw)
+        page.send("restart")  # at another frame the mask means nothing
+        page.act(4, 3)
+        page.frame(1, 3)
+        assert not np.array_equal(model.given[-1]["masks"][0], mask_hw)
+
+
+def test_the_mask_to_begin_with_is_that_of_the_models_last_frame(play_world: World):
+    """The one that it was given, or else the one that it reads."""
+    mask_hw = np.random.default_rng(1).random((96, 128)) > 0.5
+    with running(play_world, {"masks": play_models.Masks()}) as server, server.page() as page:
+        page.text("model", lambda message: message["ready"])
+        read = page.frame(1, 0).min(-1) > 200
+        page.send("read_mask", model=0)
+        assert np.array_equal(_mask_of(page), read) and read.any()
+        masked(page, mask_hw)
+        page.frames.clear()
+        page.frame(1, 0)
+        page.send("read_mask", model=0)
+        assert np.array_equal(_mask_of(page), mask_hw)
+
+
+def _mask_of(page: Page) -> np.ndarray:
+    while not page.files:
+        page.receive()
+    header, bits = page.files.pop()
+    assert header == {"type": "mask", "model": 0, "height": 96, "width": 128}
+    return np.unpackbits(np.frombuffer(bits, np.uint8)).reshape(96, 128).astype(bool)
+
+
+def test_masks_of_which_the_last_one_counts(play_world: World):
+    """A page that draws faster than the model steps does not make it fall behind."""
+    model = play_models.Masks()
+    player = Player("masks", model, (96, 128))
+    each, episode = Lane(player, lambda *_: None, lambda _: None), Episode(play_world, 0, 3)
+    each.begin(episode)
+    for number in range(QUEUE + 5):
+        each.draw(episode, np.full((96, 128), number % 2 == 0))
+    assert each.behind == 2  # the beginning, and one step
+    each.draw(episode, None)
+    each.follow(episode, None)
+    assert each.behind == 3
+
+
+def film_of(message: dict[str, Any]) -> np.ndarray:
+    """The frames of a film, (T, H, 2 W, 3)."""
+    with Image.open(io.BytesIO(base64.b64decode(message["film"].partition(",")[2]))) as image:
+        return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)])
+
+
+def test_a_model_follows_a_video_from_the_present_picture(play_world: World):
+    grey = [np.full((96, 128, 3), level, np.uint8) for level in (40, 90, 140)]
+    with running(play_world, {"follows": play_models.Follows()}) as server, server.page() as page:
+        assert page.text("hello")["models"][0]["modes"] == ["same", "darker", "none"]
+        page.upload("picture", "grey.png", encoded([np.full((96, 128, 3), 100, np.uint8)], "PNG"))
+        page.text("picture")
+        for mode, part in ((None, 1), ("darker", 2)):
+            if mode:
+                page.send("follow", model=0, mode=mode)
+            page.upload("video", "clip.gif", encoded(grey, "GIF"))
+            driven = page.text("driven")
+            assert (driven["model"], driven["mode"]) == (0, mode or "same")
+            for frame, level in zip(film_of(driven), (40, 90, 140), strict=True):
+                assert np.abs(frame[:, :128].astype(int) - level).max() <= 3
+                assert np.abs(frame[:, 128:].astype(int) - level // part).max() <= 3
+        page.send("follow", model=0, mode="none")
+        page.act(4, 3)
+        page.send("infer")
+        assert "not learned" in page.text("problem")["line"]
+        page.send("follow", model=0, mode=None)
+        page.texts.clear()
+        page.send("infer")
+        page.text("reading")
+        page.send("infer")  # accepted, so nothing of the one before is still being computed
+        page.text("reading")
+        assert all(message["type"] not in ("driven", "problem") for message in page.texts)
+        page.send("follow", model=0, mode="x")
+        end = closed(page).rcvd
+        assert end is not None and end.reason == "follow: this model has the modes same, darker, none"
+
+
+def test_the_clip_before_is_read_and_followed(play_world: World):
+    with running(play_world, {"follows": play_models.Follows()}) as server, server.page() as page:
+        page.send("infer", before=True)
+        assert "there is no clip before this one" in page.text("problem")["line"]
+        for _ in range(3):
+            page.act(1, 2)
+        page.send("clip", clip=4)
+        page.send("infer", before=True)
+        video = page.text("video")
+        assert (video["name"], video["frames"], video["labels"]) == ("clip 3", 4, [[1, 2, 4]] * 3)
+        episode, driving = Episode(play_world, 0, 3), []
+        for _ in range(3):
+            driving.append(episode.look().frames_thwc)
+            episode.act(Choice(1, 2, 4))
+        driving.append(episode.look().frames_thwc)
+        model, present = play_models.Follows(), Episode(play_world, 0, 4).look().frames_thwc.transpose(2, 0, 1)[None]
+        state, pairs = model.start(present), []
+        for vector_d, left in zip(model.drive(present, np.stack(driving).transpose(0, 3, 1, 2)[None], "same")[0], driving, strict=True):
+            right, state = model.step(state, {"vectors": vector_d[None]})
+            pairs.append(np.concatenate([left, right[0].transpose(1, 2, 0)], 1))
+        assert page.text("driven")["film"] == data_uri("image/webp", encode_webp(np.stack(pairs), milliseconds=100, quality=75))
+
+
 def test_no_steps_to_be_read(server: Running):
     with server.page() as page:
         page.send("infer")
@@ -403,7 +543,7 @@ def test_what_was_done_is_saved_as_a_data_file(server: Running, tmp_path):
         for step in range(1, 6):
             page.act(1, 2, 0)
             expected = page.frame(0, step)
-        page.send("save", format="h5")
+        page.send("save", format="h5", driver="Ada Lovelace")
         while not page.files:
             page.receive()
         header, content = page.files[0]
@@ -415,6 +555,17 @@ def test_what_was_done_is_saved_as_a_data_file(server: Running, tmp_path):
         assert h5[split]["position"][0].tolist() == [row[5:7] for row in page.rows(0)]
     with wsprites.open(tmp_path / "mine.h5") as data:
         assert np.array_equal(data[split]["frames"][0, 5], expected)
+        assert data.driver is not None and (data.driver.policy, data.driver.name) == ("human", "Ada Lovelace")
+
+
+@pytest.mark.bad_input
+def test_a_name_that_is_too_long_is_answered_by_a_line(server: Running):
+    with server.page() as page:
+        page.act(4, 3)
+        page.send("save", format="h5", driver="x" * 101)
+        assert "driver" in page.text("problem")["line"]
+        page.send("save", format="h5", driver="line\nline")
+        assert closed(page).rcvd is not None
 
 
 def test_no_more_is_kept_for_saving_than_a_file_can_have(server: Running, monkeypatch: pytest.MonkeyPatch):
@@ -459,6 +610,28 @@ def test_what_was_done_is_saved_as_a_video(server: Running, kind: str, begins: b
 )
 def test_what_is_no_message_ends_the_connection(server: Running, message: str | bytes, reason: str):
     with server.page(greets=False) as page:
+        page.socket.send(message)
+        end = closed(page).rcvd
+        assert end is not None and (end.code, end.reason) == (4400, reason)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("masks", "message", "reason"),
+    [
+        (
+            True,
+            b"\x1b\x00\x00\x00" + b'{"type":"mask", "model": 0}' + bytes(1535),
+            "mask: 1,535 bytes; expected one bit for each of 96 x 128 pixels, or none",
+        ),
+        (True, b"\x1b\x00\x00\x00" + b'{"type":"mask", "model": 1}', "there are 1 models"),
+        (False, b"\x1b\x00\x00\x00" + b'{"type":"mask", "model": 0}', "this model takes no masks"),
+        (False, '{"type": "read_mask", "model": 0}', "this model takes no masks"),
+    ],
+)
+def test_masks_that_are_refused(play_world: World, masks: bool, message: str | bytes, reason: str):
+    with running(play_world, {"model": play_models.Masks() if masks else play_models.Reads()}) as server, server.page() as page:
+        page.text("hello")
         page.socket.send(message)
         end = closed(page).rcvd
         assert end is not None and (end.code, end.reason) == (4400, reason)

@@ -1,8 +1,9 @@
 // The page: connects what the server sends with what is shown, and what people do with what is sent.
 
+import { element } from "./element.js";
 import { Input, typing } from "./input.js";
 import { Link, VERSION } from "./link.js";
-import { bars, element, Model, span, summary } from "./models.js";
+import { bars, Model, span, summary } from "./models.js";
 import { colour, drawRuns } from "./runs.js";
 import { Screens } from "./screens.js";
 import { fillOf, OPPOSITE, sentence, words } from "./words.js";
@@ -47,6 +48,7 @@ const TEXTS = {
   picture: ({ name, note }) => ($("picture-note").textContent = `The models begin with ${name}${note ? ` (${note})` : ""}. R returns to the world.`),
   video: showVideo,
   reading: showReading,
+  driven: ({ model, mode, film }) => readingOf(model)?.append(...state.models[model].following(mode, film)),
 };
 
 function received(message) {
@@ -56,6 +58,7 @@ function received(message) {
 function receivedBinary(header, content) {
   if (header.type === "frame") screens.put(header, content);
   if (header.type === "file") keep(header, content);
+  if (header.type === "mask") state.models[header.model]?.editor?.load(header, content);
 }
 
 function welcomed({ world, models, global_actions: globals, local_actions: locals }) {
@@ -65,7 +68,7 @@ function welcomed({ world, models, global_actions: globals, local_actions: local
   screens.add(0, $("world"), world);
   input.build($("pads"), world);
   state.models.forEach((model) => (model.screen.remove(), model.panel.remove()));
-  state.models = models.map((about, number) => new Model(number, about, (type, values) => link.send(type, values)));
+  state.models = models.map((about, number) => new Model(number, about, (type, values, bytes) => (bytes ? link.sendBytes(type, values, bytes) : link.send(type, values))));
   for (const model of state.models) {
     if (model.generates) $("screens").append(model.screen);
     $("models").append(model.panel);
@@ -246,7 +249,7 @@ async function upload(file) {
   if (file.size > MAX_FILE) return tell(`${file.name} has more than ${MAX_FILE / 2 ** 20} MiB; choose a smaller file`);
   if (!state.models.length) return tell("There is no model that could use it: start the playground with a model");
   const still = /^image\/(png|jpeg|webp)$/.test(file.type);
-  link.sendFile(still ? "picture" : "video", file.name.replace(/[^\x20-\x7e]/g, "_").slice(-100), await file.arrayBuffer());
+  link.sendBytes(still ? "picture" : "video", { name: file.name.replace(/[^\x20-\x7e]/g, "_").slice(-100) }, await file.arrayBuffer());
 }
 
 choices("view", VIEWS, setView);
@@ -257,9 +260,10 @@ $("another").addEventListener("click", () => another());
 $("autoplay").addEventListener("click", () => setAutoplay(!state.autoplay));
 $("restart").addEventListener("click", restart);
 for (const button of document.querySelectorAll("[data-save]")) {
-  button.addEventListener("click", () => link.send("save", { format: button.dataset.save }));
+  button.addEventListener("click", () => link.send("save", { format: button.dataset.save, driver: $("driver").value.trim() }));
 }
 $("infer").addEventListener("click", () => link.send("infer"));
+$("infer-before").addEventListener("click", () => link.send("infer", { before: true }));
 $("clip-form").addEventListener("submit", (event) => {
   event.preventDefault();
   if (/^\d+$/.test($("clip").value)) another(Number($("clip").value));
@@ -290,6 +294,7 @@ const HELP = [
   [["1", "…", "9"], "hold code 0 to 8 of the first model; 0: match the true action"],
   [["M"], "models begin at the frame that the world shows"],
   [["I"], "models read the last steps"],
+  [["B"], "models read the last steps of the clip before"],
   [["?"], "this list"],
 ];
 $("keys").append(...HELP.flatMap(([keys, text]) => [element("dt", {}, ...keys.map((key) => element("kbd", { textContent: key }))), element("dd", { textContent: text })]));
@@ -300,6 +305,7 @@ const PRESSED = {
   t: () => setView(Object.keys(VIEWS)[(Object.keys(VIEWS).indexOf(state.view) + 1) % 4]),
   m: restart,
   i: () => link.send("infer"),
+  b: () => link.send("infer", { before: true }),
   " ": () => setAutoplay(!state.autoplay),
   "?": () => $("help").showModal(),
 };

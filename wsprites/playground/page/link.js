@@ -40,9 +40,9 @@ export class Link {
     if (this.connected) this.socket.send(JSON.stringify({ type, ...values }));
   }
 
-  sendFile(type, name, content) {
+  sendBytes(type, values, content) {
     if (!this.connected) return;
-    const header = new TextEncoder().encode(JSON.stringify({ type, name }));
+    const header = new TextEncoder().encode(JSON.stringify({ type, ...values }));
     const length = new Uint8Array(4);
     new DataView(length.buffer).setUint32(0, header.length, true);
     this.socket.send(new Blob([length, header, content]));

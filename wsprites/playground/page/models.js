@@ -1,5 +1,7 @@
 // The models: their screens, the buttons of their codes, the sliders of their vectors, their plots, and what they read.
 
+import { element } from "./element.js";
+import { MaskEditor } from "./mask.js";
 import { colour, drawPlot, drawRuns } from "./runs.js";
 import { fillOf, words } from "./words.js";
 
@@ -8,12 +10,6 @@ const SPAN = 120;
 // Steps that the page has room for.
 export function span() {
   return innerWidth < 720 ? SPAN / 2 : SPAN;
-}
-
-export function element(tag, values = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), values);
-  made.append(...children);
-  return made;
 }
 
 export class Model {
@@ -39,6 +35,11 @@ export class Model {
     this.legend = element("p", { className: "caption", textContent: "Error of the character's position. Marks: another animation is read (red), or no character (grey)." });
     this.panel = element("article", { className: "model" }, element("h2", { textContent: about.name }), this.caption, this.codes, this.sliders, this.plot, this.legend);
     this.generates = about.codes || about.vectors || about.shift || about.background_shift || about.masks;
+    this.editor = about.masks
+      ? new MaskEditor({ name: about.name, number, source: this.canvas, send: (type, values, bytes) => send(type, { model: number, ...values }, bytes), opened: () => this.pinned !== null && this.pin(null) })
+      : null;
+    if (this.editor) this.sliders.after(this.editor.root);
+    if (about.modes.length) this.sliders.after(this.modes());
     this.codes.hidden = !about.codes;
     this.plot.hidden = this.legend.hidden = !this.generates;
     if (!this.generates) this.panel.append(this.problem); // its screen is not shown
@@ -80,12 +81,29 @@ export class Model {
   pin(code) {
     if (code !== null && code >= this.about.codes) return;
     this.pinned = code === this.pinned ? null : code;
+    if (this.pinned !== null) this.editor?.close(); // a mask that is drawn decides
     this.send("code", { model: this.number, code: this.pinned });
     this.press();
   }
 
   press() {
     for (const button of this.codes.children) button.setAttribute("aria-pressed", button.dataset.code === String(this.pinned ?? ""));
+  }
+
+  // How the model follows the videos that it reads.
+  modes() {
+    const radios = [...this.about.modes, null].map((mode, place) => {
+      const radio = element("input", { type: "radio", name: `mode-${this.number}`, checked: !place });
+      radio.addEventListener("change", () => this.send("follow", { model: this.number, mode }));
+      return element("label", {}, radio, mode ?? "not at all");
+    });
+    const legend = element("legend", { className: "name", textContent: "Follow a video that is read, from the present picture" });
+    return element("fieldset", { className: "field modes" }, legend, element("div", { className: "choices" }, ...radios));
+  }
+
+  following(mode, film) {
+    const about = `The video, and ${this.about.name} following it (${mode})`;
+    return [element("p", { textContent: about }), element("img", { className: "film", src: film, alt: about })];
   }
 
   buildSliders(ranges) {
@@ -100,6 +118,7 @@ export class Model {
       input.setAttribute("aria-label", `${hint}, number ${number + 1}`);
       input.addEventListener("input", () => {
         value.textContent = Number(input.value).toFixed(2);
+        this.editor?.close();
         tell();
       });
       return element("label", {}, `v${number + 1}`, input, value);
@@ -124,6 +143,7 @@ export class Model {
 
   begin() {
     this.rows = [];
+    this.editor?.close(); // its mask was drawn for another frame
     this.problem.hidden = true;
     this.show();
   }
@@ -139,6 +159,7 @@ export class Model {
       else this.rows = [...this.rows.slice(1 - SPAN), row];
     }
     this.behind = behind;
+    this.editor?.draw();
     this.show(actions);
   }
 
