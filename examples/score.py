@@ -5,6 +5,7 @@ import argparse
 from lapo import make
 
 from wsprites.bench import evaluate, scores
+from wsprites.bench.direction import rule_of
 from wsprites.bench.floors import strongest_floor
 from wsprites.bench.table import headline_lines
 
@@ -19,12 +20,14 @@ for name in ("local.matched_accuracy", "local.onset.matched_accuracy", "global.a
     entry = file.scores.get(name)
     if entry is None:
         continue
-    floor = strongest_floor(name, entry)
+    rule, floor = rule_of(name), strongest_floor(name, entry)
     print(f"\n{name}: {entry.value:.3f}, 95 % interval {entry.low:.3f} to {entry.high:.3f}")
-    if floor is None:
+    if rule.better == "neither":
         print("  A property: neither more nor less is what a better model has.")
-    elif entry.low > floor.value:
-        print(f"  More than '{floor.name}' has without seeing the answer, {floor.value:.3f}: the codes tell something about the action.")
+    elif floor is None:
+        print(f"  {rule.better.capitalize()} is better: {rule.reason}. It has no floor to compare it with.")
+    elif entry.low > floor.value if rule.better == "more" else entry.high < floor.value:
+        print(f"  Better than '{floor.name}', which does not see the answer and has {floor.value:.3f}: {rule.reason}.")
     else:
-        print(f"  Not measurably more than '{floor.name}' has without seeing the answer, {floor.value:.3f}: no evidence of an action.")
+        print(f"  Not measurably better than '{floor.name}', which does not see the answer and has {floor.value:.3f}.")
 scores.write("lapo.json", file)  # for wsprites bench --compare lapo.json, and wsprites bench --check lapo.json

@@ -16,7 +16,7 @@ from wsprites.terminal import show_help
 GROUPS = {
     "Data": ("generate", "merge", "import", "export", "assets"),
     "Looking at data": ("info", "verify", "preview", "frame", "report", "credits", "play"),
-    "Models": ("train", "animate", "transfer", "compact"),
+    "Models": ("train", "animate", "transfer", "parts", "compact"),
     "Scores": ("bench",),
 }
 """The commands under headings, as the help lists them."""
@@ -27,6 +27,7 @@ EXTRAS = {
     "train": "torch",
     "animate": "torch",
     "transfer": "torch",
+    "parts": "torch",
     "compact": "torch",
     "bench": "bench",
 }

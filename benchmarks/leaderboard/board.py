@@ -9,14 +9,14 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 from benchmarks.leaderboard.entries import BUDGETS, NONE, SHARES, TRACKS
-from benchmarks.leaderboard.record import SUMS, Record, RunFolder, folders, read_run, sha256
+from benchmarks.leaderboard.record import SUMS, Record, RunFolder, folders, hashed, read_run, sha256, sums
 from wsprites.bench.floors import Baseline, ceiling, strongest_floor
 from wsprites.bench.headline import QUESTIONS, Headline, Question, headlines
 from wsprites.bench.runs import difference, joined
 from wsprites.bench.scores import ScoreFile
 
 VERIFIED = Path(__file__).with_name("verified.txt")
-"""Lines of the hash of a run's SHA256SUMS and its folder: runs that a maintainer has made, or made again."""
+"""Lines of the hash of a run's SHA256SUMS, two spaces and its folder (BOARD/BUDGET/SYSTEM/seed-N): made by a maintainer, or made again."""
 
 
 class Column(NamedTuple):
@@ -79,12 +79,18 @@ TASK = {f"latents-{name}": f"task, {name} %" for name in SHARES}
 """Columns of the downstream task and their titles."""
 
 
+_NO_CANDIDATES = ("anchor", "oracle")
+"""Tracks of which no row is the best."""
+
+
 class Cell(NamedTuple):
     """A score of a row."""
 
     headline: Headline
     best: bool
     """The best of its column, or not to be told from it."""
+    other: bool = False
+    """Whether its score is not the common one of its column, and therefore not compared."""
 
     @property
     def silent(self) -> bool:
@@ -169,17 +175,18 @@ class Board:
 
     def cells(self, rows: Sequence[Row], column: int) -> list[Cell]:
         """One column of some rows."""
-        tied = _best(rows, column)
-        return [Cell(row.headlines[column], number in tied) for number, row in enumerate(rows)]
+        tied, usual = _best(rows, column), _common(rows, column)
+        return [
+            Cell(one, number in tied, one.entry is not None and one.name != usual)
+            for number, one in enumerate(row.headlines[column] for row in rows)
+        ]
 
     def ends(self, rows: Sequence[Row], column: int) -> tuple[Baseline | None, Baseline | None]:
-        """The strongest floor of all rows, and the ceiling, of the score that most rows have in a column."""
-        shown = [row.headlines[column] for row in rows if row.headlines[column].entry]
-        names = [one.name for one in shown]
-        if not names:
+        """The strongest floor of all rows, and the ceiling, of the common score of a column."""
+        usual = _common(rows, column)
+        shown = [one for row in rows if (one := row.headlines[column]).entry and one.name == usual]
+        if not shown:
             return None, None
-        common = max(dict.fromkeys(names), key=names.count)
-        shown = [one for one in shown if one.name == common]
         floors = [one.floor for one in shown if one.floor]
         less = COLUMNS[column].better == "less"
         return (min if less else max)(floors, key=lambda floor: floor.value, default=None), shown[0].ceiling
@@ -195,18 +202,31 @@ class Board:
         return tuple(name for name in BUDGETS if name in used and name != NONE) or (NONE,)
 
 
+def _common(rows: Sequence[Row], column: int) -> str:
+    """The score that most rows have in a column, of those that can be the best if there are any; empty without one."""
+    for some in ([row for row in rows if row.track not in _NO_CANDIDATES], rows):
+        if names := [one.name for row in some if (one := row.headlines[column]).entry]:
+            return max(dict.fromkeys(names), key=names.count)
+    return ""
+
+
 def _best(rows: Sequence[Row], column: int) -> set[int]:
     """The rows that are best in a column, or tie with the best one: the interval of their paired difference holds 0.
 
     Anchors and oracles are no candidates, and neither is a latent that tells nothing, or a score that is not better than its floor. Only
-    rows with the same score are compared.
+    rows with the common score of the column are compared.
     """
+    usual = _common(rows, column)
     better = COLUMNS[column].better
     sign = -1.0 if better == "less" else 1.0
     value = {
         number: sign * one.entry.value
         for number, row in enumerate(rows)
-        if better != "neither" and row.track not in ("anchor", "oracle") and _counts(one := row.headlines[column]) and one.entry
+        if better != "neither"
+        and row.track not in _NO_CANDIDATES
+        and _counts(one := row.headlines[column])
+        and one.entry
+        and one.name == usual
     }
     value = {number: one for number, one in value.items() if not math.isnan(one)}
     if not value:
@@ -217,21 +237,20 @@ def _best(rows: Sequence[Row], column: int) -> set[int]:
 
 def _counts(one: Headline) -> bool:
     """Whether a score can be the best."""
-    return one.entry is not None and not one.tells_nothing and one.verdict in ("above", "unknown")
+    return one.entry is not None and not one.tells_nothing and one.verdict == "above"
 
 
 def _ties(row: Row, best: Row, column: int) -> bool:
     """Whether the difference of two rows holds 0."""
     name = best.headlines[column].name
-    if row.headlines[column].name != name:
-        return False
     _, low, high = difference([run.scores.scores[name] for run in row.runs], [run.scores.scores[name] for run in best.runs])
     return low <= 0 <= high
 
 
 def boards(root: Path, *, verified: Path = VERIFIED) -> list[Board]:
     """The boards of all runs below a folder. Raises UserError if a folder is damaged."""
-    known = {line.partition("  ")[0] for line in (verified.read_text(encoding="utf-8").splitlines() if verified.exists() else ())}
+    lines = verified.read_text(encoding="utf-8").splitlines() if verified.exists() else []
+    known = {(digest, folder) for digest, _, folder in (line.partition("  ") for line in lines)}
     by_row: dict[tuple[str, str, str], list[RunFolder]] = {}
     for folder in folders(root):
         run = read_run(folder)
@@ -246,6 +265,11 @@ def boards(root: Path, *, verified: Path = VERIFIED) -> list[Board]:
     ]
 
 
-def _known(runs: Iterable[RunFolder], known: set[str]) -> bool:
-    """Whether one of the runs, at least, is among those that a maintainer has made."""
-    return any((run.folder / SUMS).is_file() and sha256(run.folder / SUMS) in known for run in runs)
+def _known(runs: Iterable[RunFolder], known: set[tuple[str, str]]) -> bool:
+    """Whether one of the runs, at least, is among those that a maintainer has made, with the files that it had then."""
+    return any(
+        (run.folder / SUMS).is_file()
+        and (sha256(run.folder / SUMS), "/".join(run.folder.resolve().parts[-5:])) in known
+        and sums(run.folder) == hashed(run.folder)
+        for run in runs
+    )

@@ -8,15 +8,20 @@ are; a trained one is `train/checkpoint.safetensors` in the folder.
 
 import argparse
 import json
+import operator
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from benchmarks.leaderboard.anchors import WITHOUT, unearned
 from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE
-from benchmarks.leaderboard.record import CHECKPOINT, SUMS, Record, RunFolder, folders, read_run, sha256, sums
+from benchmarks.leaderboard.record import CHECKPOINT, FILES, SUMS, Record, RunFolder, folders, hashed, read_run, read_text, sums
 from benchmarks.leaderboard.run import RUNS
-from benchmarks.leaderboard.training import Saved
+from benchmarks.leaderboard.task import NAME
+from benchmarks.leaderboard.training import Plan, Saved
+from glass_model.training.config import fields_of
 from wsprites.bench.check import Finding, check, check_without_model, job_of
 from wsprites.bench.data import STANDARD_WORLD
 from wsprites.errors import UserError
@@ -64,13 +69,14 @@ def _at_hand(run: RunFolder) -> str:
 
 def _of_files(folder: Path) -> Iterator[Finding]:
     """Whether the files have the hashes that the folder says."""
-    for name, digest in sums(folder).items():
-        if not (folder / name).is_file():
+    said, present = sums(folder), hashed(folder)
+    for name, digest in said.items():
+        if name not in present:
             yield Finding(False, f"{name} is missing")
-        elif sha256(folder / name) != digest:
+        elif present[name] != digest:
             yield Finding(False, f"{name} was changed: it has another hash than {SUMS} says")
-    for name in ("run.json", "scores.json", "lock.txt"):
-        if name not in sums(folder):
+    for name in FILES:
+        if name not in said and (name in present or name in ("run.json", "scores.json", "lock.txt")):
             yield Finding(False, f"{SUMS} does not have {name}")
 
 
@@ -90,27 +96,81 @@ def _of_record(run: RunFolder) -> Iterator[Finding]:
         yield Finding(False, f"the budget is {record.budget}, and the model {record.model}")
     if trained:
         yield from _of_training(run.folder, record)
+    if (run.folder / "task.json").is_file():
+        yield from _of_task(run)
+
+
+def _of_task(run: RunFolder) -> Iterator[Finding]:
+    """Whether the results of the downstream task are of this model and world, and follow from those of the draws."""
+    try:
+        task = json.loads(read_text(run.folder / "task.json"))
+        about = task["task"], task["world"], task["model"]
+        means = {name: fmean(values) for name, values in task["draws"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
+        yield Finding(False, "task.json is damaged")
+        return
+    if about != (NAME, _world(run.record), run.scores.hashes and run.scores.hashes.model):
+        yield Finding(False, "task.json is of another model or world than scores.json, or of another version of the task")
+    if means.keys() != run.success.keys() or any(abs(means[name] - rate) > 6e-5 for name, rate in run.success.items()):  # rounded
+        yield Finding(False, "the rates of success in task.json are not the means of its draws")
+
+
+def _world(record: Record) -> str:
+    """The preset of a board."""
+    return record.board.removeprefix("wsprites-").partition("-v1")[0]
 
 
 def _of_training(folder: Path, record: Record) -> Iterator[Finding]:
-    """Whether the training kept to its budget, and is that of the configuration."""
+    """Whether the training kept to its budget, saw what its track may see, and is that of the configuration and of the checkpoint."""
     training, limit = record.training, BUDGETS[record.budget].seconds
     if limit and not 0 < training.seconds <= limit * SLACK:
         yield Finding(False, f"training took {training.seconds:,.0f} s; the budget {record.budget} is {limit:,} s")
     if not training.steps or not training.machine:
         yield Finding(False, "run.json does not say how many steps were done, or by which machine")
     try:
-        train = json.loads((folder / "config.json").read_text(encoding="utf-8"))["train"]
-        said = train["steps"], train["seed"], train["steps"] * train["batch"] * train["window"]
-    except (OSError, ValueError, KeyError, TypeError):
+        config = json.loads(read_text(folder / "config.json"))
+        steps, seed, batch, window = (operator.index(config["train"][name]) for name in ("steps", "seed", "batch", "window"))
+        more = _sees_more_than_frames(config)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
         yield Finding(False, "config.json is missing, or no configuration")
         return
-    if said != (training.steps, record.seed, training.frames):
+    if (steps, seed, steps * batch * window) != (training.steps, record.seed, training.frames):
         yield Finding(False, "steps, seed or frames in run.json are not those of config.json")
+    if more and record.track == "unsupervised":
+        yield Finding(False, "config.json is of a training that sees more than frames: the track is not unsupervised")
+    entry = ENTRIES.get(record.system)
+    if entry and entry.kind and not _is_planned(config, Plan(record.system, entry, _world(record), record.budget, record.seed)):
+        yield Finding(False, f"config.json is not that of {record.system} at the budget {record.budget}, or has more steps")
     if (folder / CHECKPOINT).is_file():
-        saved = Saved(folder / CHECKPOINT)
-        same = json.loads(to_json(saved.config)) == json.loads(saved.json) and saved.json.encode() == (folder / "config.json").read_bytes()
-        yield from [] if same and saved.complete else [Finding(False, "config.json is not the configuration in the checkpoint")]
+        yield from _of_checkpoint(folder, record)
+
+
+def _sees_more_than_frames(config: dict[str, Any]) -> bool:
+    """Whether a configuration asks for labels, twins, true masks or true places. Raises AttributeError for one with other groups."""
+    train, loss, model = (config.get(group, {}) for group in ("train", "loss", "model"))
+    window = model.get("figure") and model.get("follow") == "place"
+    return bool(train.get("labels") or train.get("augment") == "twin" or loss.get("target") == "foreground" or window)
+
+
+def _is_planned(config: dict[str, Any], plan: Plan) -> bool:
+    """Whether a configuration is that of a plan, of whose steps it may have fewer."""
+    planned = json.loads(to_json(plan.config))
+    steps, most = config["train"]["steps"], planned["train"]["steps"]
+    return bool(steps <= most and {**config, "train": {**config["train"], "steps": most}} == planned)
+
+
+def _of_checkpoint(folder: Path, record: Record) -> Iterator[Finding]:
+    """Whether a checkpoint is of the configuration, learned from the world of the board, and saw what its track may see."""
+    saved = Saved(folder / CHECKPOINT)
+    same = json.loads(to_json(saved.config)) == json.loads(saved.json) and saved.json.encode() == (folder / "config.json").read_bytes()
+    if not same or not saved.complete:
+        yield Finding(False, "config.json is not the configuration in the checkpoint")
+    if not saved.standard or saved.world != _world(record):
+        yield Finding(False, f"the checkpoint did not learn from the stream of the world {_world(record)}")
+    if saved.helped and record.track != "guided":
+        yield Finding(False, f"the checkpoint learned with weights from elsewhere: its track is guided, not {record.track}")
+    if record.track == "unsupervised" and fields_of(saved.config):
+        yield Finding(False, f"the checkpoint learned from {', '.join(fields_of(saved.config))}: its track is not unsupervised")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -26,6 +26,13 @@ CHECKPOINT = "train/checkpoint.safetensors"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
 
 
+def _check_lines(record: object, *names: str) -> None:
+    for name in names:
+        text = getattr(record, name)
+        if not text.isprintable() or len(text) > 2000:
+            raise SpecError(f"{name} is not a line of text")
+
+
 @dataclass(frozen=True)
 class Training:
     """What training took."""
@@ -47,6 +54,7 @@ class Training:
 
     def __post_init__(self) -> None:
         check(self)
+        _check_lines(self, "machine", "versions")
 
 
 @dataclass(frozen=True)
@@ -74,10 +82,7 @@ class Record:
 
     def __post_init__(self) -> None:
         check(self)
-        for name in ("system", "words", "board", "model", "command", "commit"):
-            text = getattr(self, name)
-            if not text.isprintable() or len(text) > 2000:
-                raise SpecError(f"{name} is not a line of text")
+        _check_lines(self, "system", "words", "board", "model", "command", "commit")
         if not _NAME.fullmatch(self.system):
             raise SpecError(f"system = {self.system!r:.80} is not a name of a-z, 0-9, - and .")
 
@@ -102,7 +107,7 @@ def read_record(folder: Path) -> Record:
     """run.json of a folder. Raises UserError if it is missing or damaged."""
     path = folder / "run.json"
     try:
-        return from_json(Record("x"), _text(path))
+        return from_json(Record("x"), read_text(path))
     except SpecError as error:
         raise UserError(f"{path}: {error}") from None
 
@@ -115,7 +120,7 @@ def read_run(folder: Path) -> RunFolder:
 
 def _success(path: Path) -> dict[str, float]:
     try:
-        values = json.loads(_text(path))["success"]
+        values = json.loads(read_text(path))["success"]
         success = {str(name): float(value) for name, value in values.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path}: not the results of the task; `python -m benchmarks.leaderboard.run` writes them") from None
@@ -124,7 +129,8 @@ def _success(path: Path) -> dict[str, float]:
     return success
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file. Raises UserError if it is missing, larger than 16 MiB or not UTF-8."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UserError(f"{path}: more than {_MAX_BYTES // 2**20} MiB")
@@ -142,12 +148,17 @@ def write_record(folder: Path, record: Record) -> None:
     """Write run.json, lock.txt and the hashes of all files."""
     replace_file(folder / "run.json", (json.dumps(json.loads(to_json(record)), indent=1) + "\n").encode())
     replace_file(folder / "lock.txt", "".join(f"{line}\n" for line in installed()).encode())
-    replace_file(folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in FILES if (folder / name).is_file()).encode())
+    replace_file(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in hashed(folder).items()).encode())
+
+
+def hashed(folder: Path) -> dict[str, str]:
+    """SHA-256 by name of those of FILES that a folder has."""
+    return {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
 
 
 def sums(folder: Path) -> dict[str, str]:
     """SHA-256 by name, as the folder says them. Raises UserError if there are none, or one of another kind of file."""
-    lines = _text(folder / SUMS).splitlines()
+    lines = read_text(folder / SUMS).splitlines()
     found = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     if not found or not found.keys() <= set(FILES) or len(found) < len(lines):
         raise UserError(f"{folder / SUMS}: expected lines of a hash, two spaces and one of {', '.join(FILES)}")
@@ -158,6 +169,16 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def escaped(text: str) -> str:
+    """Text as a cell of a Markdown table in which nothing is markup.
+
+    Example:
+        >>> escaped("a | b <i>"), escaped("[a](b)")
+        ('a / b &#60;i&#62;', '&#91;a&#93;(b)')
+    """
+    return re.sub(r"[&<>\"'`*\[\]\\]", lambda found: f"&#{ord(found[0])};", text.replace("|", "/"))
 
 
 @cache

@@ -169,9 +169,16 @@ def is_done(plan: Plan, options: Options) -> bool:
     folder = options.root / record.path
     if not (folder / "run.json").exists() or (not plan.entry.model and not options.checkpoint and not training.trained(plan, folder)):
         return False
+    if options.checkpoint and not _same(options.checkpoint, folder / CHECKPOINT):
+        return False
     if options.train_only:
         return True
     return scored(folder, record) is not None and (not options.task or (folder / "task.json").exists())
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files exist and are equal."""
+    return one.is_file() and other.is_file() and sha256(one) == sha256(other)
 
 
 def work(plans: Sequence[Plan], options: Options) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.leaderboard.board import COLUMNS, TASK, Board, Cell, Row, boards
 from benchmarks.leaderboard.entries import BUDGETS
 from benchmarks.leaderboard.page import page
+from benchmarks.leaderboard.record import escaped
 from benchmarks.leaderboard.run import RUNS
 from wsprites.bench.floors import Baseline
 from wsprites.bench.table import number
@@ -23,7 +24,8 @@ here is written by hand. The rules, and how to submit a row, are in [RULES.md](.
 [leaderboard.html](leaderboard.html) is the same as a page that can be sorted and filtered, with every interval drawn.
 
 Values are medians over runs, with the 95 % interval of their mean for other clips and other seeds. **Bold**: the best of a column, if it is
-better than its floor, and what ties with it. ° : a latent that tells nothing leaks nothing. Anchors are broken on purpose: where one of
+better than its floor, and what ties with it, among the rows with the score that most have: a cell with another score names it, and is not
+compared. ° : a latent that tells nothing leaks nothing. Anchors are broken on purpose: where one of
 them looks good, do not trust the column. Re-implementations are ours, trained for the time that is stated, and say nothing about what
 their authors' models reach.
 """
@@ -33,7 +35,7 @@ def markdown(all_boards: Sequence[Board]) -> str:
     """The document."""
     parts = [_ABOUT]
     for board in all_boards:
-        parts.append(f"## {board.name}\n")
+        parts.append(f"## {escaped(board.name)}\n")
         for budget in board.budgets:
             words = BUDGETS[budget].words
             rows = board.at(budget)
@@ -70,7 +72,7 @@ def _name(row: Row) -> str:
 
 
 def _end(baseline: Baseline | None) -> str:
-    return f"{number(baseline.value)} {baseline.name}" if baseline else ""
+    return f"{number(baseline.value)} {escaped(baseline.name)}" if baseline else ""
 
 
 def _cell(cell: Cell) -> str:
@@ -79,7 +81,7 @@ def _cell(cell: Cell) -> str:
         return "-"
     text = f"**{number(one.entry.value)}**" if cell.best else number(one.entry.value)
     interval = "" if math.isnan(one.entry.low) else f" [{number(one.entry.low)}, {number(one.entry.high)}]"
-    return text + ("°" if cell.silent else "") + interval
+    return text + ("°" if cell.silent else "") + interval + (f" `{one.name}`" if cell.other else "")
 
 
 def _costs(rows: Sequence[Row]) -> str:
@@ -88,7 +90,7 @@ def _costs(rows: Sequence[Row]) -> str:
         training = row.record.training
         steps = f"{training.steps:,}" + (f" of {training.planned:,}" if training.planned > training.steps else "")
         trained = [number(row.minutes), steps, f"{training.frames:,}", f"{training.parameters:,}"] if training.steps else ["-"] * 4
-        counts = [str(len(row.runs)), str(row.evaluations), training.machine or "-"]
+        counts = [str(len(row.runs)), str(row.evaluations), escaped(training.machine) or "-"]
         table.append([f"`{row.system}`", *(_rates(row, name) for name in TASK), *trained, *counts])
     ends = [f"{name} {number(rates[0])}" for name in ("true", "none") for row in rows if (rates := row.success(name))]
     foot = f"\nThe task with all labels, and with none: {', '.join(dict.fromkeys(ends))}.\n" if ends else ""

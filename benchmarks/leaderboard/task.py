@@ -215,7 +215,7 @@ def _at_random(rng: np.random.Generator) -> Policy:
 
 
 def write_results(path: Path, source: Path, name: str, world: str) -> None:
-    """Write the rates of success of a model, unless they are there already. Nothing is written for one that infers no action.
+    """Write the rates of success of a model, unless they are there already; none for one that infers no action.
 
     Args:
         path: task.json of a run.
@@ -229,6 +229,5 @@ def write_results(path: Path, source: Path, name: str, world: str) -> None:
         if {key: stored.get(key) for key in about} == about:
             return
     rates = results(load_model(name if ":" in name else str(source)), world)
-    if rates:
-        means = {key: round(float(np.mean(values)), 4) for key, values in rates.items()}
-        replace_file(path, (json.dumps({**about, "success": means, "draws": rates}, indent=1) + "\n").encode())
+    means = {key: round(float(np.mean(values)), 4) for key, values in rates.items()}
+    replace_file(path, (json.dumps({**about, "success": means, "draws": rates}, indent=1) + "\n").encode())

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,10 +17,12 @@ from benchmarks.leaderboard.record import CHECKPOINT, Training
 from benchmarks.runs import Settings
 from glass_model.systems import find
 from glass_model.training.config import load_config
+from wsprites.bench.data import STANDARD_SEED, load_standard
 from wsprites.errors import UserError
 from wsprites.fields import from_json
 from wsprites.generate import replace_file
 from wsprites.weights import safetensors_metadata
+from wsprites.world.spec import PRESETS, WorldSpec
 
 _RESERVE = 0.05
 """Share of the time that is kept for the end: the last checkpoint, and what a system computes after training."""
@@ -64,14 +67,26 @@ class Saved:
         try:
             self.kind, self.step = metadata["format"], int(metadata["step"])
             self.config: Any = from_json(next(iter(find(self.kind).PRESETS.values())), metadata["config"])
-            self.world: str = json.loads(json.loads(metadata["data"])["world"])["name"]
-        except (KeyError, TypeError, ValueError, UserError) as error:
+            data = json.loads(metadata["data"])
+            world = WorldSpec.from_json(data["world"])
+            self.world: str = world.name
+            self._spec, self._source = world, (data["source"], data["art_sha256"], data["seed"])
+        except (KeyError, TypeError, ValueError, RecursionError, MemoryError) as error:
             raise UserError(f"{path}: no checkpoint that says how it was trained ({error})") from None
         self.versions = metadata.get("versions", "")[:500]
         self.helped = metadata.get("perceptual", "").startswith("on") or "gma" in metadata
         """Whether weights from elsewhere took part."""
         self.json = json.dumps(json.loads(metadata["config"]), indent=1) + "\n"
         self._path = path
+
+    @cached_property
+    def standard(self) -> bool:
+        """Whether it learned from clips rendered of the preset `world` itself, in the project's art, not of the published seed."""
+        source, art, seed = self._source
+        if self.world not in PRESETS or source != "stream" or seed == STANDARD_SEED:
+            return False
+        preset = load_standard(self.world)
+        return bool(self._spec == preset.spec and art == preset.art.sha256)
 
     @property
     def complete(self) -> bool:
@@ -82,7 +97,8 @@ class Saved:
         """Whether it is of a plan, of whose steps it may have fewer. None of the plans uses weights from elsewhere."""
         planned, train = plan.config, self.config.train
         same = replace(self.config, train=replace(train, steps=planned.train.steps)) == planned
-        return same and not self.helped and self.world == plan.world and train.steps <= planned.train.steps
+        seen = self.standard and not self.helped and self.world == plan.world
+        return bool(same and seen and train.steps <= planned.train.steps)
 
     def training(self, planned: int, seconds: float, machine: str) -> Training:
         """The record of the training."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -26,11 +27,12 @@ from benchmarks.leaderboard.record import CHECKPOINT, SUMS, Record, Training, fo
 from benchmarks.leaderboard.training import Plan, Saved, seconds
 from glass_model.systems import find
 from glass_model.training.config import fields_of, load_config
-from wsprites.bench.data import standard
+from wsprites.bench.data import STANDARD_SEED, load_standard, standard
 from wsprites.bench.provenance import hashes
 from wsprites.bench.scores import PROTOCOL, Hashes, ScoreFile, write
+from wsprites.errors import UserError
 from wsprites.fields import to_json
-from wsprites.world.spec import PRESETS as WORLDS
+from wsprites.world.spec import SplitSpec
 
 BOARD = f"wsprites-factorial-v1/{PROTOCOL}"
 TINY = Plan("lam-tiny", ENTRIES["lam-tiny"], "factorial", "minutes", 0)
@@ -108,7 +110,9 @@ def checkpoint(out: Path, config, step: str, world: str) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     about = {"format": config.system, "config": to_json(config), "step": step, "versions": '{"torch": "2"}'}
     weights = {"a": np.zeros((2, 3), np.float32), "b": np.zeros(4, np.float32)}
-    save_file(weights, out / "checkpoint.safetensors", {**about, "data": json.dumps({"world": WORLDS[world].to_json()})})
+    made_from = load_standard(world)
+    data = {"source": "stream", "world": made_from.spec.to_json(), "art_sha256": made_from.art.sha256, "seed": 0}
+    save_file(weights, out / "checkpoint.safetensors", {**about, "data": json.dumps(data)})
     return out / "checkpoint.safetensors"
 
 
@@ -219,6 +223,11 @@ def test_checkpoints_from_elsewhere(tmp_path: Path, commands: Commands, capsys: 
     assert (record.training.seconds, record.training.machine, record.seed) == (3400, "a GPU", 2) and sha256(folder / CHECKPOINT) == sha256(
         path
     )
+    # Given again, it is done; another one with the same configuration is not.
+    assert done(tmp_path / "out", "lam-base", *given) == 0 and len(commands.calls) == 1
+    save_file({"a": np.ones(3, np.float32)}, path, json.loads(header(path))["__metadata__"])
+    assert done(tmp_path / "out", "lam-base", *given) == 0 and len(commands.calls) == 2
+    assert sha256(folder / CHECKPOINT) == sha256(path)
     # One that is of another system, and one of a system that is not in the list.
     assert done(tmp_path / "out", "lam-small", *given) == 1
     assert "is not of lam-small with seed 2 in factorial" in capsys.readouterr().out
@@ -313,9 +322,16 @@ def test_rows_ties_and_the_table(tmp_path: Path) -> None:
     assert "| `good` | - | 0.700 (0.250) | - | 10.000 | 10 of 100 | 60 | 1,234 | 5 | 5 | a machine |" in text
     # A maintainer has made one of the runs.
     known = tmp_path / "verified.txt"
-    known.write_text(f"{sha256(tmp_path / record_of('good', seed=3).path / SUMS)}  somewhere\n")
+    made_again = record_of("good", seed=3).path
+    digest = sha256(tmp_path / made_again / SUMS)
+    for folder, verified in (("somewhere", False), (made_again.as_posix(), True)):
+        known.write_text(f"{digest}  {folder}\n")
+        (board,) = boards(tmp_path, verified=known)
+        assert [row.verified for row in board.rows] == [False, verified, False, False, False]
+    scores = tmp_path / made_again / "scores.json"
+    scores.write_text(scores.read_text() + " ")  # after it was verified
     (board,) = boards(tmp_path, verified=known)
-    assert [row.verified for row in board.rows] == [False, True, False, False, False]
+    assert not any(row.verified for row in board.rows)
 
 
 def test_what_is_not_better_than_its_floor_is_not_the_best(tmp_path: Path) -> None:
@@ -421,7 +437,112 @@ def test_the_table_of_the_repository_is_that_of_its_runs() -> None:
 
 def test_a_system_of_the_list_is_of_its_track(tmp_path: Path) -> None:
     folder = put(tmp_path, record_of("lam-tiny-twin"), made(**WHOLE))
-    assert wrong(folder) == ["lam-tiny-twin is of the track guided, and its model is train/checkpoint.safetensors"]
+    assert "lam-tiny-twin is of the track guided, and its model is train/checkpoint.safetensors" in wrong(folder)
+
+
+@pytest.mark.bad_input
+def test_a_system_of_the_list_has_its_configuration(tmp_path: Path) -> None:
+    """Or one of fewer steps; one that learned from true actions is found under any name, with and without its checkpoint."""
+    folder, name = tmp_path / TINY.world, "config.json is not that of lam-tiny at the budget minutes, or has more steps"
+    told, fewer = (TINY.config.override(train=change) for change in ({"labels": 1.0}, {"steps": 1000}))
+    for system, config, words in (
+        ("lam-tiny", TINY.config, []),
+        ("lam-tiny", fewer, []),
+        ("lam-tiny", TINY.config.override(train={"steps": 2001}), [name]),
+        ("lam-tiny", TINY.config.override(train={"rate": 0.5}), [name]),
+        ("lam-tiny", told, ["config.json is of a training that sees more", name, "the checkpoint learned from index, local_action"]),
+        ("mine", told, ["config.json is of a training that sees more", "the checkpoint learned from index, local_action"]),
+    ):
+        folder = trained_by_hand(tmp_path, system, config)
+        assert len(wrong(folder)) == len(words) and all(map(str.startswith, wrong(folder), words)), wrong(folder)
+        (folder / CHECKPOINT).unlink()
+        words = [text for text in words if text.startswith("config")]
+        assert len(wrong(folder)) == len(words) and all(map(str.startswith, wrong(folder), words)), wrong(folder)
+
+
+def trained_by_hand(root: Path, system: str, config) -> Path:
+    """A folder of a run with the checkpoint of a configuration, again."""
+    shutil.rmtree(root / BOARD, ignore_errors=True)
+    train = config.train
+    training = Training(train.steps, 2000, train.steps * train.batch * train.window, 10, 600.0, "a machine")
+    folder = put(root, replace(record_of(system), training=training), made(**WHOLE))
+    saved = Saved(checkpoint(folder / "train", config, str(train.steps), "factorial"))
+    (folder / "config.json").write_text(saved.json)
+    write_record(folder, read_record(folder))
+    return folder
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("data", "notes", "words"),
+    [
+        ({"seed": STANDARD_SEED}, {}, "did not learn from the stream of the world factorial"),
+        ({"source": "file"}, {}, "did not learn from the stream"),
+        ({"art_sha256": "0" * 64}, {}, "did not learn from the stream"),
+        ({"world": replace(load_standard("factorial").spec, split=SplitSpec(seed=12345)).to_json()}, {}, "did not learn from the stream"),
+        ({"world": load_standard("paper").spec.to_json()}, {}, "did not learn from the stream"),
+        ({}, {"perceptual": "on"}, "learned with weights from elsewhere"),
+    ],
+)
+def test_a_checkpoint_learned_from_the_world_of_the_board(data, notes, words: str, tmp_path: Path) -> None:
+    folder = trained_by_hand(tmp_path, "lam-tiny", TINY.config)
+    assert Saved(folder / CHECKPOINT).is_of(TINY) and wrong(folder) == []
+    metadata = json.loads(header(folder / CHECKPOINT))["__metadata__"]
+    metadata |= {"data": json.dumps(json.loads(metadata["data"]) | data)} | notes
+    save_file({"a": np.ones(3, np.float32)}, folder / CHECKPOINT, metadata)
+    assert not Saved(folder / CHECKPOINT).is_of(TINY)
+    assert len(wrong(folder)) == 1 and words in wrong(folder)[0]
+
+
+@pytest.mark.bad_input
+def test_results_of_the_task_are_checked(tmp_path: Path) -> None:
+    file = replace(made(**WHOLE), hashes=Hashes("the model", "x", ""))
+    folder = put(tmp_path, record_of("mine"), file)
+    task = {"task": "marker-1", "world": "factorial", "model": "the model", "success": {"true": 0.3333}, "draws": {"true": [0.0, 0.5, 0.5]}}
+    for change, words in (
+        ({}, []),
+        ({"model": "another"}, ["task.json is of another model"]),
+        ({"world": "paper"}, ["task.json is of another model"]),
+        ({"success": {"true": 1.0}}, ["the rates of success in task.json"]),
+        ({"draws": [1]}, ["task.json is damaged"]),
+    ):
+        (folder / "task.json").write_text(json.dumps(task | change))
+        assert any("SHA256SUMS" in text for text in wrong(folder)), "it is not hashed, or by another hash"
+        write_record(folder, read_record(folder))
+        assert len(wrong(folder)) == len(words) and all(map(str.startswith, wrong(folder), words)), wrong(folder)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, '{"train": []}', '{"train": {"steps": 1, "seed": 0, "batch": "x", "window": 1}}', " " * 2**25]
+)
+def test_a_configuration_of_a_stranger_is_no_crash(text: str, tmp_path: Path) -> None:
+    folder = put(tmp_path, record_of("mine"), made(**WHOLE))
+    (folder / "config.json").write_text(text)
+    assert "config.json is missing, or no configuration" in wrong(folder)
+
+
+@pytest.mark.bad_input
+def test_a_machine_is_a_line_and_no_markup(tmp_path: Path) -> None:
+    for name in ("machine", "versions"):
+        with pytest.raises(UserError, match=f"{name} is not a line of text"):
+            Training(**{name: "a\n\n<script>"})
+    record = record_of("mine")
+    put(tmp_path, replace(record, training=replace(record.training, machine="x | <script>alert(1)</script>")), made(**WHOLE))
+    text = table.markdown(boards(tmp_path, verified=tmp_path / "none"))
+    assert "<script>" not in text and "x / &#60;script&#62;alert(1)" in text
+
+
+def test_rows_with_another_score_are_not_compared(tmp_path: Path) -> None:
+    """The best of vectors is no worse for a larger share of another kind; without a floor, nothing is the best."""
+    for name, value in (("a", 0.8), ("b", 0.7)):
+        put(tmp_path, record_of(name), made(vectors__local__linear=entry(value, 0.01, direction=0.5)))
+    put(tmp_path, record_of("c"), made(local__many_to_one=entry(0.96, 0.01, direction=0.5)))
+    put(tmp_path, record_of("d"), made(vectors__local__linear=replace(entry(0.99, 0.001), baselines={})))
+    (board,) = boards(tmp_path, verified=tmp_path / "none")
+    cells = board.cells(board.rows, 2)
+    assert [cell.best for cell in cells] == [True, False, False, False] and [cell.other for cell in cells] == [False, False, True, False]
+    assert "| 0.960 [0.950, 0.970] `local.many_to_one` |" in table.markdown([board])
 
 
 def test_the_command_says_what_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

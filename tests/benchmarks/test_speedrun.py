@@ -24,7 +24,11 @@ def codes() -> list[np.ndarray]:
 
 
 def record(codes: list[np.ndarray]) -> dict:
-    runs = [{"minutes": 10.0 + n, "local.conditional": speedrun.conditional(code), "codes": stored(code)} for n, code in enumerate(codes)]
+    scores = map(speedrun.conditional, codes)
+    runs = [
+        {"seed": n, "steps": 9, "checkpoint": f"{n:064}", "minutes": 10.0 + n, "local.conditional": score, "codes": stored(code)}
+        for n, (code, score) in enumerate(zip(codes, scores, strict=True))
+    ]
     return {"name": "first", "date": "2026-01-02", "changes": "the first | one", "machine": "two cores", "runs": runs}
 
 
@@ -42,6 +46,7 @@ def test_a_record_holds_and_is_on_the_page(codes: list[np.ndarray], tmp_path: Pa
     assert entry.minutes == (10, 11, 12, 13, 14) and min(entry.scores) > 0.3
     t = (np.mean(entry.scores) - 0.3) / (np.std(entry.scores, ddof=1) / np.sqrt(5))
     assert entry.p == pytest.approx(stats.t.sf(t, 4))
+    assert "<b>" not in speedrun.page([entry._replace(machine="<b>")]) and speedrun.p_value([1.0] * 5) == 1
     page = speedrun.page([entry])
     assert "| 2026-01-02 | first | **12.0** (10.0 to 14.0) |" in page and "| the first / one |" in page
     assert "There is no record yet." in speedrun.page([])
@@ -57,6 +62,10 @@ def test_a_record_holds_and_is_on_the_page(codes: list[np.ndarray], tmp_path: Pa
         (lambda one: one["runs"][0].update(minutes=0), "no time"),
         (lambda one: one.pop("machine"), "not a record of the speedrun"),
         (lambda one: one.update(changes="a\nb"), "not a line"),
+        (lambda one: one.update(runs=one["runs"][:1] * 5), "a checkpoint is there twice"),
+        (lambda one: one["runs"][4].update(seed=7), "the seeds are not 0, 1, 2"),
+        (lambda one: one["runs"][4].update(checkpoint=one["runs"][0]["checkpoint"]), "a checkpoint is there twice"),
+        (lambda one: one["runs"][4].update(steps=8), "the steps not equal"),
     ],
 )
 def test_a_record_that_does_not_hold(change, words: str, codes: list[np.ndarray], tmp_path: Path) -> None:
@@ -77,10 +86,24 @@ def test_codes_below_the_target_are_no_record(codes: list[np.ndarray]) -> None:
 class Made:
     """What a checkpoint says."""
 
-    def __init__(self, seed: int, world: str = "factorial", steps: str = "2000") -> None:
-        entry = ENTRIES["lam-tiny"]
-        self.config = Plan("lam-tiny", replace(entry, settings={"train.steps": steps}), "factorial", "minutes", seed).config
+    complete, standard, helped = True, True, False
+
+    def __init__(self, seed: int, world: str = "factorial", **settings: str) -> None:
+        changes = {f"train.{name}": value for name, value in {"steps": "2000", **settings}.items()}
+        self.config = Plan("lam-tiny", replace(ENTRIES["lam-tiny"], settings=changes), "factorial", "minutes", seed).config
         self.world = world
+
+
+class Unfinished(Made):
+    complete = False
+
+
+class Elsewhere(Made):
+    standard = False
+
+
+class Helped(Made):
+    helped = True
 
 
 def test_runs_that_are_no_record() -> None:
@@ -88,8 +111,11 @@ def test_runs_that_are_no_record() -> None:
     runs, made = [replace(one, seed=seed) for seed in range(5)], [Made(seed) for seed in range(5)]
     speedrun._check_runs(runs, made)
     for wrong, saved, words in (
-        (runs[:4], made[:4], "4 seeds; a record needs 5"),
-        ([*runs[:4], runs[0]], made, "4 seeds"),
+        (runs[:4], made[:4], "the seeds are 0, 1, 2, 3; a record needs 0 to 4"),
+        ([*runs[:4], runs[0]], made, "the seeds are 0, 0, 1, 2, 3"),
+        ([*runs[:4], replace(runs[4], seed=5)], [*made[:4], Made(5)], "the seeds are 0, 1, 2, 3, 5"),
+        *((runs, [*made[:4], kind(4)], "not all runs are complete") for kind in (Unfinished, Elsewhere, Helped)),
+        (runs, [Made(seed, labels="1.0") for seed in range(5)], "saw frames alone"),
         (runs, [*made[:4], Made(4, steps="1999")], "not all of one configuration"),
         (runs, [*made[:4], Made(4, world="paper")], "not all of one configuration"),
         ([replace(run, track="labels") for run in runs], made, "the track unsupervised"),

@@ -26,7 +26,7 @@ STANDARD = {f"wsprites-{preset}-v1": preset for preset in ("paper", "factorial",
 """Names of the standard test worlds, and the presets that they are made from, with the project's own art."""
 STANDARD_WORLD = "wsprites-paper-v1"
 """The standard world that is used by default."""
-_SEED, _FIT, _SCORED = 20_220_822, 200, 500
+STANDARD_SEED, _FIT, _SCORED = 20_220_822, 200, 500
 """Published seed of the standard worlds, and their numbers of val clips and of test clips."""
 _MOST_SEED = 2**63 - 1
 
@@ -242,12 +242,12 @@ def standard(name: str, *, clips: int | None = None, seed: int | None = None) ->
         ArgumentError: fewer than 2 or more than 500 clips, or an impossible seed.
     """
     _check_clips(clips, _SCORED, "test")
-    if seed == _SEED:
+    if seed == STANDARD_SEED:
         raise ArgumentError("seed", f"{seed} makes the published clips; leave it out to score on these")
     world = load_standard(STANDARD[name])
     spec = world.spec
     scored, fit = clips or _SCORED, min(max((clips or _SCORED) // 2, 12), _FIT)
-    made_from = _SEED if seed is None else whole("seed", seed, 1, _MOST_SEED)
+    made_from = STANDARD_SEED if seed is None else whole("seed", seed, 1, _MOST_SEED)
     indices = split_indices(spec, made_from, 10_000)
     parts = [Part(split, world, scripts(spec, made_from, indices[split][:n])) for split, n in (("val", fit), ("test", scored))]
     return _data(name + (f"-seed-{seed}" if seed else "") + (f"-first-{scored}" if scored < _SCORED else ""), *parts)

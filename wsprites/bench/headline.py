@@ -81,6 +81,12 @@ _CALLED = {
 """Floors in a sentence."""
 _DEGREES = ((0.9, "almost perfectly"), (0.5, "mostly"), (0.1, "partly"), (-math.inf, "barely"))
 """Adverbs by the share of the way from floor to ceiling."""
+_TELLING = {
+    "vectors": ("vectors.local.linear", "vectors.global.linear"),
+    "codes": ("local.many_to_one", "global.many_to_one"),
+    "shift": ("shift.action_accuracy",),
+}
+"""The scores of which one, at least, is better than its floor if a latent tells anything of the character's action."""
 _NO_VIDEO = "the model does not generate"
 SAYS: dict[Verdict, str] = {
     "above": "better than its floor",
@@ -104,7 +110,7 @@ class Headline:
     ceiling: Baseline | None = None
     reason: str = ""
     tells_nothing: bool = False
-    """True of leakage and nuisance where no action is told better than by its floor: a latent that tells nothing has neither."""
+    """True of leakage and nuisance of a latent that tells no action better than the floor does: one that tells nothing has neither."""
 
     @property
     def less(self) -> bool:
@@ -142,9 +148,14 @@ class Headline:
 def headlines(file: ScoreFile) -> list[Headline]:
     """The answers to QUESTIONS; none of videos, whose actions are not known."""
     answers = [] if file.data.videos else [_headline(question, file) for question in QUESTIONS]
-    if any(one.verdict == "above" for one in answers if one.question.title == "available"):
-        return answers
-    return [replace(one, tells_nothing=one.question.group in ("Leakage", "Nuisance")) for one in answers]
+    silent = tuple(f".{latent}" for latent in _LATENTS if not _tells(latent, file))
+    return [replace(one, tells_nothing=one.question.group in ("Leakage", "Nuisance") and one.name.endswith(silent)) for one in answers]
+
+
+def _tells(latent: str, file: ScoreFile) -> bool:
+    """Whether a latent tells the local or the global action better than the strongest floor, by its whole interval."""
+    found = ((name, file.scores[name]) for name in _TELLING[latent] if name in file.scores)
+    return any(Headline(QUESTIONS[0], name, entry, strongest_floor(name, entry)).verdict == "above" for name, entry in found)
 
 
 def _headline(question: Question, file: ScoreFile) -> Headline:
@@ -177,7 +188,7 @@ def sentence(file: ScoreFile) -> str:
     """What a model can and cannot do, in at most two sentences that claim no more than the intervals show.
 
     It does what a question asks for if the whole interval is better than the strongest floor; the worse end of the interval decides how
-    well. Leakage and nuisance are left out where no action is told better than by the floor: a latent that never changes has neither.
+    well. Leakage and nuisance are left out of a latent that tells no action better than the floor: one that never changes has neither.
     """
     answers = headlines(file)
     if not answers:

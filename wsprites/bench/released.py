@@ -23,7 +23,18 @@ from wsprites.bench.metrics import actions, masks, motion
 from wsprites.bench.metrics.chance import information_within
 from wsprites.bench.metrics.information import information, nmi
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
+from wsprites.bench.protocol import (
+    BATCH,
+    Arrays,
+    Controllable,
+    Model,
+    ProtocolError,
+    check_same_arrays,
+    frames_needed,
+    infer,
+    named,
+    rollout,
+)
 from wsprites.bench.rollouts import actions_of
 
 WINDOW = 12
@@ -73,6 +84,8 @@ def generated(model: Model, part: Part, *, progress: Callable[[int], object] = l
     length = min(WINDOW, part.spec.frames)
     windows = replace(part, world=part.world.replace(frames=length))
     begins = range(0, part.spec.frames - length + 1, length)
+    # A rollout begins with the last true frames until the first one of its window; the first of the clip is repeated where none is before.
+    given = [np.maximum(np.arange(at - frames_needed(model), at) + 1, 0) for at in begins]
     rows: list[tuple[Arrays, Arrays]] = []
     overlaps: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     for first in range(0, len(part), BATCH):
@@ -80,7 +93,8 @@ def generated(model: Model, part: Part, *, progress: Callable[[int], object] = l
         clips = [part.clip(n) for n in range(first, min(first + BATCH, len(part)))]
         frames = np.stack([clip.frames_thwc[at : at + length] for clip in clips for at in begins]).transpose(0, 1, 4, 2, 3)
         read = infer(model, frames, windows)
-        video = rollout(model, frames[:, 0], actions_of(read), read.get("shift")).transpose(0, 1, 4, 2, 3)
+        true_frames = np.stack([clip.frames_thwc[rows] for clip in clips for rows in given]).transpose(0, 1, 4, 2, 3)
+        video = rollout(model, true_frames, actions_of(read), read.get("shift")).transpose(0, 1, 4, 2, 3)
         again = infer(model, np.concatenate([frames[:, :1], video], 1), windows)
         check_same_arrays(read, again)
         if "masks" in read:

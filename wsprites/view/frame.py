@@ -74,7 +74,10 @@ def read_image(name: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
         height, width = data["train"]["frames"].shape[2:4]
         if height * width > max_pixels:
             raise UserError(f"{path}: {width} x {height} pixels, more than {max_pixels:,}")
-        return frame(data, clip, t)
+        try:
+            return frame(data, clip, t)
+        except ArgumentError as error:  # it is a part of `name`, not an argument
+            raise UserError(f"{name}: {error.problem}") from None
 
 
 def _place(name: Path) -> tuple[Path, int, int] | None:

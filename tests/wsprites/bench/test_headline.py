@@ -146,6 +146,18 @@ def test_a_latent_that_tells_nothing_is_not_praised_for_leaking_nothing():
     assert answer(made(**tells_nothing), "Local action", "available").says == "not distinguishable from its floor"
 
 
+def test_each_latent_has_to_tell_something_itself():
+    """A code that never changes beside a shift that is right: the shift is no reason to praise the code."""
+    code = {"local__many_to_one": entry(0.1, 0.0, majority=0.1), "leakage__background__codes": LEAK}
+    silent = made(**code, nuisance__background_motion__codes=NUISANCE, shift__action_accuracy=entry(0.97, 0.01))
+    assert answer(silent, "Global action", "available").verdict == "above"
+    assert answer(silent, "Leakage").tells_nothing and answer(silent, "Nuisance").tells_nothing
+    for tells in ("local__many_to_one", "global__many_to_one"):
+        assert not answer(made(**{**code, tells: entry(0.9, 0.05)}), "Leakage").tells_nothing
+    shift = made(nuisance__background_motion__shift=NUISANCE, shift__action_accuracy=entry(0.97, 0.01))
+    assert not answer(shift, "Nuisance").tells_nothing
+
+
 def test_a_claim_needs_the_whole_interval():
     """The same value with a wider interval claims less, and nothing at all if the interval holds the floor."""
     said = [sentence(made(vectors__local__linear=entry(0.99, half, direction=0.5))) for half in (0.01, 0.1, 0.3, 0.48, 0.5)]

@@ -63,3 +63,20 @@ def test_a_model_that_agrees_with_itself_need_not_be_right(few: data.Data):
         assert who["global NMI"] == pytest.approx(1) and who["shift norm, px"] == 0 and who["shift angle match"] == 1
     assert wrong["RE"]["global NMI"] < 0.05 and wrong["RE"]["shift norm, px"] > 1
     assert right["RE"]["masks soft IoU"] == 0 and "background_shift norm, px" not in right["RE"]
+
+
+def test_a_model_gets_the_true_frames_before_each_window(few: data.Data):
+    """Of every window but the first, whose first frame is repeated."""
+    asked = []
+
+    class Remembers(Scribbler):
+        context = 3
+
+        def rollout(self, first: np.ndarray, codes: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+            asked.append(first)
+            return super().rollout(first[:, -1], codes, shifts)
+
+    released.generated(Remembers(few.scored, right=True), few.scored)
+    true = few.scored.clip(0).frames_thwc.transpose(0, 3, 1, 2)
+    assert np.array_equal(asked[0][0], true[[0, 0, 0]])
+    assert np.array_equal(asked[0][1], true[10:13]) and np.array_equal(asked[0][6], true[70:73])

@@ -48,6 +48,9 @@ def test_frames_that_do_not_exist(data_file: Path, tmp_path: Path):
         read_image(Path(f"{data_file}:24:0"))
     with pytest.raises(UserError, match="128 x 96 pixels, more than 100"):
         read_image(Path(f"{data_file}:0:0"), max_pixels=100)
+    with pytest.raises(UserError, match=r":0:99: 99 is outside the range 0 to") as error:  # no argument is named t
+        read_image(Path(f"{data_file}:0:99"))
+    assert not isinstance(error.value, ArgumentError)
     with wsprites.open(data_file) as data, pytest.raises(ArgumentError, match=r"out: .*a.gif: the name must end in .png"):
         write_frame(data, 0, 0, tmp_path / "a.gif")
     assert list(tmp_path.iterdir()) == []
