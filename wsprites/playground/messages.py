@@ -138,7 +138,7 @@ class Infer:
     """Models read the last steps of this episode."""
 
     before: bool = False
-    """Of the episode before this one instead."""
+    """True for those of the episode before this one."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from wsprites.playground.worker import problem_line
 from wsprites.view.picture import data_uri, encode_png, encode_webp, tile
 
 _STRIP = 12  # frames of a video that are shown
-_FILM_MS = 100  # of each frame of a video that a model follows
+_FRAME_MS = 100  # of each frame of a video that a model follows
 _SHOWN = ("codes", "shift", "background_shift")  # of what a model infers, what is shown
 
 
@@ -103,8 +103,8 @@ class Readings:
         self._outbox.put({"type": "reading", "model": number, **shown})
         if mode is not None:
             made = await _driven(player, present_hwc, frames_thwc, mode)
-            film = await asyncio.wrap_future(player.submit(partial(_film, frames_thwc, made)))
-            self._outbox.put({"type": "driven", "model": number, "mode": mode, "film": film})
+            picture = await asyncio.wrap_future(player.submit(partial(_side_by_side, frames_thwc, made)))
+            self._outbox.put({"type": "driven", "model": number, "mode": mode, "picture": picture})
 
     async def _read_mask(self, number: int, frame_hwc: NDArray[np.uint8]) -> None:
         """Send the mask of a frame, read in a video in which nothing moves; an empty one of a model that reads none."""
@@ -128,7 +128,7 @@ async def _driven(player: Player, frame_hwc: NDArray[np.uint8], driving_thwc: ND
     return made
 
 
-def _film(driving_thwc: NDArray[np.uint8], made: Sequence[NDArray[np.uint8]]) -> str:
+def _side_by_side(driving_thwc: NDArray[np.uint8], made: Sequence[NDArray[np.uint8]]) -> str:
     """A video, at the left, and what follows it, as an animated picture in a data address."""
     pairs = [np.concatenate([left, right], 1) for left, right in zip(driving_thwc, made, strict=True)]
-    return data_uri("image/webp", encode_webp(np.stack(pairs), milliseconds=_FILM_MS, quality=75))
+    return data_uri("image/webp", encode_webp(np.stack(pairs), milliseconds=_FRAME_MS, quality=75))

@@ -419,9 +419,9 @@ def test_masks_of_which_the_last_one_counts(play_world: World):
     assert each.behind == 3
 
 
-def film_of(message: dict[str, Any]) -> np.ndarray:
-    """The frames of a film, (T, H, 2 W, 3)."""
-    with Image.open(io.BytesIO(base64.b64decode(message["film"].partition(",")[2]))) as image:
+def pairs_of(message: dict[str, Any]) -> np.ndarray:
+    """The frames of a video and of what follows it, (T, H, 2 W, 3)."""
+    with Image.open(io.BytesIO(base64.b64decode(message["picture"].partition(",")[2]))) as image:
         return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)])
 
 
@@ -437,7 +437,7 @@ def test_a_model_follows_a_video_from_the_present_picture(play_world: World):
             page.upload("video", "clip.gif", encoded(grey, "GIF"))
             driven = page.text("driven")
             assert (driven["model"], driven["mode"]) == (0, mode or "same")
-            for frame, level in zip(film_of(driven), (40, 90, 140), strict=True):
+            for frame, level in zip(pairs_of(driven), (40, 90, 140), strict=True):
                 assert np.abs(frame[:, :128].astype(int) - level).max() <= 3
                 assert np.abs(frame[:, 128:].astype(int) - level // part).max() <= 3
         page.send("follow", model=0, mode="none")
@@ -476,7 +476,7 @@ def test_the_clip_before_is_read_and_followed(play_world: World):
         for vector_d, left in zip(model.drive(present, np.stack(driving).transpose(0, 3, 1, 2)[None], "same")[0], driving, strict=True):
             right, state = model.step(state, {"vectors": vector_d[None]})
             pairs.append(np.concatenate([left, right[0].transpose(1, 2, 0)], 1))
-        assert page.text("driven")["film"] == data_uri("image/webp", encode_webp(np.stack(pairs), milliseconds=100, quality=75))
+        assert page.text("driven")["picture"] == data_uri("image/webp", encode_webp(np.stack(pairs), milliseconds=100, quality=75))
 
 
 def test_no_steps_to_be_read(server: Running):

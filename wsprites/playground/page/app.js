@@ -48,7 +48,7 @@ const TEXTS = {
   picture: ({ name, note }) => ($("picture-note").textContent = `The models begin with ${name}${note ? ` (${note})` : ""}. R returns to the world.`),
   video: showVideo,
   reading: showReading,
-  driven: ({ model, mode, film }) => readingOf(model)?.append(...state.models[model].following(mode, film)),
+  driven: ({ model, mode, picture }) => readingOf(model)?.append(...state.models[model].following(mode, picture)),
 };
 
 function received(message) {

@@ -101,9 +101,9 @@ export class Model {
     return element("fieldset", { className: "field modes" }, legend, element("div", { className: "choices" }, ...radios));
   }
 
-  following(mode, film) {
+  following(mode, picture) {
     const about = `The video, and ${this.about.name} following it (${mode})`;
-    return [element("p", { textContent: about }), element("img", { className: "film", src: film, alt: about })];
+    return [element("p", { textContent: about }), element("img", { className: "driven", src: picture, alt: about })];
   }
 
   buildSliders(ranges) {
