@@ -291,3 +291,17 @@ def shown(opened: Opened, mask_hw: np.ndarray) -> None:
             return
         opened.page.wait_for_timeout(20)
     raise AssertionError("the model never showed the mask")
+
+
+def test_a_model_that_follows_the_clip_before(browser: "Browser", play_world: World):
+    with running(play_world, {"follows": play_models.Follows()}) as server:
+        opened = Opened(browser, server)
+        opened.hold("ArrowRight", steps=2)
+        opened.page.keyboard.press("r")
+        opened.until("playground.rows.length === 1")
+        opened.page.get_by_text("darker", exact=True).click()
+        opened.page.get_by_role("button", name="Read the clip before").click()
+        opened.until("(document.querySelector('#reading .driven')?.naturalWidth ?? 0) === 256")
+        assert opened.page.get_attribute("#reading .driven", "alt") == "The video, and follows following it (darker)"
+        opened.context.close()
+        assert opened.complaints == []
