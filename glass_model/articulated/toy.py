@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from glass_model.articulated.geometry import antialiased, grid, principal_angle
 from glass_model.articulated.networks import Block, Hourglass, of_heatmaps
+from wsprites.errors import ArgumentError
 from wsprites.generate import replace_file
 
 SIZES = (32, 64, 128, 256, 512, 1024)
@@ -222,11 +223,11 @@ MEASURES: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
 
 
 def read(out: Path, job: Job, epochs: int) -> NDArray[np.float64]:
-    """The angles of a result, (128,). Raises click's UsageError for a file of something else."""
+    """The angles of a result, (128,). Raises ArgumentError for a file of something else."""
     values = json.loads((out / job.file).read_bytes())
     angles = np.asarray(values.get("angles"), np.float64)
     if angles.shape != (TEST,) or values.get("epochs") != epochs:
-        raise click.UsageError(f"--out: {out / job.file}: not the result of {epochs} epochs; delete it, or name another folder")
+        raise ArgumentError("out", f"{out / job.file}: not the result of {epochs} epochs; delete it, or name another folder")
     return angles
 
 
@@ -308,9 +309,12 @@ def main(networks: tuple[str, ...], sizes: tuple[int, ...], out: Path, seeds: in
         if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts) <= len(wanted)):
             raise click.UsageError(f"the shard {shard[:20]} is not k/K with 1 <= k <= K <= {len(wanted)}")
         return run(out, wanted[int(part) - 1 :: int(parts)], epochs, click.echo)
-    for job in wanted:
-        if (out / job.file).exists():
-            read(out, job, epochs)  # before anything is trained beside it
+    try:  # before anything is trained beside it
+        for job in wanted:
+            if (out / job.file).exists():
+                read(out, job, epochs)
+    except ArgumentError as error:
+        raise click.UsageError(f"--{error}") from None
     run(out, wanted, epochs, click.echo)
     errors = {}
     for network, size in dict.fromkeys((job.network, job.size) for job in wanted):

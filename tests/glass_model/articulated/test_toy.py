@@ -82,3 +82,15 @@ def test_a_run_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_shard_that_is_none(tmp_path: Path, shard: str) -> None:
     result = CliRunner().invoke(main, ["--out", str(tmp_path), "--shard", shard])
     assert result.exit_code == 2 and "is not k/K" in result.output
+
+
+@pytest.mark.bad_input
+def test_results_of_another_length_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    """In one line, also where they are not the first of what is wanted."""
+    last = jobs(["pca"], [2, 3], 1)[-1]
+    (tmp_path / last.file).write_text('{"epochs": 1, "angles": []}', encoding="utf-8")
+    result = CliRunner().invoke(
+        main, ["--out", str(tmp_path), "--network", "pca", "--size", "2", "--size", "3", "--seeds", "1", "--epochs", "2"]
+    )
+    assert result.exit_code == 2 and f"--out: {tmp_path / last.file}: not the result of 2 epochs" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == [last.file]
