@@ -134,7 +134,7 @@ MODEL = "--model @model.safetensors"
         (f"animate {MODEL} --image @folder.h5 --actions left --out a.gif", "folder.h5: "),
         (f"animate {MODEL} --image @data.h5 --actions left --out a.gif", "data.h5: "),
         (f"animate {MODEL} --image @data.h5:24:0 --actions left --out a.gif", "there is no clip 24"),
-        (f"animate {MODEL} --image @data.h5:0:40 --actions left --out a.gif", "t: 40 is outside the range 0 to 3,"),
+        (f"animate {MODEL} --image @data.h5:0:40 --actions left --out a.gif", "data.h5:0:40: 40 is outside the range 0 to 3,"),
         (f"animate {MODEL} --image no.h5:0:0 --actions left --out a.gif", "no.h5: no such file"),
         (f"transfer {MODEL} --from no.h5 --to @picture.png --out a.gif", "no.h5: no such file"),
         (f"transfer {MODEL} --from @text.h5 --to @picture.png --out a.gif", "text.h5: not a complete HDF5 file"),
