@@ -2,7 +2,7 @@
 
 Without folders, all runs of the repository are checked. For each: its files are those that it says, by hash; every file can be read and
 says the same as the others; the training kept to its budget; no anchor is better than it can be; and the scores follow from what the score
-file holds of each clip. Where the model is at hand, it infers a sample of clips again, which is drawn now: models without training always
+file holds of each clip. Where the model can be loaded, it infers a sample of clips again, drawn in this run: models without training always
 are; a trained one is `train/checkpoint.safetensors` in the folder.
 """
 
@@ -37,7 +37,7 @@ def findings(folder: Path, *, sample: bool = True) -> Iterator[Finding]:
 
     Args:
         folder: of a run.
-        sample: whether a model that is at hand infers clips again.
+        sample: whether a model that can be loaded infers clips again.
 
     Raises:
         UserError: a file is missing or damaged, or the model cannot be loaded.

@@ -4,7 +4,8 @@ Demonstrations are videos of a scripted agent of `train`. A model infers latents
 actions is fitted on a share of the transitions, and decides about all of them; a policy is fitted to what it says. The policy sees the
 distance to the marker, so that a wrong action is never one of perception. Success is that of episodes of `test`.
 
-The agent pauses on its way, standing in poses that occur more often than the slash: whoever sees motion alone takes the slash for a pause.
+The agent also pauses while it walks, in poses that are more frequent than the slash: a model that reads only motion takes the slash
+for a pause.
 
 Axes: n episodes or transitions, t steps, d features, 2 = (x, y) in steps or (global, local) action.
 """
