@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from wsprites.errors import UserError
 from wsprites.file.chunks import Chunk, ChunkRules
 from wsprites.file.videos import LeftOut
 from wsprites.videos.boxes import NOBODY, Boxes
@@ -44,6 +45,9 @@ def look(
         boxes: the boxes in each frame of the whole video, by its number.
         detect: finds boxes in a frame, (H, W, 3) uint8 RGB, where they are not given.
         progress: called with 1 for every frame.
+
+    Raises:
+        UserError: the video has changed since it was planned.
     """
     from scenedetect import AdaptiveDetector, FrameTimecode
 
@@ -65,7 +69,9 @@ def look(
         else:
             found.append(detect(frame) if detect and position % rules.detect_every == 0 else NOBODY)
         progress(1)
-    for number in range(len(found) + around, len(found) + 2 * around):
+    if len(found) != video.frames:
+        raise UserError(f"{video.path}: changed while it was imported; import it again")
+    for number in range(video.frames + around, video.frames + 2 * around):
         compare(number, small)
     return Seen(cuts, found)
 

@@ -17,7 +17,8 @@ from wsprites.file import VideoFile
 from wsprites.file.chunks import ChunkRules
 from wsprites.videos import Video, import_videos, plan, plan_chunks
 from wsprites.videos.boxes import NOBODY, hog_detector, open_boxes, read_boxes
-from wsprites.videos.chunks import Seen, overlap, spans, square
+from wsprites.videos.chunks import Seen, look, overlap, spans, square
+from wsprites.videos.frames import scan_folder
 
 HEIGHT, WIDTH = 96, 128
 LINE = "video,frame,left,top,right,bottom"
@@ -152,6 +153,16 @@ def test_chunks_of_a_film(folder: Path, tmp_path: Path):
             ("frames at the end of chunks, too few for another clip of 16", 12 + 8, ""),
         }
         assert not whole.chunks and "chunk" not in whole["train"].keys()  # noqa: SIM118 it is no dict
+
+
+def test_cuts_of_single_frames_at_both_ends(tmp_path: Path):
+    """Of a folder of pictures, with one missing: a scene of one frame, one of four with a gap in it, and one of one frame."""
+    pytest.importorskip("scenedetect", reason="the extra 'chunks' is not installed")
+    for number, wall in ((0, 200), (1, 100), (2, 100), (4, 100), (5, 100), (6, 200)):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), scene(24, 32, wall))
+    video = scan_folder(tmp_path, "a", lambda frames: None)
+    found = look(video, ChunkRules(), boxes=[NOBODY] * 6)
+    assert found.cuts.tolist() == [False, True, False, True, False, True] and len(found.boxes) == 6
 
 
 def test_rules_that_drop_chunks(folder: Path):
