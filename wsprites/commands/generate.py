@@ -147,7 +147,7 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
     return int(height), int(width)
 
 
-def _rule(option: str, kind: type, text: str) -> Callable[[_Command], _Command]:
+def _rule(option: str, kind: click.IntRange | click.FloatRange, text: str) -> Callable[[_Command], _Command]:
     """An option of `import` that goes with --chunks."""
     return click.option(option, type=kind, help=f"With --chunks{text}")
 
@@ -156,7 +156,10 @@ def _rule(option: str, kind: type, text: str) -> Callable[[_Command], _Command]:
 @click.argument("folder", type=PATH)
 @click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
 @click.option(
-    "--size", callback=_size, metavar="HxW", help="Scale frames to this height and width, by area averaging.  [default: no scaling]"
+    "--size",
+    callback=_size,
+    metavar="HxW",
+    help="Scale frames to this height and width, by area averaging.  [default: no scaling; with --chunks: 384x384]",
 )
 @click.option(
     "--frames",
@@ -175,17 +178,13 @@ def _rule(option: str, kind: type, text: str) -> Callable[[_Command], _Command]:
     help="Import square chunks of people who stay near one place, without camera cuts. Boxes of people come from a CSV file (video, frame, "
     "left, top, right, bottom), or from OpenCV's HOG detector.",
 )
-@_rule("--min-frames", int, ": drop chunks with fewer frames.  [default: 64]")
-@_rule("--min-height", int, ": drop chunks whose person is less high, in pixels of the video.  [default: 384]")
-@_rule("--min-overlap", float, ": end a chunk where the box overlaps less with the first one (IoU).  [default: 0.25]")
-@_rule("--margin", float, ": widen the square around a person by this share.  [default: 0.1]")
-@_rule("--max-gap", int, ": frames without a box that a chunk may span.  [default: 12]")
-@_rule(
-    "--cut-threshold",
-    float,
-    ": least change that is a camera cut, as PySceneDetect's AdaptiveDetector measures it.  [default: 15]",
-)
-@_rule("--detect-every", int, " hog: look for people in every N-th frame.  [default: 5]")
+@_rule("--min-frames", click.IntRange(1, 10**6), ": drop chunks with fewer frames.  [default: 64]")
+@_rule("--min-height", click.IntRange(1, 65536), ": drop chunks whose person is less high, in pixels of the video.  [default: 384]")
+@_rule("--min-overlap", click.FloatRange(0, 1), ": end a chunk where the box overlaps less with the first one (IoU).  [default: 0.25]")
+@_rule("--margin", click.FloatRange(0, 10), ": widen the square around a person by this share.  [default: 0.1]")
+@_rule("--max-gap", click.IntRange(0, 10**6), ": frames without a box that a chunk may span.  [default: 12]")
+@_rule("--cut-threshold", click.FloatRange(0, 255), ": least change that is a camera cut, as measured by PySceneDetect.  [default: 15]")
+@_rule("--detect-every", click.IntRange(1, 10**6), " hog: look for people in every N-th frame.  [default: 5]")
 @OVERWRITE
 def import_(
     folder: Path,
