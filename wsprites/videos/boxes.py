@@ -3,7 +3,8 @@
 A CSV file has a line of column names, then, for every frame of each video that it names, one line a person, or one with empty cells:
 
 video                      path of the video below the imported folder, with "/" between folders
-frame                      number of the frame in the video, from 0; all frames in order, each as often as there are people in it
+frame                      number of the frame, from 0, among those of the video that can be decoded, or among the pictures of a folder;
+                           all of them in order, each as often as there are people in it
 left, top, right, bottom   edges of the box in pixels of the frame as it is shown, 0 <= left < right <= width; all empty: there is nobody
 """
 
@@ -46,7 +47,7 @@ def read_boxes(file: CsvFile, videos: Sequence[Video], *, left_out: Collection[s
         left_out: names of videos that cannot be used: their lines are passed over.
 
     Returns:
-        For each video that the file names, the boxes in each frame, by its number in the whole video (`Video.places`).
+        For each video that the file names, the boxes in each frame that can be decoded (`Video.numbers`).
 
     Raises:
         ArgumentError: a line that is not CSV, names a video that is not there, has frames out of order, not all of a video, or more than it
@@ -62,7 +63,7 @@ def read_boxes(file: CsvFile, videos: Sequence[Video], *, left_out: Collection[s
             raise line.error(f": there is no video {name!r:.80} in the folder{hint}")
         video = by_name[name]
         frames = read.setdefault(video, [])
-        number = line.whole("frame", _most_frames(video))
+        number = line.whole("frame", video.source_frames)
         if number not in (len(frames) - 1, len(frames)):
             expected = f"{len(frames) - 1} or {len(frames)}" if frames else "0"
             hint = "every frame needs a line, in order, with empty cells where nobody is"
@@ -74,15 +75,10 @@ def read_boxes(file: CsvFile, videos: Sequence[Video], *, left_out: Collection[s
             raise line.error(f": frame {number} is there already; a line without a box is the only one of its frame")
         frames[-1] += [box] if box else []
     for video, frames in read.items():
-        if len(frames) <= video.places[-1]:
-            problem = f"{file.path}: it ends after {len(frames):,} frames of {video.name}, which has {video.places[-1] + 1:,}"
+        if len(frames) < video.source_frames:
+            problem = f"{file.path}: it ends after {len(frames):,} frames of {video.name}, which has {video.source_frames:,}"
             raise ArgumentError(_ARGUMENT, f"{problem}; expected a line for each, made from the same file without skipping frames")
     return {video: [np.array(boxes or NOBODY, np.float64) for boxes in frames] for video, frames in read.items()}
-
-
-def _most_frames(video: Video) -> int:
-    """The number of frames of a video; of a damaged one, whose end may not be decoded, any number."""
-    return 10**9 if video.damaged else video.source_frames + (0 if video.missing is None else int(video.missing[-1]))
 
 
 def _box(line: Line, size: tuple[int, int]) -> list[float]:

@@ -42,7 +42,7 @@ def look(
     Args:
         video: the video.
         rules: what is a cut, and how often people are looked for.
-        boxes: the boxes in each frame of the whole video, by its number.
+        boxes: the boxes in each frame that can be decoded, by its number.
         detect: finds boxes in a frame, (H, W, 3) uint8 RGB, where they are not given.
         progress: called with 1 for every frame.
 
@@ -65,7 +65,7 @@ def look(
         for number in range(0 if position == 0 else position + around, position + around + 1):
             compare(number, small)
         if boxes is not None:
-            found.append(boxes[video.places[position]])
+            found.append(boxes[video.numbers[position]])
         else:
             found.append(detect(frame) if detect and position % rules.detect_every == 0 else NOBODY)
         progress(1)

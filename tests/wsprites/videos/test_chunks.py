@@ -156,13 +156,15 @@ def test_chunks_of_a_film(folder: Path, tmp_path: Path):
 
 
 def test_cuts_of_single_frames_at_both_ends(tmp_path: Path):
-    """Of a folder of pictures, with one missing: a scene of one frame, one of four with a gap in it, and one of one frame."""
+    """Of a folder of pictures: a scene of one, one of four and a damaged one between them, and one of one. Boxes keep their frames."""
     pytest.importorskip("scenedetect", reason="the extra 'chunks' is not installed")
     for number, wall in ((0, 200), (1, 100), (2, 100), (4, 100), (5, 100), (6, 200)):
         cv2.imwrite(str(tmp_path / f"{number}.png"), scene(24, 32, wall))
+    (tmp_path / "3.png").write_text("damaged")
     video = scan_folder(tmp_path, "a", lambda frames: None)
-    found = look(video, ChunkRules(), boxes=[NOBODY] * 6)
-    assert found.cuts.tolist() == [False, True, False, True, False, True] and len(found.boxes) == 6
+    found = look(video, ChunkRules(), boxes=[np.full((1, 4), float(number)) for number in range(7)])
+    assert found.cuts.tolist() == [False, True, False, True, False, True]
+    assert [of_frame[0, 0] for of_frame in found.boxes] == [0, 1, 2, 4, 5, 6]
 
 
 def test_rules_that_drop_chunks(folder: Path):
@@ -312,12 +314,12 @@ def test_boxes_that_are_refused(text: str, words: str, tmp_path: Path):
 
 
 def test_boxes_of_damaged_and_unreadable_videos(tmp_path: Path):
-    """Frames before and after those that can be decoded may have lines; lines of videos that are left out are passed over."""
+    """Frames that can be decoded are counted, also where others are missing; lines of videos that are left out are passed over."""
     path = tmp_path / "boxes.csv"
-    path.write_text(LINE + "\nbroken.mp4,7,x,,,\n" + "".join(f"a.mp4,{t},{t},0,50,50\n" for t in range(8)))
+    path.write_text(LINE + "\nbroken.mp4,7,x,,,\n" + "".join(f"a.mp4,{t},{t},0,50,50\n" for t in range(3)))
     video = made_video(3, damaged=True, missing=np.array([1, 1, 2]))
     (boxes,) = read_boxes(open_boxes(path), [video], left_out=["broken.mp4"]).values()
-    assert [boxes[place][0, 0] for place in video.places] == [1, 2, 4] and len(boxes) == 8
+    assert [found[0, 0] for found in boxes] == [0, 1, 2] and video.places.tolist() == [1, 2, 4]
 
 
 @pytest.mark.bad_input
