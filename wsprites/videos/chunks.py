@@ -97,7 +97,7 @@ class Span(NamedTuple):
 def spans(seen: Seen, rules: ChunkRules) -> list[Span]:
     """The parts of a video in which a person stays near one place, whatever their lengths and sizes.
 
-    A span begins with the highest box of a frame. It goes on to the frame whose box is nearest to the first one, by intersection over
+    A span begins with the tallest box of a frame. It goes on to the frame whose box is nearest to the first one, by intersection over
     union, and ends before a camera cut, a frame in which the overlap is too small, or a longer run of frames without boxes.
     """
     every, person, start, last = list[Span](), list[NDArray[np.float64]](), 0, -1

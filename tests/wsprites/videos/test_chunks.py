@@ -58,7 +58,7 @@ def test_a_chunk_spans_short_gaps_and_no_cut():
 
 
 def test_a_chunk_follows_the_person_with_whom_it_began():
-    """The highest of the first frame, then the one that overlaps most with that box, in whatever order the boxes are."""
+    """The tallest of the first frame, then the one that overlaps most with that box, in whatever order the boxes are."""
     (span,) = spans(seen([A, HIGH], [HIGH, NEAR], [NEAR, [51, 0, 61, 30], [54, 0, 64, 30]]), ChunkRules())
     assert span.boxes.tolist() == [HIGH, HIGH, [51, 0, 61, 30]]
 
