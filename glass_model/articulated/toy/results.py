@@ -19,6 +19,7 @@ MEASURES: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "mean error, axial": (axial, 0),
 }
 """Name of a measure -> the distance of angles, and which of `mean_and_median` it is."""
+_TICKS = [digit * 10.0**power for power in range(-3, 3) for digit in (1, 2, 5)]  # of errors in degrees
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -68,14 +69,15 @@ def plot(path: Path, errors: dict[tuple[str, int], NDArray[np.float64]], sizes: 
     settings: Any = STYLE
     with mpl.rc_context(settings):
         figure = Figure(figsize=(10, 3.4), layout="constrained")
-        for number, measure in enumerate(MEASURES):
-            axes = figure.add_subplot(1, len(MEASURES), number + 1)
+        for number, (axes, measure) in enumerate(zip(figure.subplots(1, len(MEASURES), sharey=True), MEASURES, strict=True)):
             for colour, network in enumerate(dict.fromkeys(name for name, _ in errors)):
                 mean, half = np.array([interval(errors[network, size][:, number]) for size in sizes]).T
                 axes.plot(sizes, mean, color=f"C{colour}", marker="o", ms=3, lw=1.3, label=network)
                 axes.fill_between(sizes, np.maximum(mean - half, mean / 10), mean + half, color=f"C{colour}", alpha=0.15, lw=0)
             axes.set(xscale="log", yscale="log", xlabel="training images", title=f"{measure}, degrees")
             axes.set_xticks(sizes, [str(size) for size in sizes])
+            low, high = axes.get_ylim()
+            axes.set_yticks(ticks := [tick for tick in _TICKS if low <= tick <= high], [f"{tick:g}" for tick in ticks])
             axes.minorticks_off()
         figure.axes[0].legend(fontsize=8)
         figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
