@@ -29,7 +29,12 @@ _MODEL = click.option(
 
 
 @click.command()
-@click.option("--system", default="glass", show_default=True, help="The system to train: glass, caddy, layered, lam or articulated.")
+@click.option(
+    "--system",
+    default="glass",
+    show_default=True,
+    help="The system to train: glass, caddy, layered, lam or articulated; or toy, MRAA's experiment with rectangles.",
+)
 @click.option("--preset", help="Configuration to begin with: paper, released, tiny, an ablation, ...  [default: the system's first]")
 @click.option("--set", "settings", multiple=True, metavar="GROUP.FIELD=VALUE", help="Change a value of the preset, such as train.batch=8.")
 @click.option("--data", type=PATH, help="Learn from this data file.")
@@ -88,6 +93,9 @@ def train(
 
     `torchrun --nproc-per-node N --no-python wsprites train ...` trains it on N devices.
     """
+    if system == "toy":
+        _train_toy(preset, settings, batch, out, resume=resume)
+        return
     with extra("torch"):
         from glass_model.systems import find
         from glass_model.training.config import load_config
@@ -99,18 +107,16 @@ def train(
     if (data is None) != stream:
         raise click.UsageError("give either --data FILE or --stream")
     presets = find(system).PRESETS
-    short = {"train.steps": steps, "train.batch": batch}
-    settings = (*settings, *(f"{key}={value}" for key, value in short.items() if value is not None))
-    config = load_config(presets, preset or next(iter(presets)), settings)
+    short = [f"train.{name}={value}" for name, value in (("steps", steps), ("batch", batch)) if value is not None]
+    config = load_config(presets, preset or next(iter(presets)), [*settings, *short])
     process = join(device)
     source = _source(config, process, data, world, sheets, animations, backgrounds, skip_incomplete)
     validation = source.validation() if process.leads and validate_every else None
 
     # The run.
     if process.leads:
-        click.echo(_summary(config, process, source, data, vgg))
-        if validation:
-            click.echo(f"scores   {validation}, every {validate_every} steps")
+        scores = f"{validation}, every {validate_every} steps" if validation else ""
+        click.echo(_summary(config, process, source, data, vgg, scores))
     with tqdm(total=config.train.steps, unit=" steps", delay=0.5, disable=not process.leads) as bar, interruptible() as interrupted:
         display = _Display(bar, interrupted, leads=process.leads)
         path = run(
@@ -132,6 +138,12 @@ def train(
         )
     if process.leads:
         click.echo(f"done     {path}: {config.train.steps:,} steps")
+
+
+def _train_toy(preset: str | None, settings: tuple[str, ...], batch: int | None, out: Path, *, resume: bool) -> None:
+    with extra("torch"):
+        from glass_model.articulated.toy.commands import train as run
+    run(click.get_current_context(), preset, settings, batch, out, resume=resume)
 
 
 class _Display:
@@ -165,8 +177,8 @@ class _Display:
                 click.echo(line)
 
 
-def _summary(config: "Config", process: "Process", source: "Source", data: Path | None, vgg: Path | None) -> str:
-    """What is trained, on which data, with which terms, and where."""
+def _summary(config: "Config", process: "Process", source: "Source", data: Path | None, vgg: Path | None, scores: str) -> str:
+    """What is trained, on which data, with which terms, where, and which scores are printed on the way."""
     from glass_model.training.config import fields_of
 
     spec, fields = source.record.spec, fields_of(config)
@@ -177,6 +189,7 @@ def _summary(config: "Config", process: "Process", source: "Source", data: Path 
             f"data     {f'world {spec.name}, rendered' if spec and data is None else data}",
             f"terms    perceptual {'on' if vgg else 'off: no weights of VGG19 (--vgg)'}",
             f"device   {process.device}, {process.count} process{'es' if process.count > 1 else ''}",
+            *([f"scores   {scores}"] if scores else []),
         )
     )
 

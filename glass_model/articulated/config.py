@@ -177,7 +177,10 @@ class Config:
 
 
 _TAICHI = Config("taichi").override(model={"padding": 0})
-_MGIF = Config("mgif").override(model={"padding": 0, "background": "zero"}, train={"window": 4, "skip": 4, "augment": "strong"})
+_MGIF = Config("mgif").override(
+    model={"padding": 0, "background": "zero"},
+    train={"window": 4, "skip": 4, "augment": "strong", "steps": 67_700},  # AVD gets half as many pairs of a step
+)
 _TED = Config("ted384").override(
     model={"height": 384, "width": 384, "padding": 0},
     train={"batch": 20, "steps": 156_250, "decay_step": 90_000, "second_decay_step": 135_000, "freeze": 150_000},

@@ -11,6 +11,8 @@ from wsprites.fields import SpecError, build, check, number
 if TYPE_CHECKING:
     from dataclasses import Field
 
+    from _typeshed import DataclassInstance
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -88,7 +90,7 @@ def fields_of(config: Config) -> tuple[str, ...]:
     return config.fields if isinstance(config, Guided) else ()
 
 
-_Config = TypeVar("_Config", bound=Config)
+_Config = TypeVar("_Config", bound="DataclassInstance")
 
 
 def load_config(presets: Mapping[str, _Config], preset: str, settings: Iterable[str] = ()) -> _Config:

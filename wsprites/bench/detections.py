@@ -8,20 +8,18 @@ x, y, z                                  position in the true frame; y and z may
 generated_x, generated_y, generated_z    the same in the generated frame; these columns may be missing
 """
 
-import csv
-import io
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsprites.csv_file import CsvFile, Line
 from wsprites.errors import ArgumentError
 
 _AXES = ("x", "y", "z")
-_MOST_BYTES, _MOST_POSITION = 2**28, 1e6
+_MOST_POSITION = 1e6
 _ARGUMENT = "detections"
 _SHORTEST_RUN = 11  # a run of so many pixels is no platform
 
@@ -46,27 +44,18 @@ def read(path: Path, clips: int, frames: int) -> Detections:
         ArgumentError: the file cannot be read, has other columns, a cell that is no possible number, a clip or a frame that does not exist,
             a frame twice, or lacks one.
     """
-    rows = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    try:
-        axes, columns = _columns(path, next(rows, []))
-        kinds = ("", "generated_") if f"generated_{axes[0]}" in columns else ("",)
-        position = {kind: np.full((clips, frames, len(axes)), np.nan) for kind in kinds}
-        seen = np.zeros((clips, frames), bool)
-        for cells in rows:
-            if not cells:  # an empty line
-                continue
-            line = f"{path}: line {rows.line_num}"
-            if len(cells) != len(columns):
-                raise ArgumentError(_ARGUMENT, f"{line} has {len(cells)} cells, not {len(columns)} as the line of column names")
-            row = dict(zip(columns, cells, strict=True))
-            clip, frame = _index(line, "clip", row, clips), _index(line, "frame", row, frames)
-            if seen[clip, frame]:
-                raise ArgumentError(_ARGUMENT, f"{line}: frame {frame} of clip {clip} is there already; expected each of them once")
-            seen[clip, frame] = True
-            for kind in kinds:
-                position[kind][clip, frame] = _position(line, [f"{kind}{axis}" for axis in axes], row)
-    except csv.Error as error:
-        raise ArgumentError(_ARGUMENT, f"{path}: line {rows.line_num} is not CSV ({error}); expected cells separated by commas") from None
+    file = CsvFile(_ARGUMENT, path, expected="a CSV file, or 'breakout'")
+    axes = _axes(path, file.columns)
+    kinds = ("", "generated_") if f"generated_{axes[0]}" in file.columns else ("",)
+    position = {kind: np.full((clips, frames, len(axes)), np.nan) for kind in kinds}
+    seen = np.zeros((clips, frames), bool)
+    for line in file:
+        clip, frame = line.whole("clip", clips), line.whole("frame", frames)
+        if seen[clip, frame]:
+            raise line.error(f": frame {frame} of clip {clip} is there already; expected each of them once")
+        seen[clip, frame] = True
+        for kind in kinds:
+            position[kind][clip, frame] = _position(line, [f"{kind}{axis}" for axis in axes])
     if not seen.all():
         clip, frame = np.argwhere(~seen)[0].tolist()
         hint = "each frame of each clip needs a line, with empty cells where nothing was detected"
@@ -74,29 +63,13 @@ def read(path: Path, clips: int, frames: int) -> Detections:
     return Detections(position[""], position.get("generated_"))
 
 
-def _text(path: Path) -> str:
-    try:
-        if not path.is_file():
-            raise ArgumentError(
-                _ARGUMENT, f"{path}: {'not a file' if path.exists() else 'no such file'}; expected a CSV file, or 'breakout'"
-            )
-        if path.stat().st_size > _MOST_BYTES:
-            raise ArgumentError(_ARGUMENT, f"{path}: larger than {_MOST_BYTES // 2**20} MiB; expected one line a frame")
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ArgumentError(_ARGUMENT, f"{path}: not text in UTF-8; expected a CSV file") from None
-    except OSError as error:
-        raise ArgumentError(_ARGUMENT, f"{path}: cannot be read ({error.strerror})") from None
-
-
-def _columns(path: Path, header: list[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The axes that positions have, and the names of all columns."""
-    columns = [name.strip() for name in header]
+def _axes(path: Path, columns: list[str]) -> tuple[str, ...]:
+    """The axes that positions have. Raises ArgumentError for columns that are not those of positions."""
     for number in range(len(_AXES), 0, -1):
         axes = _AXES[:number]
         named = ["clip", "frame", *axes]
         if sorted(columns) in (sorted(named), sorted([*named, *(f"generated_{axis}" for axis in axes)])):
-            return axes, columns
+            return axes
     shown = ", ".join(columns)
     raise ArgumentError(
         _ARGUMENT,
@@ -105,15 +78,8 @@ def _columns(path: Path, header: list[str]) -> tuple[tuple[str, ...], list[str]]
     )
 
 
-def _index(line: str, name: str, row: Mapping[str, str], count: int) -> int:
-    text = row[name].strip()
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) < count):
-        raise ArgumentError(_ARGUMENT, f"{line}: {name} is {text[:20]!r}; expected a whole number from 0 to {count - 1}")
-    return int(text)
-
-
-def _position(line: str, names: list[str], row: Mapping[str, str]) -> list[float]:
-    texts = [row[name].strip() for name in names]
+def _position(line: Line, names: list[str]) -> list[float]:
+    texts = [line.cells[name] for name in names]
     if not any(texts):
         return [math.nan] * len(names)
     values = []
@@ -125,13 +91,10 @@ def _position(line: str, names: list[str], row: Mapping[str, str]) -> list[float
         if not abs(value) <= _MOST_POSITION:
             problem = f"is {text[:20]!r}" if text else f"is empty, and {names[0] if name != names[0] else names[1]} is not"
             hint = f"a number from -{_MOST_POSITION:g} to {_MOST_POSITION:g}, or nothing in all of {', '.join(names)}"
-            raise ArgumentError(_ARGUMENT, f"{line}: {name} {problem}; expected {hint}")
+            raise line.error(f": {name} {problem}; expected {hint}")
         values.append(value)
     if set(values) == {-1.0}:
-        raise ArgumentError(
-            _ARGUMENT,
-            f"{line}: {' and '.join(names)} = -1, CADDY's mark of a frame without a detection; expected empty cells there",
-        )
+        raise line.error(f": {' and '.join(names)} = -1, CADDY's mark of a frame without a detection; expected empty cells there")
     return values
 
 

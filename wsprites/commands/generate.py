@@ -1,13 +1,22 @@
 """`wsprites generate`, `import`, `merge` and `assets`: the commands that write data files."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from wsprites.commands import ANIMATIONS, OVERWRITE, PATH
+from wsprites.fields import build
 from wsprites.terminal import cores, frames_bar, show_help
+
+if TYPE_CHECKING:
+    from wsprites.file.chunks import ChunkRules
+    from wsprites.videos import Plan
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _shard(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int]:
@@ -138,18 +147,24 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
     return int(height), int(width)
 
 
+def _rule(option: str, kind: click.IntRange | click.FloatRange, text: str) -> Callable[[_Command], _Command]:
+    """An option of `import` that goes with --chunks."""
+    return click.option(option, type=kind, help=f"With --chunks{text}")
+
+
 @click.command("import")
 @click.argument("folder", type=PATH)
 @click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
 @click.option(
-    "--size", callback=_size, metavar="HxW", help="Scale frames to this height and width, by area averaging.  [default: no scaling]"
+    "--size",
+    callback=_size,
+    metavar="HxW",
+    help="Scale frames to this height and width, by area averaging.  [default: no scaling; with --chunks: 384x384]",
 )
 @click.option(
     "--frames",
     type=click.IntRange(1, 10_000),
-    default=90,
-    show_default=True,
-    help="Frames per clip; longer videos are cut into several clips.",
+    help="Frames per clip; longer videos are cut into several clips.  [default: 90; with --chunks: 64]",
 )
 @click.option("--skip", type=click.IntRange(0, 1000), default=0, show_default=True, help="Frames to skip after each frame.")
 @click.option(
@@ -157,37 +172,83 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
     type=click.FloatRange(0, 1000, min_open=True),
     help="Resample to this many frames per second, each the one nearest in time.  [default: all frames as they are]",
 )
+@click.option(
+    "--chunks",
+    metavar="CSV|hog",
+    help="Import square chunks of people who stay near one place, without camera cuts. Boxes of people come from a CSV file (video, frame, "
+    "left, top, right, bottom), or from OpenCV's HOG detector.",
+)
+@_rule("--min-frames", click.IntRange(1, 10**6), ": drop chunks with fewer frames.  [default: 64]")
+@_rule("--min-height", click.IntRange(1, 65536), ": drop chunks whose person is less high, in pixels of the video.  [default: 384]")
+@_rule("--min-overlap", click.FloatRange(0, 1), ": end a chunk where the box overlaps less with the first one (IoU).  [default: 0.25]")
+@_rule("--margin", click.FloatRange(0, 10), ": widen the square around a person by this share.  [default: 0.1]")
+@_rule("--max-gap", click.IntRange(0, 10**6), ": frames without a box that a chunk may span.  [default: 12]")
+@_rule("--cut-threshold", click.FloatRange(0, 255), ": least change that is a camera cut, as measured by PySceneDetect.  [default: 15]")
+@_rule("--detect-every", click.IntRange(1, 10**6), " hog: look for people in every N-th frame.  [default: 5]")
 @OVERWRITE
-def import_(folder: Path, out: Path, size: tuple[int, int] | None, frames: int, skip: int, fps: float | None, overwrite: bool) -> None:
+def import_(
+    folder: Path,
+    out: Path,
+    size: tuple[int, int] | None,
+    frames: int | None,
+    skip: int,
+    fps: float | None,
+    chunks: str | None,
+    overwrite: bool,
+    **rules: float | None,
+) -> None:
     """Write the videos in FOLDER to one HDF5 file.
 
     A video is a video file or a folder of numbered pictures (00000.png, frame_00000.jpg, ...), in folders of any depth. Folders train, val
     (or validation) and test become the splits. What is left out is listed at the end, by reason, and recorded in the file.
     """
     from wsprites.generate import check_output, readable_size
-    from wsprites.videos import VideoFile, import_videos, plan
-    from wsprites.view.info import left_out_lines, rate_line
+    from wsprites.videos import VideoFile, import_videos, plan, plan_chunks
+    from wsprites.view.info import chunk_lines, left_out_lines, rate_line
 
-    check_output(out, overwrite)
+    check_output(out, overwrite, inputs=[Path(chunks)] if chunks else [])
+    given = _chunk_rules(chunks, rules)
     with frames_bar() as progress:
-        videos = plan(folder, frames=frames, size=size, skip=skip, fps=fps, progress=progress)
-    clips = {name: sum(map(videos.clips, split)) for name, split in videos.videos.items()}
-    total = sum(clips.values()) * frames
-    each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
-    click.echo(f"videos   {len(videos.cuts):,}, split {videos.splits}")
-    click.echo(f"clips    {sum(clips.values()):,} ({each}) of {frames} frames, {videos.size[0]} x {videos.size[1]}: {total:,} frames")
-    stretched = sum(video.size[0] * videos.size[1] != video.size[1] * videos.size[0] for video in videos.cuts)
-    if stretched:
-        click.echo(f"scaled   {stretched:,} videos to another ratio of height to width")
-    if fps:
-        repeated, dropped = videos.resampling()
-        click.echo(f"sampled  to {fps:g} frames/s: {repeated:,} frames repeat the one before, {dropped:,} are dropped")
-    with frames_bar(total) as progress:
+        if chunks:
+            videos = plan_chunks(folder, chunks, given, frames=frames or 64, size=size, skip=skip, fps=fps, progress=progress)
+        else:
+            videos = plan(folder, frames=frames or 90, size=size, skip=skip, fps=fps, progress=progress)
+    _print_plan(videos)
+    with frames_bar(sum(positions.size for positions in videos.cuts.values())) as progress:
         labels = import_videos(videos, out, overwrite=overwrite, progress=progress)
     click.echo(f"labels   {', '.join(labels) or 'none'}")
     with VideoFile(out) as data:
-        click.echo("\n".join([f"rate     {rate_line(data)}", *left_out_lines(data)]))
+        click.echo("\n".join([f"rate     {rate_line(data)}", *chunk_lines(data), *left_out_lines(data)]))
     click.echo(f"done     {out}: {readable_size(out.stat().st_size)}")
+
+
+def _chunk_rules(chunks: str | None, rules: dict[str, float | None]) -> "ChunkRules | None":
+    """The rules by which chunks are cut. Raises UsageError for a rule without --chunks, UserError for a value that is not possible."""
+    given = {name: value for name, value in rules.items() if value is not None}
+    if chunks is None:
+        if given:
+            raise click.UsageError(f"--{next(iter(given)).replace('_', '-')} goes with --chunks")
+        return None
+    if "detect_every" in given and chunks != "hog":
+        raise click.UsageError("--detect-every goes with --chunks hog; a file has boxes for every frame")
+    from wsprites.file.chunks import ChunkRules
+
+    return build(ChunkRules(), given)
+
+
+def _print_plan(videos: "Plan") -> None:
+    """Say what is going to be written."""
+    clips = {name: sum(map(videos.clips, split)) for name, split in videos.videos.items()}
+    each = ", ".join(f"{count:,} {name}" for name, count in clips.items())
+    total, (height, width) = sum(clips.values()), videos.size
+    click.echo(f"videos   {len(videos.cuts):,}, split {videos.splits}")
+    click.echo(f"clips    {total:,} ({each}) of {videos.frames} frames, {height} x {width}: {total * videos.frames:,} frames")
+    stretched = 0 if videos.rules else sum(video.size[0] * width != video.size[1] * height for video in videos.cuts)
+    if stretched:
+        click.echo(f"scaled   {stretched:,} videos to another ratio of height to width")
+    if videos.fps:
+        repeated, dropped = videos.resampling()
+        click.echo(f"sampled  to {videos.fps:g} frames/s: {repeated:,} frames repeat the one before, {dropped:,} are dropped")
 
 
 @click.command()

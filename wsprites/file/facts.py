@@ -18,6 +18,8 @@ import zstandard
 from wsprites import version
 from wsprites.art.credits import Credits
 from wsprites.errors import ArgumentError
+from wsprites.fields import from_json, to_json
+from wsprites.file.chunks import ChunkRules
 from wsprites.file.codecs import CODECS
 from wsprites.world.script import shard_clips
 from wsprites.world.spec import WorldSpec
@@ -187,6 +189,8 @@ class VideoFacts:
     """Frames per second to which the videos were resampled; None if they were not."""
     versions: dict[str, str] = field(default_factory=versions)
     """Versions of the packages that wrote the file."""
+    chunks: ChunkRules | None = None
+    """The rules by which chunks of people were cut out of the videos; None if they were not."""
 
     def attributes(self) -> Attributes:
         """The attributes that the file stores."""
@@ -197,6 +201,7 @@ class VideoFacts:
             "splits": self.splits,
             "skip": self.skip,
             **({} if self.fps is None else {"fps": str(self.fps)}),
+            **({} if self.chunks is None else {"chunks": to_json(self.chunks)}),
             "pixels": "frames",
             "compression": self.compression,
             "versions": json.dumps(self.versions),
@@ -213,6 +218,7 @@ class VideoFacts:
             compression=parsed(attributes, "compression", text),
             fps=parsed(attributes, "fps", lambda value: float(text(value))) if "fps" in attributes else None,
             versions=parsed(attributes, "versions", version_table),
+            chunks=parsed(attributes, "chunks", lambda value: from_json(ChunkRules(), text(value))) if "chunks" in attributes else None,
         )
 
 
@@ -232,7 +238,7 @@ def version_differences(actual: Mapping[str, str], expected: Mapping[str, str]) 
 
 
 def _nested(attributes: Attributes) -> dict[str, object]:
-    return {name: json.loads(str(value)) if name in ("world", "versions") else value for name, value in attributes.items()}
+    return {name: json.loads(str(value)) if name in ("world", "versions", "chunks") else value for name, value in attributes.items()}
 
 
 def _differences(actual: Mapping[str, object], expected: Mapping[str, object], prefix: str = "") -> Iterator[str]:

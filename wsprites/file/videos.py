@@ -1,7 +1,7 @@
 """Reading files of imported videos, which have no world and no labels but their own.
 
 /            attributes: format, format_version, source ("videos"), splits (how they were made), skip, fps (as text, where the videos were
-             resampled), pixels, compression, versions (JSON)
+             resampled), chunks (JSON of the rules, where chunks of people were cut out), pixels, compression, versions (JSON)
 /videos      names of the videos
 /left_out    name, reason, frames, detail: what was not imported; frames is 0 for a whole file; absent in files of older versions
 /train, /val, /test
@@ -10,6 +10,7 @@
     video, first_frame (N,) int32, the video it was cut from, and its first frame there
     time               (N, T) float64 seconds from the video's first frame, NaN where not known; absent in files of older versions
     actions, rewards, dones    (N, T), where all videos have them: entries of the pickled lists at the frames of the clip
+    chunk              (N,) int32, row of /chunks, see wsprites.file.chunks; where chunks of people were cut out
 """
 
 import os
@@ -23,6 +24,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from wsprites.file.chunks import CHUNK_DTYPE, Chunk
 from wsprites.file.facts import VideoFacts
 from wsprites.file.h5 import attributes_of, damaged, find_clip, local_item, open_h5
 from wsprites.file.pixels import Array, Pixels
@@ -37,6 +39,7 @@ VIDEO_DESCRIPTIONS = {
     "index": "number of the clip in the file",
     "video": "the video that the clip was cut from: row of /videos",
     "first_frame": "number of the clip's first frame in its video",
+    "chunk": "the chunk of a person that the clip was cut from: row of /chunks",
     "time": "seconds from the video's first frame to the frame; NaN where not known",
     "actions": "entry of actions.pkl at the frame; in CADDY's layout the action taken at frame t, which leads to frame t+1",
     "rewards": "entry of rewards.pkl at the frame; in CADDY's layout the reward for arriving at frame t",
@@ -142,6 +145,15 @@ def _left_out(h5: h5py.File) -> tuple[LeftOut, ...]:
     return tuple(LeftOut(name.decode(), reason.decode(), int(frames), detail.decode()) for name, reason, frames, detail in rows)
 
 
+def _chunks(h5: h5py.File, facts: VideoFacts) -> tuple[Chunk, ...]:
+    if facts.chunks is None:
+        return ()
+    dataset = _dataset(h5, "chunks")
+    if dataset.dtype != CHUNK_DTYPE or dataset.ndim != 1:
+        raise ValueError(f"{dataset.name} is {dataset.dtype} {dataset.shape}")
+    return tuple(Chunk(*row) for row in _stored(dataset)[()].tolist())
+
+
 class VideoFile(AbstractContextManager["VideoFile"]):
     """An open file of imported videos: no world, no art. A context manager; `data["train"]["frames"][3, 10:22]` as in a DataFile.
 
@@ -165,6 +177,8 @@ class VideoFile(AbstractContextManager["VideoFile"]):
     """Names of the videos, indexed by the label `video`."""
     left_out: tuple[LeftOut, ...]
     """What was given and not imported; empty for files of older versions, which did not record it."""
+    chunks: tuple[Chunk, ...]
+    """The chunks of people that clips were cut from, indexed by the label `chunk`; empty where clips show whole frames."""
     clip_shape: tuple[int, ...]
     """(T, H, W, 3) of every clip."""
 
@@ -175,7 +189,7 @@ class VideoFile(AbstractContextManager["VideoFile"]):
             self.facts = VideoFacts.from_attributes(attributes_of(self.h5))
             self.how_split, self.skip = self.facts.splits, self.facts.skip
             self.splits = {name: VideoSplit(self.path, local_item(self.h5, name, h5py.Group)) for name in SPLITS}
-            self.left_out = _left_out(self.h5)
+            self.left_out, self.chunks = _left_out(self.h5), _chunks(self.h5, self.facts)
             self.names = tuple(_stored(_dataset(self.h5, "videos")).asstr()[()].tolist())
             shapes = {split["frames"].shape[1:] for split in self.splits.values()}
             if len(shapes) != 1:

@@ -5,8 +5,9 @@ They have no labels but those that come with them. `wsprites.file.VideoFile` rea
 
 from wsprites.file import VideoFile
 from wsprites.videos.labels import load_list
+from wsprites.videos.people import plan_chunks
 from wsprites.videos.plan import Plan, plan
 from wsprites.videos.store import import_videos
 from wsprites.videos.video import Video
 
-__all__ = ["Plan", "Video", "VideoFile", "import_videos", "load_list", "plan"]
+__all__ = ["Plan", "Video", "VideoFile", "import_videos", "load_list", "plan", "plan_chunks"]

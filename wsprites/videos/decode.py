@@ -11,7 +11,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -309,7 +309,9 @@ def _orientation(frame: av.VideoFrame) -> NDArray[np.int32]:
 
 
 def _signs(frame: av.VideoFrame) -> NDArray[np.int32] | None:
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    # A container of its own: that of `frame.side_data` and the frame refer to each other, and hold hundreds of frames until Python looks
+    # for such circles.
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub lacks the constructor
     return np.sign(np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2]) if isinstance(matrix, SideData) else None
 
 

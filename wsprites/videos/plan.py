@@ -1,23 +1,25 @@
 """Planning which videos of a folder are imported, and how they are cut into clips."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import whole
+from wsprites.file.chunks import Chunk, ChunkRules
 from wsprites.file.videos import LeftOut
 from wsprites.videos.decode import scan_file
 from wsprites.videos.find import VIDEO_SUFFIXES, find
 from wsprites.videos.frames import scan_folder
+from wsprites.videos.sampling import MOST_FRAMES, sampled
 from wsprites.videos.video import Video, name_of
 from wsprites.world.spec import SPLITS
 
 _MOST_CLIP_BYTES = 2**31
-_MOST_FRAMES = 10**7
 _DIVIDED = "by video, 80/10/10 in the order of their names"
 
 
@@ -41,6 +43,12 @@ class Plan:
     """Number of frames left out after each frame."""
     fps: float | None
     """Frames per second to which the videos are resampled; None for all frames as they are."""
+    rules: ChunkRules | None = None
+    """By which rules chunks of people were cut out; None for whole frames."""
+    chunks: tuple[Chunk, ...] = ()
+    """The chunks, in the order of the file."""
+    chunk_of: Mapping[Video, NDArray[np.int64]] = field(default_factory=dict)
+    """For each video (N,) the chunk of each of its clips."""
 
     def clips(self, video: Video) -> int:
         """Number of clips that a video gives."""
@@ -75,17 +83,9 @@ def plan(
     Raises:
         UserError: there is no video that can be read, sizes differ, times are needed and not known, or a clip is too large.
     """
-    frames, skip = whole("frames", frames, 1, _MOST_FRAMES), whole("skip", skip, 0, _MOST_FRAMES)
-    if fps is not None and not 0 < fps < np.inf:
-        raise ArgumentError("fps", f"{fps} is not a rate above 0")
-    found = find(folder)
-    left_out = list(found.left_out)
-    # Read all videos once: only that shows how many frames they have.
-    videos = {split: _scanned(folder, paths, left_out, progress) for split, paths in found.paths.items()}
-    every = [video for of_split in videos.values() for video in of_split]
-    if not every:
-        raise UserError(f"{folder}: {_no_videos(left_out)}")
-    # Cut them.
+    frames, skip = check_sampling(frames, skip, fps)
+    scan = scan_videos(folder, progress)
+    every, left_out = scan.every, scan.left_out
     cuts = {video: _cut(video, frames, skip, fps, left_out) for video in every}
     cuts = {video: positions for video, positions in cuts.items() if len(positions)}
     if not cuts:
@@ -94,13 +94,62 @@ def plan(
         text = f"no video of {folder} has {frames} in a row; the longest run gives {longest}{''.join(missing[:1])}"
         raise ArgumentError("frames", f"{text}; choose fewer, or a smaller skip")
     left_out += [entry for video in every for entry in video.left_out]
-    height, width = _common_size(folder, list(cuts), size)
-    if frames * height * width * 3 > _MOST_CLIP_BYTES:
-        raise ArgumentError("frames", f"{frames} of {height}x{width} make a clip of more than 2 GiB; choose fewer, or a smaller size")
-    used = {split: [video for video in of_split if video in cuts] for split, of_split in videos.items()}
-    divided = used if found.split_folders else _divided(used[""])
-    how = f"by the folders {', '.join(found.split_folders)}" if found.split_folders else _DIVIDED
-    return Plan(divided, cuts, tuple(left_out), how, (height, width), frames, skip, fps)
+    common = _common_size(folder, list(cuts), size)
+    check_clip_size(frames, common)
+    return Plan(scan.divided(cuts), cuts, tuple(left_out), scan.how, common, frames, skip, fps)
+
+
+def check_sampling(frames: int, skip: int, fps: float | None) -> tuple[int, int]:
+    """The numbers of frames per clip, and of frames to leave out, as ints. Raises ArgumentError unless they and the rate are possible."""
+    if fps is not None and not 0 < fps < np.inf:
+        raise ArgumentError("fps", f"{fps} is not a rate above 0")
+    return whole("frames", frames, 1, MOST_FRAMES), whole("skip", skip, 0, MOST_FRAMES)
+
+
+def check_clip_size(frames: int, size: tuple[int, int]) -> None:
+    """Raise ArgumentError if a clip would be too large."""
+    if frames * size[0] * size[1] * 3 > _MOST_CLIP_BYTES:
+        raise ArgumentError("frames", f"{frames} of {size[0]}x{size[1]} make a clip of more than 2 GiB; choose fewer, or a smaller size")
+
+
+class Scan(NamedTuple):
+    """The videos of a folder, read once."""
+
+    videos: dict[str, list[Video]]
+    """Those that can be used, of each split by its name; all under "" if there are no folders of splits."""
+    split_folders: tuple[str, ...]
+    """Names of the folders of splits."""
+    left_out: list[LeftOut]
+    """What is not a video, or cannot be read."""
+
+    @property
+    def every(self) -> list[Video]:
+        """All videos."""
+        return [video for of_split in self.videos.values() for video in of_split]
+
+    @property
+    def how(self) -> str:
+        """How videos are divided into splits, in words."""
+        return f"by the folders {', '.join(self.split_folders)}" if self.split_folders else _DIVIDED
+
+    def divided(self, used: Collection[Video]) -> dict[str, list[Video]]:
+        """The videos that are used, of each split by its name."""
+        videos = {split: [video for video in of_split if video in used] for split, of_split in self.videos.items()}
+        return videos if self.split_folders else _divided(videos[""])
+
+
+def scan_videos(folder: Path, progress: Callable[[int], object]) -> Scan:
+    """Find all videos of a folder and read them once: only that shows how many frames they have.
+
+    Raises:
+        UserError: there is no such folder, or no video that can be read in it.
+    """
+    found = find(folder)
+    left_out = list(found.left_out)
+    scan = Scan({split: _scanned(folder, paths, left_out, progress) for split, paths in found.paths.items()}, found.split_folders, left_out)
+    if not scan.every:
+        raise UserError(f"{folder}: {_no_videos(left_out)}")
+    return scan
 
 
 def _scanned(folder: Path, paths: list[Path], left_out: list[LeftOut], progress: Callable[[int], object]) -> list[Video]:
@@ -130,8 +179,7 @@ def _no_videos(left_out: list[LeftOut]) -> str:
 def _runs(video: Video, skip: int, fps: float | None) -> Iterator[NDArray[np.int64]]:
     """Positions of the frames that are taken from a video, for each stretch between two missing ones."""
     for segment in np.split(np.arange(video.frames), np.flatnonzero(video.breaks[1:]) + 1):
-        chosen = segment if fps is None else segment[_nearest(video, segment, fps)]
-        yield chosen[:: skip + 1]
+        yield sampled(video, segment, skip, fps)
 
 
 def _cut(video: Video, frames: int, skip: int, fps: float | None, left_out: list[LeftOut]) -> NDArray[np.int64]:
@@ -147,23 +195,6 @@ def _cut(video: Video, frames: int, skip: int, fps: float | None, left_out: list
     elif rest:
         left_out.append(LeftOut(video.name, f"frames at the end, or before missing ones, too few for another clip of {frames}", rest))
     return positions
-
-
-def _nearest(video: Video, segment: NDArray[np.int64], fps: float) -> NDArray[np.int64]:
-    """For each multiple of 1 / `fps` seconds from the first frame on, the frame of a segment nearest in time; of two the earlier."""
-    times = video.times[segment]
-    if np.isnan(times).any():
-        raise ArgumentError("fps", f"the times of the frames of {video.name} are not known; import it without, or with skip")
-    if (times[-1] - times[0]) * fps > _MOST_FRAMES:
-        raise ArgumentError("fps", f"{fps:g} are more than {_MOST_FRAMES:,} frames of {video.name}; choose fewer")
-    # Up to the end of the last frame, which is shown for as long as the one before.
-    length = times[-1] - times[0] + (np.median(np.diff(times)) if len(times) > 1 else 0)
-    grid = times[0] + np.arange(max(int(np.ceil(length * fps - 1e-6)), 1)) / fps
-    after = np.searchsorted(times, grid).clip(1, max(len(times) - 1, 1))
-    if len(times) == 1:
-        return np.zeros(len(grid), np.int64)
-    nearest: NDArray[np.int64] = after - (grid - times[after - 1] <= times[after] - grid + 1e-9)
-    return nearest
 
 
 def _common_size(folder: Path, videos: list[Video], size: tuple[int, int] | None) -> tuple[int, int]:

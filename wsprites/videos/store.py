@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsprites.errors import ArgumentError, UserError
+from wsprites.file.chunks import write_chunks
 from wsprites.file.codecs import CODECS, Codec, chunk_shape, encode_window
 from wsprites.file.facts import VideoFacts, versions
 from wsprites.file.h5 import create_groups
@@ -49,11 +50,13 @@ def import_videos(
         raise ArgumentError("compression", f"{compression!r} is not one of {', '.join(CODECS)}")
     videos = [video for of_split in plan.videos.values() for video in of_split]
     labels, incomplete = _common_labels(videos)
-    facts = VideoFacts(plan.splits, plan.skip, compression, plan.fps, versions() | {"av": av.__version__})
+    facts = VideoFacts(plan.splits, plan.skip, compression, plan.fps, versions() | {"av": av.__version__}, plan.rules)
     with unfinished_file(out, facts, range(1), overwrite=overwrite, hint="choose another name") as file:
         create_groups(file.h5, facts.attributes(), SPLITS)
         file.h5.create_dataset("videos", data=np.array([video.name for video in videos], h5py.string_dtype()))
         write_left_out(file.h5, [*plan.left_out, *incomplete])
+        if plan.rules:
+            write_chunks(file.h5, plan.chunks)
         first_clip = 0
         for split, of_split in plan.videos.items():
             group, codec = file.h5[split], CODECS[compression]
@@ -96,6 +99,8 @@ def _write_labels(
     group["video"] = np.array([row_of[video] for video, _ in cuts], np.int32)
     group["first_frame"] = np.array([video.places[positions[0]] for video, positions in cuts], np.int32)
     group["time"] = np.array([video.times[positions] for video, positions in cuts], np.float64).reshape(steps)
+    if plan.rules:
+        group["chunk"] = np.array([number for video in of_split for number in plan.chunk_of[video]], np.int32)
     for name, values in labels.items():
         rows = [values[row_of[video]][video.numbers[positions]] for video, positions in cuts]
         group[name] = np.array(rows, VIDEO_LABELS[name]).reshape(steps)
@@ -136,15 +141,22 @@ def cut(video: Video, plan: Plan, progress: Callable[[int], object]) -> Iterator
         pixels = decode()
         if pixels.shape[:2] != video.size:
             break
-        frame = _scaled(pixels, plan.size)
         while done < len(wanted) and wanted[done] == position:
-            clip_thwc[done % plan.frames] = frame
+            clip_thwc[done % plan.frames] = _scaled(_cropped(pixels, plan, video, done // plan.frames), plan.size)
             done += 1
             progress(1)
             if done % plan.frames == 0:
                 yield clip_thwc
     if done < len(wanted):
         raise UserError(f"{video.path}: changed while it was imported; import it again")
+
+
+def _cropped(pixels_hwc: NDArray[np.uint8], plan: Plan, video: Video, clip: int) -> NDArray[np.uint8]:
+    """The square of the chunk of a clip, or the whole frame."""
+    if not plan.rules:
+        return pixels_hwc
+    chunk = plan.chunks[plan.chunk_of[video][clip]]
+    return pixels_hwc[chunk.crop_top : chunk.crop_top + chunk.crop_side, chunk.crop_left : chunk.crop_left + chunk.crop_side]
 
 
 def _scaled(pixels_hwc: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -71,6 +71,7 @@ def _videos_summary(data: "VideoFile") -> str:
             f"clips        {total:,} ({each}) of {frames} frames, {height} x {width}: {total * frames:,} frames",
             f"skipped      {data.skip} frames after each",
             f"rate         {rate_line(data)}{resampled}",
+            *chunk_lines(data, margin=13),
             f"arrays       {', '.join(data['train'].keys())}",
             *left_out_lines(data),
         ]
@@ -92,6 +93,20 @@ def rate_line(data: "VideoFile") -> str:
     others = f", the others {' to '.join(dict.fromkeys(ends))} ms" if ends else ""
     unknown = "" if len(known) == len(steps) else f"; not known for {1 - len(known) / len(steps):.1%}, which are pictures"
     return f"{1 / known.mean():.4g} frames/s: {even.mean():.1%} of the steps in time are {usual * 1e3:.4g} ms{others}{unknown}"
+
+
+def chunk_lines(data: "VideoFile", *, margin: int = 9) -> list[str]:
+    """Describe the chunks of people that clips were cut from, and the rules, in two lines; of other files there are none."""
+    rules = data.facts.chunks
+    if rules is None:
+        return []
+    frames = [chunk.last_frame - chunk.first_frame + 1 for chunk in data.chunks]
+    sides = [chunk.crop_side for chunk in data.chunks]
+    found = f"{_count(len(frames), 'chunk')} of {min(frames):,} to {max(frames):,} frames, squares of {min(sides)} to {max(sides)} px"
+    every = f", people looked for every {rules.detect_every} frames" if rules.boxes.startswith("hog") else ""
+    how = f"at least {rules.min_frames} frames, {rules.min_height} px and an IoU of {rules.min_overlap:g}; margin {rules.margin:g}, "
+    how += f"gaps up to {rules.max_gap} frames, cuts from {rules.cut_threshold:g}{every}"
+    return [f"{'chunks':{margin}}{found}; boxes of {rules.boxes}", f"{'rules':{margin}}{how}"]
 
 
 def left_out_lines(data: "VideoFile") -> list[str]:

@@ -9,8 +9,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from glass_model.articulated import toy
-from glass_model.articulated.toy import NETWORKS, SIZES, Job, axial, jobs, main, plain, rectangles
+from glass_model.articulated.toy import config as toy
+from glass_model.articulated.toy import experiment
+from glass_model.articulated.toy.__main__ import main
+from glass_model.articulated.toy.config import PRESETS, Job, ToyConfig, ToyModels
+from glass_model.articulated.toy.experiment import NETWORKS, axial, plain, rectangles
+from wsprites import cli
 
 
 def test_a_label_is_the_angle_of_the_long_axis() -> None:
@@ -49,9 +53,11 @@ def test_every_network_gives_angles_and_learns(name: str) -> None:
 
 
 def test_shards_are_all_trainings_once() -> None:
-    every = jobs(list(NETWORKS), SIZES, 5)
-    assert len(every) == len(set(every)) == 5 * 6 * 5
+    """Those of the smaller training sets come first, with all networks and seeds."""
+    every = PRESETS["controls"].jobs()
+    assert len(every) == len(set(every)) == 5 * 6 * 5 and set(toy.NETWORKS) == set(NETWORKS)
     assert sorted(job for k in range(8) for job in every[k::8]) == sorted(every)
+    assert [job.size for job in every] == sorted(job.size for job in every)
 
 
 def test_a_run_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +74,7 @@ def test_a_run_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert len(list(parts.glob("*.json"))) == 4
     run(parts, "--shard", "2/2")
     run(whole)
-    monkeypatch.setattr(toy, "train", None)
+    monkeypatch.setattr(experiment, "train", None)
     table = run(parts)
     assert {path.name: path.read_bytes() for path in parts.iterdir()} == {path.name: path.read_bytes() for path in whole.iterdir()}
     # The first cell by hand.
@@ -87,10 +93,74 @@ def test_a_shard_that_is_none(tmp_path: Path, shard: str) -> None:
 @pytest.mark.bad_input
 def test_results_of_another_length_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
     """In one line, also where they are not the first of what is wanted."""
-    last = jobs(["pca"], [2, 3], 1)[-1]
+    last = ToyConfig(toy=ToyModels(("pca",), (2, 3), 1)).jobs()[-1]
     (tmp_path / last.file).write_text('{"epochs": 1, "angles": []}', encoding="utf-8")
     result = CliRunner().invoke(
         main, ["--out", str(tmp_path), "--network", "pca", "--size", "2", "--size", "3", "--seeds", "1", "--epochs", "2"]
     )
     assert result.exit_code == 2 and f"--out: {tmp_path / last.file}: not the result of 2 epochs" in result.output
     assert [path.name for path in tmp_path.iterdir()] == [last.file]
+
+
+SMALL = ["--set", 'toy.networks=["naive"]', "--set", "toy.sizes=[8,4]", "--set", "toy.seeds=2", "--set", "train.epochs=1"]
+
+
+def test_it_is_a_system_of_the_train_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same results as those of the module, which can be resumed; without --resume they are kept."""
+    out, other = tmp_path / "a", tmp_path / "b"
+    cli.main(["train", "--system", "toy", "--out", str(out), *SMALL])
+    said = capsys.readouterr().out
+    assert "naive; 4, 8 images, 2 seeds" in said and "trains   4 of 4" in said and "| naive | " in said
+    options = ["--network", "naive", "--size", "4", "--size", "8", "--seeds", "2", "--epochs", "1"]
+    CliRunner().invoke(main, ["--out", str(other), *options], catch_exceptions=False)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {path.name: path.read_bytes() for path in other.iterdir()}
+    (out / "naive-8-1.json").unlink()
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--system", "toy", "--out", str(out), *SMALL])
+    assert f"--out: {out} holds 3 results already; pass --resume" in capsys.readouterr().err
+    cli.main(["train", "--system", "toy", "--out", str(out), "--resume", *SMALL])
+    assert "trains   1 of 4" in capsys.readouterr().out
+    assert (out / "naive-8-1.json").read_bytes() == (other / "naive-8-1.json").read_bytes()
+
+
+def test_table_and_plot_of_what_is_complete(tmp_path: Path) -> None:
+    """A size counts if it has all seeds of all networks; nothing is trained."""
+    options = ["--out", str(tmp_path), "--network", "naive", "--size", "2", "--size", "3", "--seeds", "2", "--epochs", "1"]
+
+    def run(*more: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, [*options, *more])
+        return result.exit_code, result.output
+
+    assert run("--finished")[0] == 2
+    run("--shard", "1/4"), run("--shard", "2/4"), run("--shard", "3/4")
+    assert len(list(tmp_path.glob("*.json"))) == 3
+    code, table = run("--finished")
+    assert code == 0 and "| mean error, degrees | 2 |\n" in table and len(list(tmp_path.glob("*.json"))) == 3
+    assert (tmp_path / "toy.md").read_text() in table and "svg" in (tmp_path / "toy.svg").read_text()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data", "a.h5"], "--data does not go with --system toy, which draws its own images and trains on the CPU"),
+        (["--stream"], "--stream does not go with"),
+        (["--steps", "9"], "--steps does not go with"),
+        (["--device", "cuda"], "--device does not go with"),
+        (["--validate-every", "250"], "--validate-every does not go with"),
+        (["--preset", "papr"], "--preset: papr is not one of paper, controls, tiny; did you mean 'paper'?"),
+        (["--set", "toy.sizes=8"], "--set: toy.sizes = 8 must be a list of int"),
+        (["--set", "toy.sizes=[8,8]"], "--set: toy.sizes = [8, 8] must have at least one entry, and each once"),
+        (["--set", "toy.sizes=[1]"], "--set: toy.sizes = [1] is outside the range 2 to 1000000"),
+        (["--set", 'toy.networks=["cnn"]'], "--set: toy.networks: 'cnn' is not one of naive, regression, pca, pca-axial, pca-svd"),
+        (["--set", "train.steps=8"], "--set: there is no field train.steps; the nearest is"),
+        (["--batch", "0"], "--set: train.batch = 0 is outside the range 1 to 65536"),
+    ],
+)
+def test_options_of_the_train_command_that_are_refused(
+    options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", "--system", "toy", "--out", str(tmp_path / "a"), *options])
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and len(said.splitlines()) == 1 and words in said and not list(tmp_path.iterdir())

@@ -85,7 +85,7 @@ def test_files_that_are_refused(file: Path, tmp_path: Path, monkeypatch: pytest.
     file.write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(ArgumentError, match="not text in UTF-8"):
         read(file, 2, 2)
-    monkeypatch.setattr("wsprites.bench.detections._MOST_BYTES", 3)
+    monkeypatch.setattr("wsprites.csv_file._MOST_BYTES", 3)
     with pytest.raises(ArgumentError, match="larger than"):
         read(file, 2, 2)
 

@@ -1,5 +1,6 @@
 """Video files: every frame that is imported shows the number that its time says, whatever is damaged, and what is lost is counted."""
 
+import gc
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -455,3 +456,17 @@ def test_threads_of_the_decoder_make_no_difference(folder: Path, monkeypatch: py
     monkeypatch.setattr(decode, "_ALL_THREADS", 1)
     alone = [pixels() for pixels in file_frames(scan_file(folder / "a.mp4", "a.mp4", lambda frames: None))]
     assert np.array_equal(threads, alone) and len(alone) == 60
+
+
+def test_frames_are_freed_at_once(folder: Path):
+    """Not only when Python looks for circles of references: hundreds of large frames would be in memory until then."""
+    write_video(folder / "a.mp4", 12)
+    gc.collect()
+    gc.disable()
+    try:
+        video = scan_file(folder / "a.mp4", "a.mp4", lambda frames: None)
+        for read in file_frames(video):
+            read()
+        assert sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()) <= 1
+    finally:
+        gc.enable()
