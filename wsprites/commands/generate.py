@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from wsprites.commands import ANIMATIONS, OVERWRITE, PATH
+from wsprites.commands import ANIMATIONS, OVERWRITE, PATH, size
 from wsprites.terminal import cores, frames_bar, show_help
 
 
@@ -128,21 +128,11 @@ def _clips(like: Path | None, n: int | None) -> int:
     return 0
 
 
-def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """Parse HxW."""
-    if value is None:
-        return None
-    height, _, width = value.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 8192 and 0 < int(width) <= 8192):
-        raise click.BadParameter(f"'{value}' is not of the form HxW, such as 96x256, of 1 to 8192 pixels")
-    return int(height), int(width)
-
-
 @click.command("import")
 @click.argument("folder", type=PATH)
 @click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
 @click.option(
-    "--size", callback=_size, metavar="HxW", help="Scale frames to this height and width, by area averaging.  [default: no scaling]"
+    "--size", callback=size, metavar="HxW", help="Scale frames to this height and width, by area averaging.  [default: no scaling]"
 )
 @click.option(
     "--frames",
