@@ -102,7 +102,7 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
 @FILE
 @click.option(
     "--to",
-    type=click.Choice(["released", "minari", "webdataset", "parquet", "mp4", "glass"]),
+    type=click.Choice(["released", "minari", "webdataset", "parquet", "lerobot", "mp4", "glass"]),
     required=True,
     help="Format; 'glass' is another name of 'released'.",
 )
@@ -124,8 +124,8 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
 def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int | None, plain: bool, resize: tuple[int, int] | None) -> None:
     """Write FILE, generated or imported, in another format, with licence, credits and a README.
 
-    All formats but mp4 keep every pixel, unless frames are resized; labels then stay in pixels of FILE. Labels that a format has no
-    place for are named.
+    All formats but lerobot and mp4 keep every pixel, unless frames are resized; labels then stay in pixels of FILE. Labels that a
+    format has no place for are named.
     """
     import wsprites as package
     from wsprites.export import Job, check, estimate

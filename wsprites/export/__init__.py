@@ -26,7 +26,7 @@ from wsprites.world.spec import SPLITS
 
 __all__ = ["FORMATS", "SHARDED", "Job", "Written", "check", "estimate", "export"]
 
-FORMATS = ("released", "minari", "webdataset", "parquet", "mp4")
+FORMATS = ("released", "minari", "webdataset", "parquet", "lerobot", "mp4")
 """Names of the formats, which are those of their modules."""
 _SAMPLE = 4  # clips of each split that the size is estimated from
 
