@@ -216,6 +216,13 @@ def test_rendering():
     assert np.array_equal(np.stack(vector.render()), observations)
 
 
+def test_environments_say_what_they_are():
+    env = env_module.WalkEnv(world="factorial", split="test", length=3, task="marker")
+    assert repr(env) == "<WalkEnv factorial, test characters, task marker: episodes of 3 steps, 96 x 128>"
+    envs = env_module.WalkVectorEnv(2, resize=(64, 48))
+    assert repr(envs) == "<WalkVectorEnv of 2, paper, all characters: episodes of 89 steps, 64 x 48>"
+
+
 def test_observations_at_another_size():
     own, resized = env_module.WalkEnv(length=3), env_module.WalkEnv(length=3, resize=(64, 64), render_mode="rgb_array")
     assert resized.observation_space.shape == (64, 64, 3) and resized.pixel_scale == (0.5, 64 / 96) and own.pixel_scale == (1, 1)

@@ -82,7 +82,7 @@ class Stage:
             raise ArgumentError("sheets", f"{made}; pass the sheets and backgrounds that it was generated with, or its file as world")
         self.n, self.spec = n, self.world.spec
         tasks.check_task(task, self.spec)
-        self.task, self.length, self._background, self._seed = task, length, background, _whole("data_seed", data_seed)
+        self.split, self.task, self.length, self._background, self._seed = split, task, length, background, _whole("data_seed", data_seed)
         split_c = casting(self.spec, self._seed).split
         self._members = np.flatnonzero(split_c == SPLITS.index(split)) if split else np.arange(len(split_c))
         if not len(self._members):
@@ -93,6 +93,10 @@ class Stage:
         # Local actions keep their numbers in a world without some animations, so its space has numbers that `step` refuses.
         self._possible = np.isin(np.arange(len(local_actions(self.spec.facings))), self.spec.local_actions)
         self.action_space = gymnasium.spaces.MultiDiscrete([len(GlobalAction), len(local_actions(self.spec.facings))])
+
+    def __str__(self) -> str:
+        task, (height, width, _) = f", task {self.task}" if self.task else "", self.observation_space.shape
+        return f"{self.spec.name}, {self.split or 'all'} characters{task}: episodes of {self.length} steps, {height} x {width}"
 
     def running(self, method: str) -> EnvState:
         """The state. Raises ResetNeeded if no episode has begun."""

@@ -91,6 +91,9 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
         self._random: list[tuple[np.random.Generator, int] | None] = [None] * num_envs
         self._ahead: list[list[int]] = [[] for _ in range(num_envs)]
 
+    def __repr__(self) -> str:
+        return f"<WalkVectorEnv of {self.num_envs}, {self._stage}>"
+
     @property
     def np_random(self) -> Any:
         """The random generators of the environments, a tuple of n."""

@@ -90,6 +90,9 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         self._ahead: list[Script] = []
         self._window: Any = None
 
+    def __repr__(self) -> str:
+        return f"<WalkEnv {self._stage}>"
+
     @property
     def world(self) -> World:
         """The world with its art, with `length` + 1 frames per clip."""

@@ -59,7 +59,7 @@ _QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 _ENCODER = {"g": "2", "bf": "0"}  # a whole picture at every other frame: frames are read in any order
 
 _Stats = dict[str, dict[str, NDArray[Any]]]
-"""Of each feature "min", "max", "mean", "std", the quantiles, and "count"."""
+"""By feature: "min", "max", "mean", "std", the quantiles, and "count"."""
 
 
 def card(job: Job) -> str:
