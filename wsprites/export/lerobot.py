@@ -23,7 +23,7 @@ from wsprites.world.script import CLIP_LABELS
 from wsprites.world.spec import SPLITS
 
 _CARD = """
-One LeRobotDataset (v3.0) for each split, read by lerobot 0.4 and later:
+One LeRobotDataset (v3.0) for each split, tried with lerobot 0.4.4:
 
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
     data = LeRobotDataset("wsprites/train", root="this folder/train")  # val, test

@@ -54,8 +54,9 @@ def resize(clip: Clip, size: tuple[int, int], *, out: Clip | None = None) -> Cli
 
     Example:
         >>> frames = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(1, 2, 3, 3)
-        >>> resize(Clip(frames, frames[..., 0] > 5), (1, 1))
-        Clip(frames_thwc=array([[[[8, 9, 9]]]], dtype=uint8), masks_thw=array([[[ True]]]))
+        >>> small = resize(Clip(frames, frames[..., 0] > 5), (1, 1))
+        >>> small.frames_thwc.tolist(), small.masks_thw.tolist()
+        ([[[[8, 9, 10]]]], [[[True]]])
     """
     shape = (*clip.masks_thw.shape[:-2], *size)
     clip_of_size = out or Clip(np.empty((*shape, 3), np.uint8), np.empty(shape, bool))

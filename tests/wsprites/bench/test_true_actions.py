@@ -3,17 +3,19 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from samples import ROOT
 
-from wsprites.bench import caddy, check, data, released, rollouts, twins, videos
+from wsprites.bench import caddy, check, data, page, released, rollouts, twins, videos
 from wsprites.bench.baselines import true_actions
 from wsprites.bench.compare import changes
 from wsprites.bench.control import control
 from wsprites.bench.headline import BY_TRUTH, headlines, sentence
 from wsprites.bench.load import check_model
+from wsprites.bench.predictions import write_predictions
 from wsprites.bench.protocol import ProtocolError
 from wsprites.bench.rollouts import read_actions, starts
 from wsprites.bench.run import Job
@@ -129,7 +131,7 @@ def test_sequences_of_caddy_get_the_actions_of_the_clip_and_its_scene():
     assert file.settings.rollout_actions == "true" and file.settings.protocol == caddy.PROTOCOL
 
 
-def test_files_tables_and_sentences_say_it(both: tuple[ScoreFile, ScoreFile]):
+def test_files_tables_and_sentences_say_it(both: tuple[ScoreFile, ScoreFile], tmp_path: Path):
     world, still = both
     plain = replace(still, settings=replace(still.settings, rollout_actions=""), system="a")
     assert ScoreFile.from_json(world.to_json()).settings.rollout_actions == "true" and "rollout_actions" not in plain.to_json()
@@ -137,6 +139,8 @@ def test_files_tables_and_sentences_say_it(both: tuple[ScoreFile, ScoreFile]):
     assert sentence(world).endswith(BY_TRUTH) and BY_TRUTH not in sentence(plain)
     assert "infers no vectors or codes" in headlines(world)[0].reason
     assert "world: video driven by the true actions, a ceiling" in table([world, plain])
+    page.write(tmp_path / "page.html", [(world, ())])
+    assert BY_TRUTH in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "world, `paper`, true actions given |" in markdown([world]) and "given" not in markdown([plain])
     assert "video of the new model is driven by the true actions" in changes(world, plain) and "driven" not in changes(world, still)
     assert len(joined([plain, replace(world, system="a")])) == 2  # never runs of one system
@@ -154,12 +158,14 @@ def test_a_file_that_hides_it_is_found(both: tuple[ScoreFile, ScoreFile], exampl
 
 
 @pytest.mark.bad_input
-def test_what_cannot_be(few: data.Data):
+def test_what_cannot_be(few: data.Data, tmp_path: Path):
     odd = type("Odd", (Listener,), {"rollout_actions": "yes"})()
     with pytest.raises(ArgumentError, match="model: Odd: its attribute rollout_actions is 'yes'; expected 'true'"):
         check_model("Odd", odd)
     with pytest.raises(UserError, match="infer returned nothing; expected a dict"):
         Job(("a",), NAME, clips=2).score("a", type("Silent", (Listener,), {"rollout_actions": None})())
+    with pytest.raises(ProtocolError, match="infers nothing, so that there are no predictions to write"):
+        write_predictions(tmp_path / "out.npz", few, Listener())
     with pytest.raises(UserError, match="this protocol generates from what a model infers; use 'wsprites' or 'caddy'"):
         released.table(Listener(), few, "listener")
     with pytest.raises(ProtocolError, match="videos have no true actions; score it on a world"):
