@@ -89,6 +89,8 @@ def _of_record(run: RunFolder) -> Iterator[Finding]:
         yield Finding(False, f"scores.json is of {scores.system} on {scores.data.name}/{scores.settings.protocol}")
     if entry and (entry.track, entry.model or CHECKPOINT) != (record.track, record.model):
         yield Finding(False, f"{record.system} is of the track {entry.track}, and its model is {entry.model or CHECKPOINT}")
+    if scores.settings.rollout_actions and record.track not in ("oracle", "anchor"):
+        yield Finding(False, f"its video is driven by the true actions: the track is oracle, not {record.track}")
     if not record.evaluations:
         yield Finding(False, "it was scored, but says that it never was scored on test")
     trained = record.model == CHECKPOINT

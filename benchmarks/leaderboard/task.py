@@ -69,8 +69,18 @@ class Demonstrations(NamedTuple):
 
 def stage_of(world: str, split: str, n: int, seed: int, *, length: int = STEPS) -> Stage:
     """n episodes of the task in a world, with characters of a split, at their first frames."""
-    art = {"sheets": "own", "backgrounds": "painted", "art_sha256": ""}
-    stage = Stage(n, world=load_standard(world), background="moving", length=length, split=split, data_seed=0, task="marker", **art)
+    stage = Stage(
+        n,
+        world=load_standard(world),
+        sheets="own",
+        backgrounds="painted",
+        background="moving",
+        length=length,
+        split=split,
+        data_seed=0,
+        art_sha256="",
+        task="marker",
+    )
     stage.begin(stage.write(stage.draw_clips(np.random.default_rng(seed), n)))
     return stage
 

@@ -292,6 +292,16 @@ def record_of(system: str, track: str = "unsupervised", budget: str = "minutes",
     return Record(system, track, budget, BOARD, seed, words, model, evaluations=1, training=training, **more)
 
 
+@pytest.mark.parametrize("track", TRACKS)
+def test_video_by_the_true_actions_is_of_the_track_oracle(track: str, tmp_path: Path) -> None:
+    file = made(**WHOLE)
+    told = replace(file, settings=replace(file.settings, rollout_actions="true"))
+    own, driven = (put(tmp_path / str(number), record_of("other", track), each) for number, each in enumerate((file, told)))
+    wrong = "its video is driven by the true actions: the track is oracle, not "
+    found = [[one.text for one in check.findings(folder, sample=False) if one.text.startswith(wrong)] for folder in (own, driven)]
+    assert found == [[], [] if track in ("oracle", "anchor") else [wrong + track]]
+
+
 def test_rows_ties_and_the_table(tmp_path: Path) -> None:
     """`good` and `near` tie in local.conditional, `bad` does not; the anchor and the oracle are no candidates."""
     clusters, easy, rng = clips(0)

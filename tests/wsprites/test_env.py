@@ -19,6 +19,7 @@ import wsprites.env as env_module  # noqa: E402
 from wsprites.art import World, load_art, load_world  # noqa: E402
 from wsprites.errors import UserError  # noqa: E402
 from wsprites.render import render  # noqa: E402
+from wsprites.render.resize import resize_frames, resize_masks  # noqa: E402
 from wsprites.world.actions import GlobalAction, LocalAction  # noqa: E402
 from wsprites.world.script import FRAME_LABELS, LABELS, casting, scripts  # noqa: E402
 from wsprites.world.spec import PRESETS, SPLITS, CastSpec, SplitSpec  # noqa: E402
@@ -47,7 +48,7 @@ def paper():
         {},
         {"world": "factorial", "background": "frozen"},
         {"background": "blank", "length": 15, "split": "test"},
-        {"render_mode": "rgb_array"},
+        {"render_mode": "rgb_array", "resize": (64, 64)},
     ],
 )
 def test_gymnasium_finds_nothing_to_complain_about(options: dict, monkeypatch: pytest.MonkeyPatch):
@@ -213,6 +214,26 @@ def test_rendering():
     vector = gymnasium.make_vec("wsprites/Walk-v0", num_envs=2, render_mode="rgb_array")
     observations, _ = vector.reset(seed=0)
     assert np.array_equal(np.stack(vector.render()), observations)
+
+
+def test_environments_say_what_they_are():
+    env = env_module.WalkEnv(world="factorial", split="test", length=3, task="marker")
+    assert repr(env) == "<WalkEnv factorial, test characters, task marker: episodes of 3 steps, 96 x 128>"
+    envs = env_module.WalkVectorEnv(2, resize=(64, 48))
+    assert repr(envs) == "<WalkVectorEnv of 2, paper, all characters: episodes of 89 steps, 64 x 48>"
+
+
+def test_observations_at_another_size():
+    own, resized = env_module.WalkEnv(length=3), env_module.WalkEnv(length=3, resize=(64, 64), render_mode="rgb_array")
+    assert resized.observation_space.shape == (64, 64, 3) and resized.pixel_scale == (0.5, 64 / 96) and own.pixel_scale == (1, 1)
+    for step in range(3):
+        (frame, *_, info), (small, *_, labels) = (env.step([1, 2]) if step else env.reset(seed=4) for env in (own, resized))
+        assert small in resized.observation_space and np.array_equal(small, resize_frames(frame, (64, 64)))
+        assert np.array_equal(labels["mask"], resize_masks(info["mask"], (64, 64)))
+        assert all(np.array_equal(labels[name], info[name]) for name in info if name != "mask")
+        assert np.array_equal(resized.render(), frame)  # the world's own size
+    with pytest.raises(UserError, match="resize: 0 is outside"):
+        env_module.WalkEnv(resize=(0, 64))
 
 
 def test_a_window_shows_the_frame(monkeypatch: pytest.MonkeyPatch):

@@ -137,7 +137,7 @@ def test_the_same_calls_return_the_same(mode: AutoresetMode, course: Course, opt
     assert number >= 7
 
 
-@pytest.mark.parametrize("options", [{"background": "frozen"}, {"background": "blank"}])
+@pytest.mark.parametrize("options", [{"background": "frozen"}, {"background": "blank"}, {"resize": (64, 64)}])
 def test_the_same_pictures(options: dict):
     sync, vector = (make(kind, render_mode="rgb_array", **options) for kind in KINDS)
     for number, (expected, actual) in enumerate(zip(pictures(sync), pictures(vector), strict=True)):

@@ -11,6 +11,7 @@ from wsprites.bench.metrics.information import entropy
 from wsprites.bench.metrics.motion import shift_of
 from wsprites.bench.protocol import Arrays
 from wsprites.world.actions import GlobalAction
+from wsprites.world.script import Script
 
 DESCRIPTIONS = {
     "random": "knows nothing: random codes, vectors and shifts",
@@ -150,3 +151,9 @@ def oracle_vectors(part: Part, source: str) -> NDArray[np.float32]:
     """(N, T-1, L) float32: the true action of a source, one-hot."""
     sources, target = part.sources(), SOURCES.index(source)
     return np.eye(sources.sizes[target], dtype=np.float32)[sources.labels[target]]
+
+
+def true_actions(script: Script, *, still: bool = False) -> NDArray[np.int64]:
+    """(..., T, 3) the global and the local action of a script, and that of the scene, "stay" where it stands still."""
+    scene = np.full_like(script.background_action, GlobalAction.stay) if still else script.background_action
+    return np.stack([script.global_action, script.local_action, scene], -1).astype(np.int64)

@@ -13,14 +13,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from wsprites.bench.baselines import true_actions
 from wsprites.bench.data import Data, VideoData
 from wsprites.bench.distances import Features, lacking
 from wsprites.bench.evaluation import ByPredictor, Evaluation, Progress, Scores
 from wsprites.bench.metrics import displacement, images
 from wsprites.bench.metrics.interval import Score, mean
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout_with_context
-from wsprites.bench.rollouts import STEPS, Frames, actions_of
+from wsprites.bench.protocol import (
+    NO_TRUTH,
+    Arrays,
+    Controllable,
+    Model,
+    ProtocolError,
+    actions_of,
+    check_same_arrays,
+    infer,
+    named,
+    rollout_with_context,
+    takes_true_actions,
+)
+from wsprites.bench.rollouts import STEPS, Frames
 from wsprites.bench.scores import ScoreFile
 from wsprites.bench.sequences import Object, Sequences, sequences
 from wsprites.bench.table import missing_table, number
@@ -84,7 +97,9 @@ def _evaluate(
             codes.append(arrays["codes"])
         if generator is not None:
             known_frames = frames[:, : rows.context].transpose(0, 1, 4, 2, 3)
-            video = rollout_with_context(generator, known_frames, actions_of(arrays), arrays.get("shift"))
+            by_truth = takes_true_actions(generator)
+            given = _true(rows, numbers) if by_truth else (actions_of(arrays), arrays.get("shift"))
+            video = rollout_with_context(generator, known_frames, *given)
             generated = np.concatenate([frames[:, :1], video], 1)
             keep(numbers, generated)
             measured.add(numbers, frames, generated)
@@ -124,6 +139,16 @@ def _inferred(model: Model | Predictions, rows: Sequences, numbers: list[int], f
         whole = model.rows(rows.part, np.array([sequence // of_clip]))
         cut.append({name: array[0, at : at + t - (name != "masks")] for name, array in whole.items()})
     return {name: np.stack([arrays[name] for arrays in cut]) for name in cut[0]}
+
+
+def _true(rows: Sequences, numbers: list[int]) -> tuple[NDArray[np.int64], Floats]:
+    """(b, T-1, 3) true actions and (b, T-1, 2) shifts of sequences. Raises ProtocolError for videos, which have none."""
+    if not isinstance(rows.data, Data):
+        raise ProtocolError(NO_TRUTH)
+    _, of_clip, t = rows.shape
+    begins = [(sequence // of_clip, rows.begins[sequence % of_clip] + 1) for sequence in numbers]
+    scripts = [rows.data.scored.script[n, at : at + t - 1] for n, at in begins]
+    return np.stack([true_actions(script) for script in scripts]), np.stack([script.shift.astype(float) for script in scripts])
 
 
 def _without(rows: Sequences, networks: "Networks | None") -> dict[str, str]:

@@ -18,7 +18,7 @@ from wsprites.bench.data import STANDARD, Data, Part
 from wsprites.bench.evaluation import scores_of_codes
 from wsprites.bench.metrics import masks
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import MAX_CODES, Arrays, Model, infer, named
+from wsprites.bench.protocol import MAX_CODES, Arrays, Model, infer, named, takes_true_actions
 from wsprites.bench.provenance import code_sha256, hashes, per_clip
 from wsprites.bench.run import Job
 from wsprites.bench.scores import PROTOCOL, Entry, ScoreFile
@@ -91,6 +91,9 @@ def check(file: ScoreFile, job: Job, *, rng: np.random.Generator | None = None) 
     if wrong := _wrong_shapes(data, kept):
         return [Finding(False, text) for text in wrong]
     findings = [*_of_hashes(file, name, model), *_of_scores(file, data, kept)]
+    if takes_true_actions(model) != bool(file.settings.rollout_actions):
+        does = "is" if takes_true_actions(model) else "is not"
+        findings.append(Finding(False, f"the model's video {does} driven by the true actions; the file says otherwise"))
     with named(name):
         for part in data.parts:
             findings += _of_sample(kept, model, part, rng or np.random.default_rng(), with_masks=part is data.scored)

@@ -210,4 +210,7 @@ def changes(new: ScoreFile, baseline: ScoreFile) -> str:
     if any(one.significant for one in found):
         lines.append(f"[95 % interval of the difference], * significant at 5 % after correction for {tested} scores (Holm)")
     lines += [f"{missing} scores of the baseline are missing"] * (missing > 0) + [f"{added} scores are not in the baseline"] * (added > 0)
+    if baseline.settings.rollout_actions != new.settings.rollout_actions:
+        which = "baseline" if baseline.settings.rollout_actions else "new model"
+        lines.append(f"the video of the {which} is driven by the true actions: no fair comparison in control, drift and transfer")
     return "\n".join(lines)

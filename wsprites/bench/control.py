@@ -262,6 +262,7 @@ def _videos(begin: Sequence[Start], actor: Actor, steps: int) -> list[Video]:
     for k, (action, meaning) in enumerate(zip(actor.action_k[:CODES_SHOWN], actor.meaning_k.tolist(), strict=False)):
         frames = actor.hold(shown, [k] * len(shown), [int(actor.direction_k[k])] * len(shown), min(HOLD, steps))
         title = f"inferred from {LocalAction(meaning).name}" if meaning >= 0 else "matched to no action"
+        title = f"true action {LocalAction(meaning).name}" if actor.by_truth else title
         title = title if action.ndim else f"code {action}, {title}"
         videos.append(Video("code", title, tuple(np.concatenate([s.frame_hwc[None], clip]) for s, clip in zip(shown, frames, strict=True))))
     return videos

@@ -88,6 +88,8 @@ _TELLING = {
 }
 """The scores of which one, at least, is better than its floor if a latent tells anything of the character's action."""
 _NO_VIDEO = "the model does not generate"
+BY_TRUTH = "Its video is driven by the true actions: a ceiling, and no evidence that it has found them."
+"""What is said of a model that takes the true actions."""
 SAYS: dict[Verdict, str] = {
     "above": "better than its floor",
     "same": "not distinguishable from its floor",
@@ -202,7 +204,8 @@ def sentence(file: ScoreFile) -> str:
     cannot = [f"{beginning} {' and '.join(parts)}" for beginning, parts in not_better.items()]
     if any(one.reason == _NO_VIDEO for one in answers):
         cannot.append("does not generate video")
-    return " ".join(f"It {_listed(parts)}." for parts in (can, cannot) if parts)
+    said = [f"It {_listed(parts)}." for parts in (can, cannot) if parts]
+    return " ".join([*said, *([BY_TRUTH] if file.settings.rollout_actions else [])])
 
 
 def _degree(headline: Headline) -> str:

@@ -15,7 +15,7 @@ from typing import cast
 
 from wsprites.bench.data import Data, VideoData
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Model, ProtocolError, check_context, check_number_of_codes
+from wsprites.bench.protocol import Model, ProtocolError, check_context, check_number_of_codes, takes_true_actions
 from wsprites.errors import ArgumentError, UserError
 from wsprites.foreign import ForeignError, foreign_code, place_of
 from wsprites.weights import GROUP, checkpoint_format, checkpoint_path
@@ -140,7 +140,7 @@ def check_model(name: str, model: object) -> Model:
         model: any object.
 
     Raises:
-        ArgumentError: it has no method `infer`, or an impossible number of codes or of frames of context.
+        ArgumentError: it has no method `infer`, or an impossible number of codes or of frames of context, or impossible `rollout_actions`.
         ForeignError: a property of the model raised an exception.
     """
     with foreign_code(name):
@@ -150,6 +150,7 @@ def check_model(name: str, model: object) -> Model:
     try:
         check_number_of_codes(codes)
         check_context(context)
+        takes_true_actions(model)
     except ProtocolError as error:
         raise ArgumentError("model", f"{name}: its attribute {error}") from None
     return cast(Model, model)

@@ -213,7 +213,7 @@ def write_predictions(path: Path, data: Data | VideoData, model: Model, *, masks
         masks: write masks as well.
 
     Raises:
-        ProtocolError: a wrong array, or nothing but masks without `masks`.
+        ProtocolError: a wrong array, nothing at all, or nothing but masks without `masks`.
         ForeignError: the model raised an exception.
         OSError: writing failed; a file that existed is unchanged.
     """
@@ -229,7 +229,8 @@ def write_predictions(path: Path, data: Data | VideoData, model: Model, *, masks
             rows.append({name: array for name, array in inferred.items() if masks or name != "masks"})
             check_same_arrays(rows[0], rows[-1])
         if not rows[0]:
-            raise ProtocolError("infers masks alone, which are left out; pass masks=True")
+            alone = "infers masks alone, which are left out; pass masks=True"
+            raise ProtocolError(alone if inferred else "infers nothing, so that there are no predictions to write")
         arrays |= {f"{part.name}/{name}": np.concatenate([row[name] for row in rows]) for name in rows[0]}
     with written_aside(path) as aside, aside.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

@@ -19,6 +19,8 @@ Arrays = dict[str, NDArray[Any]]
 
 BATCH = 4
 """Number of clips in a call of `infer`, when a model is scored and in the tests of twins alike; the last call may have fewer."""
+NO_TRUTH = "rollout_actions is 'true', and videos have no true actions; score it on a world"
+"""Why a model that takes the true actions cannot be scored on videos."""
 MAX_CODES, MAX_FEATURES, MAX_CONTEXT, _MAX_BYTES = 1024, 4096, 64, 2**32
 
 
@@ -57,7 +59,8 @@ class Model(Protocol):
 class Controllable(Protocol):
     """A model that generates video; the benchmark measures the effect of its actions.
 
-    A model that needs more than the last frame has an attribute `context`, the number of frames k, 1 to MAX_CONTEXT.
+    A model that needs more than the last frame has an attribute `context`, the number of frames k, 1 to MAX_CONTEXT. One that is driven by
+    the true actions, and not by what it infers, has `rollout_actions = "true"`: a ceiling, which its scores say.
     """
 
     def rollout(
@@ -68,8 +71,10 @@ class Controllable(Protocol):
         Args:
             first_frame_bchw: (B, 3, H, W) uint8 RGB; of a model with `context = k` the last k true frames, (B, k, 3, H, W), oldest
                 first. In front of a clip its first frame is repeated.
-            actions: (B, S) int codes of S steps, or (B, S, D) vectors if the model infers no codes.
-            shifts_bs2: (B, S, 2) px, motion of the character on the screen; None if the model infers none.
+            actions: (B, S) int codes of S steps, or (B, S, D) vectors if the model infers no codes; with `rollout_actions = "true"`,
+                (B, S, 3) int64 numbers of GlobalAction, LocalAction and the scene's GlobalAction, that led to the frame after each step.
+            shifts_bs2: (B, S, 2) px, motion of the character on the screen; None if the model infers none; with `rollout_actions = "true"`
+                the true one, which the edge of a frame may stop.
 
         Returns:
             (B, S, 3, H, W) uint8 RGB: the frame after each step.
@@ -174,7 +179,7 @@ def infer(model: Model, frames_btchw: NDArray[np.uint8], part: Clips) -> Arrays:
     """The arrays that a model infers from clips, checked. Raises ProtocolError or ForeignError where that fails."""
     with foreign_code("infer"):
         result = model.infer(frames_btchw.copy(order="K"))  # which it may overwrite
-    if not isinstance(result, Mapping) or not set(result) <= set(ARRAYS) or not result:
+    if not isinstance(result, Mapping) or not set(result) <= set(ARRAYS) or (not result and not takes_true_actions(model)):
         returned = ", ".join(map(str, result)) or "nothing" if isinstance(result, Mapping) else type(result).__name__
         raise ProtocolError(f"infer returned {returned}; expected a dict with some of {', '.join(ARRAYS)}")
     arrays = {}
@@ -185,6 +190,13 @@ def infer(model: Model, frames_btchw: NDArray[np.uint8], part: Clips) -> Arrays:
             raise ProtocolError(f"{name} is a {type(array).__name__} that NumPy cannot convert ({error}); expected an array") from None
     codes = getattr(model, "codes", None)
     return {name: checked(name, array, len(frames_btchw), part, codes=codes) for name, array in arrays.items()}
+
+
+def actions_of(arrays: Arrays) -> NDArray[Any]:
+    """The actions that a model generates from: codes, or vectors if it has no codes. Raises ProtocolError if it has neither."""
+    if not {"codes", "vectors"} & set(arrays):
+        raise ProtocolError("a model with rollout has to infer codes or vectors, which the rollout is then asked for")
+    return arrays["codes" if "codes" in arrays else "vectors"]
 
 
 def check_same_arrays(first: Arrays, other: Arrays) -> None:
@@ -220,6 +232,14 @@ def check_context(context: object) -> int | None:
         shown = context if isinstance(context, int | np.integer) else f"a {type(context).__name__}"
         raise ProtocolError(f"context is {shown}; expected the number of true frames that rollout needs, 1 to {MAX_CONTEXT}, or none")
     return int(context)
+
+
+def takes_true_actions(model: object) -> bool:
+    """Whether a model's rollouts are driven by the true actions. Raises ProtocolError if its `rollout_actions` is something else."""
+    source = getattr(model, "rollout_actions", None)
+    if source is None or (isinstance(source, str) and source == "true"):
+        return source is not None
+    raise ProtocolError(f"rollout_actions is {source!r:.40}; expected 'true', for rollouts by the true actions, or none")
 
 
 def frames_needed(model: object) -> int:

@@ -29,13 +29,14 @@ from wsprites.bench.protocol import (
     Controllable,
     Model,
     ProtocolError,
+    actions_of,
     check_same_arrays,
     frames_needed,
     infer,
     named,
     rollout,
+    takes_true_actions,
 )
-from wsprites.bench.rollouts import actions_of
 
 WINDOW = 12
 """Frames of a window."""
@@ -141,6 +142,8 @@ def table(model: Model | Predictions, data: Data, name: str, *, progress: Callab
 
 
 def _columns(model: Model | Predictions, data: Data, name: str, progress: Callable[[int], object]) -> dict[str, dict[str, float]]:
+    if takes_true_actions(model):
+        raise ProtocolError("rollout_actions is 'true', and this protocol generates from what a model infers; use 'wsprites' or 'caddy'")
     part, true = data.scored, truth(data.scored)
     arrays, mask_values = collect(model, part, progress=progress, fit=data.fit)
     k = int(arrays["codes"].max()) + 1 if "codes" in arrays else 1

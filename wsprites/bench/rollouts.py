@@ -13,9 +13,20 @@ from numpy.typing import NDArray
 
 from wsprites.art import Art
 from wsprites.art.sheets import CELL_OF
+from wsprites.bench.baselines import true_actions
 from wsprites.bench.data import Data, Part
 from wsprites.bench.metrics import actions, motion
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, check_same_arrays, frames_needed, infer, rollout
+from wsprites.bench.protocol import (
+    Arrays,
+    Controllable,
+    Model,
+    actions_of,
+    check_same_arrays,
+    frames_needed,
+    infer,
+    rollout,
+    takes_true_actions,
+)
 from wsprites.bench.reader import Place, Reader
 from wsprites.render import render
 from wsprites.world.act import Pose, act, pose
@@ -128,10 +139,14 @@ class Actor:
     """(S, T, 2) px, the shifts of the clips themselves after each start; None for a model that infers none."""
     refits: tuple[tuple[NDArray[np.int64], NDArray[np.float64]], ...] = ()
     """`meaning_k` and `weight_k` of bootstrap draws of the characters that they were taken from; none if `meaning_k` was not fitted."""
+    by_truth: bool = False
+    """Actions are rows of `true_actions`, whose global action is the direction."""
 
     def hold(self, begin: Sequence[Start], k: Sequence[int], direction: Sequence[int], steps: int) -> Frames:
         """(B, steps, H, W, 3) one action from each start, with whole steps in a direction."""
         held = np.repeat(self.action_k[np.asarray(k)][:, None], steps, 1)
+        if self.by_truth:
+            held[..., 0] = np.asarray(direction)[:, None]
         step = begin[0].part.spec.sprite.step
         shift = np.repeat(motion.shift_of(np.asarray(direction), step)[:, None], steps, 1).astype(float)
         return self.generate(begin, held, None if self.shifts is None else shift)
@@ -254,6 +269,14 @@ def first_frames(begin: Sequence[Start], count: int = 1) -> Frames:
 def _actor_of_model(model: Controllable, data: Data, begin: Sequence[Start], fitted: Arrays, progress: Callable[[int], object]) -> Actor:
     assert isinstance(model, Model)
     replay, shifts = read_actions(model, begin, min(STEPS, data.scored.spec.frames - 1), progress=progress)
+
+    def generate(begin: Sequence[Start], action: NDArray[Any], shifts: NDArray[np.float64] | None) -> Frames:
+        return rollout(model, first_frames(begin, frames_needed(model)), action, shifts)
+
+    if takes_true_actions(model):  # its codes are the local actions, as those of the world
+        oracle = _actor_of_world(data, begin)
+        every = np.insert(np.full((len(oracle.action_k), 2), GlobalAction.stay), 1, oracle.action_k, 1)
+        return replace(oracle, generate=generate, action_k=every, replay=replay, shifts=shifts, by_truth=True)
     truth, shown = data.fit.sources(), data.scored.spec.local_actions
     refits = []
     if "codes" in fitted:
@@ -270,7 +293,7 @@ def _actor_of_model(model: Controllable, data: Data, begin: Sequence[Start], fit
         directions = actions.table(truth.labels[1], truth.labels[0], truth.sizes[1], truth.sizes[0])[seen]
         count = np.eye(truth.sizes[1], dtype=np.int64)[seen] * directions.sum(1, keepdims=True)
     return Actor(
-        lambda begin, action, shifts: rollout(model, first_frames(begin, frames_needed(model)), action, shifts),
+        generate,
         action_k,
         count.sum(1) / count.sum(),
         actions.one_to_one(count, labels=shown),
@@ -309,6 +332,10 @@ def read_actions(
     model: Model, begin: Sequence[Start], steps: int, *, progress: Callable[[int], object] = lambda _: None
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
     """(S, T[, D]) codes, or vectors of a model without codes, and (S, T, 2) shifts that a model infers from the clip after each start."""
+    if takes_true_actions(model):  # gets these, (S, T, 3), and the true shifts
+        progress(len(begin))
+        after = [start.script_after(steps) for start in begin]
+        return np.stack([true_actions(script, still=True) for script in after]), np.stack([one.shift.astype(float) for one in after])
     first: Arrays = {}
     inferred: list[Arrays] = []
     for start in begin:
@@ -319,10 +346,3 @@ def read_actions(
         inferred.append({name: array[0, start.t : start.t + steps] for name, array in arrays.items() if name != "masks"})
     replay = {name: np.stack([arrays[name] for arrays in inferred]) for name in inferred[0]}
     return actions_of(replay), replay.get("shift")
-
-
-def actions_of(arrays: Arrays) -> NDArray[Any]:
-    """The actions that a model generates from: codes, or vectors if it has no codes. Raises ProtocolError if it has neither."""
-    if not {"codes", "vectors"} & set(arrays):
-        raise ProtocolError("a model with rollout has to infer codes or vectors, which the rollout is then asked for")
-    return arrays["codes" if "codes" in arrays else "vectors"]

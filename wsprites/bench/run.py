@@ -20,7 +20,7 @@ from wsprites.bench.distances import left_out
 from wsprites.bench.evaluation import Evaluation, clips_to_do, evaluate
 from wsprites.bench.load import load
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Controllable, Model
+from wsprites.bench.protocol import Controllable, Model, takes_true_actions
 from wsprites.bench.provenance import hashes, printable
 from wsprites.bench.rollouts import Video
 from wsprites.bench.scores import INTERVAL, PROTOCOL, DataDescription, Entry, ScoreFile, Settings, stored_replicates
@@ -136,7 +136,8 @@ class Job:
                 evaluation = evaluate(model, data, name, progress=progress, networks=networks)
         seconds = time.perf_counter() - begin
         file = score_file(evaluation, name, data, seconds, weights=networks.sha256 if networks else {})
-        return Result(replace(file, system=self.system), evaluation.videos)
+        settings = replace(file.settings, rollout_actions=_rollout_actions(model))
+        return Result(replace(file, system=self.system, settings=settings), evaluation.videos)
 
     def run_released(self, *, bar: Bar = no_bar) -> Iterator[str]:
         """The table of the evaluation released with GLASS for each model, see `wsprites.bench.released`. Raises UserError like `run`."""
@@ -174,7 +175,12 @@ class Job:
                 evaluation = caddy.evaluate(model, data, name, known=known, networks=networks, keep=keep, progress=progress)
             file = score_file(evaluation, name, data, time.perf_counter() - begin, weights=networks.sha256 if networks else {})
             settings = replace(file.settings, maps_fitted_on="", protocol=caddy.PROTOCOL, detections=known.source if known else "")
-            yield replace(file, settings=settings, hashes=made_from)
+            yield replace(file, settings=replace(settings, rollout_actions=_rollout_actions(model)), hashes=made_from)
+
+
+def _rollout_actions(model: Model | Predictions) -> str:
+    """What drives the video that a model generates, as a score file says it."""
+    return "true" if isinstance(model, Controllable) and takes_true_actions(model) else ""
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def joined(files: Sequence[ScoreFile]) -> list[ScoreFile]:
     groups: dict[tuple[str, ...], list[ScoreFile]] = {}
     for number, file in enumerate(files):
         alone = "" if file.system else str(number)
-        groups.setdefault((file.system, file.data.sha256, file.settings.protocol, alone), []).append(file)
+        groups.setdefault((file.system, file.data.sha256, file.settings.protocol, file.settings.rollout_actions, alone), []).append(file)
     return [runs[0] if len(runs) == 1 else _as_one(runs) for runs in groups.values()]
 
 

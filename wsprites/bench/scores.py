@@ -144,6 +144,8 @@ class Settings:
     """Version of the definitions of all scores, see PROTOCOL."""
     detections: str = ""
     """SHA-256 of the file that says where an object is in imported videos, or "breakout"; empty without."""
+    rollout_actions: str = ""
+    """"true": generated video was driven by the true actions, not by what the model infers; empty for all others."""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ def table(files: Sequence[ScoreFile]) -> str:
     by = next((name for name in names if _arrow(name) and all(name in file.scores for file in files)), "")
     files = sorted(files, key=lambda file: _worst_first(by, file), reverse=True) if by else files
     pairs = [_table(files[at : at + 2], files, names) for at in range(0, len(files), 2)]
-    return "\n\n".join([*pairs, "↑ more is better, ↓ less is better; where neither stands, the score is a property"])
+    driven = [f"{_short(file.model)}: video driven by the true actions, a ceiling" for file in files if file.settings.rollout_actions]
+    return "\n\n".join([*pairs, "\n".join(["↑ more is better, ↓ less is better; where neither stands, the score is a property", *driven])])
 
 
 def _table(shown: Sequence[ScoreFile], files: Sequence[ScoreFile], names: Sequence[str]) -> str:
@@ -177,6 +178,7 @@ def markdown(files: Sequence[ScoreFile]) -> str:
     data = {file.data.sha256: file.data for file in files}
     floors = [f"strongest floor, `{one.world}`" for one in data.values()]
     names = [f"{Path(file.model.rsplit(':')[-1]).stem}, `{file.data.world}`" for file in files]
+    names = [f"{name}, true actions given" if file.settings.rollout_actions else name for name, file in zip(names, files, strict=True)]
     lines = [f"| score | {' | '.join([*floors, 'ceiling', *names])} |", "| --- |" + " ---: |" * (len(floors) + 1 + len(files))]
     for name in _MARKDOWN:
         entries = [file.scores.get(name) for file in files]

@@ -18,8 +18,21 @@ from wsprites.bench.evaluation import ByPredictor, Evaluation, Progress, Scores,
 from wsprites.bench.metrics import actions, images, masks, motion
 from wsprites.bench.metrics.interval import Clusters, Score, mean
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import BATCH, Arrays, Controllable, Model, ProtocolError, check_same_arrays, infer, named, rollout
-from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video, actions_of
+from wsprites.bench.protocol import (
+    BATCH,
+    NO_TRUTH,
+    Arrays,
+    Controllable,
+    Model,
+    ProtocolError,
+    actions_of,
+    check_same_arrays,
+    infer,
+    named,
+    rollout,
+    takes_true_actions,
+)
+from wsprites.bench.rollouts import CODES_SHOWN, HOLD, HORIZONS, REPLAYS_SHOWN, STARTS_SHOWN, STEPS, Frames, Video
 from wsprites.bench.twins import between, distance
 
 if TYPE_CHECKING:
@@ -77,6 +90,8 @@ def clips_to_do(model: Model | Predictions, data: VideoData) -> int:
 
 
 def _evaluate(model: Model | Predictions, data: VideoData, progress: Progress, networks: "Networks | None") -> Evaluation:
+    if takes_true_actions(model):
+        raise ProtocolError(NO_TRUTH)
     part = data.scored
     without = left_out(data, networks) if networks else dict.fromkeys(("lpips", "fid", "fvd"), "no weights of networks are given")
     replays = _Replays(part, networks, without)

@@ -13,6 +13,16 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
     return () if value is None else tuple(name.strip() for name in value.split(","))
 
 
+def size(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Parse HxW. Raises BadParameter for another form."""
+    if value is None:
+        return None
+    height, _, width = value.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 8192 and 0 < int(width) <= 8192):
+        raise click.BadParameter(f"'{value}' is not of the form HxW, such as 96x256, of 1 to 8192 pixels")
+    return int(height), int(width)
+
+
 ANIMATIONS = click.option(
     "--animations",
     callback=_names,

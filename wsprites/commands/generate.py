@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from wsprites.commands import ANIMATIONS, OVERWRITE, PATH
+from wsprites.commands import ANIMATIONS, OVERWRITE, PATH, size
 from wsprites.fields import build
 from wsprites.terminal import cores, frames_bar, show_help
 
@@ -137,16 +137,6 @@ def _clips(like: Path | None, n: int | None) -> int:
     return 0
 
 
-def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """Parse HxW."""
-    if value is None:
-        return None
-    height, _, width = value.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 8192 and 0 < int(width) <= 8192):
-        raise click.BadParameter(f"'{value}' is not of the form HxW, such as 96x256, of 1 to 8192 pixels")
-    return int(height), int(width)
-
-
 def _rule(option: str, kind: click.IntRange | click.FloatRange, text: str) -> Callable[[_Command], _Command]:
     """An option of `import` that goes with --chunks."""
     return click.option(option, type=kind, help=f"With --chunks{text}")
@@ -157,7 +147,7 @@ def _rule(option: str, kind: click.IntRange | click.FloatRange, text: str) -> Ca
 @click.option("--out", type=PATH, required=True, help="HDF5 file to write.")
 @click.option(
     "--size",
-    callback=_size,
+    callback=size,
     metavar="HxW",
     help="Scale frames to this height and width, by area averaging.  [default: no scaling; with --chunks: 384x384]",
 )

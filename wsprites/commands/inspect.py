@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from wsprites.commands import FILE, OVERWRITE, PATH
+from wsprites.commands import FILE, OVERWRITE, PATH, size
 from wsprites.terminal import frames_bar
 
 
@@ -102,7 +102,7 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
 @FILE
 @click.option(
     "--to",
-    type=click.Choice(["released", "minari", "webdataset", "parquet", "mp4", "glass"]),
+    type=click.Choice(["released", "minari", "webdataset", "parquet", "lerobot", "mp4", "glass"]),
     required=True,
     help="Format; 'glass' is another name of 'released'.",
 )
@@ -114,11 +114,18 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
     help="Clips per shard of webdataset or per file of parquet. A shard goes to one worker of a loader.  "
     "[default: webdataset at least 16 shards of each split, parquet up to 500 MB a file]",
 )
-@click.option("--plain", is_flag=True, help="With mp4: the frames alone, at their own size, without marks and text.")
-def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int | None, plain: bool) -> None:
+@click.option("--plain", is_flag=True, help="With mp4: the frames alone, without marks and text.")
+@click.option(
+    "--resize",
+    callback=size,
+    metavar="HxW",
+    help="Height and width of written frames and masks, by area averaging.  [default: as in FILE]",
+)
+def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int | None, plain: bool, resize: tuple[int, int] | None) -> None:
     """Write FILE, generated or imported, in another format, with licence, credits and a README.
 
-    All formats but mp4 keep every pixel. Labels that a format has no place for are named.
+    All formats but lerobot and mp4 keep every pixel, unless frames are resized; labels then stay in pixels of FILE. Labels that a
+    format has no place for are named.
     """
     import wsprites as package
     from wsprites.export import Job, check, estimate
@@ -128,7 +135,7 @@ def export(file: Path, to: str, out: Path, clips: int | None, shard_clips: int |
 
     check(out)
     with package.open(file) as data:
-        job = Job(data, "released" if to == "glass" else to, clips, shard_clips=shard_clips, plain=plain)
+        job = Job(data, "released" if to == "glass" else to, clips, shard_clips=shard_clips, plain=plain, resize=resize)
         expected = estimate(job)
         free = check(out, expected=expected)
         click.echo(f"output   {out}: about {readable_size(expected)}; {readable_size(free)} free")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -15,6 +15,8 @@ from wsprites.env import task as tasks
 from wsprites.errors import ArgumentError
 from wsprites.file import DataFile
 from wsprites.render import Background, Clip, render
+from wsprites.render.resize import check_size, pixel_scale
+from wsprites.render.resize import resize as resize_clip
 from wsprites.world.act import Pose, act, pose
 from wsprites.world.actions import GlobalAction, LocalAction, local_actions
 from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, scripts
@@ -66,6 +68,7 @@ class Stage:
         data_seed: int,
         art_sha256: str,
         task: str = "",
+        resize: Sequence[int] | None = None,
     ):
         if background not in ("moving", "frozen", "blank"):
             raise ArgumentError("background", f"{background!r} is not one of moving, frozen, blank")
@@ -79,16 +82,21 @@ class Stage:
             raise ArgumentError("sheets", f"{made}; pass the sheets and backgrounds that it was generated with, or its file as world")
         self.n, self.spec = n, self.world.spec
         tasks.check_task(task, self.spec)
-        self.task, self.length, self._background, self._seed = task, length, background, _whole("data_seed", data_seed)
+        self.split, self.task, self.length, self._background, self._seed = split, task, length, background, _whole("data_seed", data_seed)
         split_c = casting(self.spec, self._seed).split
         self._members = np.flatnonzero(split_c == SPLITS.index(split)) if split else np.arange(len(split_c))
         if not len(self._members):
             raise ArgumentError("split", f"this world has no characters in {split}")
-        height, width = self.spec.height, self.spec.width
-        self.observation_space = gymnasium.spaces.Box(0, 255, (height, width, 3), np.uint8)
+        own, self._resize = (self.spec.height, self.spec.width), check_size(resize)
+        self.pixel_scale = pixel_scale(own, self._resize)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (*(self._resize or own), 3), np.uint8)
         # Local actions keep their numbers in a world without some animations, so its space has numbers that `step` refuses.
         self._possible = np.isin(np.arange(len(local_actions(self.spec.facings))), self.spec.local_actions)
         self.action_space = gymnasium.spaces.MultiDiscrete([len(GlobalAction), len(local_actions(self.spec.facings))])
+
+    def __str__(self) -> str:
+        task, (height, width, _) = f", task {self.task}" if self.task else "", self.observation_space.shape
+        return f"{self.spec.name}, {self.split or 'all'} characters{task}: episodes of {self.length} steps, {height} x {width}"
 
     def running(self, method: str) -> EnvState:
         """The state. Raises ResetNeeded if no episode has begun."""
@@ -179,7 +187,15 @@ class Stage:
         return (state.t > 0) & tasks.reached(self.spec, state.marker, state.pose.position, state.pose.local_action)
 
     def look(self) -> tuple[NDArray[np.uint8], Info]:
-        """(n, H, W, 3) frames that are shown, and their labels and masks, (n, ...), in new memory."""
+        """(n, H, W, 3) observations, and their labels and masks, (n, ...), in new memory."""
+        frames, info = self.draw()
+        if self._resize:
+            clip = resize_clip(Clip(frames, info["mask"]), self._resize)
+            frames, info["mask"] = clip.frames_thwc, clip.masks_thw
+        return frames, info
+
+    def draw(self) -> tuple[NDArray[np.uint8], Info]:
+        """The same at the world's own size."""
         script, t, shown, global_n, marker = self.running("render")
         every = np.arange(self.n)
         now = Script(

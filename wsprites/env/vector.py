@@ -28,7 +28,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
 
     Args:
         num_envs: number of environments, n.
-        world, sheets, backgrounds, background, length, split, data_seed, art_sha256, task: as for `WalkEnv`.
+        world, sheets, backgrounds, background, length, split, data_seed, art_sha256, task, resize: as for `WalkEnv`.
         render_mode: "rgb_array" or None.
         max_episode_steps: an episode is truncated after so many steps at most, as by `gymnasium.make`; None or -1: after `length` steps.
         autoreset_mode: when an episode that is over is followed by the next: "NextStep", "SameStep" or "Disabled" (by `reset`, with the
@@ -59,6 +59,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
         data_seed: int = 0,
         art_sha256: str = "",
         task: str = "",
+        resize: Sequence[int] | None = None,
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
@@ -78,15 +79,20 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
             data_seed=data_seed,
             art_sha256=art_sha256,
             task=task,
+            resize=resize,
         )
         self._limit, self._mode = _limit(max_episode_steps, length), _mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
         self.num_envs, self.spec_of_world, self.render_mode = num_envs, self._stage.spec, render_mode
+        self.pixel_scale = self._stage.pixel_scale
         self.single_observation_space, self.single_action_space = self._stage.observation_space, self._stage.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._random: list[tuple[np.random.Generator, int] | None] = [None] * num_envs
         self._ahead: list[list[int]] = [[] for _ in range(num_envs)]
+
+    def __repr__(self) -> str:
+        return f"<WalkVectorEnv of {self.num_envs}, {self._stage}>"
 
     @property
     def np_random(self) -> Any:
@@ -199,9 +205,13 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
         return mask.copy()
 
     def render(self) -> tuple[Any, ...] | None:
-        """The n frames that are shown, (H, W, 3) uint8 each, for render_mode "rgb_array". Raises ResetNeeded if no episode has begun."""
+        """The n frames at the world's own size, (H, W, 3) uint8 each, for render_mode "rgb_array".
+
+        Raises:
+            ResetNeeded: no episode has begun.
+        """
         self._stage.running("render")
-        return None if self.render_mode is None else tuple(self._stage.look()[0])
+        return None if self.render_mode is None else tuple(self._stage.draw()[0])
 
 
 def _masked(info: Info, rows: NDArray[np.bool_]) -> Info:

@@ -1,7 +1,7 @@
 """One character in one world, as a Gymnasium environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -37,6 +37,9 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         art_sha256: hash that the art must have (`Art.sha256`), so that it is not exchanged unnoticed; empty for any art.
         task: "marker": walk to a magenta ring and slash there, which is rewarded by 1 and ends the episode. Frames show the ring behind
             the character, and `info["marker"]`, (2,) int16 pixels, is the position to reach, up to a step in x and y. Empty: no task.
+        resize: (height, width) of observations and masks, such as (64, 64), by the mean of areas: see `wsprites.render.resize`. **Labels
+            stay in pixels of the world's own frames**; times `pixel_scale`, factors of (x, y), they are in those of the observations.
+            `render` shows the world's own size.
         render_mode: "rgb_array", "human" (a window; needs pygame) or None.
 
     Raises:
@@ -64,6 +67,7 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         data_seed: int = 0,
         art_sha256: str = "",
         task: str = "",
+        resize: Sequence[int] | None = None,
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -79,11 +83,15 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
             data_seed=data_seed,
             art_sha256=art_sha256,
             task=task,
+            resize=resize,
         )
-        self.spec_of_world, self.render_mode = self._stage.spec, render_mode
+        self.spec_of_world, self.pixel_scale, self.render_mode = self._stage.spec, self._stage.pixel_scale, render_mode
         self.observation_space, self.action_space = self._stage.observation_space, self._stage.action_space
         self._ahead: list[Script] = []
         self._window: Any = None
+
+    def __repr__(self) -> str:
+        return f"<WalkEnv {self._stage}>"
 
     @property
     def world(self) -> World:
@@ -159,11 +167,11 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
     def _look(self) -> tuple[NDArray[np.uint8], Info]:
         frames_nhwc, info = self._stage.look()
         if self.render_mode == "human":
-            self._draw(frames_nhwc[0])
+            self._draw(self._stage.draw()[0][0])
         return frames_nhwc[0], {name: values[0] for name, values in info.items()}
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The frame that is shown, (H, W, 3) uint8, for render_mode "rgb_array"; for "human" it is drawn in the window.
+        """The frame at the world's own size, (H, W, 3) uint8, for render_mode "rgb_array"; for "human" it is drawn in the window.
 
         Raises:
             ResetNeeded: no episode has begun.
@@ -171,7 +179,7 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
         self._stage.running("render")
         if self.render_mode is None:
             return None
-        frame_hwc: NDArray[np.uint8] = self._stage.look()[0][0]
+        frame_hwc: NDArray[np.uint8] = self._stage.draw()[0][0]
         if self.render_mode == "rgb_array":
             return frame_hwc
         self._draw(frame_hwc)

@@ -26,7 +26,7 @@ from wsprites.world.spec import SPLITS
 
 __all__ = ["FORMATS", "SHARDED", "Job", "Written", "check", "estimate", "export"]
 
-FORMATS = ("released", "minari", "webdataset", "parquet", "mp4")
+FORMATS = ("released", "minari", "webdataset", "parquet", "lerobot", "mp4")
 """Names of the formats, which are those of their modules."""
 _SAMPLE = 4  # clips of each split that the size is estimated from
 
@@ -38,7 +38,7 @@ def estimate(job: Job) -> int:
         rows = job.rows(split)
         for row in sorted({rows[at] for at in np.linspace(0, len(rows) - 1, _SAMPLE).astype(int)} if rows else ()):
             pixels, t = job.data[split], row % job.clip_frames
-            sizes.append(module.frame_bytes(*(pixels[name][row, t] for name in job.pixels)))
+            sizes.append(module.frame_bytes(*(job.resized(pixels[name][row, t]) for name in job.pixels)))
     return int(np.mean(sizes) * job.frames) if sizes else 0
 
 
@@ -85,7 +85,8 @@ def export(job: Job, out: Path) -> tuple[str, ...]:
             credits = job.world.credits
             text = f"Licence of the art: {credits.licence}\n\n{credits.attribution}\n"
             (folder / "CREDITS.txt").write_text(text, encoding="utf-8")
-        made = {"to": job.to, "clips": job.clips, "shard_clips": job.shard_clips, "wsprites": wsprites.__version__}
+        made: dict[str, object] = {"to": job.to, "clips": job.clips, "shard_clips": job.shard_clips, "wsprites": wsprites.__version__}
+        made |= {"resize": job.resize} if job.resize else {}
         (folder / "wsprites.json").write_text(json.dumps({"exported": made, **_source(job)}, indent=2) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(folder_card(job, module.card(job), written), encoding="utf-8")
     return written.notes

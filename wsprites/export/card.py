@@ -8,6 +8,7 @@ import wsprites
 from wsprites.export.job import Job, Written
 from wsprites.file import DESCRIPTIONS, DataFile, VideoFile
 from wsprites.file.videos import VIDEO_DESCRIPTIONS
+from wsprites.render.resize import pixel_scale
 from wsprites.view.info import cast_line, clips_line, source_line, world_line
 from wsprites.world.actions import GlobalAction
 from wsprites.world.spec import SPLITS
@@ -55,8 +56,20 @@ tags: [{tags}]
 | --- | --- |
 {labels}
 
-{_meaning(data) if isinstance(data, DataFile) else "Labels came with the videos, and are stored unchanged."}
+{_meaning(data) if isinstance(data, DataFile) else "Labels came with the videos, and are stored unchanged."}{_resized(job)}
 """
+
+
+def _resized(job: Job) -> str:
+    """What resizing means for labels; nothing without it."""
+    if not job.resize:
+        return ""
+    (x, y), own = pixel_scale(job.stored_size, job.resize), "{} x {}".format(*job.stored_size)
+    text = f"""
+
+Frames{" and masks" if job.world else ""} were resized from {own} to {job.resize[0]} x {job.resize[1]}, by the mean of areas."""
+    labels = f" **Positions, offsets and shifts are in pixels of {own}**: times ({x:.6g}, {y:.6g}), for x and y, in those of the frames."
+    return text + (labels if job.world else "")
 
 
 def _part(job: Job) -> str:

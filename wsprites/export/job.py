@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wsprites.errors import ArgumentError
 from wsprites.file import CHUNK_FRAMES, DataFile, VideoFile
 from wsprites.file.videos import VIDEO_DESCRIPTIONS
+from wsprites.render.resize import check_size, resize_frames, resize_masks
 from wsprites.view.picture import encode_png
 from wsprites.world.script import LABELS
 from wsprites.world.spec import SPLITS
@@ -40,7 +41,9 @@ class Job:
     shard_clips: int | None = None
     """Clips per shard of webdataset or per file of parquet; None: what the format chooses."""
     plain: bool = False
-    """With mp4: the frames alone, at their own size, without marks and text."""
+    """With mp4: the frames alone, without marks and text."""
+    resize: tuple[int, int] | None = None
+    """(height, width) that frames and masks are resized to, see `wsprites.render.resize`; labels stay as they are. None: as in the file."""
 
     def __post_init__(self) -> None:
         for name, value in (("clips", self.clips), ("shard_clips", self.shard_clips)):
@@ -48,9 +51,10 @@ class Job:
                 raise ArgumentError(name, f"{value} is less than 1")
         if self.shard_clips is not None and self.to not in SHARDED:
             raise ArgumentError("shard_clips", f"the format {self.to} has no shards; use {' or '.join(SHARDED)}")
-
         if self.plain and self.to != "mp4":
             raise ArgumentError("plain", f"the format {self.to} has no marks; use mp4")
+        if check_size(self.resize) and self.to == "mp4" and not self.plain:
+            raise ArgumentError("resize", "previews are drawn at the size of the file; pass plain=True")
 
     @property
     def world(self) -> DataFile | None:
@@ -64,7 +68,12 @@ class Job:
 
     @property
     def frame_size(self) -> tuple[int, int]:
-        """(height, width) of every frame in pixels."""
+        """(height, width) of every exported frame in pixels."""
+        return self.resize or self.stored_size
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(height, width) of the frames in the file in pixels, which is that of labels."""
         height, width = self.data["train"]["frames"].shape[2:4]
         return int(height), int(width)
 
@@ -110,8 +119,14 @@ class Job:
         pixels = self.data[split]
         for first in range(0, self.clip_frames, CHUNK_FRAMES):
             stop = min(first + CHUNK_FRAMES, self.clip_frames)
-            yield tuple(pixels[name][row, first:stop] for name in self.pixels)
+            yield tuple(self.resized(pixels[name][row, first:stop]) for name in self.pixels)
             self.progress(stop - first)
+
+    def resized(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """(..., H, W, 3) uint8 frames or (..., H, W) bool masks of the file at the size that they are exported with."""
+        if self.resize is None:
+            return pixels
+        return resize_masks(pixels, self.resize) if pixels.dtype == bool else resize_frames(pixels, self.resize)
 
     def arrays(self, split: str, row: int) -> dict[str, NDArray[Any]]:
         """Read all pixels of a clip at once: (T, ...) by the names of `pixels`."""

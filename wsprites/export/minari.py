@@ -100,14 +100,14 @@ def write(job: Job, folder: Path) -> Written:
             folder / name / "data",
             observation_space=Box(0, 255, (height, width, 3), np.uint8),
             action_space=_action_space(job),
-            env_spec=_environment(drawn, split, sheets) if drawn else None,
+            env_spec=_environment(job, drawn, split, sheets) if drawn else None,
             jpeg_encoding=False,
         )
         kind = "videos in which every action is known" if job.world else "imported videos"
         description = f"W-Sprites, split {split}: {kind}. README.md is beside the dataset."
         storage.update_metadata({"dataset_id": name, "minari_version": minari.__version__, "description": description})
         if drawn and (casting(drawn.spec, drawn.seed).split == SPLITS.index("test")).any():
-            storage.update_metadata({"eval_env_spec": _environment(drawn, "test", sheets).to_json()})
+            storage.update_metadata({"eval_env_spec": _environment(job, drawn, "test", sheets).to_json()})
         storage.update_episodes(_episodes(job, split, rows, folder))
         of_clip = CLIP_LABELS if job.world else ("index", "video", "first_frame")
         every = (job.labels(split, row) for row in rows)
@@ -127,7 +127,7 @@ def _own_sheets(data: DataFile) -> str | None:
     return None
 
 
-def _environment(data: DataFile, split: str, sheets: str | None) -> EnvSpec:
+def _environment(job: Job, data: DataFile, split: str, sheets: str | None) -> EnvSpec:
     """The environment that plays the clips of a split."""
     return EnvSpec(
         "wsprites/Walk-v0",
@@ -139,6 +139,7 @@ def _environment(data: DataFile, split: str, sheets: str | None) -> EnvSpec:
             "split": split,
             "data_seed": data.seed,
             "art_sha256": data.art_sha256,
+            **({"resize": job.resize} if job.resize else {}),
         },
     )
 

@@ -1,6 +1,6 @@
 """MP4, lossy: enlarged videos with the labels drawn on them, or the frames alone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -39,21 +39,22 @@ def write(job: Job, folder: Path) -> Written:
         (folder / split).mkdir()
         for row in job.rows(split):
             path = folder / split / f"clip_{job.index(split, row):09}.mp4"
-            write_mp4(path, _pictures(job, split, row), _rate(job, split, row))
+            write_mp4(path, _pictures(job, split, row), rate(job, split, row))
     arrays = "masks and labels as arrays" if job.world else "labels as arrays"
     return Written(notes=(f"left out exact pixels, {arrays}: the videos are {'lossy' if job.plain else 'previews'}",))
 
 
-def write_mp4(path: Path, pictures: Iterable[NDArray[np.uint8]], rate: Fraction) -> None:
+def write_mp4(path: Path, pictures: Iterable[NDArray[np.uint8]], rate: Fraction, *, options: Mapping[str, str] = {}) -> None:
     """Write pictures of one size as an MP4 video, H.264, lossy.
 
     Args:
         path: the file; it is replaced if it exists.
         pictures: (h, w, 3) uint8 RGB each, one or more.
         rate: frames per second.
+        options: of the encoder, libx264, beside its quality.
     """
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as video:
-        stream = video.add_stream("libx264", rate=rate, options=_QUALITY)
+        stream = video.add_stream("libx264", rate=rate, options={**_QUALITY, **options})
         stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1  # with more threads, the bytes depend on their number
         for t, picture in enumerate(pictures):
             drawn = _even(picture)
@@ -80,7 +81,7 @@ def _pictures(job: Job, split: str, row: int) -> Iterator[NDArray[np.uint8]]:
         yield annotate(frame_hwc, mask_hw, script, t, split, job.data.spec)
 
 
-def _rate(job: Job, split: str, row: int) -> Fraction:
+def rate(job: Job, split: str, row: int) -> Fraction:
     """Mean number of frames per second of a clip."""
     if "time" in job.label_names and job.clip_frames > 1:
         time_t = job.data[split]["time"][row]

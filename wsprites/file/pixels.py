@@ -32,6 +32,9 @@ class Array:
             return self._dataset[key]
         return self._dataset[()][key]
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {' x '.join(map(str, self.shape))} {self.dtype}>"
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype)
 

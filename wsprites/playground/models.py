@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wsprites.bench.data import VideoSize
 from wsprites.bench.load import load_model
-from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, named, rollout
+from wsprites.bench.protocol import Arrays, Controllable, Model, ProtocolError, infer, named, rollout, takes_true_actions
 from wsprites.errors import ArgumentError
 from wsprites.foreign import foreign_code
 from wsprites.playground.worker import Worker
@@ -185,7 +185,11 @@ def load_players(names: tuple[str, ...], size: tuple[int, int]) -> list[Player]:
     for number, name in enumerate(names):
         if name in names[:number]:
             raise ArgumentError("model", f"{name} is given twice; each model is shown once")
-    return [Player(shown_name(name), load_model(name), size) for name in names]
+    models = [load_model(name) for name in names]
+    for name, model in zip(names, models, strict=True):
+        if takes_true_actions(model) and not isinstance(model, Steps):
+            raise ArgumentError("model", f"{name} takes true actions in its rollouts; the playground plays the actions that models infer")
+    return [Player(shown_name(name), model, size) for name, model in zip(names, models, strict=True)]
 
 
 def shown_name(name: str) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wsprites.art import World
 from wsprites.art.sheets import CELL_OF, CELL_PLACES
+from wsprites.render.resize import taps
 from wsprites.world.spec import CELL
 
 _DRAWN = ("character", "background", "local_action", "animation_frame", "position", "background_offset")
@@ -95,6 +96,29 @@ class BatchRenderer:
             character_n = character_n // self._counts[layer]
             rows_ln.insert(0, sheet_n * len(CELL_PLACES) + cell_n)
         return rows_ln
+
+
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Frames or masks at another size, on their device: the same bytes as those of `render.resize.resize`.
+
+    Args:
+        images: (..., H, W) uint8 frames, or bool masks.
+        size: the new height and width, pixels.
+
+    Returns:
+        (..., h, w) of the same dtype.
+    """
+    height, width = images.shape[-2:]
+    sums = _sums(_sums(images.int(), -2, height, size[0]).long(), -1, width, size[1])
+    return torch.div(2 * sums + height * width, 2 * height * width, rounding_mode="floor").to(images.dtype)
+
+
+def _sums(images: Tensor, axis: int, old: int, new: int) -> Tensor:
+    """Weighted sums of neighbours along an axis, see `render.resize.taps`."""
+    index, weight = (torch.from_numpy(of_taps).to(images.device) for of_taps in taps(old, new))
+    along = (-1, *[1] * (-1 - axis))
+    each = (images.index_select(axis, index[:, k]) * weight[:, k].to(images.dtype).view(along) for k in range(index.shape[1]))
+    return sum(each, torch.zeros((), dtype=images.dtype, device=images.device))
 
 
 def _bytes(word: Tensor) -> list[Tensor]:

@@ -1,7 +1,7 @@
 """Windows of a data file, and the order in which they are sampled."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import whole
 from wsprites.file import Pixels, Split
 from wsprites.render.memory import Memory, in_threads
+from wsprites.render.resize import check_size, pixel_scale, resize_frames, resize_masks
 from wsprites.stream.passes import State, check_state
 from wsprites.stream.samples import PIXELS, Sample, Windows, starts, tensors
 from wsprites.world.script import FRAME_LABELS, LABELS
@@ -31,13 +32,23 @@ class FileClips(Dataset[Sample]):
         split: "train", "val" or "test".
         window: frames per window, T.
         keys: names of the arrays to read; None reads all. Each array takes time.
+        resize: (height, width) of frames and masks, such as (64, 64), by the mean of areas: see `wsprites.render.resize`. **Labels stay in
+            pixels of the frames of the file**; times `pixel_scale` they are in those of the resized ones. None: the size in the file.
 
     Raises:
         UserError: the file cannot be read, or its split has no such array, no clips, or clips shorter than the window.
     """
 
-    def __init__(self, path: str | os.PathLike[str], split: str, *, window: int = 12, keys: Sequence[str] | None = None) -> None:
-        self.path, self.split, self.window = Path(path).absolute(), split, window
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        split: str,
+        *,
+        window: int = 12,
+        keys: Sequence[str] | None = None,
+        resize: tuple[int, int] | None = None,
+    ) -> None:
+        self.path, self.split, self.window, self.resize = Path(path).absolute(), split, window, check_size(resize)
         if split not in SPLITS:
             raise ArgumentError("split", f"{split!r} is not one of {', '.join(SPLITS)}")
         with wsprites.open(self.path) as data:
@@ -49,6 +60,11 @@ class FileClips(Dataset[Sample]):
             """Clips of the split."""
             per_frame = {name for name in self.keys if name in (*PIXELS, *FRAME_LABELS) or arrays[name].shape[1:2] == (frames,)}
             shapes = {name: (window, *arrays[name].shape[2:]) if name in per_frame else arrays[name].shape[1:] for name in self.keys}
+            self._size = int(arrays["frames"].shape[2]), int(arrays["frames"].shape[3])
+            self.pixel_scale = pixel_scale(self._size, self.resize)
+            """Factors of (x, y) that turn positions, offsets and shifts into pixels of the frames of samples."""
+            if self.resize:
+                shapes |= {name: (window, *self.resize, *arrays[name].shape[4:]) for name in PIXELS if name in shapes}
             self._per_frame, self._arrays = per_frame, {name: (shape, arrays[name].dtype) for name, shape in shapes.items()}
         self.starts = starts(frames, window)
         """Number of windows in each clip."""
@@ -62,7 +78,8 @@ class FileClips(Dataset[Sample]):
 
     def __repr__(self) -> str:
         windows = f"{len(self):,} windows of {self.window} frames from {self.clips:,} clips"
-        return f"<FileClips {self.path}, {self.split}: {windows}; {', '.join(self.keys)}>"
+        resized = "" if self.resize is None else ", {} x {}, resized from {} x {}".format(*self.resize, *self._size)
+        return f"<FileClips {self.path}, {self.split}: {windows}{resized}; {', '.join(self.keys)}>"
 
     def __getitem__(self, item: int) -> Sample:
         return {name: tensor[0] for name, tensor in self._read([item]).items()}
@@ -87,7 +104,10 @@ class FileClips(Dataset[Sample]):
             for n, (row, start) in list(enumerate(windows))[part]:
                 computed = _computed(split, row, start, start + self.window, self.keys) if isinstance(split, Split) else {}
                 for name, array in batch.items():
-                    if name in computed:
+                    if self.resize and name in PIXELS:
+                        own = computed[name] if name in computed else split[name][row, start : start + self.window]
+                        _RESIZE[name](own, self.resize, out=array[n])
+                    elif name in computed:
                         array[n] = computed[name]
                     elif isinstance(pixels := split[name], Pixels):
                         pixels.read(row, start, start + self.window, out=array[n])
@@ -99,6 +119,9 @@ class FileClips(Dataset[Sample]):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None, "_memory": Memory()}
+
+
+_RESIZE: dict[str, Callable[..., Any]] = {"frames": resize_frames, "masks": resize_masks}
 
 
 def _computed(split: Split, row: int, first: int, stop: int, keys: Sequence[str]) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from wsprites.art import World, load_world
 from wsprites.errors import ArgumentError
 from wsprites.fields import whole
 from wsprites.render import Clip, render
-from wsprites.render.batch import BatchRenderer
+from wsprites.render.batch import BatchRenderer, resized
 from wsprites.render.memory import Memory, in_threads
+from wsprites.render.resize import check_size, pixel_scale
+from wsprites.render.resize import resize as resize_clip
 from wsprites.stream.passes import Passes, State
 from wsprites.stream.samples import PIXELS, Batch, Sample, Window, starts, tensors
 from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, casting, permutation, scripts
@@ -46,6 +48,8 @@ class RenderedClips(IterableDataset[Sample]):
         compile: compile that renderer by torch.compile, which takes a minute before the first batch.
         rank, ranks: index of this process, and number of processes that share the batches.
         length: batches per pass of this process (windows, where batch is None), which is also its `len`; None is a pass without end.
+        resize: (height, width) of frames and masks, such as (64, 64), by the mean of areas: see `wsprites.render.resize`. **Labels stay in
+            pixels of the world's own frames**; times `pixel_scale` they are in those of the resized ones. None: the world's own size.
 
     Raises:
         UserError: the split does not exist or has no characters, clips are shorter than the window, or the world cannot be loaded. While
@@ -86,6 +90,7 @@ class RenderedClips(IterableDataset[Sample]):
         rank: int = 0,
         ranks: int = 1,
         length: int | None = None,
+        resize: tuple[int, int] | None = None,
     ) -> None:
         if split not in SPLITS:
             raise ArgumentError("split", f"{split!r} is not one of {', '.join(SPLITS)}")
@@ -95,7 +100,9 @@ class RenderedClips(IterableDataset[Sample]):
         self.length = None if length is None else whole("length", length, 1, 2**31 - 1)
         self.world = load_world(world)
         self.spec = spec = self.world.spec
-        self.window, self.device, self.compile = window, torch.device(device), compile
+        self.window, self.device, self.compile, self.resize = window, torch.device(device), compile, check_size(resize)
+        self.pixel_scale = pixel_scale((spec.height, spec.width), self.resize)
+        """Factors of (x, y) that turn positions, offsets and shifts into pixels of the frames of samples."""
         self._as_a_whole = self.device.type != "cpu"  # on a CPU, BatchRenderer takes several times as long as `render`
         self._members = np.flatnonzero(casting(spec, seed).split == SPLITS.index(split))
         if not len(self._members):
@@ -103,6 +110,7 @@ class RenderedClips(IterableDataset[Sample]):
         self._clip_windows = spec.frames // window if starts(spec.frames, window) else 0
         of_world = hashlib.sha256((spec.to_json() + self.world.art.sha256).encode()).hexdigest()
         facts: State = {"world": of_world, "split": split, "window": window, "seed": self.seed}
+        facts |= {"resize": _shown(self.resize)} if self.resize else {}
         self._passes = Passes(self.length, {**facts, "batch": self.batch, "length": self.length, "ranks": self.ranks})
 
     def state_dict(self) -> State:
@@ -129,9 +137,11 @@ class RenderedClips(IterableDataset[Sample]):
 
     def __repr__(self) -> str:
         spec, split = self.spec, self._passes.facts["split"]
+        own = spec.height, spec.width
         windows = (
-            f"{'' if self.batch is None else f'batches of {self.batch} '}windows of {self.window} frames, {spec.height} x {spec.width}"
+            f"{'' if self.batch is None else f'batches of {self.batch} '}windows of {self.window} frames, {_shown(self.resize or own)}"
         )
+        windows += f", resized from {_shown(own)}" if self.resize else ""
         return f"<RenderedClips {spec.name}, {split}, seed {self.seed}: {windows}>"
 
     def __len__(self) -> int:
@@ -164,15 +174,27 @@ class RenderedClips(IterableDataset[Sample]):
 
     def _render(self, labels: dict[str, NDArray[Any]], memory: Memory) -> Sample:
         """A batch on a CPU, from its labels as arrays."""
-        size = (len(labels["start"]), self.window, self.spec.height, self.spec.width)
-        clip = Clip(memory.lend((*size, 3), np.uint8), memory.lend(size, bool))
+        windows = (len(labels["start"]), self.window)
+        clip = _lent(memory, (*windows, self.spec.height, self.spec.width))
+        given = _lent(memory, (*windows, *self.resize)) if self.resize else clip
         script = Script(**{name: labels[name] for name in LABELS})
 
-        def part(windows: slice) -> None:
-            render(self.world, script[windows], out=Clip(clip.frames_thwc[windows], clip.masks_thw[windows]))
+        def part(some: slice) -> None:
+            rendered = render(self.world, script[some], out=Clip(clip.frames_thwc[some], clip.masks_thw[some]))
+            if self.resize:
+                resize_clip(rendered, self.resize, out=Clip(given.frames_thwc[some], given.masks_thw[some]))
 
-        in_threads(part, size[0], torch.get_num_threads())
-        return tensors(dict(zip(PIXELS, clip, strict=True)) | labels)
+        in_threads(part, windows[0], torch.get_num_threads())
+        return tensors(dict(zip(PIXELS, given, strict=True)) | labels)
+
+
+def _lent(memory: Memory, size: tuple[int, ...]) -> Clip:
+    """Memory for frames, (*size, 3), and masks, (*size)."""
+    return Clip(memory.lend((*size, 3), np.uint8), memory.lend(size, bool))
+
+
+def _shown(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
 
 
 class _RenderedPass(Iterator[Sample]):
@@ -188,7 +210,12 @@ class _RenderedPass(Iterator[Sample]):
     def __next__(self) -> Sample:
         stream, number = self._stream, self._numbers.current()
         labels = self._labels(number * stream.ranks + stream.rank)
-        batch = dict(zip(PIXELS, self._draw(labels), strict=True)) | labels if self._draw else stream._render(labels, self._memory)
+        if self._draw:
+            batch = dict(zip(PIXELS, self._draw(labels), strict=True)) | labels
+            if stream.resize:
+                batch |= {name: resized(batch[name], stream.resize) for name in PIXELS}
+        else:
+            batch = stream._render(labels, self._memory)
         self._numbers.advance(number)  # not a batch that failed, or was interrupted
         return Batch(batch) if stream.batch else Window((name, tensor[0]) for name, tensor in batch.items())
 

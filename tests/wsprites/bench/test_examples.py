@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from samples import ROOT
 
+from wsprites.bench import rollouts
+
 EXAMPLES = ROOT / "examples"
 
 
@@ -43,6 +45,15 @@ def test_a_latent_action_model_and_its_score(example):
 def test_a_module_of_ones_own(example):
     example("torch_adapter.py")
     assert Path("torch_adapter.npz").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_probes")
+def test_a_ceiling_and_a_floor_of_true_actions(example, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rollouts, "STARTS", 1)
+    world, still = example("true_actions.py", "--clips", 2).splitlines()
+    assert world.startswith("World: control.faithful 1.00, drift.position.16 0.0") and world.endswith("(true actions)")
+    assert still.startswith("Still: control.faithful 0.")
 
 
 def test_the_workflow_uses_options_that_exist():

@@ -1,5 +1,6 @@
 """Exports, read back by the libraries of their users, pixel by pixel and label by label."""
 
+import io
 import json
 import os
 import pickle
@@ -30,6 +31,7 @@ from wsprites.errors import UserError
 from wsprites.export import FORMATS, Job, estimate, export
 from wsprites.generate import Order, generate
 from wsprites.generate.merge import merge
+from wsprites.render.resize import resize_frames, resize_masks
 from wsprites.view.preview import annotate
 from wsprites.world.script import FRAME_LABELS, LABELS
 from wsprites.world.spec import PRESETS, SPLITS, SplitSpec, WorldSpec
@@ -462,6 +464,37 @@ def test_minari_stops_before_the_disk_is_full(data_file: Path, tmp_path: Path, m
     assert next(free, None) is None and list(tmp_path.iterdir()) == []
 
 
+def test_frames_of_another_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import minari
+
+    monkeypatch.setattr("wsprites.art.load_art", lru_cache(load_art))
+    generate(Order(load_world("factorial").replace(frames=3), seed=7, n=12), tmp_path / "data.h5")
+    with wsprites.open(tmp_path / "data.h5") as data:
+        own_frames, own_masks, shift = (data["val"][name][0] for name in ("frames", "masks", "shift"))
+        for to in ("minari", "parquet"):
+            export(Job(data, to, 1, resize=(64, 48)), tmp_path / to)
+        for more, words in (({}, "pass plain=True"), ({"plain": True, "resize": (0, 9)}, "0 is outside the range")):
+            with pytest.raises(UserError, match=f"resize: .*{words}"):
+                Job(data, "mp4", **{"resize": (64, 48), **more})
+        export(Job(data, "mp4", 1, plain=True, resize=(64, 48)), tmp_path / "mp4")
+    # An environment that shows the same, and labels as they were.
+    dataset = minari.MinariDataset(tmp_path / "minari" / "wsprites-val-v0" / "data")
+    env, episode = dataset.recover_environment(), dataset[0]
+    frame, info = env.reset(options=next(iter(dataset.storage.get_episode_metadata([0])))["options"])
+    assert np.array_equal(episode.observations, resize_frames(own_frames, (64, 48))) and np.array_equal(frame, episode.observations[0])
+    assert np.array_equal(info["mask"], episode.infos["masks"][0]) and np.array_equal(episode.infos["shift"], shift)
+    # A page that says in which pixels.
+    clip = pq.read_table(next((tmp_path / "parquet" / "data").glob("val-*"))).to_pylist()[0]
+    for images, expected in ((clip["frames"], resize_frames(own_frames, (64, 48))), (clip["masks"], resize_masks(own_masks, (64, 48)))):
+        pixels = np.stack([np.asarray(Image.open(io.BytesIO(image["bytes"]))) for image in images])
+        assert np.array_equal(pixels if pixels.ndim == 4 else pixels > 0, expected)
+    page = (tmp_path / "parquet" / "README.md").read_text(encoding="utf-8")
+    assert "resized from 96 x 128 to 64 x 48" in page and "times (0.375, 0.666667), for x and y" in page
+    assert json.loads((tmp_path / "parquet" / "wsprites.json").read_text())["exported"]["resize"] == [64, 48]
+    with av.open(str(next((tmp_path / "mp4" / "val").iterdir()))) as video:
+        assert (video.streams.video[0].height, video.streams.video[0].width) == (64, 48)
+
+
 def test_what_cannot_be_done_is_refused(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "there").mkdir()
     (tmp_path / ".half.wsprites-partial").mkdir()
@@ -512,6 +545,8 @@ def test_the_command(data_file: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         (["--to", "zip"], "'zip'"),
         (["--out", "b", "--shard-clips", "2"], "--shard-clips: the format released has no shards; use webdataset or parquet"),
         (["--out", "b", "--to", "webdataset", "--shard-clips", "0"], "0 is not in the range"),
+        (["--out", "b", "--resize", "64"], "'64' is not of the form HxW, such as 96x256"),
+        (["--out", "b", "--to", "mp4", "--resize", "64x64"], "--resize: previews are drawn at the size of the file; pass --plain"),
     ):
         with pytest.raises(SystemExit) as stop:
             cli.main(["export", str(data_file), "--to", "released", "--out", "released", *more])

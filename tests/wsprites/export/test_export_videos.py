@@ -113,6 +113,22 @@ def test_the_released_layout_is_imported_again(imported: Imported, tmp_path: Pat
                 np.testing.assert_array_equal(a[name], b[name])
 
 
+def test_lerobot(imported: Imported, tmp_path: Path):
+    import pyarrow.parquet as pq
+
+    out = run(imported("labelled"), "lerobot", tmp_path / "out")
+    for split, clips in clips_of(imported("labelled")).items():
+        table = pq.read_table(out / split / "data" / "chunk-000" / "file-000.parquet").to_pydict()
+        assert np.ravel(table["action"]).tolist() == [action for clip in clips for action in clip["actions"][:-1]]  # taken at the frame
+        assert table["frame_index"] == [0, 1, 2] * len(clips)
+        episodes = pq.read_table(out / split / "meta" / "episodes" / "chunk-000" / "file-000.parquet").to_pylist()
+        assert [one["clip/first_frame"] for one in episodes] == [int(clip["first_frame"]) for clip in clips]
+        info = json.loads((out / split / "meta" / "info.json").read_text())
+        assert info["features"]["observation.images.front"]["shape"] == [34, 40, 3] and info["fps"] == 10
+    with pytest.raises(UserError, match="the videos came without actions, which LeRobot needs; choose another format"):
+        run(imported("plain"), "lerobot", tmp_path / "plain")
+
+
 def test_minari(imported: Imported, tmp_path: Path):
     import minari
 
@@ -180,7 +196,7 @@ def test_files_of_strangers(imported: Imported, tmp_path: Path):
     assert "\n# Another" not in (run(tmp_path / "video.h5", "released", tmp_path / "out") / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("to", [to for to in FORMATS if to != "minari"])
+@pytest.mark.parametrize("to", [to for to in FORMATS if to not in ("minari", "lerobot")])
 def test_the_card_says_what_the_clips_come_from(imported: Imported, tmp_path: Path, to: str):
     out = run(imported("plain"), to, tmp_path / "out", clips=1)
     card = (out / "README.md").read_text(encoding="utf-8")

@@ -36,6 +36,10 @@ def test_a_file_is_like_a_dict_of_splits_and_a_split_gives_its_clips(kind: str, 
         assert (list(data), data.keys(), len(data)) == (["train", "val", "test"], ("train", "val", "test"), 3)
         split = data["val"]
         assert "frames" in split and "actions" not in split
+        assert [repr(split[name]) for name in ("frames", "shift")] == [
+            "<Pixels of 3 x 40 x 96 x 128 x 3 uint8>",
+            "<Array of 3 x 40 x 2 int16>",
+        ]
         clips = list(split)
         assert len(clips) == len(split) and all(clip.keys() == {*split.keys()} for clip in clips)
         for row, clip in enumerate(clips):

@@ -16,8 +16,10 @@ from torch.utils.data import DataLoader, default_collate  # noqa: E402
 
 import wsprites  # noqa: E402
 from wsprites.art import Art, World  # noqa: E402
+from wsprites.errors import UserError  # noqa: E402
 from wsprites.generate import Order, generate  # noqa: E402
 from wsprites.render import render  # noqa: E402
+from wsprites.render.resize import resize_frames, resize_masks  # noqa: E402
 from wsprites.stream import FileClips, RenderedClips, WindowSampler, collate  # noqa: E402
 from wsprites.world.script import LABELS, casting, script  # noqa: E402
 from wsprites.world.spec import SPLITS, WorldSpec  # noqa: E402
@@ -62,6 +64,43 @@ def test_streams_say_what_they_are(data_file: Path, spec: WorldSpec, art: Art):
     assert repr(stream) == "<RenderedClips paper, val, seed 4: batches of 2 windows of 3 frames, 96 x 128>"
     clips = FileClips(data_file, "test", window=5, keys=["frames", "shift"])
     assert repr(clips) == f"<FileClips {data_file}, test: {len(clips)} windows of 5 frames from {clips.clips} clips; frames, shift>"
+
+
+@pytest.mark.parametrize("kind", ["data_file", "labels_file"])
+def test_windows_of_a_file_at_another_size(kind: str, request: pytest.FixtureRequest):
+    path = request.getfixturevalue(kind)
+    clips, small = FileClips(path, "val", window=3), FileClips(path, "val", window=3, resize=(64, 32))
+    sample, resized = clips[40], small[40]
+    assert resized["frames"].shape == (3, 3, 64, 32) and resized["masks"].shape == (3, 64, 32)
+    assert np.array_equal(resized["frames"].movedim(1, -1).numpy(), resize_frames(sample["frames"].movedim(1, -1).numpy(), (64, 32)))
+    assert np.array_equal(resized["masks"].numpy(), resize_masks(sample["masks"].numpy(), (64, 32)))
+    assert all(torch.equal(resized[name], sample[name]) for name in sample if name not in ("frames", "masks"))  # labels as they are
+    assert small.pixel_scale == (32 / 128, 64 / 96) and clips.pixel_scale == (1, 1)
+    assert "3 frames from 3 clips, 64 x 32, resized from 96 x 128; frames" in repr(small)
+    assert set(FileClips(path, "val", keys=["shift"], resize=(64, 32))[0]) == {"shift", "start"}
+
+
+def test_a_stream_at_another_size(spec: WorldSpec, art: Art):
+    own, resized, device = (
+        RenderedClips(art.world(spec), "val", window=2, batch=3, length=2, **given)
+        for given in ({}, {"resize": [64, 64]}, {"resize": (64, 64), "device": "meta"})
+    )
+    assert len(resized) == 2 and repr(resized).endswith("windows of 2 frames, 64 x 64, resized from 96 x 128>")
+    assert resized.pixel_scale == device.pixel_scale == (0.5, 64 / 96)
+    device.device = torch.device("cpu")  # whole batches, as on any device but a CPU
+    for a, b, c in zip(own, resized, device, strict=True):
+        assert b["frames"].shape == (3, 2, 3, 64, 64) and equal(b, c)
+        assert np.array_equal(b["frames"].movedim(2, -1).numpy(), resize_frames(a["frames"].movedim(2, -1).numpy(), (64, 64)))
+        assert np.array_equal(b["masks"].numpy(), resize_masks(a["masks"].numpy(), (64, 64)))
+        assert all(torch.equal(a[name], b[name]) for name in a if name not in ("frames", "masks"))
+    with pytest.raises(UserError, match="resize is '64 x 64', not '32 x 32'"):
+        RenderedClips(art.world(spec), "val", window=2, batch=3, length=2, resize=(32, 32)).load_state_dict(resized.state_dict())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_resized_stream_has_the_same_bytes_on_a_gpu(spec: WorldSpec, art: Art):
+    cpu, gpu = (next(iter(RenderedClips(art.world(spec), batch=4, resize=(64, 64), device=device))) for device in ("cpu", "cuda"))
+    assert equal(cpu, {name: tensor.cpu() for name, tensor in gpu.items()})
 
 
 def test_only_what_is_asked_for(data_file: Path, tmp_path: Path, order: Order):
