@@ -123,6 +123,7 @@ def train(
             vgg=vgg,
             gma=gma,
             precise=precise,
+            actions=source.actions,
             validate=validation,
             validate_every=validate_every,
             tensorboard=tensorboard,

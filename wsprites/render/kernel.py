@@ -78,8 +78,9 @@ def draw(
         return False
     if frames_nhwc.shape[1:3] != size or len(cell_n) != len(cell_n) // max(1, clips) * clips:
         return False
+    dark, words = shadow
     sheets_bl = _sheets(character_b, spans[0])
-    if len(sheets_bl) != clips or not _inside(size, images, scene_b, offset_n2, position_n2, cell_n, boxes, shadow[0]):
+    if len(sheets_bl) != clips or not _inside(size, images, scene_b, offset_n2, position_n2, cell_n, boxes, dark):
         return False
     # The first byte of each frame's crop.
     line, frames_b = _3 * np.uintp(images.shape[2]), len(cell_n) // max(1, clips)
@@ -99,7 +100,8 @@ def draw(
         rows = np.uintp(0)
         if cell_n[n] >= 0:
             corner = begin + np.uintp(position_n2[n, 1]) * width + np.uintp(position_n2[n, 0])
-            _darken(frames, width, corner, shadow)
+            if len(dark):
+                _darken(frames, width, corner, dark, words)
             following = (begin + height * width, source_n[n + 1], line, height) if n + 1 < len(cell_n) else (begin, source_n[n], line, rows)
             rows = _paste(frames, masks, scenes, width, corner, cell_n[n], sheets_bl[n // frames_b], spans, memory, following)
     return True
@@ -134,8 +136,8 @@ def _inside(size: Any, images: Any, scene_b: Any, offset_n2: Any, position_n2: A
             y, x = position_n2[n, 1] + boxes[cell, 0], position_n2[n, 0] + boxes[cell, 1]
             if y < 0 or x < 0 or y + boxes[cell, 2] > size[0] or x + boxes[cell, 3] > size[1]:
                 return False
-            for place in shadow:
-                y, x = position_n2[n, 1] + np.int64(place >> _ROW), position_n2[n, 0] + np.int64(place & _COLUMN)
+            for i in range(len(shadow)):
+                y, x = position_n2[n, 1] + np.int64(shadow[i] >> _ROW), position_n2[n, 0] + np.int64(shadow[i] & _COLUMN)
                 if not (0 <= y < size[0] and 0 <= x < size[1]):
                     return False
     return True
@@ -150,9 +152,8 @@ def _row(frames: Any, masks: Any, images: Any, at: Any, source: Any, width: Any)
 
 
 @jit
-def _darken(frames: Any, width: Any, corner: Any, shadow: Any) -> None:
+def _darken(frames: Any, width: Any, corner: Any, places: Any, words: Any) -> None:
     """Blend a shadow with the background; the top-left corner of its cell lies on pixel `corner`."""
-    places, words = shadow
     for i in range(len(places)):
         place = np.uintp(places[i])
         _blend(frames, corner + (place >> _ROW) * width + (place & _COLUMN), words[i])
