@@ -122,7 +122,7 @@ class GlassSystem:
 def strip(analysis: Analysis, motion: Motion, config: ModelConfig, skip: int = 1) -> list[Strip]:
     """The first sequences of a batch as the model sees them, with one column for each transition.
 
-    What GMA makes of a frame and, once LMA is trained, what LMA does, in front of GMA's background. What LMA draws in a window is shown at
+    GMA's parts and frame and, once LMA is trained, LMA's in front of GMA's background. What LMA draws in a window is shown at
     its place.
 
     Args:
