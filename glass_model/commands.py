@@ -41,7 +41,7 @@ _MODEL = click.option(
 @click.option("--stream", is_flag=True, help="Learn from clips that are rendered on the device, without end and without a file.")
 @click.option(
     "--world",
-    help="With --stream: name of a world (paper, released, factorial, small-world, axes-still, ...), or a TOML file.  [default: paper]",
+    help="With --stream: name of a world (paper, released, factorial, small-world, shadow-world, ...), or a TOML file.  [default: paper]",
 )
 @click.option("--sheets", help="With --stream: 'own', 'lpc' or a folder of LPC sheets.  [default: own]")
 @click.option("--animations", metavar="NAME,...", help="With --stream: animations that characters show.  [default: those of the world]")
@@ -129,6 +129,7 @@ def train(
             vgg=vgg,
             gma=gma,
             precise=precise,
+            actions=source.actions,
             validate=validation,
             validate_every=validate_every,
             tensorboard=tensorboard,

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from glass_model.training.config import Config
 from glass_model.training.device import Setup
+from glass_model.training.strips import Strip
 from wsprites.errors import ArgumentError, nearest
 
 SYSTEMS = {name: f"glass_model.{name}.system" for name in ("glass", "caddy", "lam", "layered", "articulated")}
@@ -67,8 +67,8 @@ class System(Protocol):
         """
         ...
 
-    def strip(self) -> NDArray[np.uint8] | None:
-        """The last batch as the model sees it, for people: (height, width, 3) uint8; None if there is nothing to show."""
+    def strip(self) -> Sequence[Strip]:
+        """The last batch as the model sees it, for people, in named rows; nothing if there is nothing to show."""
         ...
 
     def finish(self, batches: Iterator[Any]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from assets.painter.figures import sheet
+from assets.painter.faces import FACES
+from assets.painter.figures import face, sheet
 from assets.painter.png import png
 from assets.painter.scenes import NEW_SCENES, SCENES, paint
 from assets.painter.wardrobe import LAYERS
@@ -20,11 +21,14 @@ def names() -> Iterator[str]:
         yield from (f"characters/{layer}/{name}.png" for name in looks)
     yield from (f"backgrounds/{name}.png" for name in SCENES)
     yield from (f"backgrounds/new/{name}.png" for name in NEW_SCENES)
+    yield from (f"faces/{name}.png" for name in FACES)
 
 
 def picture(name: str) -> bytes:
     """Draw the picture of that name; returns the bytes of its PNG file."""
     kind, *path = name.removesuffix(".png").split("/")
+    if kind == "faces":
+        return png(face(*path))
     return png(sheet(*path) if kind == "characters" else paint(path[-1]))
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.painter.faces import FACES
 from assets.painter.pose import FRAMES, POSES, TOWARDS, Joints, joints
 from assets.painter.solid import FINE, TILT, Ball, Drawing, Point, View, draw, moved, turned, view
 from assets.painter.wardrobe import EYES, HEAD, LAYERS, SKIN, Look, arms, body, skull
@@ -21,19 +23,55 @@ _SIDES: dict[str, tuple[Point, Point, Point]] = {  # from body space to that of 
 _HEAD = 36.0  # height of its middle when the figure stands
 _NECK = 27.5
 
+
+class _Face(NamedTuple):
+    """What is drawn on a head, row by row, with the place of its top-left corner when the figure stands."""
+
+    rows: tuple[str, ...]
+    """Inks, see _INKS; anything else leaves the skin."""
+    top: int
+    left: int
+
+
 _FACES = {
-    "front": ("###........###", "wID........DIw", "wII........IIw", "..............", "......ss......", "..............", ".....ssss....."),
-    "front asleep": ("", "", "###........###", "", "......ss......", "", ".....ssss....."),
-    "left": (".###", ".DIw", ".IIw", "", "", "", ".sss"),
-    "left asleep": ("", "", ".###", "", "", "", ".sss"),
+    1: {
+        "front": _Face(
+            ("###........###", "wID........DIw", "wII........IIw", "..............", "......ss......", "..............", ".....ssss....."),
+            26,
+            25,
+        ),
+        "front asleep": _Face(("###........###", "", "......ss......", "", ".....ssss....."), 28, 25),
+        "left": _Face((".###", ".DIw", ".IIw", "", "", "", ".sss"), 26, 24),
+        "left asleep": _Face((".###", "", "", "", ".sss"), 28, 24),
+    },
+    2: {
+        "front": _Face(("###....###", "wDI....IDw", "wDI....IDw", "", "", "", "....ss...."), 24, 27),
+        "front asleep": _Face(("###....###", "", "", "", "....ss...."), 26, 27),
+        "left": _Face(("###", "DIw", "DIw", "", "", "", "ss"), 24, 25),
+        "left asleep": _Face(("###", "", "", "", "ss"), 26, 25),
+    },
 }
-_FACE_ROW, _FACE_COLUMN = 26, {"front": 25, "left": 24}
+"""The faces by version. Version 2 has eyes that are higher and nearer to each other."""
 _INKS = {"#": (EYES, 0), "D": (EYES, 1), "I": (EYES, 2), "w": (EYES, 3), "s": (SKIN, 1)}
 
 
 def sheet(layer: str, name: str) -> NDArray[np.uint8]:
     """(1344, 832, 4) uint8 RGBA: one part of a character, alpha 0 or 255. The other animations of LPC are empty."""
-    look = LAYERS[layer][name]
+    return _sheet(layer, LAYERS[layer][name])
+
+
+def face(name: str) -> NDArray[np.uint8]:
+    """(1344, 832, 4) uint8 RGBA: the pixels of the body with version 2 of its face that differ from `sheet("body", name)`.
+
+    Drawn on that sheet, they give the body with the new face: heads get larger only, so that no pixel has to become clear.
+    """
+    before, after = _sheet("body", LAYERS["body"][name]), _sheet("body", FACES[name])
+    assert (after[..., 3] >= before[..., 3]).all(), f"{name}: the new head does not cover the old one"
+    after[(after == before).all(-1)] = 0
+    return after
+
+
+def _sheet(layer: str, look: Look) -> NDArray[np.uint8]:
     ramps = np.array([[[*bytes.fromhex(colour), 255] for colour in ramp.split()] for ramp in look.ramps], np.uint8)
     pixels = np.zeros((*SHEET_SIZES[0], 4), np.uint8)
     for animation, count in FRAMES.items():
@@ -55,7 +93,7 @@ def _cell(layer: str, look: Look, animation: str, column: int, side: str) -> Dra
     before = np.full_like(seen.depth, -np.inf) if layer == "body" else _body_depth(animation, column, side, layer == "hair")
     drawing = draw([*worn, *head], seen, before)
     if look.face and side != "back":
-        _draw_face(drawing, side, POSES[animation][column].eyes_closed, *_head_shift(j, side)[:2])
+        _draw_face(drawing, look.face, side, POSES[animation][column].eyes_closed, *_head_shift(j, side)[:2])
     return drawing
 
 
@@ -105,10 +143,10 @@ def _body_depth(animation: str, column: int, side: str, sleeves: bool) -> NDArra
     return np.maximum(seen.depth, _placed(_head(skull, side)[1], j, side).depth)
 
 
-def _draw_face(drawing: Drawing, side: str, asleep: bool, down: int, right: int) -> None:
-    name = "front" if side == "front" else "left"
-    for y, row in enumerate(_FACES[name + " asleep" * asleep], _FACE_ROW + down):
-        for x, ink in enumerate(row, _FACE_COLUMN[name]):
+def _draw_face(drawing: Drawing, version: int, side: str, asleep: bool, down: int, right: int) -> None:
+    face = _FACES[version][("front" if side == "front" else "left") + " asleep" * asleep]
+    for y, row in enumerate(face.rows, face.top + down):
+        for x, ink in enumerate(row, face.left):
             at = y, (CELL - 1 - x if side == "right" else x) + right
             if ink in _INKS and drawing.part[at] == HEAD:
                 drawing.ramp[at], drawing.tone[at] = _INKS[ink]

@@ -22,8 +22,8 @@ class Look(NamedTuple):
     worn: Callable[[Joints], Iterator[Ball]] = lambda j: iter(())
     head: Callable[[], Iterator[Ball]] = lambda: iter(())
     """Solids around the centre of the head."""
-    face: bool = False
-    """Whether a face is drawn on the head."""
+    face: int = 0
+    """Version of the face that is drawn on the head; 0 for none."""
 
 
 def _add(p: Point, x: float, y: float, z: float) -> Point:
@@ -184,31 +184,31 @@ def _bones(j: Joints) -> Iterator[Ball]:
 
 
 BODIES = {
-    "human": Look(("3a1e28 a8593f d98f62 f4be92 fde0c0", _LINEN, "2a1820 1c3464 4c8cd4 f4f8fc ffffff"), body(), skull, True),
+    "human": Look(("3a1e28 a8593f d98f62 f4be92 fde0c0", _LINEN, "2a1820 1c3464 4c8cd4 f4f8fc ffffff"), body(), skull, 1),
     "dwarf": Look(
         ("2a1612 5e3420 8a5230 b07444 cf9a66", _LINEN, "1c0e0c 24401c 64a03c f4f0e4 ffffff", "2c1108 6e2c10 a34a18 d07428 f0a44c"),
         body(),
         _beard,
-        True,
+        1,
     ),
-    "elf": Look(("2c2040 74648c a494bc d0c2e0 f2eafa", _LINEN, "2c1c14 14503c 3cb484 f8fcf4 ffffff"), body(), _elf, True),
+    "elf": Look(("2c2040 74648c a494bc d0c2e0 f2eafa", _LINEN, "2c1c14 14503c 3cb484 f8fcf4 ffffff"), body(), _elf, 1),
     "orc": Look(
         ("122414 2f5a2a 4f8a3a 7ab454 aedb7c", _LINEN, "0c1a0e 7c3c0c e8a020 fcf4c8 ffffff", "4a3c2c a89878 d8cca8 f0e8cc fffbe8"),
         body(),
         _orc,
-        True,
+        1,
     ),
     "imp": Look(
         ("2a0a1c 7a1c34 b43240 dc5c50 f4947c", _LINEN, "1c0614 4c1408 f8d83c fff8c8 ffffff", "241420 4c3440 745464 a08490 cfb8bc"),
         _imp_body,
         _imp,
-        True,
+        1,
     ),
     "undead": Look(
         ("20241a 5c6448 8c9470 bcc09c e6e8cc", _LINEN, "141a26 b42c20 fc6c48 2c3848 ffffff", "343826 747a58 a8ac84 d4d6b0 f6f6e0"),
         _bones,
         _undead,
-        True,
+        1,
     ),
 }
 

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from glass_model.articulated import losses
@@ -17,10 +15,11 @@ from glass_model.articulated.config import PRESETS, Config
 from glass_model.articulated.geometry import random_warp
 from glass_model.articulated.model import Articulated, Result, changes
 from glass_model.articulated.networks import Regions
-from glass_model.images import resize, to_bytes
+from glass_model.images import resize
 from glass_model.perceptual import VGG19, Features, load_vgg
 from glass_model.systems import Turn
 from glass_model.training.device import Setup
+from glass_model.training.strips import Column, Strip, images
 from wsprites.errors import ArgumentError
 
 __all__ = ["PRESETS", "ArticulatedSystem", "network", "strip", "system"]
@@ -61,6 +60,8 @@ class Pairs(NamedTuple):
     """(B, 3, H, W) in [0, 1]."""
     driving: Tensor
     """(B, 3, H, W) in [0, 1]."""
+    chosen: Tensor
+    """(B, 2) int64: their numbers in the sequences of the batch."""
     result: Result
     """What was made of them."""
 
@@ -102,7 +103,7 @@ class ArticulatedSystem:
         warp = random_warp(len(x), x.device, affine=config.warp_affine, spline=config.warp_spline, points=config.warp_points)
         result: Result = self.network(source, driving, warp.image(driving))
         terms = losses.terms(result, driving, warp, config, self._features)
-        self._last = Pairs(source, driving, result)
+        self._last = Pairs(source, driving, chosen, result)
         return Turn(self._optimizer, losses.total(terms, config), terms)
 
     def _avd_turn(self, x: Tensor, step: int) -> Turn:
@@ -123,9 +124,9 @@ class ArticulatedSystem:
         network.avd.trained += 1
         return Turn(self._avd_optimizer, shift + affine, {"avd_shift": shift, "avd_affine": affine})
 
-    def strip(self) -> NDArray[np.uint8] | None:
+    def strip(self) -> list[Strip]:
         """The first pairs of the last batch of pairs; see `strip`."""
-        return strip(self._last) if self._last else None
+        return strip(self._last) if self._last else []
 
     @torch.no_grad()
     def finish(self, batches: Iterator[Tensor]) -> None:
@@ -144,18 +145,25 @@ class ArticulatedSystem:
 
 
 @torch.no_grad()
-def strip(pairs: Pairs) -> NDArray[np.uint8]:
-    """The first pairs of a batch, (rows, columns, 3) uint8, with a column for each.
+def strip(pairs: Pairs) -> list[Strip]:
+    """The first pairs of a batch, with a column for each.
 
-    From top to bottom: the source, the driving frame, what was made, the source moved by the flow alone, the share of the background in the
-    flow, the confidence, and the regions' heatmaps on the driving frame, each in a colour of its own.
+    Beside the frames, these are the source moved by the flow alone, the share of the background in the flow, the confidence, and the
+    regions' heatmaps on the driving frame, each in a colour of its own.
     """
     result, size = pairs.result, (pairs.driving.shape[-2], pairs.driving.shape[-1])
-    grey = (resize(x, size).expand(-1, 3, -1, -1) for x in (result.motion.weights[:, :1], result.motion.confidence))
-    images = (pairs.source, pairs.driving, result.made, result.deformed, *grey, tinted(pairs.driving, result.driving.heatmap))
-    rows = [to_bytes(2 * image[:_STRIP_COLUMNS] - 1).permute(0, 2, 3, 1).cpu().numpy() for image in images]
-    sheet: NDArray[np.uint8] = np.concatenate([np.concatenate(list(row), 1) for row in rows], 0)
-    return sheet
+    background, confidence = (resize(x, size) for x in (result.motion.weights[:, :1], result.motion.confidence))
+    rows = (
+        ("source", pairs.source),
+        ("driving frame", pairs.driving),
+        ("reconstruction", result.made),
+        ("source, warped", result.deformed),
+        ("background share", background),
+        ("confidence", confidence),
+        ("regions", tinted(pairs.driving, result.driving.heatmap)),
+    )
+    columns = [Column(clip, after, before) for clip, (before, after) in enumerate(pairs.chosen[:_STRIP_COLUMNS].tolist())]
+    return [Strip(columns, [(name, images(2 * row[:_STRIP_COLUMNS] - 1)) for name, row in rows])]
 
 
 def tinted(frames: Tensor, heatmap: Tensor) -> Tensor:

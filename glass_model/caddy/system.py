@@ -3,20 +3,18 @@
 from collections.abc import Iterator
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from glass_model.blocks import keep_statistics_apart
 from glass_model.caddy import losses
 from glass_model.caddy.config import PRESETS, Config
 from glass_model.caddy.model import CADDY, Result
-from glass_model.images import to_bytes
 from glass_model.perceptual import Features, load_vgg
 from glass_model.quantize import code_usage
 from glass_model.systems import Turn
 from glass_model.training.device import Setup
+from glass_model.training.strips import Column, Strip, images
 from wsprites.errors import ArgumentError
 
 __all__ = ["PRESETS", "CaddySystem", "network", "strip", "system"]
@@ -76,25 +74,26 @@ class CaddySystem:
         schedule = {"given": given or 0, "length": length, "temperature": temperature}
         yield Turn(self._optimizer, losses.total(terms, config), terms, usage, schedule)
 
-    def strip(self) -> NDArray[np.uint8] | None:
+    def strip(self) -> list[Strip]:
         """The first sequences of the last batch; see `strip`."""
-        return strip(*self._last) if self._last else None
+        return strip(*self._last) if self._last else []
 
     def finish(self, batches: Iterator[Tensor]) -> None:
         """Nothing is left to be computed after training."""
 
 
 @torch.no_grad()
-def strip(frames: Tensor, result: Result) -> NDArray[np.uint8]:
-    """The first sequences of a batch, (rows, columns, 3) uint8: true frames, their reconstruction, and the attention.
+def strip(frames: Tensor, result: Result) -> list[Strip]:
+    """The first sequences of a batch: true frames, their reconstruction, and the attention.
 
     The first frame is not reconstructed after pretraining: there it stands for itself.
     """
-    rows = []
+    strips = []
     for i in range(min(_STRIP_ROWS, len(frames))):
         made, attention = result.images[0][i], result.true.attention[i] * 2 - 1
         made = torch.cat([frames[i, : len(frames[i]) - len(made)], made])
-        large = torch.nn.functional.interpolate(attention.expand(-1, 3, -1, -1), frames.shape[-2:])
-        rows += [np.concatenate(list(to_bytes(image).permute(0, 2, 3, 1).cpu().numpy()), 1) for image in (frames[i], made, large)]
-    sheet: NDArray[np.uint8] = np.concatenate(rows, 0)
-    return sheet
+        large = torch.nn.functional.interpolate(attention, frames.shape[-2:])
+        columns = [Column(i, t, t - 1 if t else None) for t in range(len(frames[i]))]
+        rows = (("true frame", frames[i]), ("reconstruction", made), ("attention", large))
+        strips.append(Strip(columns, [(name, images(row)) for name, row in rows]))
+    return strips

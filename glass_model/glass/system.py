@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from glass_model.blocks import keep_statistics_apart
@@ -16,12 +14,13 @@ from glass_model.glass.figure import put_back
 from glass_model.glass.gma import Motion, Parts, compose
 from glass_model.glass.model import GLASS, Analysis
 from glass_model.glass.schedule import phase
-from glass_model.images import resize, to_bytes
+from glass_model.images import resize
 from glass_model.perceptual import load_vgg
 from glass_model.quantize import code_usage
 from glass_model.systems import Turn
 from glass_model.training.checkpoint import load
 from glass_model.training.device import Setup
+from glass_model.training.strips import Column, Strip, images
 from wsprites.errors import ArgumentError
 
 __all__ = ["PRESETS", "GlassSystem", "network", "strip", "system"]
@@ -81,7 +80,7 @@ class GlassSystem:
             keep_statistics_apart(self.network)
             self.network.gma.compile(dynamic=False)
             self.network.lma.transition = torch.compile(self.network.lma.transition, dynamic=False)  # type: ignore[method-assign]
-        self._last: Analysis | None = None
+        self._last: tuple[Analysis, int] | None = None
 
     def turns(self, frames: Tensor, step: int) -> Iterator[Turn]:
         """One turn, of all terms that the step's phase trains."""
@@ -103,40 +102,44 @@ class GlassSystem:
             if config.revive:
                 last = (step + 1) % config.revive == 0
                 self.network.lma.quantizer.update(local.action.direction.flatten(0, -2), local.action.code.flatten(), revive=last)
-        self._last = analysis
+        self._last = analysis, now.skip
         yield Turn(self._optimizer, losses.total(terms, config), terms, usage, {"given": now.given, "length": now.length})
 
-    def strip(self) -> NDArray[np.uint8] | None:
+    def strip(self) -> list[Strip]:
         """The first sequences of the last batch; see `strip`."""
-        if not (last := self._last):
-            return None
+        if not self._last:
+            return []
+        last, skip = self._last
         with torch.no_grad():  # a GMA that is not trained has only tracked the foreground
             motion = last.motion or self.network.gma(last.frames[:_STRIP_ROWS])
-        return strip(last, motion, self.config.model)
+        return strip(last, motion, self.config.model, skip)
 
     def finish(self, batches: Iterator[Tensor]) -> None:
         """Nothing is left to be computed after training."""
 
 
 @torch.no_grad()
-def strip(analysis: Analysis, motion: Motion, config: ModelConfig) -> NDArray[np.uint8]:
-    """The first sequences of a batch as the model sees them, (rows, columns, 3) uint8, with one column for each transition.
+def strip(analysis: Analysis, motion: Motion, config: ModelConfig, skip: int = 1) -> list[Strip]:
+    """The first sequences of a batch as the model sees them, with one column for each transition.
 
-    From top to bottom: the true next frame, GMA's mask of it, its foreground and background, GMA's frame, and, once LMA is trained, LMA's
-    foreground, its mask, and its frame in front of GMA's background. What LMA draws in a window is shown at its place.
+    GMA's parts and frame and, once LMA is trained, LMA's in front of GMA's background. What LMA draws in a window is shown at
+    its place.
+
+    Args:
+        skip: the model saw every `skip`-th frame of the batch.
     """
     frames, _, view, local = analysis
-    rows = []
+    strips = []
     for i in range(min(_STRIP_ROWS, len(frames))):
-        parts = [x[i, 1:] for x in motion.parts]
-        images = [frames[i, 1:], parts[0] * 2 - 1, parts[1], parts[2], motion.frame[i]]
+        mask, foreground, background = (x[i, 1:] for x in motion.parts)
+        rows = [("true frame", frames[i, 1:]), ("mask", mask * 2 - 1), ("foreground", foreground), ("background", background)]
+        rows.append(("GMA's frame", motion.frame[i]))
         if local and view:
             drawn = Parts(local.decoded.mask[i], local.decoded.images[-1][i], resize(motion.moved.background[i], config.size))
             if view.corner is not None:
                 corner = view.corner[i, 1:]
                 drawn = drawn._replace(mask=put_back(drawn.mask, corner, config), foreground=put_back(drawn.foreground, corner, config))
-            images += [drawn.foreground, drawn.mask * 2 - 1, compose(drawn)]
-        columns = (to_bytes(resize(image, config.size).expand(-1, 3, -1, -1)).permute(0, 2, 3, 1).cpu().numpy() for image in images)
-        rows += [np.concatenate(list(column), 1) for column in columns]
-    sheet: NDArray[np.uint8] = np.concatenate(rows, 0)
-    return sheet
+            rows += [("LMA's foreground", drawn.foreground), ("LMA's mask", drawn.mask * 2 - 1), ("LMA's frame", compose(drawn))]
+        columns = [Column(i, skip * t, skip * (t - 1)) for t in range(1, frames.shape[1])]
+        strips.append(Strip(columns, [(name, images(resize(row, config.size))) for name, row in rows]))
+    return strips

@@ -4,15 +4,13 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from glass_model.blocks import by_sequence
 from glass_model.glass.config import Config as GlassConfig
-from glass_model.images import resize, to_bytes
+from glass_model.images import resize
 from glass_model.lam import augment, losses
 from glass_model.lam.config import PRESETS, Config
 from glass_model.lam.model import LAM, Result
@@ -21,12 +19,13 @@ from glass_model.quantize import code_usage
 from glass_model.systems import Turn
 from glass_model.training.checkpoint import load
 from glass_model.training.device import Setup
+from glass_model.training.strips import Column, Strip, images
 from wsprites.errors import ArgumentError
 from wsprites.world.actions import GlobalAction, LocalAction
 
 __all__ = ["PRESETS", "LamSystem", "network", "strip", "system"]
 
-_STRIP_ROWS = 8  # transitions in a strip
+_STRIP_COLUMNS = 8  # transitions in a strip
 _CLUSTERED = 4096  # vectors that clusters are found from, at least
 _ACTIONS = {"local": len(LocalAction), "global": len(GlobalAction), "background": len(GlobalAction)}
 
@@ -167,9 +166,10 @@ class LamSystem:
         each = math.prod(model.levels) if model.bottleneck == "fsq" else model.codes
         return code_usage(codes + each * torch.arange(codes.shape[1], device=codes.device), each * codes.shape[1])
 
-    def strip(self) -> NDArray[np.uint8] | None:
+    def strip(self) -> list[Strip]:
         """The first transitions of the last batch; see `strip`."""
-        return strip(self._last) if self._last else None
+        train, context = self.config.train, self.config.model.context
+        return strip(self._last, train.window - context - train.ahead + 1, context) if self._last else []
 
     @torch.no_grad()
     def finish(self, batches: Iterator[Tensor | Sample]) -> None:
@@ -189,11 +189,14 @@ class LamSystem:
 
 
 @torch.no_grad()
-def strip(result: Result) -> NDArray[np.uint8]:
-    """The first transitions of a batch as the forward model sees them, (rows, columns, 3) uint8, with a column for each.
+def strip(result: Result, count: int, context: int) -> list[Strip]:
+    """The first transitions of a batch as the forward model sees them, with a column for each.
 
-    From top to bottom: the frame before, the next one, and what was predicted.
+    Args:
+        count: transitions of each sequence.
+        context: frames that lead to the first transition.
     """
-    rows = [to_bytes(2 * images[:_STRIP_ROWS]).permute(0, 2, 3, 1).cpu().numpy() for images in (result.before, result.target, result.frame)]
-    sheet: NDArray[np.uint8] = np.concatenate([np.concatenate(list(row), 1) for row in rows], 0)
-    return sheet
+    rows = (("frame before", result.before), ("true frame", result.target), ("prediction", result.frame))
+    places = (divmod(n, count) for n in range(min(_STRIP_COLUMNS, len(result.frame))))
+    columns = [Column(clip, context + t, context + t - 1) for clip, t in places]
+    return [Strip(columns, [(name, images(2 * row[:_STRIP_COLUMNS])) for name, row in rows])]

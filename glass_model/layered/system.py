@@ -5,10 +5,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from glass_model.images import to_bytes
 from glass_model.layered import losses
 from glass_model.layered.config import PRESETS, Config
 from glass_model.layered.control import bins
@@ -17,6 +15,7 @@ from glass_model.perceptual import VGG19, load_vgg
 from glass_model.quantize import code_usage
 from glass_model.systems import Turn
 from glass_model.training.device import Setup
+from glass_model.training.strips import Column, Strip, images
 from wsprites.errors import ArgumentError
 
 __all__ = ["PRESETS", "LayeredSystem", "network", "strip", "system"]
@@ -96,9 +95,9 @@ class LayeredSystem:
         judged = losses.discriminator_loss(judge(result.after), judge(result.frame.detach()))
         yield Turn(self._judge, judged, {"discriminator": judged})
 
-    def strip(self) -> NDArray[np.uint8] | None:
+    def strip(self) -> list[Strip]:
         """The first pairs of the last batch; see `strip`."""
-        return strip(self._last) if self._last else None
+        return strip(self._last, self.config.train.window - 1) if self._last else []
 
     @torch.no_grad()
     def finish(self, batches: Iterator[Tensor]) -> None:
@@ -142,12 +141,18 @@ def translations(shift: Tensor, codes: int, binning: str) -> Tensor | None:
 
 
 @torch.no_grad()
-def strip(result: Result) -> NDArray[np.uint8]:
-    """The first pairs of a batch, (rows, columns, 3) uint8, with a column for each.
+def strip(result: Result, transitions: int) -> list[Strip]:
+    """The first pairs of a batch, with a column for each.
 
-    From top to bottom: the frame before, the next one, what was made, the mask of the frame before, and the control mask.
+    Args:
+        transitions: pairs that each sequence of the batch has, which follow each other.
     """
-    masks = [(2 * mask - 1).expand(-1, 3, -1, -1) for mask in (result.mask, result.control)]
-    rows = [to_bytes(images[:_STRIP_COLUMNS]).permute(0, 2, 3, 1) for images in (result.before, result.after, result.frame, *masks)]
-    sheet: NDArray[np.uint8] = np.concatenate([np.concatenate(list(row.cpu().numpy()), 1) for row in rows], 0)
-    return sheet
+    rows = (
+        ("frame before", result.before),
+        ("true frame", result.after),
+        ("generated", result.frame),
+        ("mask before", 2 * result.mask - 1),
+        ("control mask", 2 * result.control - 1),
+    )
+    places = (divmod(n, transitions) for n in range(min(_STRIP_COLUMNS, len(result.frame))))
+    return [Strip([Column(clip, t + 1, t) for clip, t in places], [(name, images(row[:_STRIP_COLUMNS])) for name, row in rows])]

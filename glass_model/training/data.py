@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,11 +36,14 @@ from wsprites.videos import VideoFile
 from wsprites.world.script import LABELS, Script
 from wsprites.world.spec import WorldSpec
 
+_ACTIONS = ("global_action", "local_action", "background_action")
 _TWIN = {"twin", "twin_masks"}
 _WORKERS = 4  # processes that read a file for a GPU
 
 Batches = Callable[[int], Iterator[Any]]
 """Number of the first batch -> that batch and all that follow, as `System.turns` takes them, on the device. Batch n is always the same."""
+Actions = Callable[[int], Sample]
+"""Number of a batch -> its true actions, the labels of _ACTIONS, (B, T) each, on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ class Source(NamedTuple):
     record: DataRecord
     validation: Callable[[], Validation | None]
     """Makes what the model is scored on in the course of training; None for data without labels."""
+    actions: Actions | None = None
+    """The true actions of batches; None for data without labels, and where frames are skipped, so that several actions lie between two."""
 
 
 def from_file(path: Path, config: TrainConfig, process: Process, *, fields: Sequence[str] = ()) -> Source:
@@ -133,7 +139,13 @@ def from_file(path: Path, config: TrainConfig, process: Process, *, fields: Sequ
         for sample in loader:
             yield extras({name: tensor.to(process.device, non_blocking=True) for name, tensor in sample.items() if name != "start"})
 
-    return Source(batches, record_of(path), lambda: of_file(path))
+    def actions(number: int) -> Sample:
+        labels = FileClips(path, "train", window=config.span, keys=_ACTIONS)
+        sampler = WindowSampler(labels, seed=config.seed, start=number * config.batch, rank=process.rank, ranks=process.count)
+        return collate(labels.__getitems__(list(islice(sampler, config.batch))))
+
+    record = record_of(path)
+    return Source(batches, record, lambda: of_file(path), actions if record.source == "file" and config.skip == 1 else None)
 
 
 @contextmanager
@@ -161,19 +173,24 @@ def from_world(world: World, config: TrainConfig, process: Process, *, fields: S
     """
     extras = _Extras(world, fields, config, process)
 
-    def stream() -> RenderedClips:
-        return RenderedClips(world, "train", config.span, config.seed, config.batch, process.device, rank=process.rank, ranks=process.count)
+    def stream(device: torch.device = process.device, first: int = 0) -> RenderedClips:
+        clips = RenderedClips(world, "train", config.span, config.seed, config.batch, device, rank=process.rank, ranks=process.count)
+        clips.load_state_dict({"batches": first})
+        return clips
 
     with _named_window(config):
         stream()  # a world that cannot be streamed is refused before anything is written
 
     def batches(first: int) -> Iterator[Tensor | Sample]:
-        clips = stream()
-        clips.load_state_dict({"batches": first})
-        for sample in clips:
+        for sample in stream(first=first):
             yield extras(sample)
 
-    return Source(batches, DataRecord("stream", world.spec.to_json(), world.art.sha256, config.seed), lambda: of_world(world))
+    def actions(number: int) -> Sample:
+        sample = next(iter(stream(torch.device("cpu"), number)))
+        return {name: sample[name] for name in _ACTIONS}
+
+    record = DataRecord("stream", world.spec.to_json(), world.art.sha256, config.seed)
+    return Source(batches, record, lambda: of_world(world), actions if config.skip == 1 else None)
 
 
 class _Extras:

@@ -3,7 +3,7 @@
 checkpoint.safetensors    weights and configuration: what is used after training
 checkpoint.state.pt       the same with the states of the optimisers: what a run is resumed from
 metrics.jsonl             a line about the run, then a line of metrics every LOG_EVERY steps and after each validation
-strips/STEP.png           a few sequences as the model sees them
+strips/STEP.png           a few sequences as the model sees them, with the true actions where they are known
 """
 
 import json
@@ -72,10 +72,14 @@ class RunFolder:
                 if isinstance(value, int | float) and name != "step":
                     self._board.add_scalar(name, value, step)
 
-    def strip(self, step: int, picture: NDArray[np.uint8] | None) -> None:
-        """Write a picture of the last batch, if there is one."""
-        if self.leads and picture is not None:
-            replace_file(self.out / "strips" / f"{step:07d}.png", encode_png(picture))
+    def strip(self, step: int, picture: NDArray[np.uint8]) -> None:
+        """Write a picture of the last batch, (H, W, 3) uint8, for TensorBoard as well."""
+        if not self.leads:
+            return
+        replace_file(self.out / "strips" / f"{step:07d}.png", encode_png(picture))
+        if self._board:
+            with naming(self.out):
+                self._board.add_image("strip", picture, step, dataformats="HWC")
 
     def close(self) -> None:
         """Finish what is written for TensorBoard."""

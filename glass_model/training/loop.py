@@ -13,10 +13,11 @@ import torch
 from glass_model.systems import Playable, System, Turn, find
 from glass_model.training.checkpoint import restore, save, versions
 from glass_model.training.config import Config
-from glass_model.training.data import Batches, DataRecord
+from glass_model.training.data import Actions, Batches, DataRecord
 from glass_model.training.device import Process, Setup, Speed, average, broadcast
 from glass_model.training.folder import RunFolder
 from glass_model.training.meter import Meter
+from glass_model.training.strips import picture
 from glass_model.training.validation import Scores, Validation
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import to_json
@@ -48,6 +49,7 @@ def train(
     save_every: int = 1000,
     save_minutes: float = 2.0,
     strip_every: int = 500,
+    actions: Actions | None = None,
     validate: Validation | None = None,
     validate_every: int = 250,
     tensorboard: bool = False,
@@ -72,6 +74,7 @@ def train(
         save_every: steps between two checkpoints.
         save_minutes: minutes after which a checkpoint is written in any case.
         strip_every: steps between two pictures of the last batch.
+        actions: the true actions of a batch, which are written into its picture; None where they are not known.
         validate: scores the network in the leading process, if it is `Playable`. It trains to the same numbers as without. Other processes
             continue with the next step, in which they wait for the first: a validation may take as long as `torch.distributed` lets them.
         validate_every: steps between two validations; there is one after the last step as well.
@@ -120,8 +123,8 @@ def train(
             if ends:
                 _finish(system, stream, config, process)
             metrics = log.write(done, system, scored.scores(system.network, process.device) if scored and validates else None)
-        if done % strip_every == 0 or ends:
-            folder.strip(done, system.strip())
+        if process.leads and (ends or done % strip_every == 0) and (strips := system.strip()):
+            folder.strip(done, picture(strips, done, actions(step) if actions else None))
         if not ends and (done % save_every == 0 or clock() - saved_at >= 60 * save_minutes):
             keep(done)
             saved_at = clock()

@@ -23,7 +23,7 @@ from assets.painter.wardrobe import LAYERS
 from wsprites.art import ASSETS, load_art
 from wsprites.art.characters import Characters
 from wsprites.art.credits import own_pictures
-from wsprites.art.sheets import CELL_OF
+from wsprites.art.sheets import CELL_OF, CELL_PLACES
 from wsprites.world.actions import LocalAction
 from wsprites.world.spec import PRESETS
 
@@ -43,12 +43,15 @@ def rgba(path: Path | io.BytesIO) -> np.ndarray:
 
 def test_pictures_files_and_credits_are_the_same_set():
     rows = own_pictures(ASSETS)
-    files = {path.relative_to(ASSETS).as_posix() for folder in ("characters", "backgrounds") for path in (ASSETS / folder).rglob("*.*")}
-    assert files == set(names()) == {row["file"] for row in rows} and len(rows) == len(files) == 25 + 13 + 6
+    files = {
+        path.relative_to(ASSETS).as_posix() for folder in ("characters", "backgrounds", "faces") for path in (ASSETS / folder).rglob("*.*")
+    }
+    assert files == set(names()) == {row["file"] for row in rows} and len(rows) == len(files) == 25 + 13 + 6 + 6
     for row in rows:
         assert hashlib.sha256((ASSETS / row["file"]).read_bytes()).hexdigest() == row["sha256"], row["file"]
         assert row["licence"] == "CC0 1.0" and row["author"]
-    assert sum((ASSETS / name).stat().st_size for name in files) < 700_000
+    assert sum((ASSETS / name).stat().st_size for name in files) < 720_000
+    assert sum((ASSETS / name).stat().st_size for name in files if name.startswith("faces/")) < 25_000
 
 
 SAME_ZLIB = (
@@ -59,7 +62,12 @@ SAME_ZLIB = (
 
 @pytest.mark.parametrize(
     "name",
-    [*(f"characters/{layer}/{next(iter(looks))}.png" for layer, looks in LAYERS.items()), "backgrounds/night.png", list(names())[-1]],
+    [
+        *(f"characters/{layer}/{next(iter(looks))}.png" for layer, looks in LAYERS.items()),
+        "backgrounds/night.png",
+        "backgrounds/new/tavern.png",
+        "faces/dwarf.png",
+    ],
 )
 def test_drawing_a_picture_again_gives_the_committed_one(name: str):
     data, committed = picture(name), ASSETS / name
@@ -95,6 +103,29 @@ def test_default_art_needs_nothing():
     assert art.characters.counts == (6, 6, 6, 6, 1) and art.world(PRESETS["paper"]).spec.cast.characters == 1296
     assert len(art.backgrounds.names) == 13
     assert art.credits.licence == "CC0 1.0" and "wsprites authors" in art.credits.attribution
+
+
+def test_new_faces_are_drawn_on_the_bodies_and_change_heads_only(own: Characters):
+    """Against Pillow's compositing of the two files; names and every other layer stay."""
+    new = load_art(PRESETS["shadow-world"])
+    assert new.characters.names == own.names and new.credits == load_art(PRESETS["paper"]).credits
+    for number, name in enumerate(own.names[0]):
+        body, face = (Image.open(ASSETS / path / f"{name}.png").convert("RGBA") for path in ("characters/body", "faces"))
+        sheet = np.asarray(Image.alpha_composite(body, face))
+        cells = np.stack([sheet[64 * y : 64 * y + 64, 64 * x : 64 * x + 64] for y, x in CELL_PLACES])
+        after, before = new.characters.cells(0, number), own.cells(0, number)
+        assert np.array_equal(after, cells)
+        changed = (after != before).any(-1)
+        assert changed.any((1, 2)).all() and not changed[:, 48:].any() and not changed[:, :12].any()
+        assert ((after[..., 3] == 255) >= (before[..., 3] == 255)).all()
+    for layer in range(1, 5):
+        assert all(np.array_equal(new.characters.cells(layer, n), own.cells(layer, n)) for n in range(own.counts[layer]))
+
+
+def test_new_faces_of_other_sheets_are_reported(sheets: Path, backgrounds: Path, caplog: pytest.LogCaptureFixture):
+    art = load_art(PRESETS["shadow-world"], sheets, backgrounds)
+    assert art.sha256 == load_art(PRESETS["paper"], sheets, backgrounds).sha256
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["cast.faces"]
 
 
 def test_alpha_is_clear_or_opaque_and_colours_are_those_of_the_ramps():

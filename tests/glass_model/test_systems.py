@@ -78,8 +78,10 @@ def test_a_step_and_playing(name: str) -> None:
         assert turn.loss.ndim == 0 and turn.loss.requires_grad and turn.loss.dtype == torch.float32
         assert all(term.ndim == 0 for term in turn.terms.values()) and turn.optimizer in system.optimizers
         assert {id(p) for group in turn.optimizer.param_groups for p in group["params"]} <= owned
-    strip = system.strip()
-    assert strip is None or (strip.ndim, strip.shape[2], strip.dtype) == (3, 3, "uint8")
+    for columns, rows in system.strip():
+        assert columns and len({label for label, _ in rows}) == len(rows) > 1
+        assert all(images.shape == (len(columns), *images.shape[1:3], 3) and images.dtype == np.uint8 for _, images in rows)
+        assert all(0 <= column.clip < 2 and 0 <= column.frame < config.train.window for column in columns)
 
 
 # Playing.

@@ -1,5 +1,6 @@
 """An independent renderer: Pillow, one frame at a time, from the PNG files. Its tables are written from the facts, not imported."""
 
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,10 +29,35 @@ def _sheet(path: Path) -> Image.Image:
         return image.convert("RGBA")
 
 
-def frame(cell: Image.Image, position: tuple[int, int], scene: Image.Image, offset: tuple[int, int], size: tuple[int, int]) -> Image.Image:
-    """The RGB frame: the scene's crop at an offset, the cell on it at a position. `size` is (width, height)."""
+def shadow(opacity: int, side: int) -> Image.Image:
+    """The RGBA cell of a shadow, `side` pixels high and wide: an ellipse of 30 x 10 px around (32, 59) in a cell of 64 x 64 px."""
+    half, picture = Fraction(1, 2), Image.new("RGBA", (side, side))
+    for y in range(side):
+        for x in range(side):
+            u, v = (x + half) * 64 / side, (y + half) * 64 / side
+            square = ((u - 32) / 15) ** 2 + ((v - 59) / 5) ** 2
+            picture.putpixel((x, y), (0, 0, 0, int(max(opacity * (1 - square**2), 0))))
+    return picture
+
+
+def frame(
+    cell: Image.Image,
+    position: tuple[int, int],
+    scene: Image.Image,
+    offset: tuple[int, int],
+    size: tuple[int, int],
+    ground: Image.Image | None = None,
+) -> Image.Image:
+    """The RGB frame: the scene's crop at an offset, and on it at a position the shadow on the ground and the cell.
+
+    `size` is (width, height).
+    """
     u, v = offset
     picture = scene.crop((u, v, u + size[0], v + size[1])).convert("RGBA")
+    if ground:
+        under = Image.new("RGBA", size)
+        under.paste(ground, position)
+        picture = Image.alpha_composite(picture, under)
     layer = Image.new("RGBA", size)
     layer.paste(cell, position)
     return Image.alpha_composite(picture, layer).convert("RGB")

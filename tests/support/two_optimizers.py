@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from glass_model.systems import Action, Controls, Reading, Turn, check_frames
 from glass_model.training.config import TrainConfig
 from glass_model.training.device import Setup
+from glass_model.training.strips import Strip
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,9 @@ class TwoOptimizers:
         real, made = network.discriminator(x).mean(), network.discriminator(fake - network.average).mean()
         yield Turn(self.optimizers[1], made.square() - real, {"real": real, "made": made})
 
-    def strip(self) -> None:
+    def strip(self) -> list[Strip]:
         """Nothing to show."""
+        return []
 
     def finish(self, batches: Iterator[Tensor]) -> None:
         """Take the brightness of the next batch, and a random number."""

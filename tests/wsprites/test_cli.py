@@ -188,7 +188,7 @@ def occupied() -> list[object]:
         (["--sheets", "nowhere"], "nowhere: no such folder"),
         (["--sheets", "lpc"], "wsprites assets fetch"),
         (["--backgrounds", "nowhere"], "nowhere: no such folder"),
-        (["--world", "papper"], r"neither a preset \(paper, released, factorial, small-world, axes-still, .*\) nor"),
+        (["--world", "papper"], r"neither a preset \(paper, released, factorial, small-world, shadow-world, axes-still, .*\) nor"),
         (["--out", "no/data.h5"], "no: no such folder"),
         (["--compression", "zip"], "'zip' is not one of"),
         (["--workers", 0], "0 is not in the range"),

@@ -15,7 +15,8 @@ from wsprites.art.characters import Characters
 from wsprites.art.complete import complete
 from wsprites.art.credits import Credits, sheet_credits
 from wsprites.art.fetch import fetched
-from wsprites.art.layouts import LeftOut, credit_folders, find_sheets
+from wsprites.art.layouts import LeftOut, SheetFiles, credit_folders, find_sheets
+from wsprites.art.sheets import Picture
 from wsprites.errors import ArgumentError, UserError
 from wsprites.world.spec import PRESETS, WorldSpec, load_spec
 from wsprites.world.unseen import is_motionless, remarks
@@ -23,6 +24,9 @@ from wsprites.world.unseen import is_motionless, remarks
 __all__ = ["ASSETS", "Art", "World", "load_art", "load_world", "sheets_folder"]
 
 _LOG = logging.getLogger("wsprites.art")
+
+_FACES_OF = "body"
+"""The layer that faces are drawn on."""
 
 _PACKAGE = Path(__file__).parents[1]
 ASSETS = next(folder for folder in (_PACKAGE / "assets", _PACKAGE.parent / "assets") if folder.is_dir())
@@ -141,6 +145,8 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
     """
     folder, left_out = sheets_folder(sheets), LeftOut("sheets")
     files = find_sheets(folder, spec.cast.layers, left_out)
+    if spec.cast.faces > 1:
+        files = _with_faces(files, own=sheets == "own")
     given = Characters.from_files(files, cell=spec.cell)
     if spec.cast.most:
         given = given.only([range(min(most, count)) for most, count in zip(spec.cast.most, given.counts, strict=True)])
@@ -169,6 +175,15 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
             credits = dataclasses.replace(credits, licence=f"{credits.licence} (characters), unknown (backgrounds)")
     text = f"Characters\n{credits.attribution}\n\nBackgrounds\n{lines}"
     return Art(characters, load_backgrounds(images, spec.background_size), Credits(credits.licence, text))
+
+
+def _with_faces(files: dict[str, list[SheetFiles]], *, own: bool) -> dict[str, list[SheetFiles]]:
+    """The files of the project's own sheets, with the second version of the faces drawn on the bodies; others as they are."""
+    if not own:
+        _LOG.warning("cast.faces: only the project's own sheets have a second version of the faces; these sheets keep theirs")
+        return files
+    bodies = [body._replace(pictures=(*body.pictures, Picture(ASSETS / "faces" / f"{body.name}.png"))) for body in files.get(_FACES_OF, ())]
+    return {layer: bodies if layer == _FACES_OF else sheets for layer, sheets in files.items()}
 
 
 def load_world(

@@ -22,7 +22,7 @@ from wsprites.world.actions import CYCLE, GlobalAction, local_actions
 from wsprites.world.script import LABELS, Script, casting, scripts, split_indices
 from wsprites.world.spec import AXES, SPLITS, WorldSpec
 
-STANDARD = {f"wsprites-{preset}-v1": preset for preset in ("paper", "factorial", *(spec.name for spec in AXES.values()))}
+STANDARD = {f"wsprites-{preset}-v1": preset for preset in ("paper", "factorial", *(f"axes-{axis}" for axis in AXES), "shadow-world")}
 """Names of the standard test worlds, and the presets that they are made from, with the project's own art."""
 STANDARD_WORLD = "wsprites-paper-v1"
 """The standard world that is used by default."""

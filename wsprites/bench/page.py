@@ -51,6 +51,7 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
         "ceiling_at": _CEILING_AT,
         "br": Markup("<br>"),
         "dot": Markup(".<wbr>"),
+        "colon": Markup(":<wbr>"),
         "underscore": Markup("_<wbr>"),
     }
     page = template.render(models=models, first=results[0][0], baselines_of=_baselines, **facts, **functions)

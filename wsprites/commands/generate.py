@@ -35,7 +35,7 @@ def _shard(_context: click.Context, _option: click.Parameter, value: str | None)
     "--world",
     default="paper",
     show_default=True,
-    help="Name of a world (paper, released, factorial, small-world, axes-still, ...), or a TOML file.",
+    help="Name of a world (paper, released, factorial, small-world, shadow-world, axes-still, ...), or a TOML file.",
 )
 @click.option("--sheets", default="own", show_default=True, help="'own', 'lpc' (after 'wsprites assets fetch'), or a folder of LPC sheets.")
 @ANIMATIONS

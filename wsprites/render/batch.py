@@ -12,6 +12,7 @@ from torch import Tensor
 from wsprites.art import World
 from wsprites.art.sheets import CELL_OF, CELL_PLACES
 from wsprites.render.resize import taps
+from wsprites.render.shadow import shadow_alpha
 from wsprites.world.spec import CELL
 
 _DRAWN = ("character", "background", "local_action", "animation_frame", "position", "background_offset")
@@ -45,6 +46,7 @@ class BatchRenderer:
         self._cells = torch.from_numpy(np.stack(cells).view(np.int32).reshape(-1, CELL * CELL)).to(device)
         opaque = np.concatenate([images, np.full((*images.shape[:-1], 1), 255, np.uint8)], axis=-1)
         self._scenes = torch.from_numpy(opaque.view(np.int32)[..., 0].reshape(len(images), -1)).to(device)
+        self._shadow = torch.from_numpy(shadow_alpha(world.spec).astype(np.int32).reshape(-1)).to(device)
         self._cell_of = torch.from_numpy(CELL_OF).to(device)
 
     def __call__(self, labels: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -81,10 +83,14 @@ class BatchRenderer:
         row_p, column_p = pixel_p // self._spec.width, pixel_p % self._spec.width
         y_np, x_np = row_p - y_n, column_p - x_n
         inside_np = (y_np >= 0) & (y_np < CELL) & (x_np >= 0) & (x_np < CELL)
-        *colours, alpha = _bytes(word.gather(1, torch.where(inside_np, y_np * CELL + x_np, 0)))
+        place_np = torch.where(inside_np, y_np * CELL + x_np, 0)
+        *colours, alpha = _bytes(word.gather(1, place_np))
         alpha = torch.where(inside_np, alpha, 0)
-        # Blended with the background's crop.
+        # Blended with the background's crop, on which the shadow lies.
         scene = _bytes(self._scenes[scene_n[:, None], (row_p + v_n) * self._scene_width + column_p + u_n])
+        if self._spec.shadow:
+            through = 255 - torch.where(inside_np, self._shadow[place_np], 0)
+            scene = [(2 * through * b + 255) // 510 for b in scene[:3]]
         mixed = [(2 * (alpha * c + (255 - alpha) * b) + 255) // 510 for c, b in zip(colours, scene, strict=False)]
         return torch.stack(mixed, 1).to(torch.uint8), alpha >= 128
 

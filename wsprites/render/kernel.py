@@ -53,6 +53,7 @@ def draw(
     character_b: NDArray[np.int32],
     boxes: NDArray[np.int64],
     spans: tuple[NDArray[Any], ...],
+    shadow: tuple[NDArray[np.uint32], ...],
 ) -> bool:
     """Draw N frames and masks of B clips: crops of the clips' images, and on them cells of their characters.
 
@@ -67,6 +68,7 @@ def draw(
         character_b: (B,) character ids.
         boxes: `Characters.boxes`.
         spans: `Characters.spans` as a plain tuple.
+        shadow: `shadow_pixels`, drawn below the sheets and in no mask.
 
     Returns:
         False if a crop or cell is out of bounds, or a background or character does not exist; then nothing is drawn.
@@ -76,8 +78,9 @@ def draw(
         return False
     if frames_nhwc.shape[1:3] != size or len(cell_n) != len(cell_n) // max(1, clips) * clips:
         return False
+    dark, words = shadow
     sheets_bl = _sheets(character_b, spans[0])
-    if len(sheets_bl) != clips or not _inside(size, images, scene_b, offset_n2, position_n2, cell_n, boxes):
+    if len(sheets_bl) != clips or not _inside(size, images, scene_b, offset_n2, position_n2, cell_n, boxes, dark):
         return False
     # The first byte of each frame's crop.
     line, frames_b = _3 * np.uintp(images.shape[2]), len(cell_n) // max(1, clips)
@@ -97,6 +100,8 @@ def draw(
         rows = np.uintp(0)
         if cell_n[n] >= 0:
             corner = begin + np.uintp(position_n2[n, 1]) * width + np.uintp(position_n2[n, 0])
+            if len(dark):
+                _darken(frames, width, corner, dark, words)
             following = (begin + height * width, source_n[n + 1], line, height) if n + 1 < len(cell_n) else (begin, source_n[n], line, rows)
             rows = _paste(frames, masks, scenes, width, corner, cell_n[n], sheets_bl[n // frames_b], spans, memory, following)
     return True
@@ -118,8 +123,8 @@ def _sheets(character_b: Any, counts: Any) -> Any:
 
 
 @jit
-def _inside(size: Any, images: Any, scene_b: Any, offset_n2: Any, position_n2: Any, cell_n: Any, boxes: Any) -> bool:
-    """True if all backgrounds and cells exist, crops lie in their backgrounds, and what cells may cover lies in the frame."""
+def _inside(size: Any, images: Any, scene_b: Any, offset_n2: Any, position_n2: Any, cell_n: Any, boxes: Any, shadow: Any) -> bool:
+    """True if all backgrounds and cells exist, crops lie in their backgrounds, and what cells and shadows may cover lies in the frame."""
     for scene in scene_b:
         if not 0 <= scene < len(images):
             return False
@@ -131,6 +136,10 @@ def _inside(size: Any, images: Any, scene_b: Any, offset_n2: Any, position_n2: A
             y, x = position_n2[n, 1] + boxes[cell, 0], position_n2[n, 0] + boxes[cell, 1]
             if y < 0 or x < 0 or y + boxes[cell, 2] > size[0] or x + boxes[cell, 3] > size[1]:
                 return False
+            for i in range(len(shadow)):
+                y, x = position_n2[n, 1] + np.int64(shadow[i] >> _ROW), position_n2[n, 0] + np.int64(shadow[i] & _COLUMN)
+                if not (0 <= y < size[0] and 0 <= x < size[1]):
+                    return False
     return True
 
 
@@ -140,6 +149,14 @@ def _row(frames: Any, masks: Any, images: Any, at: Any, source: Any, width: Any)
     _copy(frames, _3 * at, images, source, _3 * width)
     for i in range(width):
         masks[at + i] = _CLEAR
+
+
+@jit
+def _darken(frames: Any, width: Any, corner: Any, places: Any, words: Any) -> None:
+    """Blend a shadow with the background; the top-left corner of its cell lies on pixel `corner`."""
+    for i in range(len(places)):
+        place = np.uintp(places[i])
+        _blend(frames, corner + (place >> _ROW) * width + (place & _COLUMN), words[i])
 
 
 @jit

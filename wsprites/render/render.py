@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from wsprites.art import World
 from wsprites.art.sheets import CELL_OF
+from wsprites.render.shadow import shadow_pixels
 from wsprites.world.script import Script
 from wsprites.world.spec import WorldSpec
 
@@ -36,12 +37,13 @@ def render(
     """Render a script of one clip or of many, or windows of them.
 
     A frame is the background's crop at the script's offset, and on it the sprite's pixels at the script's position: with straight
-    alpha a, colour c and background b, in integers, (a c + (255 - a) b) / 255, rounded half up.
+    alpha a, colour c and background b, in integers, (a c + (255 - a) b) / 255, rounded half up. Between the two lies the shadow of
+    `render.shadow`, black, where the world has one.
 
     Args:
         world: the world that the script was written for.
         script: (T,) labels of one clip, or (N, T) of many.
-        sprite: False leaves the character out; the mask is then empty.
+        sprite: False leaves the character and its shadow out; the mask is then empty.
         background: "frozen" keeps the first frame's crop, "blank" is black. Both leave the sprite unchanged.
         out: memory of `empty`, or some of its frames, to be written to and returned; new memory takes as long as rendering.
 
@@ -74,7 +76,7 @@ def render(
     offset_n2, position_n2 = (np.ascontiguousarray(points).reshape(-1, 2) for points in (offset, script.position))
     scene_b, character_b = scene.reshape(-1), np.asarray(script.character).reshape(-1)
     points = (offset_n2, position_n2, cell.reshape(-1), scene_b, character_b)
-    if not _draw()(frames_nhwc, masks_nhw, images, *points, characters.boxes, tuple(characters.spans)):
+    if not _draw()(frames_nhwc, masks_nhw, images, *points, characters.boxes, tuple(characters.spans), shadow_pixels(spec)):
         raise IndexError("a position or crop is out of bounds, or the character or background does not exist")
     return clip
 

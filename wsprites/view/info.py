@@ -24,8 +24,9 @@ def world_line(spec: WorldSpec) -> str:
     local = "coupled to the walk" if spec.local.coupled else "that follow the position" if spec.local.policy else "independent of the walk"
     holdout = f", {spec.split.holdout} held out" if spec.split.holdout else ""
     scale = f", characters scaled by {spec.scale:g}" if spec.scale != 1 else ""
+    shadow = ", a shadow under the character" if spec.shadow else ""
     some = "" if set(spec.animations) == set(ANIMATIONS) else f", animations {' and '.join(spec.animations)} only"
-    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{some}{scale}{holdout})"
+    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{some}{scale}{shadow}{holdout})"
 
 
 def cast_line(spec: WorldSpec) -> str:

@@ -1,4 +1,4 @@
-"""Sheets: images in rows and columns on a dark ground, with names of the rows, headings of the columns, and one line above all."""
+"""Sheets: images in rows and columns on a dark ground, with names of the rows, headings and captions of the columns, and a line above."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,6 +29,7 @@ def sheet(
     *,
     names: Sequence[str] = (),
     headings: Sequence[str] = (),
+    captions: Sequence[str] = (),
     head: str = "",
     scale: int = 1,
     columns: int | None = None,
@@ -39,6 +40,7 @@ def sheet(
         rows: (H, W, 3) uint8 RGB images of each row; the images may differ in size.
         names: of each row, to its left; none, or as many as rows.
         headings: of each column, above it; none, or as many as columns.
+        captions: of each column, below it, of one or several lines; none, or as many as columns.
         head: a line above everything.
         scale: the factor by which images are enlarged.
         columns: most images side by side; longer rows continue below, all rows together. None: any number.
@@ -56,9 +58,11 @@ def sheet(
     # Sizes: every cell holds the largest image, and its heading.
     letters = font()
     height = max(image.shape[0] for row in large for image in row)
-    width = max(max(image.shape[1] for row in large for image in row), *(math.ceil(letters.getlength(text)) for text in ("", *headings)))
+    texts = ["", *headings, *(line for caption in captions for line in caption.splitlines())]
+    width = max(max(image.shape[1] for row in large for image in row), *(math.ceil(letters.getlength(text)) for text in texts))
+    below = max((_LINE * len(caption.splitlines()) for caption in captions), default=0)
     left = _GAP + (math.ceil(max(map(letters.getlength, names))) + _GAP if names else 0)
-    top, block = _GAP + bool(head) * _LINE, bool(headings) * _LINE + len(rows) * (height + _GAP)
+    top, block = _GAP + bool(head) * _LINE, bool(headings) * _LINE + len(rows) * (height + _GAP) + below
     canvas = Image.new("RGB", (left + wrap * (width + _GAP), top + -(-count // wrap) * block), PAPER)
     drawing = ImageDraw.Draw(canvas)
     drawing.text((_GAP, _GAP - 2), head, INK, letters)
@@ -73,6 +77,9 @@ def sheet(
             for column, image in enumerate(row[first : first + wrap]):
                 canvas.paste(Image.fromarray(image), (left + column * (width + _GAP), y))
             y += height + _GAP
+        for column, caption in enumerate(captions[first : first + wrap]):
+            for line, text in enumerate(caption.splitlines()):
+                drawing.text((left + column * (width + _GAP), y - 4 + line * _LINE), text, INK, letters)
     return np.asarray(canvas)
 
 

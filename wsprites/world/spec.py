@@ -105,6 +105,8 @@ class CastSpec:
     """Number of background images."""
     most: tuple[int, ...] = number((), 1, 100_000, added=True)
     """The most sheets of each layer that are taken from the art, the first by name; empty: all sheets."""
+    faces: int = number(1, 1, 2, added=True)
+    """Version of the faces in the sheets "own"; in the second, eyes are higher and nearer to each other. Other sheets have one."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -167,6 +169,9 @@ class WorldSpec:
     animations: tuple[str, ...] = dataclasses.field(default=ANIMATIONS, metadata={"added": True})
     """The animations that characters show, some of `walk`, `spellcast` and `slash` in any order: for sheets that lack the others. Actions
     keep their numbers. A coupled world needs `walk` and one of the others, for a character that stands."""
+    shadow: int = number(0, 0, 255, added=True)
+    """Opacity of the shadow on the ground under the character, in its middle; 0: there is none (`render.shadow`). It darkens the scene, and
+    belongs to no mask."""
     sprite: WalkSpec = WalkSpec()
     """Walk of the sprite."""
     background: BackgroundSpec = BackgroundSpec()
@@ -279,9 +284,11 @@ PRESETS = {
     "small-world": WorldSpec(
         name="small-world", height=48, width=64, scale=0.5, sprite=WalkSpec(step=4), background=BackgroundSpec(step=1, limit=12)
     ),
+    "shadow-world": WorldSpec(name="shadow-world", shadow=110, cast=CastSpec(faces=2)),
 }
 """Worlds by name. `paper`: supplement B. `released`: the distribution of the authors' generator. `factorial`: three independent chains.
-`small-world`: the paper's world at half its size. `axes-...`: `factorial` with one thing changed, see AXES."""
+`small-world`: the paper's world at half its size. `shadow-world`: the paper's world with a shadow under the character, and newer faces.
+`axes-...`: `factorial` with one thing changed, see AXES."""
 
 AXES = {
     "still": _axis("still", background=BackgroundSpec(limit=0)),

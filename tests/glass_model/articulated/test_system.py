@@ -116,8 +116,9 @@ def test_first_everything_but_avd_and_then_avd_alone() -> None:
         moved = {name.partition(".")[0] for name, tensor in system.network.state_dict().items() if not torch.equal(tensor, before[name])}
         assert moved == ({"regions", "background", "flow", "generator"} if step < 4 else {"avd"})
     assert system.network.avd.trained == 1
-    strip = system.strip()
-    assert strip is not None and strip.shape == (7 * 16, 3 * 32, 3)
+    ((columns, rows),) = system.strip()
+    assert [column.clip for column in columns] == [0, 1, 2] and all(column.before < column.frame for column in columns)
+    assert len(rows) == 7 and all(images.shape == (3, 16, 32, 3) for _, images in rows)
 
 
 def test_both_kinds_of_regions_learn() -> None:

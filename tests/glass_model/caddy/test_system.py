@@ -19,6 +19,7 @@ from glass_model.training.checkpoint import load, state_path
 from glass_model.training.config import load_config
 from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
+from glass_model.training.strips import Column
 from wsprites.errors import UserError
 from wsprites.fields import SpecError
 from wsprites.weights import read_state
@@ -105,8 +106,11 @@ def test_the_terms_of_each_stage() -> None:
         assert turn.schedule == {"given": given, "length": length, "temperature": CONFIG.train.temperature_at(step)}
         assert set(turn.terms) == {"rec", "state", "kl", "mi"} | ({"hidden"} if step < 2 else set())
         assert turn.usage is not None and turn.usage.sum() == 3 * (length - 1)
-        strip = system.strip()
-        assert strip is not None and strip.shape == (2 * 3 * 16, length * 32, 3)
+        for clip, (columns, rows) in enumerate(system.strip()):
+            assert columns == [Column(clip, t, t - 1 if t else None) for t in range(length)]
+            assert [name for name, _ in rows] == ["true frame", "reconstruction", "attention"]
+            assert all(images.shape == (length, 16, 32, 3) for _, images in rows)
+        assert clip == 1
 
 
 def test_the_joint_distribution_is_a_moving_average() -> None:
@@ -193,6 +197,7 @@ from test_system import CONFIG, noise
 from glass_model.caddy import system as module
 from glass_model.training import loop
 from glass_model.training.device import join
+from glass_model.training.strips import Column
 process, out = join("cpu"), Path(sys.argv[2])
 made, build, seed = [], module.system, loop._seed
 module.system = lambda config, setup: made.append(build(config, setup)) or made[-1]

@@ -18,6 +18,7 @@ from glass_model.lam.system import LamSystem
 from glass_model.training.checkpoint import load, save, state_path
 from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
+from glass_model.training.strips import Column
 from wsprites.errors import UserError
 from wsprites.fields import SpecError
 from wsprites.weights import read_state
@@ -156,8 +157,11 @@ def test_terms_of_every_track(track: str) -> None:
     turn.loss.backward()
     untouched = {name for name, p in system.network.named_parameters() if p.requires_grad and p.grad is None}
     assert not untouched
-    strip = system.strip()
-    assert strip is not None and strip.dtype == np.uint8 and strip.shape[0] == 3 * config.model.seen[0]
+    ((columns, rows),) = system.strip()
+    count, k = config.train.window - config.model.context - config.train.ahead + 1, config.model.context
+    assert columns == [Column(clip, k + t, k + t - 1) for clip in range(3) for t in range(count)][:8]
+    assert [name for name, _ in rows] == ["frame before", "true frame", "prediction"]
+    assert all(images.shape == (len(columns), *config.model.seen, 3) for _, images in rows)
 
 
 def test_what_the_forward_model_sees_of_a_twin() -> None:

@@ -14,6 +14,7 @@ from glass_model.layered.system import LayeredSystem, translations
 from glass_model.training.checkpoint import state_path
 from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
+from glass_model.training.strips import Column
 from wsprites.errors import UserError
 from wsprites.weights import read_state
 
@@ -74,8 +75,9 @@ def test_what_learns_in_each_step() -> None:
         assert found[0].keys() == names and [set(terms) for terms in found[1:]] == [{"discriminator"}] * judged
         changed = [not same(weights(system, *parts), before[parts]) for parts in before]
         assert changed == [True, judged, masks]
-        strip = system.strip()
-        assert strip is not None and strip.shape == (5 * 32, 4 * 48, 3)  # two sequences of two pairs
+        ((columns, rows),) = system.strip()
+        assert columns == [Column(0, 1, 0), Column(0, 2, 1), Column(1, 1, 0), Column(1, 2, 1)]  # two sequences of two pairs
+        assert len(rows) == 5 and all(images.shape == (4, 32, 48, 3) for _, images in rows)
 
 
 def test_masks_are_judged_by_their_averages_once_they_are_found() -> None:

@@ -224,8 +224,9 @@ def test_what_a_run_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     strips = sorted((tmp_path / "strips").iterdir())
     assert [strip.name for strip in strips] == [f"{step:07d}.png" for step in (2, 4, 6, 8)]
     with Image.open(strips[0]) as early, Image.open(strips[-1]) as late:
-        assert early.size == (2 * 24, 2 * 5 * 16)  # two transitions of two sequences, five rows each
-        assert late.size == (3 * 24, 2 * 8 * 16)
+        # Two sequences of five rows, of eight once LMA is trained; images of 16 x 24 pixels are drawn at six times their size.
+        assert (early.height, late.height) == tuple(20 + 2 * (8 + 20 + rows * (6 * 16 + 8)) for rows in (5, 8))
+        assert late.width - early.width > 6 * 24 + 8  # three transitions, not two; and longer names
 
 
 def test_tensorboard(tmp_path: Path) -> None:

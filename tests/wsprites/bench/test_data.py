@@ -27,6 +27,7 @@ HASHES = {
     "wsprites-axes-position-v1": "1d9a33f8994f6228",
     "wsprites-axes-one-character-v1": "c9709649044f0554",
     "wsprites-axes-new-scenes-v1": "085468eacc2a036f",
+    "wsprites-shadow-world-v1": "0b4415356d83116f",
 }
 
 

@@ -30,6 +30,8 @@ class Elements(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "wbr":  # only says where a line may break
+            return
         self.found.append((tag, dict(attrs), ""))
         if tag not in VOID | OPTIONAL:
             self.open.append(tag)
@@ -108,12 +110,26 @@ def test_several_models_and_runs(written):
     """Models stand side by side; runs of one system are one column of the headlines, with their range."""
     other = replace(made(**WHOLE), model="c:d")
     _, elements = written(made(**WHOLE), other)
-    assert [text for text in elements.texts("th") if text in ("a:b", "c:d")] == ["a:b", "c:d"]
+    assert [text for text in elements.texts("th") if text in ("a:b", "c:d")] == ["a:b", "c:d"] * 2  # of headlines, and of all scores
     assert len(elements.of_class("at")) == 14 and elements.texts("h2").count("c:d") == 2
     runs = [replace(made(local__many_to_one=entry(value, 0.1)), model=f"run{value}", system="mine") for value in (0.3, 0.5, 0.9)]
     text, elements = written(*runs)
     assert elements.texts("h2")[0] == "mine (3 runs)" and "3 runs, 0.300 to 0.900" in text and len(elements.of_class("at")) == 1
     assert [name for name in elements.texts("h2") if name.startswith("run")] == ["run0.3", "run0.5", "run0.9"]
+
+
+def test_all_scores_of_several_models_stand_side_by_side(written):
+    """A row for each score that any of them has; a model without it has an empty cell."""
+    one = made(local__ami=entry(0.25, 0.05), shift__mean=entry(2.5, 0.5, "px"))
+    text, elements = written(one, replace(made(local__ami=entry(0.75, 0.05)), model="c:d"))
+    table = re.search(r"<table class=together>(.*?)</table>", text, re.DOTALL)
+    assert table is not None and "All scores side by side" in elements.texts("h2")
+    cells = [row.split("<td class=n>")[1:] for row in table[1].split("<tr>")[2:]]
+    rows = [[value[1] if (value := re.search("<b>(.*?)</b>", cell)) else "" for cell in row] for row in cells]
+    assert rows == [["0.250", "0.750"], ["2.500", ""]]
+    assert "0.200 to 0.300" in table[1] and "px" in table[1]
+    text, elements = written(one)
+    assert "class=together" not in text
 
 
 CURVES = {

@@ -30,7 +30,7 @@ def row(**figures: scores.Entry) -> Row:
 
 def test_the_suite_has_a_world_for_each_axis():
     assert [axis.name for axis in SUITES["axes"]] == ["base", "still", "moving", "no-inertia", "position", "one-character", "new-scenes"]
-    assert {axis.data for axis in SUITES["axes"]} == set(data.STANDARD) - {"wsprites-paper-v1"}
+    assert {axis.data for axis in SUITES["axes"]} == set(data.STANDARD) - {"wsprites-paper-v1", "wsprites-shadow-world-v1"}
     with pytest.raises(UserError, match="suite: 'axis' is not one of axes"):
         suite.axes_of("axis")
 

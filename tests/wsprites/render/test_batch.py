@@ -14,8 +14,10 @@ from wsprites.world.script import LABELS, script  # noqa: E402
 from wsprites.world.spec import WorldSpec  # noqa: E402
 
 
-def test_batches_of_any_alpha_equal_the_renderer(spec: WorldSpec, soft: tuple[np.ndarray, Art]):
+@pytest.mark.parametrize("shadow", [0, 1, 140, 255])
+def test_batches_of_any_alpha_equal_the_renderer(spec: WorldSpec, soft: tuple[np.ndarray, Art], shadow: int):
     _, layered = soft
+    spec = replace(spec, shadow=shadow)
     clip = replace(script(spec, 0, 0).window(0, 8), character=np.int32(0))
     frames, masks = render(layered.world(spec), clip)
     drawn, solid = BatchRenderer(layered.world(spec), "cpu")(

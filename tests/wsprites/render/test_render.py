@@ -21,18 +21,25 @@ def slow_clip(spec: WorldSpec, clip, sheets: Path, scene: np.ndarray):
     parts = np.unravel_index(int(clip.character), spec.cast.counts)
     paths = [sheets / layer / f"{part}.png" for layer, part in zip(LAYERS, parts, strict=True)]
     size, image = (spec.width, spec.height), Image.fromarray(scene)
+    ground = slow.shadow(spec.shadow, 64) if spec.shadow else None
     for t in range(len(clip.position)):
         cell = slow.character_cell(paths, clip.local_action[t], clip.animation_frame[t])
         position = tuple(clip.position[t].tolist())
         yield (
-            np.asarray(slow.frame(cell, position, image, tuple(clip.background_offset[t].tolist()), size)),
+            np.asarray(slow.frame(cell, position, image, tuple(clip.background_offset[t].tolist()), size, ground)),
             np.asarray(slow.mask(cell, position, size)),
         )
 
 
-@pytest.mark.parametrize("world", ["paper", "released", "factorial", "facings=4", "small", "large"])
+@pytest.mark.parametrize("world", ["paper", "released", "factorial", "facings=4", "small", "large", "shadow", "black shadow"])
 def test_frames_and_masks_equal_the_slow_compositor(art: Art, sheets: Path, world: str):
-    changes = {"facings=4": {"facings": 4}, "small": {"height": 64, "width": 65}, "large": {"height": 101, "width": 131}}
+    changes = {
+        "facings=4": {"facings": 4},
+        "small": {"height": 64, "width": 65},
+        "large": {"height": 101, "width": 131},
+        "shadow": {"shadow": 97},
+        "black shadow": {"shadow": 255, "rule": "released"},
+    }
     base = replace(PRESETS["factorial"], **changes[world]) if world in changes else PRESETS[world]
     spec = art.world(replace(base, frames=12, background=replace(base.background, limit=121 - 101 if world == "large" else 25))).spec
     for index in range(4):

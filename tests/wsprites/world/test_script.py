@@ -530,6 +530,8 @@ GOLDEN = {
     ("factorial", 7): "4e9738f2d252ac366c83af0ebdc725f2d4fc2e1d45ee58d43748014be2c1ceaf",
     ("small-world", 0): "fd688078a48cad70ab8feed9e71fef0adbdf794cac6024211031b3f64b44f4b9",
     ("small-world", 7): "2380c07833c709b00a28024c9faec511e8156eac4d85867909c20084622a7c89",
+    ("shadow-world", 0): "aa8ca5c453230dad74221fbe98c515744cac01aed59465a9644caf74bc6a9848",
+    ("shadow-world", 7): "14880abd87404698b20a4e3ee06636b69fc4ec20a856a84640f6d2676f7b2acd",
     ("axes-still", 0): "f0363bf777b53f5466d42ca04fd15ca31c09e0a00f5fb8a5bba544fac77220da",
     ("axes-still", 7): "8d3d1deaf0da4641285da975587303a7cb68fa4b41660cb6e9240f039ad5b4ee",
     ("axes-moving", 0): "8dc6a308ac988125b5cbbe8a4a0a16675f0af325b4fa2c6e60f6e1f584cb0b42",

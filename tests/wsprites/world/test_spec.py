@@ -51,7 +51,7 @@ def outside(low, high):
 
 def test_presets_carry_their_names():
     axes = ["still", "moving", "no-inertia", "position", "one-character", "new-scenes"]
-    assert list(PRESETS) == ["paper", "released", "factorial", "small-world", *(f"axes-{axis}" for axis in axes)]
+    assert list(PRESETS) == ["paper", "released", "factorial", "small-world", "shadow-world", *(f"axes-{axis}" for axis in axes)]
     assert [spec.name for spec in AXES.values()] == [f"axes-{axis}" for axis in AXES] and list(AXES) == axes
     assert all(PRESETS[name].name == name == load_spec(name).name for name in PRESETS)
 
@@ -73,6 +73,7 @@ def test_other_presets_differ_from_paper_in_one_thing():
     assert replace(PRESETS["factorial"], name="paper", local=LocalSpec(coupled=True)) == PRESETS["paper"]
     small = replace(PRESETS["small-world"], name="paper", height=96, width=128, scale=1.0)
     assert replace(small, sprite=WalkSpec(), background=BackgroundSpec()) == PRESETS["paper"]
+    assert replace(PRESETS["shadow-world"], name="paper", shadow=0, cast=CastSpec()) == PRESETS["paper"]
     assert len(set(PRESETS.values())) == len(PRESETS)
 
 
@@ -90,6 +91,13 @@ def test_other_presets_differ_from_paper_in_one_thing():
 def test_axes_differ_from_factorial_in_one_thing(axis, changed):
     one, other = AXES[axis], PRESETS["factorial"]
     assert {f.name for f in fields(one) if getattr(one, f.name) != getattr(other, f.name)} == {"name", *changed}
+
+
+def test_worlds_without_a_shadow_are_stored_as_before_the_field_existed():
+    for name, world in PRESETS.items():
+        assert ("shadow" in json.loads(world.to_json())) == ("faces" in json.loads(world.to_json())["cast"]) == (name == "shadow-world")
+    again = WorldSpec.from_json(PRESETS["shadow-world"].to_json())
+    assert again == PRESETS["shadow-world"] and (again.shadow, again.cast.faces) == (110, 2)
 
 
 def test_splits_show_all_scenes_or_their_own():
