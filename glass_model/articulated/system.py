@@ -126,7 +126,7 @@ class ArticulatedSystem:
 
     def strip(self) -> list[Strip]:
         """The first pairs of the last batch of pairs; see `strip`."""
-        return strip(self._last) if self._last else []
+        return strip(self._last, changed=self.config.train.augment != "none") if self._last else []
 
     @torch.no_grad()
     def finish(self, batches: Iterator[Tensor]) -> None:
@@ -145,11 +145,14 @@ class ArticulatedSystem:
 
 
 @torch.no_grad()
-def strip(pairs: Pairs) -> list[Strip]:
+def strip(pairs: Pairs, *, changed: bool = False) -> list[Strip]:
     """The first pairs of a batch, with a column for each.
 
     Beside the frames, these are the source moved by the flow alone, the share of the background in the flow, the confidence, and the
     regions' heatmaps on the driving frame, each in a colour of its own.
+
+    Args:
+        changed: pairs may have been mirrored, or reversed in time.
     """
     result, size = pairs.result, (pairs.driving.shape[-2], pairs.driving.shape[-1])
     background, confidence = (resize(x, size) for x in (result.motion.weights[:, :1], result.motion.confidence))
@@ -162,7 +165,7 @@ def strip(pairs: Pairs) -> list[Strip]:
         ("confidence", confidence),
         ("regions", tinted(pairs.driving, result.driving.heatmap)),
     )
-    columns = [Column(clip, after, before) for clip, (before, after) in enumerate(pairs.chosen[:_STRIP_COLUMNS].tolist())]
+    columns = [Column(clip, after, before, changed) for clip, (before, after) in enumerate(pairs.chosen[:_STRIP_COLUMNS].tolist())]
     return [Strip(columns, [(name, images(2 * row[:_STRIP_COLUMNS] - 1)) for name, row in rows])]
 
 

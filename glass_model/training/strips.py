@@ -27,6 +27,8 @@ class Column(NamedTuple):
     """Its number in the batch's frames of that clip, from 0."""
     before: int | None = None
     """Number of the frame that the model comes from; None where there is none."""
+    changed: bool = False
+    """Whether the two may be mirrored or in reverse order, as augmentation makes them, so that the true action is not the one seen."""
 
 
 class Strip(NamedTuple):
@@ -80,13 +82,15 @@ def picture(strips: Sequence[Strip], step: int, actions: Mapping[str, Tensor] | 
 
 
 def _heading(column: Column) -> str:
-    follows = column.before is None or column.frame == column.before + 1
-    return f"clip {column.clip}, frame {column.frame}" + ("" if follows else f" from {column.before}")
+    clip, frame, before, changed = column
+    if changed:
+        return f"clip {clip}, frames {before}, {frame}"
+    return f"clip {clip}, frame {frame}" + ("" if before is None or frame == before + 1 else f" from {before}")
 
 
 def _caption(column: Column, actions: Mapping[str, Tensor] | None) -> str:
-    """The true actions that lead to the frame of a column, a line each; empty if they are not those of one transition."""
-    if not actions or column.before is None or column.frame != column.before + 1:
+    """The true actions that lead to the frame of a column, a line each; empty if they are not those of one transition that is seen."""
+    if not actions or column.changed or column.before is None or column.frame != column.before + 1:
         return ""
     moves, shows, scene = (int(actions[name][column.clip, column.frame]) for name in ("global_action", "local_action", "background_action"))
     return f"{LocalAction(shows).name}\nmoves: {GlobalAction(moves).name}\nscene: {GlobalAction(scene).name}"

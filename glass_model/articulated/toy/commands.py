@@ -42,9 +42,8 @@ def train(context: click.Context, preset: str | None, settings: Sequence[str], b
         raise ArgumentError("out", f"{out} holds {done:,} results already; pass resume=True to continue, or name another folder")
     models = config.toy
     click.echo(f"system   toy, preset {config.name}")
-    click.echo(
-        f"networks {', '.join(models.networks)}; {', '.join(f'{size:,}' for size in sorted(models.sizes))} images, {models.seeds} seeds"
-    )
+    sizes, seeds = ", ".join(f"{size:,}" for size in sorted(models.sizes)), f"{models.seeds} seed{'s' * (models.seeds > 1)}"
+    click.echo(f"networks {', '.join(models.networks)}; {sizes} images, {seeds}")
     click.echo(f"trains   {len(config.jobs()) - done:,} of {len(config.jobs()):,}, by one thread of the CPU")
     complete(config, out, click.echo)
     click.echo(f"done     {out}: toy.md, toy.svg")

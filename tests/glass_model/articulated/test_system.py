@@ -118,6 +118,7 @@ def test_first_everything_but_avd_and_then_avd_alone() -> None:
     assert system.network.avd.trained == 1
     ((columns, rows),) = system.strip()
     assert [column.clip for column in columns] == [0, 1, 2] and all(column.before < column.frame for column in columns)
+    assert all(column.changed == (CONFIG.train.augment != "none") for column in columns)
     assert len(rows) == 7 and all(images.shape == (3, 16, 32, 3) for _, images in rows)
 
 
