@@ -95,6 +95,14 @@ def data_file(order: Order, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def short_file(order: Order, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same clips, cut after 8 frames, where a model looks at all of them. Not to be changed."""
+    out = tmp_path_factory.mktemp("short") / "data.h5"
+    generate(Order(order.world.replace(frames=8), seed=5, n=24), out)
+    return out
+
+
+@pytest.fixture(scope="session")
 def labels_file(spec: WorldSpec, art: Art, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same data set as `data_file`, labels only."""
     out = tmp_path_factory.mktemp("labels") / "labels.h5"
@@ -131,6 +139,16 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def mirror(real_sheets: Path) -> Iterator[str]:
     """An HTTP server with the real sheets."""
     yield from serve(real_sheets)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Each worker runs its share of the tests in order, and takes from others in the end: a module's fixtures are made once, not twice."""
+    if config.getoption("dist") != "load":  # another way was asked for
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

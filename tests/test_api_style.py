@@ -5,11 +5,12 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from samples import ROOT
+from samples import ROOT, parsed
 
 from wsprites.file import DESCRIPTIONS
 
@@ -57,7 +58,7 @@ class Definition(NamedTuple):
 
 def definitions(path: Path) -> Iterator[Definition]:
     """Public classes, functions and methods, and the __init__ of public classes."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parsed(path).body:
         if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
             yield Definition(path, node.name, node, " ".join(map(ast.unparse, node.decorator_list)))
             for member in node.body if isinstance(node, ast.ClassDef) else ():
@@ -65,25 +66,34 @@ def definitions(path: Path) -> Iterator[Definition]:
                     yield Definition(path, f"{node.name}.{member.name}", member, " ".join(map(ast.unparse, member.decorator_list)))
 
 
-API = [definition for path in FILES for definition in definitions(path)]
-FUNCTIONS = [definition for definition in API if isinstance(definition.node, Function)]
-USED = [function for function in FUNCTIONS if DOCUMENTED.match(str(function)) and "kernel.py" not in str(function)]
+@cache
+def api() -> list[Definition]:
+    return [definition for path in FILES for definition in definitions(path)]
+
+
+@cache
+def functions() -> list[Definition]:
+    return [definition for definition in api() if isinstance(definition.node, Function)]
+
+
+@cache
+def used() -> list[Definition]:
+    return [function for function in functions() if DOCUMENTED.match(str(function)) and "kernel.py" not in str(function)]
 
 
 def words(path: Path) -> Iterator[tuple[int, str]]:
     """All strings and comments, with their lines."""
-    text = path.read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
 
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
     """Docstrings of modules, classes and functions, public or not, and those that follow attributes."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.lineno, node.value.value
 
@@ -93,13 +103,13 @@ def none_of(offenders: list[Definition]) -> None:
 
 
 def test_the_api_is_read():
-    names = {str(definition) for definition in API}
+    names = {str(definition) for definition in api()}
     assert {"wsprites/errors.py UserError", "wsprites/view/picture.py enlarge", "glass_model/play.py animate"} <= names
-    assert len(FUNCTIONS) > 200
+    assert len(functions()) > 200
 
 
 def test_the_first_line_of_a_docstring_is_a_sentence():
-    summaries = {definition: definition.docstring.splitlines()[:1] for definition in API if not definition.name.endswith("__init__")}
+    summaries = {definition: definition.docstring.splitlines()[:1] for definition in api() if not definition.name.endswith("__init__")}
     none_of([definition for definition, line in summaries.items() if not line or not re.match(r"\W*\w.*\.$", line[0])])
 
 
@@ -131,7 +141,7 @@ def test_errors_are_documented():
     def raises(node: ast.AST) -> bool:
         return any(isinstance(n, ast.Raise) and n.exc and ERRORS.search(ast.unparse(n.exc)) for n in ast.walk(node))
 
-    silent = [function for function in FUNCTIONS if raises(function.node) and "Error" not in function.docstring]
+    silent = [function for function in functions() if raises(function.node) and "Error" not in function.docstring]
     none_of([function for function in silent if not function.name.endswith(("__init__", "__post_init__")) and not command(function)])
 
 
@@ -139,7 +149,7 @@ def test_errors_are_documented():
 def test_library_errors_name_arguments_and_not_options(path: Path):
     if "commands" in str(path) or path.name in ("cli.py", "plugin.py", "test_scores.py"):
         return  # the command line, and pytest's
-    errors = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Raise)]
+    errors = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Raise)]
     found = [f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)[:90]}" for node in errors if OPTION.search(ast.unparse(node))]
     assert not found, "\n".join(found)
 
@@ -150,7 +160,7 @@ def command(function: Definition) -> bool:
 
 
 def test_arguments_with_defaults_are_keyword_only():
-    by_position = [function for function in USED if isinstance(function.node, Function) and function.node.args.defaults]
+    by_position = [function for function in used() if isinstance(function.node, Function) and function.node.args.defaults]
     assert set(map(str, by_position)) >= POSITIONAL, "an exception that is no longer needed"
     others = [function for function in by_position if str(function) not in POSITIONAL]
     none_of([function for function in others if function.name.rsplit(".", 1)[-1] not in INTERFACES])
@@ -158,10 +168,8 @@ def test_arguments_with_defaults_are_keyword_only():
 
 def test_arrays_have_shapes_and_dtypes():
     """The docstring of a function or of its module gives shapes, in parentheses or by axis suffixes; there or in the types is the dtype."""
-    arrays = [function for function in USED if ARRAY.search(signature(function))]
-    modules = {
-        path: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "" for path in {function.path for function in arrays}
-    }
+    arrays = [function for function in used() if ARRAY.search(signature(function))]
+    modules = {path: ast.get_docstring(parsed(path)) or "" for path in {function.path for function in arrays}}
     for function in arrays:
         text = function.docstring + modules[function.path]
         assert re.search(r"\(|\b[Aa]x[ie]s\b", text), f"{function}: no shape"

@@ -25,6 +25,17 @@ def test_the_navigation_has_every_page_once():
     assert sorted(named(nav)) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
 
+def test_pages_link_to_pages_of_the_site_only():
+    """Files elsewhere in the repository are not on the site, so that they are named and not linked."""
+    outside = [
+        (page.name, target)
+        for page in DOCS.rglob("*.md")
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).resolve().is_relative_to(DOCS)
+    ]
+    assert outside == []
+
+
 def test_the_api_pages_name_what_exists():
     count = 0
     for page in (DOCS / "api").iterdir():

@@ -2,11 +2,10 @@
 
 import ast
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
-from samples import ROOT
+from samples import ROOT, parsed
 
 PACKAGES = ("wsprites", "glass_model")
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 350, 45
@@ -22,11 +21,6 @@ def sources(*folders: str) -> list[Path]:
 
 def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-@cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 MODULES = {module_of(path): path for path in sources(*PACKAGES)}

@@ -196,7 +196,7 @@ _RULES = f"""# Speedrun
 
 Minutes of training on two cores until codes tell the local action: a mean of `local.conditional` of at least {TARGET} on the `val` clips of
 `wsprites-{WORLD}-v1`, over {RUNS} seeds or more, and above it at p < {LEVEL} (one-sided t-test over seeds). Made by
-`python -m benchmarks.leaderboard.speedrun check` from [benchmarks/leaderboard/speedrun](../benchmarks/leaderboard/speedrun).
+`python -m benchmarks.leaderboard.speedrun check` from `benchmarks/leaderboard/speedrun`.
 
 1. Anything in a model and its training may change. The world, its clips and the benchmark stay as they are, and so does the track: frames
    alone, no labels, no weights from elsewhere.

@@ -19,8 +19,8 @@ from wsprites.generate import replace_file
 DOCS = Path(__file__).parents[2] / "docs"
 _ABOUT = """# The leaderboard
 
-Made by `python -m benchmarks.leaderboard.table` from the folders in [benchmarks/leaderboard/runs](../benchmarks/leaderboard/runs); nothing
-here is written by hand. The rules, and how to submit a row, are in [RULES.md](../benchmarks/leaderboard/RULES.md).
+Made by `python -m benchmarks.leaderboard.table` from the folders in `benchmarks/leaderboard/runs`; nothing
+here is written by hand. The rules, and how to submit a row, are in `benchmarks/leaderboard/RULES.md`.
 [leaderboard.html](leaderboard.html) is the same as a page that can be sorted and filtered, with every interval drawn.
 
 Values are medians over runs, with the 95 % interval of their mean for other clips and other seeds. **Bold**: the best of a column, if it is

@@ -12,6 +12,7 @@ import pytest
 from made_scores import entry, made
 from safetensors.numpy import save_file
 
+from benchmarks import lam_study
 from benchmarks import runs as running
 from benchmarks.lam_study import AXES, CURES, WORLDS, main, parse, rows, run_of
 from benchmarks.runs import Options
@@ -89,14 +90,20 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
     return commands
 
 
-def test_runs_and_tables(tmp_path: Path, commands: Commands) -> None:
-    """Two rows in two worlds: each is trained and scored in its own world, once; the table has them, and so have the plots."""
+def test_runs_and_tables(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows in two worlds: each is trained and scored in its own world, once; the table has them, and so have the plots.
+
+    Plots are written after each run; they are drawn at the end only, which takes a second.
+    """
     only = ["--only", "vq-pixel-pairs", "vq-pixel-k2", "--worlds", "factorial", "axes-still"]
     arguments = ["--out", str(tmp_path), "--seeds", "1", "--steps", "7", "--clips", "6", *only]
-    for _ in range(2):
-        with pytest.raises(SystemExit) as exit_:
+    for drawn in (False, True):
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as exit_:
+            if not drawn:
+                patch.setattr(lam_study, "as_plot", lambda *_: b"a plot")
             main(arguments)
         assert exit_.value.code == 0 and len(commands.calls) == 8
+        assert all(((tmp_path / f"{axis}.png").read_bytes() == b"a plot") != drawn for axis in AXES)
     train, bench = (dict(pairwise(call)) for call in commands.calls[2:4])
     assert (train["--system"], train["--preset"], train["--world"]) == ("lam", "tiny", "factorial")
     assert {"--set=train.steps=7", "--set=model.context=2", "--set=train.window=3", "--set=train.seed=1"} <= {*commands.calls[2]}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glass_model.training import loop
 from glass_model.training.checkpoint import load
 from wsprites.cli import main
 from wsprites.world.spec import PRESETS as WORLDS
@@ -125,7 +126,38 @@ def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
-KILLED = """
+def stopping(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The third step of a run sends this signal to its own process."""
+    take = loop.train_step
+
+    def step(system: object, frames: object, at: int, *arguments: object) -> object:
+        result = take(system, frames, at, *arguments)  # type: ignore[arg-type]
+        if at == 2:
+            os.kill(os.getpid(), number)
+        return result
+
+    monkeypatch.setattr(loop, "train_step", step)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_with_a_checkpoint(
+    data_file: Path, tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In its third step, a run of a million is told to end."""
+    stopping(monkeypatch, number)
+    out, before = tmp_path / "run", signal.signal(number, signal.default_int_handler)  # test runners may ignore signals
+    try:
+        with pytest.raises(SystemExit) as exit_:
+            main([*TRAIN, "--out", str(out), "--data", str(data_file), "--steps", "1000000"])
+        assert signal.getsignal(number) is signal.default_int_handler  # as it was
+    finally:
+        signal.signal(number, before)
+    assert exit_.value.code == 1
+    assert f"wsprites: interrupted; {out / 'checkpoint.safetensors'} holds step 3;" in capsys.readouterr().err
+    assert load(out / "checkpoint.safetensors").step == 3
+
+
+PROGRAM = """
 import os, signal, sys
 from glass_model.training import loop
 from wsprites import cli
@@ -140,11 +172,12 @@ cli.main(sys.argv[2:])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_run_with_a_checkpoint(data_file: Path, tmp_path: Path, number: signal.Signals) -> None:
-    """In its third step, a run of a million is told to end."""
+def test_a_signal_ends_a_process_with_a_checkpoint(data_file: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """The same in a process of its own, whose handlers are those that Python begins with."""
     out, script = tmp_path / "run", tmp_path / "killed.py"
-    script.write_text(KILLED)
+    script.write_text(PROGRAM)
     command = [sys.executable, str(script), str(int(number)), *TRAIN, "--out", str(out), "--data", str(data_file), "--steps", "1000000"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=600, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert ended.returncode == 1

@@ -4,7 +4,8 @@ import hashlib
 
 import numpy as np
 
-from wsprites.bench.data import Data, standard
+from wsprites.bench import data as data_module
+from wsprites.bench.data import Data
 from wsprites.bench.rollouts import puppet, start_of
 
 CLIPS = 6
@@ -79,11 +80,11 @@ def predictions(few: Data, **changes: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def seer() -> Seer:
-    return Seer(standard("wsprites-paper-v1", clips=CLIPS))
+    return Seer(data_module.standard("wsprites-paper-v1", clips=CLIPS))
 
 
 def quiet() -> Quiet:
-    return Quiet(standard("wsprites-paper-v1", clips=CLIPS))
+    return Quiet(data_module.standard("wsprites-paper-v1", clips=CLIPS))
 
 
 def guesser() -> Guesser:

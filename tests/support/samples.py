@@ -1,12 +1,13 @@
 """What several tests make or need: the checkout, drawn sheets, a local HTTP server."""
 
+import ast
 import hashlib
 import os
 import resource
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def draw_sheet(layer: int, number: int, size: tuple[int, int] = (832, 1344)) -> 
 
     Soft pixels of two layers never meet, because Pillow rounds those in two steps and the renderer in one.
     """
+    return Image.fromarray(_sheet(layer, number, size))
+
+
+@cache
+def _sheet(layer: int, number: int, size: tuple[int, int]) -> np.ndarray:
     rng = np.random.default_rng((layer, number))
     rgba = np.zeros((size[1], size[0], 4), np.uint8)
     y, x = np.mgrid[:64, :64]
@@ -42,7 +48,7 @@ def draw_sheet(layer: int, number: int, size: tuple[int, int] = (832, 1344)) -> 
             soft = inside & ((x + y) % 11 == 2 * layer)
             cell[soft, 3] = rng.integers(1, 255, np.count_nonzero(soft))
             cell[~inside] = 0
-    return Image.fromarray(rgba)
+    return rgba
 
 
 def characters_in(folder: Path, layers: Sequence[str], cell: int = 64) -> Characters:
@@ -63,6 +69,12 @@ def serve(folder: Path, handler: type[SimpleHTTPRequestHandler] = _QuietHandler)
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a source file, parsed once for all tests of this process. Not to be changed."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def sha256(path: Path) -> str:

@@ -6,6 +6,7 @@ Each kind of prediction has a function that returns the scores of the model and 
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -188,7 +189,7 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     """
     results: ByPredictor = {name: {} for name in ("model", *baselines.NAMES)}
     confusion: dict[str, Confusion] = {}
-    probing = Probing(data)
+    probing = _probing(data)
     if "codes" in scored:
         k = max(k or 1, int(fitted["codes"].max()) + 1, int(scored["codes"].max()) + 1)
         of_codes, confusion = scores_of_codes(data, (fitted["codes"], scored["codes"]), k, probing=probing)
@@ -198,8 +199,14 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
             _add(results, shift_scores(data, name, scored[name]))
     _add(results, leakage_scores(probing, fitted, scored))
     if "vectors" in scored:
-        _add(results, vector_scores(data, probing, fitted["vectors"], scored["vectors"]))
+        _add(results, vector_scores(probing, fitted["vectors"], scored["vectors"]))
     return results, confusion
+
+
+@lru_cache(maxsize=1)
+def _probing(data: Data) -> Probing:
+    """Kept for the next model that is scored on the same data: what probes of the state tell is the same for all models."""
+    return Probing(data)
 
 
 def scores_of_codes(
@@ -288,27 +295,12 @@ def leakage_scores(probing: Probing, fitted: Arrays, scored: Arrays) -> ByPredic
     return {**probing.leakage(latents), "oracle": probing.ceiling(list(latents))}
 
 
-def vector_scores(data: Data, probing: Probing, fitted_ntd: NDArray[Any], scored_ntd: NDArray[Any]) -> ByPredictor:
+def vector_scores(probing: Probing, fitted_ntd: NDArray[Any], scored_ntd: NDArray[Any]) -> ByPredictor:
     """Accuracy of probes of vectors, named `vectors.SOURCE.KIND`."""
-    vectors, state = probing.chosen(fitted_ntd, scored_ntd), probing.state
+    vectors = probing.chosen(fitted_ntd, scored_ntd)
     settings = probing.settings(vectors)
-    results = {
-        "model": probing.linear(vectors, settings, with_fit=True) | probing.mlps(vectors, settings) | probing.by_samples(vectors),
-        "state_only": probing.linear(state, probing.state_settings)
-        | probing.mlps(state, probing.state_settings)
-        | probing.by_samples(state),
-        "state_and_direction": probing.linear(probing.state_and_direction, probing.direction_settings)
-        | probing.mlps(probing.state_and_direction, probing.direction_settings),
-        "majority": probing.majority(),
-        **probing.by_chance(vectors, settings),
-        "oracle": {},
-    }
-    direction = probing.chosen(data.fit.sources().labels[0], data.scored.sources().labels[0])
-    results["direction"] = probing.linear(direction, probing.settings(direction))
-    for target, source in enumerate(SOURCES):
-        true = probing.chosen(data.fit.sources().labels[target], data.scored.sources().labels[target])
-        results["oracle"] |= probing.linear(true, probing.settings(true, sources=(source,)))
-    return results
+    of_model = probing.linear(vectors, settings, with_fit=True) | probing.mlps(vectors, settings) | probing.by_samples(vectors)
+    return {"model": of_model, **probing.by_chance(vectors, settings), **probing.floors_and_ceiling}
 
 
 def _prefixed(prefix: str, scores: Scores) -> Scores:

@@ -52,6 +52,7 @@ class Probing:
         directions = self.chosen(*(part.sources().labels[0] for part in (data.fit, data.scored)))
         self.state_and_direction: Pair = np.concatenate([fit, directions[0]], 1), np.concatenate([scored, directions[1]], 1)
         """The same with the true global action of the transitions, one-hot."""
+        self._predicted: dict[tuple[str, bool], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def chosen(self, fit: Floats, scored: Floats) -> Pair:
         """Features of the chosen transitions of both parts, from arrays (N, T[, D]); codes, (N, T), become one-hot."""
@@ -69,6 +70,12 @@ class Probing:
         Args:
             with_direction: predict from state and true global action instead, for "local" only: the baseline `state_and_direction`.
         """
+        key = source, with_direction
+        if key not in self._predicted:
+            self._predicted[key] = self._predict_by_state(source, with_direction)
+        return self._predicted[key]
+
+    def _predict_by_state(self, source: str, with_direction: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         setting = (self.direction_settings if with_direction else self.state_settings)[source]
         features = self.state_and_direction if with_direction else self.state
         predict = probes.fit(setting, features[0], self._labels[source][0])
@@ -153,6 +160,20 @@ class Probing:
             for kind in probes.KINDS
         }
 
+    @cached_property
+    def floors_and_ceiling(self) -> dict[str, dict[str, Score]]:
+        """`vectors.SOURCE.KIND` of what does not depend on a model: state, state and direction, direction, majority, and the truth."""
+        state, both, sources = self.state, self.state_and_direction, (self._data.fit.sources().labels, self._data.scored.sources().labels)
+        direction, *_ = true = [self.chosen(*labels) for labels in zip(*sources, strict=True)]
+        oracle = [self.linear(latent, self.settings(latent, sources=(of,))) for of, latent in zip(SOURCES, true, strict=True)]
+        return {
+            "state_only": self.linear(state, self.state_settings) | self.mlps(state, self.state_settings) | self.by_samples(state),
+            "state_and_direction": self.linear(both, self.direction_settings) | self.mlps(both, self.direction_settings),
+            "direction": self.linear(direction, self.settings(direction)),
+            "majority": self.majority(),
+            "oracle": {name: score for of_source in oracle for name, score in of_source.items()},
+        }
+
     @staticmethod
     def noise(latent: Pair) -> Pair:
         """Normal random numbers, of the shapes of a latent."""
@@ -213,12 +234,15 @@ class Probing:
 
     def ceiling(self, names: Sequence[str]) -> dict[str, Score]:
         """`leakage.SOURCE.LATENT` and `leakage.SHIFT.LATENT`, for each name, of the truth as a latent: the action one-hot, or the shift."""
+        return {f"leakage.{of}.{name}": score for of, score in self._ceiling.items() for name in names}
+
+    @cached_property
+    def _ceiling(self) -> dict[str, Score]:
         scores: dict[str, Score] = {}
         for of, (fit, scored) in (*self._labels.items(), *self._shifts.items()):
             hot = np.eye(1 + int(max(fit.max(), scored.max())), dtype=np.float32) if of in SOURCES else None
             latent = (fit, scored) if hot is None else (hot[fit], hot[scored])
-            score = self._leakage(latent, self._settings(latent, (of,)), with_fit=False)[of]
-            scores |= {f"leakage.{of}.{name}": score for name in names}
+            scores |= self._leakage(latent, self._settings(latent, (of,)), with_fit=False)
         return scores
 
     def _with_state(self, latent: Pair) -> Pair:

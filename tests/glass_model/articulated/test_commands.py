@@ -16,13 +16,13 @@ from wsprites.cli import main
 
 
 @pytest.fixture(scope="module")
-def transfer(tmp_path_factory: pytest.TempPathFactory, data_file: Path) -> list[str]:
+def transfer(tmp_path_factory: pytest.TempPathFactory, short_file: Path) -> list[str]:
     """The command with a model that moves the scene alone, and a picture."""
     folder = tmp_path_factory.mktemp("articulated")
     torch.manual_seed(0)
     save(folder / "model.safetensors", PRESETS["tiny"], scene_only(Articulated(TINY)), 1, notes={})
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)).save(folder / "a.png")
-    return ["transfer", "--model", str(folder / "model.safetensors"), "--from", str(data_file), "--to", str(folder / "a.png")]
+    return ["transfer", "--model", str(folder / "model.safetensors"), "--from", str(short_file), "--to", str(folder / "a.png")]
 
 
 def test_the_scene_moves_by_command(transfer: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

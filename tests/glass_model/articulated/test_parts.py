@@ -76,9 +76,9 @@ def checkpoint(tmp_path: Path, model: Articulated) -> Path:
     return tmp_path / "model.safetensors"
 
 
-def test_the_command(checkpoint: Path, data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(checkpoint: Path, short_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Parts above the truth of the file, their scores, and a swap."""
-    base = ["parts", "--model", str(checkpoint), "--from", str(data_file)]
+    base = ["parts", "--model", str(checkpoint), "--from", str(short_file)]
     main([*base, "--out", str(tmp_path / "parts.png"), "--clips", "2"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("mIoU     0.") and "over 2 clips: body 0." in lines[0] and lines[1].endswith("frames of clip 0")
@@ -100,11 +100,11 @@ def test_the_command(checkpoint: Path, data_file: Path, tmp_path: Path, capsys: 
     ],
 )
 def test_commands_that_cannot_be_done(
-    checkpoint: Path, data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+    checkpoint: Path, short_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
     Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
     options = [str(tmp_path / option) if option == "a.png" else option for option in options]
     with pytest.raises(SystemExit) as ended:
-        main(["parts", "--model", str(checkpoint), "--from", str(data_file), "--out", str(tmp_path / "b.png"), *options])
+        main(["parts", "--model", str(checkpoint), "--from", str(short_file), "--out", str(tmp_path / "b.png"), *options])
     error = capsys.readouterr().err
     assert ended.value.code == 2 and error.count("\n") == 1 and message in error and not (tmp_path / "b.png").exists()

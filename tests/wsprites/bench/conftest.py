@@ -2,20 +2,33 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
 from bench_models import CLIPS, Seer
 
-from wsprites.bench import data, rollouts
+from wsprites.bench import data, latents, rollouts
 from wsprites.bench import evaluation as evaluate_module
 from wsprites.bench.evaluation import Evaluation, clips_to_do, evaluate
 from wsprites.bench.metrics import probes
 
+_standard = cache(data.standard)
+_probing = cache(latents.Probing)
+
+
+def _same_standard(name: str, *, clips: int | None = None, seed: int | None = None) -> data.Data:
+    """The same object each time, so that what does not depend on a model is computed once."""
+    return _standard(name, clips=clips, seed=seed)
+
 
 @contextmanager
 def _quick_settings() -> Iterator[None]:
-    """Smaller probes, fewer starts."""
+    """Smaller probes, fewer starts; whoever names a standard world gets the same data."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "standard", _same_standard)
+        patch.setattr(evaluate_module, "_probing", _probing)
+        patch.setattr(latents, "REFITS", 3)
+        patch.setattr(probes, "STRENGTHS", (1e-2, 1.0))
         patch.setattr(probes, "FITTED", 600)
         patch.setattr(probes, "SCORED", 500)
         patch.setattr(probes, "STEPS", 120)
@@ -37,14 +50,15 @@ def quick() -> Iterator[None]:
 def without_probes() -> Iterator[None]:
     """No scores of probes, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate_module, "Probing", lambda _: None)
+        patch.setattr(evaluate_module, "_probing", lambda _: None)
         patch.setattr(evaluate_module, "leakage_scores", lambda *_: {})
+        patch.setattr(evaluate_module, "vector_scores", lambda *_: {})
         yield
 
 
 @pytest.fixture(scope="session")
 def few() -> data.Data:
-    return data.standard("wsprites-paper-v1", clips=CLIPS)
+    return _same_standard("wsprites-paper-v1", clips=CLIPS)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +16,10 @@ from wsprites.bench import data, load, protocol
 from wsprites.bench.provenance import hashes
 from wsprites.bench.runs import check_runs
 from wsprites.errors import UserError
+from wsprites.generate import Order, generate
 from wsprites.weights import checkpoint_format, checkpoint_path, find_checkpoint, safetensors_metadata, trained_models
 
-pytestmark = pytest.mark.usefixtures("quick")
+pytestmark = pytest.mark.usefixtures("quick", "without_probes")
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -125,8 +127,8 @@ def test_nobody_replaces_a_trained_model(tmp_path: Path, monkeypatch: pytest.Mon
     assert trained_models() == {"seven": tmp_path / "our_models" / "checkpoints" / "seven.safetensors"}
 
 
-def test_glass_is_found_by_what_is_in_the_file(run: Run, data_file: Path, tmp_path: Path):
-    """GLASS with random weights, as safetensors and by torch.save, under any name."""
+def test_glass_is_found_by_what_is_in_the_file(run: Run, order: Order, tmp_path: Path):
+    """GLASS with random weights, as safetensors and by torch.save, under any name. Clips are short, since it generates many videos."""
     import torch
 
     from glass_model.glass.config import PRESETS as MODELS
@@ -137,11 +139,12 @@ def test_glass_is_found_by_what_is_in_the_file(run: Run, data_file: Path, tmp_pa
     config = MODELS["tiny"].override(model={"mask_channels": 2, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2})
     save(tmp_path / "a", config, GLASS(config.model), 1, notes={}, optimizers=[])
     state_path(tmp_path / "a").rename(tmp_path / "ckpt.pt")
-    parts = data.from_file(data_file, clips=2)
+    generate(replace(order, world=order.world.replace(frames=10)), tmp_path / "data.h5")
+    parts = data.from_file(tmp_path / "data.h5", clips=2)
     frames = parts.scored.clip(0).frames_thwc[None].transpose(0, 1, 4, 2, 3)
     ours, theirs = (protocol.infer(load.load(name, parts), frames, parts.scored) for name in ("a", "ckpt.pt"))
     assert all((ours[name] == theirs[name]).all() for name in protocol.ARRAYS)
-    code, _, err = run("bench", "--data", data_file, "--clips", 2, "--model", "ckpt.pt", "--out", "scores.json")
+    code, _, err = run("bench", "--data", "data.h5", "--clips", 2, "--model", "ckpt.pt", "--out", "scores.json")
     assert code == 0, err
     scores = json.loads(Path("scores.json").read_text())["figures"]
     assert {"local.ami", "shift.mean", "masks.soft_iou", "control.faithful", "null.codes"} <= set(scores)

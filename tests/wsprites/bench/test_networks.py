@@ -18,7 +18,7 @@ from torch import nn
 from wsprites.bench import compare, data, distances, networks, page, rollouts
 from wsprites.bench import evaluation as evaluate
 from wsprites.bench import scores as score_files
-from wsprites.bench.metrics import images, probes
+from wsprites.bench.metrics import images
 from wsprites.bench.networks import Lpips, Networks, lpips
 from wsprites.bench.run import score_file
 from wsprites.errors import UserError
@@ -302,11 +302,9 @@ FAKE = Networks(
 
 
 @pytest.fixture(scope="module")
-def few() -> Iterator[data.Data]:
+def few(quick: None) -> Iterator[data.Data]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rollouts, "STARTS", 2)
-        patch.setattr(probes, "FITTED", 400)
-        patch.setattr(probes, "SCORED", 400)
         patch.setattr(distances, "FEATURES", {"fid": 3, "fvd": 3})
         yield data.standard("wsprites-paper-v1", clips=CLIPS)
 

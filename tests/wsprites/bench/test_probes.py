@@ -256,7 +256,7 @@ def test_every_headline_of_vectors_has_a_floor(few: data.Data, probing: Probing,
     monkeypatch.setattr(probes, "WIDTHS", (4, 16))
     monkeypatch.setattr(probes, "SHUFFLES", 2)
     vectors = pair(few, lambda part: np.random.default_rng(0).normal(size=(len(part), 89, 3)))
-    scores = evaluate.vector_scores(few, probing, *vectors)
+    scores = evaluate.vector_scores(probing, *vectors)
     for name in scores["model"]:
         assert name in scores["state_only"], name
     assert {"vectors.local.mlp", "vectors.local.mlp_4", "vectors.local.mlp_16", "vectors.local.linear.n50"} <= scores["model"].keys()

@@ -29,7 +29,7 @@ def client() -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def undisturbed(order: Order, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("undisturbed") / "data.h5"
-    generate(replace(order, n=200), out)
+    generate(replace(order, n=100), out)
     return sha256(out)
 
 
@@ -73,9 +73,9 @@ def test_a_worker_is_killed_half_way(client: Client, order: Order, undisturbed: 
 
     patch(client, folder)
     (folder / "token").touch()
-    generate_on(client, replace(order, n=200), folder / "data.h5", shards=4, progress=progress)
+    generate_on(client, replace(order, n=100), folder / "data.h5", shards=4, progress=progress)
     assert sha256(folder / "data.h5") == undisturbed
-    assert counted == 2 * 200 * 40
+    assert counted == 2 * 100 * 40
     killed, data = sorted(folder.iterdir(), key=lambda path: path.name != "data.h5")[::-1]
     assert data.name == "data.h5" and killed.name.startswith("killed-")
     assert int(killed.name.removeprefix("killed-")) not in client.run(os.getpid).values()
@@ -92,7 +92,7 @@ def test_an_interrupted_run_stops_its_tasks(client: Client, order: Order, tmp_pa
     patch(client, folder)
     (folder / "hold").touch()  # no shard is finished before the interruption
     with pytest.raises(KeyboardInterrupt) as error:
-        generate_on(client, replace(order, n=200), folder / "data.h5", shards=2, progress=progress)
+        generate_on(client, replace(order, n=100), folder / "data.h5", shards=2, progress=progress)
     assert error.value.__notes__ == ["finished shards are kept; pass resume=True to continue"]
     while any(client.processing().values()):  # until the tasks have ended, one way or the other
         client.run(os.getpid)
@@ -102,7 +102,7 @@ def test_an_interrupted_run_stops_its_tasks(client: Client, order: Order, tmp_pa
 @pytest.mark.slow
 def test_an_interrupted_run_is_resumed(client: Client, order: Order, undisturbed: str, tmp_path: Path):
     out = tmp_path / "data.h5"
-    many = replace(order, n=200)
+    many = replace(order, n=100)
 
     def progress(frames: int) -> None:
         if frames:

@@ -7,7 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +21,23 @@ from wsprites.generate import Order, generate
 from wsprites.generate.journal import partial_path
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_jobs() -> Iterator[None]:
+    """Five jobs for the workers, more than are made ahead."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wsprites.generate.workers._CLIPS_PER_JOB", 12)
+        yield
+
+
 @pytest.fixture
 def many(order: Order) -> Order:
-    return replace(order, n=150)
+    return replace(order, n=60)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(order: Order, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("undisturbed") / "data.h5"
-    generate(replace(order, n=150), out)
+    generate(replace(order, n=60), out)
     return sha256(out)
 
 
@@ -55,12 +63,12 @@ def interrupt(order: Order, out: Path, frames: int, **how: bool) -> str:
 
 def test_an_interrupted_run_is_resumed(many: Order, undisturbed: str, tmp_path: Path):
     out = tmp_path / "data.h5"
-    assert interrupt(many, out, 40 * 50) == "50 of 150 clips are kept; pass resume=True to continue"
-    assert interrupt(many, out, 40 * 60, resume=True).startswith("60 of 150")
-    assert interrupt(many, out, 40 * 20, resume=True) == "the clips of the unfinished run are kept; pass resume=True to continue"
+    assert interrupt(many, out, 40 * 20) == "20 of 60 clips are kept; pass resume=True to continue"
+    assert interrupt(many, out, 40 * 30, resume=True).startswith("30 of 60")
+    assert interrupt(many, out, 40 * 10, resume=True) == "the clips of the unfinished run are kept; pass resume=True to continue"
     counted: list[int] = []
     generate(many, out, resume=True, workers=2, progress=counted.append)
-    assert sum(counted) == 150 * 40
+    assert sum(counted) == 60 * 40
     assert sha256(out) == undisturbed
     assert [path.name for path in tmp_path.iterdir()] == ["data.h5"]
 
@@ -69,7 +77,7 @@ def test_what_is_kept_is_not_made_again(many: Order, undisturbed: str, tmp_path:
     import wsprites.generate.writer
 
     out, wanted = tmp_path / "data.h5", []
-    interrupt(many, out, 40 * 50)
+    interrupt(many, out, 40 * 20)
     make = wsprites.generate.writer.encode_in_order
 
     def watched(order, index_n, workers, progress):
@@ -79,7 +87,7 @@ def test_what_is_kept_is_not_made_again(many: Order, undisturbed: str, tmp_path:
     monkeypatch.setattr(wsprites.generate.writer, "encode_in_order", watched)
     generate(many, out, resume=True)
     assert sha256(out) == undisturbed
-    assert len(wanted) == 100 and wanted == many.visit_n.tolist()[50:]
+    assert len(wanted) == 40 and wanted == many.visit_n.tolist()[20:]
 
 
 @pytest.mark.parametrize("compression", ["gzip", "none"])
@@ -113,10 +121,10 @@ def zero(path: Path, at: float) -> None:
 def test_whatever_is_damaged_is_made_again(many: Order, undisturbed: str, tmp_path: Path, damage, kind: str):
     out = tmp_path / "data.h5"
     places = random.Random(f"{damage.__name__} {kind}")
-    interrupt(many, out, 40 * 140)
-    for clips in (141, 142, 143, 144):
+    interrupt(many, out, 40 * 50)
+    for clips in (51, 52, 53, 54):
         damage(partial_path(out, kind=kind), places.random())
-        assert interrupt(many, out, 40 * clips, resume=True).startswith(f"{clips} of 150")
+        assert interrupt(many, out, 40 * clips, resume=True).startswith(f"{clips} of 60")
     damage(partial_path(out, kind=kind), 0.0)
     generate(many, out, resume=True)
     assert sha256(out) == undisturbed
@@ -125,7 +133,7 @@ def test_whatever_is_damaged_is_made_again(many: Order, undisturbed: str, tmp_pa
 @pytest.mark.parametrize("kind", ["partial", "journal"])
 def test_one_of_the_two_may_be_gone(many: Order, undisturbed: str, tmp_path: Path, kind: str):
     out = tmp_path / "data.h5"
-    interrupt(many, out, 40 * 50)
+    interrupt(many, out, 40 * 20)
     partial_path(out, kind=kind).unlink()
     generate(many, out, resume=kind == "journal")  # without the file there is nothing to lose
     assert sha256(out) == undisturbed
@@ -140,12 +148,13 @@ from pathlib import Path
 import numpy as np
 from wsprites.art import load_world
 from wsprites.generate import Order, generate
-from wsprites.generate.workers import encode
+from wsprites.generate import workers as working
 from wsprites.world.spec import PRESETS
 
 sheets, backgrounds, out, seed, workers, kills = sys.argv[1:]
-order = Order(load_world(replace(PRESETS["paper"], frames=40), sheets, backgrounds), 5, 150)
-list(encode(order, np.arange(1)))  # all code is compiled before the first fork
+order = Order(load_world(replace(PRESETS["paper"], frames=40), sheets, backgrounds), 5, 60)
+working._CLIPS_PER_JOB = 12
+list(working.encode(order, np.arange(1)))  # all code is compiled before the first fork
 write = os.write
 
 def child(out, kill_at, share):
@@ -177,7 +186,7 @@ def run(*args):
     return int(done) if done else None
 
 total = run(out + ".undisturbed", 0, 0)
-last = total - 151  # a resumed run does not write the journal's lines of clips that it restores
+last = total - 61  # a resumed run does not write the journal's lines of clips that it restores
 random = random.Random(int(seed))
 for moment in [1, *(random.randint(1, last) for _ in range(int(kills) - 2)), last]:
     assert run(out, moment, random.random()) is None
@@ -196,7 +205,7 @@ def test_killed_at_random_moments_until_it_is_through(sheets: Path, backgrounds:
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert {sha256(path) for path in (out, Path(f"{out}.undisturbed"), Path(f"{out}.late"))} == {undisturbed}
-    assert int(done.stdout) > 150 * 5  # each clip has four chunks and a line in the journal
+    assert int(done.stdout) > 60 * 5  # each clip has four chunks and a line in the journal
 
 
 @pytest.mark.slow
@@ -272,7 +281,7 @@ def test_a_worker_may_die(many: Order, undisturbed: str, tmp_path: Path, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(wsprites.generate.writer, "encode_in_order", mortal)
-        with pytest.raises(OSError, match=r"data.h5: writing failed \(a worker died\); \d+ of 150 clips are kept; pass resume=True"):
+        with pytest.raises(OSError, match=r"data.h5: writing failed \(a worker died\); \d+ of 60 clips are kept; pass resume=True"):
             generate(many, tmp_path / "data.h5")
     generate(many, tmp_path / "data.h5", resume=True)
     assert sha256(tmp_path / "data.h5") == undisturbed
@@ -282,7 +291,7 @@ def test_a_worker_may_die(many: Order, undisturbed: str, tmp_path: Path, monkeyp
     ("changes", "words"),
     [
         ({"seed": 6}, "seed is 5, not 6"),
-        ({"n": 151}, "clips is 150, not 151"),
+        ({"n": 61}, "clips is 60, not 61"),
         ({"compression": "gzip"}, "compression is 'zstd', not 'gzip'"),
         ({"masks": False}, "pixels is 'frames masks', not 'frames'"),
         ({"shard": (1, 2)}, "shard is '1/1', not '1/2'"),
@@ -290,7 +299,7 @@ def test_a_worker_may_die(many: Order, undisturbed: str, tmp_path: Path, monkeyp
 )
 def test_another_order_is_refused_by_what_differs(many: Order, undisturbed: str, tmp_path: Path, changes, words: str):
     out = tmp_path / "data.h5"
-    interrupt(many, out, 40 * 50)
+    interrupt(many, out, 40 * 20)
     with pytest.raises(UserError, match=words) as error:
         generate(replace(many, **changes), out, resume=True)
     assert "the unfinished run used other settings" in str(error.value) and "\n" not in str(error.value)
@@ -316,11 +325,11 @@ def test_another_world_art_or_version_is_refused(many: Order, tmp_path: Path, mo
 
 def test_work_is_not_thrown_away_unasked(many: Order, undisturbed: str, tmp_path: Path):
     out = tmp_path / "data.h5"
-    interrupt(many, out, 40 * 50)
+    interrupt(many, out, 40 * 20)
     for order in (many, replace(many, seed=6)):
         with pytest.raises(UserError, match="pass resume=True to continue, or pass overwrite=True to start again"):
             generate(order, out)
-    assert interrupt(many, out, 40 * 20, overwrite=True).startswith("20 of 150")
+    assert interrupt(many, out, 40 * 20, overwrite=True).startswith("20 of 60")
     generate(many, out, overwrite=True)
     assert sha256(out) == undisturbed
     assert [path.name for path in tmp_path.iterdir()] == ["data.h5"]

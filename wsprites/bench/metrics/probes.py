@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -186,11 +186,18 @@ def _mlp(width: int, samples: int) -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No warnings: a probe has a fixed budget and need not converge. One thread: for small matrices more would cost more than they save."""
-    from threadpoolctl import threadpool_limits
-
-    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
+    with warnings.catch_warnings(), _threads().limit(limits=1, user_api="blas"):
         warnings.simplefilter("ignore")
         yield
+
+
+@cache
+def _threads() -> Any:
+    """The controller of the libraries for linear algebra; to look for them takes as long as a small fit, so it is done once."""
+    import sklearn.linear_model  # noqa: F401 loads those of scikit-learn and SciPy
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def quotient(
