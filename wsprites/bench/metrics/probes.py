@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, cached_property
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -194,9 +195,9 @@ def _quiet() -> Iterator[None]:
 @cache
 def _threads() -> Any:
     """The controller of the libraries for linear algebra; to look for them takes as long as a small fit, so it is done once."""
-    import sklearn.linear_model  # noqa: F401 loads those of scikit-learn and SciPy
     from threadpoolctl import ThreadpoolController
 
+    import_module("sklearn.linear_model")  # loads those of scikit-learn and SciPy
     return ThreadpoolController()
 
 
