@@ -141,12 +141,16 @@ def test_nothing_is_read_from_noise_by_any_probe():
 # Latents of the clips of a world.
 
 
-@pytest.fixture(scope="module")
-def probing(few: data.Data) -> Probing:
+def small_probing(few: data.Data) -> Probing:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probes, "FITTED", 600)
         patch.setattr(probes, "SCORED", 500)
         return Probing(few)
+
+
+@pytest.fixture(scope="module")
+def probing(few: data.Data) -> Probing:
+    return small_probing(few)
 
 
 def pair(few: data.Data, make: Callable[[data.Part], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -249,6 +253,19 @@ def test_codes_that_the_state_predicts(few: data.Data, probing: Probing):
     assert (codes[1].ravel()[probing._scored] == few.scored.sources().labels[1].ravel()[probing._scored]).mean() == pytest.approx(
         probing._state_hits["local"].mean()
     )
+
+
+def test_what_the_state_predicts_does_not_depend_on_what_was_asked_before(few: data.Data, probing: Probing):
+    other = small_probing(few)
+    for probe, order in ((probing, (False, True)), (other, (True, False)), (probing, (True, False))):
+        for with_direction in order:
+            probe.predicted_by_state("local", with_direction=with_direction)
+    for with_direction in (False, True):
+        a, b = (probe.predicted_by_state("local", with_direction=with_direction) for probe in (probing, other))
+        assert (a[0] == b[0]).all() and (a[1] == b[1]).all()
+    right = [(probing.predicted_by_state("local", with_direction=f)[1] == few.scored.sources().labels[1]).mean() for f in (False, True)]
+    assert right[0] < right[1] - 0.04  # the direction tells more
+    assert probing.predicted_by_state("global")[1].max() < 5 <= probing.predicted_by_state("local")[1].max()
 
 
 def test_every_headline_of_vectors_has_a_floor(few: data.Data, probing: Probing, monkeypatch: pytest.MonkeyPatch):
