@@ -38,8 +38,8 @@ def test_from_generate_to_preview(run, make, tmp_path: Path):
     assert re.search(rf"global_action\n(  .*\n){{4}}  stay +{stays:.1%} #{{30}}\n", out)
     code, out, _ = run("verify", "data.h5", "--all")
     assert (code, out) == (0, "ok: compared labels of 10 clips, pixels of 10\n")
-    code, out, _ = run("preview", "data.h5", "--clip", 3, "--out", "clip.gif")
-    assert code == 0 and Path("clip.gif").stat().st_size > 10_000
+    code, out, _ = run("preview", "data.h5", "--clip", 3, "--out", "clip.png")
+    assert code == 0 and Path("clip.png").stat().st_size > 10_000
     code, out, _ = run("credits", "data.h5")
     assert code == 0 and "Ada Pixel" in out and "Licence of the art: unknown" in out
 
