@@ -102,7 +102,7 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
 @FILE
 @click.option(
     "--to",
-    type=click.Choice(["released", "minari", "webdataset", "parquet", "lerobot", "mp4", "glass"]),
+    type=click.Choice(["released", "minari", "webdataset", "parquet", "lerobot", "rlds", "mp4", "glass"]),
     required=True,
     help="Format; 'glass' is another name of 'released'.",
 )
@@ -111,8 +111,8 @@ def report(file: Path, out: Path, overwrite: bool) -> None:
 @click.option(
     "--shard-clips",
     type=click.IntRange(1),
-    help="Clips per shard of webdataset or per file of parquet. A shard goes to one worker of a loader.  "
-    "[default: webdataset at least 16 shards of each split, parquet up to 500 MB a file]",
+    help="Clips per shard of webdataset or rlds, or per file of parquet. A shard goes to one worker of a loader.  "
+    "[default: webdataset at least 16 shards of each split, parquet up to 500 MB a file, rlds up to 200 MB a shard]",
 )
 @click.option("--plain", is_flag=True, help="With mp4: the frames alone, without marks and text.")
 @click.option(

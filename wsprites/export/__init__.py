@@ -26,7 +26,7 @@ from wsprites.world.spec import SPLITS
 
 __all__ = ["FORMATS", "SHARDED", "Job", "Written", "check", "estimate", "export"]
 
-FORMATS = ("released", "minari", "webdataset", "parquet", "lerobot", "mp4")
+FORMATS = ("released", "minari", "webdataset", "parquet", "lerobot", "rlds", "mp4")
 """Names of the formats, which are those of their modules."""
 _SAMPLE = 4  # clips of each split that the size is estimated from
 
@@ -126,5 +126,5 @@ def _new_folder(out: Path) -> Iterator[Path]:
 def _module(to: str) -> ModuleType:
     if to not in FORMATS:
         raise ArgumentError("to", f"{to} is not one of {', '.join(FORMATS)}")
-    with extra("export"):
+    with extra("rlds" if to == "rlds" else "export"):
         return import_module(f"wsprites.export.{to}")

@@ -17,7 +17,7 @@ from wsprites.view.picture import encode_png
 from wsprites.world.script import LABELS
 from wsprites.world.spec import SPLITS
 
-SHARDED = ("webdataset", "parquet")
+SHARDED = ("webdataset", "parquet", "rlds")
 """Names of the formats that put several clips into a file."""
 _PREVIEWS = 4  # clips of each split that mp4 exports by default
 
@@ -39,7 +39,7 @@ class Job:
     progress: Callable[[int], object] = lambda frames: None
     """Called with the number of frames read since the last call."""
     shard_clips: int | None = None
-    """Clips per shard of webdataset or per file of parquet; None: what the format chooses."""
+    """Clips per shard of webdataset or rlds, or per file of parquet; None: what the format chooses."""
     plain: bool = False
     """With mp4: the frames alone, without marks and text."""
     resize: tuple[int, int] | None = None

@@ -13,7 +13,9 @@ import textwrap
 from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import av
 import h5py
@@ -26,9 +28,10 @@ from samples import ROOT
 
 import wsprites
 from wsprites import cli
+from wsprites import export as formats
 from wsprites.art import Art, World, load_art, load_world
 from wsprites.errors import UserError
-from wsprites.export import FORMATS, Job, estimate, export
+from wsprites.export import Job, estimate, export
 from wsprites.generate import Order, generate
 from wsprites.generate.merge import merge
 from wsprites.render.resize import resize_frames, resize_masks
@@ -37,6 +40,7 @@ from wsprites.world.script import FRAME_LABELS, LABELS
 from wsprites.world.spec import PRESETS, SPLITS, SplitSpec, WorldSpec
 
 CLIPS = 2  # of each split, where a few are enough
+FORMATS = tuple(to for to in formats.FORMATS if to != "rlds" or find_spec("tensorflow_datasets"))  # which needs an extra of its own
 
 
 @pytest.fixture(scope="module")
@@ -516,6 +520,18 @@ def test_what_cannot_be_done_is_refused(data_file: Path, tmp_path: Path, monkeyp
     with pytest.raises(UserError, match=r"av is not installed; run pip install \"\.\[export\]\" in a checkout"):
         run(data_file, "mp4", tmp_path / "out")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("missing", ["tensorflow", "tensorflow_datasets"])
+def test_rlds_needs_an_extra_of_its_own(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, missing: str):
+    for name in ("tensorflow", "tensorflow_datasets"):
+        monkeypatch.setitem(sys.modules, name, None if name == missing else ModuleType(name))
+    monkeypatch.delitem(sys.modules, "wsprites.export.rlds", raising=False)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["export", str(data_file), "--to", "rlds", "--out", str(tmp_path / "out")])
+    assert stop.value.code == 2 and list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().err == f'wsprites: {missing} is not installed; run pip install ".[rlds]" in a checkout of wsprites\n'
 
 
 def test_the_commands_of_the_page_about_data(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

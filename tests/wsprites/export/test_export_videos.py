@@ -196,7 +196,7 @@ def test_files_of_strangers(imported: Imported, tmp_path: Path):
     assert "\n# Another" not in (run(tmp_path / "video.h5", "released", tmp_path / "out") / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("to", [to for to in FORMATS if to not in ("minari", "lerobot")])
+@pytest.mark.parametrize("to", [to for to in FORMATS if to not in ("minari", "lerobot", "rlds")])
 def test_the_card_says_what_the_clips_come_from(imported: Imported, tmp_path: Path, to: str):
     out = run(imported("plain"), to, tmp_path / "out", clips=1)
     card = (out / "README.md").read_text(encoding="utf-8")
