@@ -197,6 +197,8 @@ def import_(
     from wsprites.view.info import chunk_lines, left_out_lines, rate_line
 
     check_output(out, overwrite, inputs=[Path(chunks)] if chunks else [])
+    if chunks == "":
+        raise click.UsageError("--chunks is empty; expected a CSV file of boxes, or hog")
     given = _chunk_rules(chunks, rules)
     with frames_bar() as progress:
         if chunks:

@@ -93,14 +93,15 @@ def export(job: Job, out: Path) -> tuple[str, ...]:
 
 
 def _source(job: Job) -> dict[str, object]:
-    """What the clips come from: the facts of their file, and for imported videos the video that each clip was cut from."""
+    """What the clips come from: the facts of their file, and for imported videos the video that each clip was cut from, and the chunks."""
     if not isinstance(job.data, VideoFile):
         return job.data.facts.nested()
-    clips = []
+    clips, names = [], [name for name in ("index", "video", "first_frame", "chunk") if name in job.label_names]
     for split in SPLITS:
         labels = (job.labels(split, row) for row in job.rows(split))
-        clips += [{"split": split, **{name: int(of[name]) for name in ("index", "video", "first_frame")}} for of in labels]
-    return {**job.data.facts.attributes(), "videos": list(job.data.names), "clip_of": clips}
+        clips += [{"split": split, **{name: int(of[name]) for name in names}} for of in labels]
+    chunks = [chunk._asdict() for chunk in job.data.chunks]
+    return {**job.data.facts.attributes(), "videos": list(job.data.names), **({"chunk_table": chunks} if chunks else {}), "clip_of": clips}
 
 
 @contextmanager

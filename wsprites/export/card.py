@@ -113,6 +113,9 @@ def _acts(data: DataFile) -> str:
 def _of_videos(job: Job, data: VideoFile) -> str:
     each = ", ".join(f"{len(job.rows(split)):,} {split}" for split in SPLITS)
     height, width = job.frame_size
+    chunks = (
+        " `chunk` of a clip is a row, from 0, of its list `chunk_table`: the frames and the square of each chunk." if data.chunks else ""
+    )
     rate = "the label `time`" if "time" in job.label_names else "not recorded"
     return f"""Clips of imported videos. Written by `wsprites export --to {job.to}`, wsprites {wsprites.__version__}.{_part(job)}
 
@@ -124,7 +127,7 @@ def _of_videos(job: Job, data: VideoFile) -> str:
 | frame rate | {rate} |
 | licence | that of the videos, which the file does not know |
 
-`wsprites.json` names the videos, and the video that each clip was cut from."""
+`wsprites.json` names the videos, and the video that each clip was cut from.{chunks}"""
 
 
 def _meaning(data: DataFile) -> str:

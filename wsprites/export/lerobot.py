@@ -46,18 +46,23 @@ _WORLD_CARD = """
 """
 
 _VIDEO_CARD = """ `timestamp` is the number of the frame over a frame rate that is the
-same for all clips, a whole number. `action` is what came with the videos, taken at frame t. `index`, `video` and `first_frame` of each
-episode are columns `clip/NAME` of meta/episodes.
+same for all clips, a whole number. `action` is what came with the videos, taken at frame t. `index`, `video`,
+`first_frame`, and `chunk` where there is one, of each episode are columns `clip/NAME` of meta/episodes.
 """
 
 _CAMERA = "observation.images.front"
 _STATE, _ACTIONS = ("x", "y", "scene_x", "scene_y", "animation_frame"), ("global_action", "local_action", "background_action")
+_CLIP_NAMES = ("index", "video", "first_frame", "chunk")  # of imported videos
 _LABELS = (*_ACTIONS, "shift", "background_shift")
 _CHUNK_FILES, _DATA_BYTES, _VIDEO_BYTES = 1000, 10**8, 2 * 10**8  # files of a folder, and sizes of files at most, as lerobot has them
 _PATH = "{}/chunk-{{chunk_index:03d}}/file-{{file_index:03d}}.{}"
 _QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 _ENCODER = {"g": "2", "bf": "0"}  # a whole picture at every other frame: frames are read in any order
 
+_SHADES = np.arange(256) / 255
+
+_Counts = NDArray[np.int64]
+"""(3, 256): how many pixels of an episode have each value of each colour. All pixels as numbers would take 24 bytes a pixel."""
 _Stats = dict[str, dict[str, NDArray[Any]]]
 """By feature: "min", "max", "mean", "std", the quantiles, and "count"."""
 
@@ -80,8 +85,8 @@ def write(job: Job, folder: Path) -> Written:
     for split in SPLITS:
         if job.rows(split):
             _write_dataset(job, split, folder / split)
-    masks = ", masks" if job.world else ""
-    return Written(notes=(f"left out exact pixels{masks}, the last frame of each clip: no action follows it",))
+    lost = ("masks",) if job.world else tuple(name for name in job.label_names if name not in ("actions", *_CLIP_NAMES))
+    return Written(notes=(f"left out {', '.join(('exact pixels', *lost))}, the last frame of each clip: no action follows it",))
 
 
 def _write_dataset(job: Job, split: str, root: Path) -> None:
@@ -93,18 +98,19 @@ def _write_dataset(job: Job, split: str, root: Path) -> None:
     for file in range(-(-len(rows) // of_file)):
         some, at = rows[file * of_file : (file + 1) * of_file], {"chunk_index": file // _CHUNK_FILES, "file_index": file % _CHUNK_FILES}
         video, data = (root / path.format(**at) for path in (_PATH.format(f"videos/{_CAMERA}", "mp4"), _PATH.format("data", "parquet")))
-        stats: list[_Stats] = []
+        colours: list[_Counts] = []
         for path in (video, data):
             path.parent.mkdir(parents=True, exist_ok=True)
-        mp4.write_mp4(video, _pictures(job, split, some, stats), Fraction(fps), options=_ENCODER)
+        mp4.write_mp4(video, _pictures(job, split, some, colours), Fraction(fps), options=_ENCODER)
         first = file * of_file
         tables = [_arrays(job, split, row, first + n, fps) for n, row in enumerate(some)]
         with data.open("wb") as written:
             pq.write_table(pa.concat_tables([_table(arrays) for arrays in tables]), written)
         for n, (row, arrays) in enumerate(zip(some, tables, strict=True)):
-            stats[n] |= {name: _stats(values.reshape(length, -1)) for name, values in arrays.items()}
-            episodes.append(_episode(job, split, row, first + n, n * length / fps, fps, at) | _flat(stats[n]))
-        every += stats
+            stats = {_CAMERA: _colour_stats(colours[n], length)}
+            stats |= {name: _stats(values.reshape(length, -1)) for name, values in arrays.items()}
+            episodes.append(_episode(job, split, row, first + n, n * length / fps, fps, at) | _flat(stats))
+            every.append(stats)
     # What describes them all.
     meta = root / "meta"
     (meta / "episodes" / "chunk-000").mkdir(parents=True)
@@ -121,14 +127,16 @@ def _fps(job: Job, split: str) -> int:
     return max(1, round(median(mp4.rate(job, split, row) for row in job.rows(split))))
 
 
-def _pictures(job: Job, split: str, rows: Sequence[int], stats: list[_Stats]) -> Iterator[NDArray[np.uint8]]:
-    """The frames of episodes, one after the other; the statistics of each are added to a list."""
+def _pictures(job: Job, split: str, rows: Sequence[int], colours: list[_Counts]) -> Iterator[NDArray[np.uint8]]:
+    """The frames of episodes, one after the other; how often each value of each colour is in an episode is added to a list."""
     for row in rows:
-        frames_thwc = job.arrays(split, row)["frames"][:-1]
-        of_colours = _stats(frames_thwc.reshape(-1, 3) / 255)
-        stats.append({_CAMERA: {name: values.reshape(3, 1, 1) for name, values in of_colours.items() if name != "count"}})
-        stats[-1][_CAMERA]["count"] = np.array([len(frames_thwc)])
-        yield from frames_thwc
+        counts, left = np.zeros((3, 256), np.int64), job.clip_frames - 1
+        for frames_thwc, *_ in job.windows(split, row):
+            for frame_hwc in frames_thwc[:left]:
+                counts += [np.bincount(frame_hwc[..., c].ravel(), minlength=256) for c in range(3)]
+                yield frame_hwc
+            left -= len(frames_thwc)
+        colours.append(counts)
 
 
 def _arrays(job: Job, split: str, row: int, episode: int, fps: int) -> dict[str, NDArray[Any]]:
@@ -166,7 +174,7 @@ def _table(arrays: Mapping[str, NDArray[Any]]) -> pa.Table:
 def _episode(job: Job, split: str, row: int, number: int, begin: float, fps: int, at: Mapping[str, int]) -> dict[str, Any]:
     """Where an episode is. `begin` is its time in its video file, in seconds."""
     length, labels = job.clip_frames - 1, job.labels(split, row)
-    names = CLIP_LABELS if job.world else ("index", "video", "first_frame")
+    names = CLIP_LABELS if job.world else tuple(name for name in _CLIP_NAMES if name in labels)
     return {
         "episode_index": number,
         "tasks": [_task(job)],
@@ -202,6 +210,23 @@ def _stats(values_nd: NDArray[Any]) -> dict[str, NDArray[Any]]:
     quantiles = zip(_QUANTILES, np.quantile(values, list(_QUANTILES.values()), axis=0), strict=True)
     moments = {"min": values.min(0), "max": values.max(0), "mean": values.mean(0), "std": values.std(0)}
     return {**moments, **dict(quantiles), "count": np.array([len(values)])}
+
+
+def _colour_stats(counts: _Counts, frames: int) -> dict[str, NDArray[Any]]:
+    """The statistics of the colours of an episode, (3, 1, 1) in [0, 1], as those of `_stats`; the count is that of its frames."""
+    of_colours = []
+    for count in counts:
+        total, upto = int(count.sum()), count.cumsum()
+        mean = float(count @ _SHADES) / total
+        std = np.sqrt(count @ (_SHADES - mean) ** 2 / total)
+        used = _SHADES[count > 0]
+        # A quantile lies between two values of the sorted ones.
+        places = np.array(list(_QUANTILES.values())) * (total - 1)
+        low, high = (_SHADES[np.searchsorted(upto, whole.astype(np.int64), "right")] for whole in (np.floor(places), np.ceil(places)))
+        of_colours.append([used[0], used[-1], mean, std, *(low + (high - low) * (places % 1))])
+    names = ("min", "max", "mean", "std", *_QUANTILES)
+    values = {name: column.reshape(3, 1, 1) for name, column in zip(names, np.array(of_colours).T, strict=True)}
+    return {**values, "count": np.array([frames])}
 
 
 def _together(every: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:

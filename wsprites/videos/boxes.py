@@ -8,6 +8,7 @@ frame                      number of the frame, from 0, among those of the video
 left, top, right, bottom   edges of the box in pixels of the frame as it is shown, 0 <= left < right <= width; all empty: there is nobody
 """
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def read_boxes(file: CsvFile, videos: Sequence[Video], *, left_out: Collection[s
         ArgumentError: a line that is not CSV, names a video that is not there, has frames out of order, not all of a video, or more than it
             has, or a box that is not inside of its frame.
     """
-    by_name, read = {video.name: video for video in videos}, dict[Video, list[list[list[float]]]]()
+    # Cells have no spaces around them, while names of files may.
+    by_name = {video.name.strip(): video for video in videos} | {video.name: video for video in videos}
+    read = dict[Video, list[list[list[float]]]]()
     for line in file:
         name = line.cells["video"]
         if name in left_out:
@@ -91,10 +94,10 @@ def _box(line: Line, size: tuple[int, int]) -> list[float]:
     except ValueError:
         box = []
     shown = ", ".join(text[:12] or "nothing" for text in texts)
-    if not (box and np.isfinite(box).all()):
+    if not (box and all(map(math.isfinite, box))):
         raise line.error(f": left, top, right, bottom are {shown}; expected four numbers, or four empty cells where nobody is")
     left, top, right, bottom = box
-    if not (left < right and top < bottom):
+    if not (left < right and top < bottom and (right - left) * (bottom - top) > 0):  # a product of tiny sides is 0
         raise line.error(f": left, top, right, bottom are {shown}; expected left < right and top < bottom")
     if min(left, top) < 0 or right > size[1] or bottom > size[0]:
         raise line.error(f": the box {shown} is not inside of the frame of {size[0]}x{size[1]} (height x width); cut it off at the edges")

@@ -64,6 +64,9 @@ def plan_chunks(
     with extra("chunks"):
         import_module("scenedetect")
     rules, hog = rules or ChunkRules(), str(chunks) == HOG
+    if hog and rules.detect_every > rules.max_gap + 1:
+        problem = f"{rules.detect_every:,} is more than the gaps of {rules.max_gap:,} frames that a chunk may span, and one"
+        raise ArgumentError("detect_every", f"{problem}: every chunk would have one frame; choose at most {rules.max_gap + 1:,}")
     detect, file = (hog_detector(rules.min_height), None) if hog else (None, open_boxes(Path(chunks)))
     rules = replace(rules, boxes=f"hog, OpenCV {cv2.__version__}" if file is None else _name_and_hash(file.path))
     # Read the videos: once to count their frames, once to look at them.

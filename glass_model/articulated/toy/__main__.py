@@ -20,7 +20,7 @@ from wsprites.errors import ArgumentError, UserError
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for results, table, plot.")
 @click.option("--network", "networks", multiple=True, type=click.Choice(NETWORKS), help="Networks to train.  [default: all]")
 @click.option(
-    "--size", "sizes", multiple=True, type=click.IntRange(2), default=SIZES, show_default=True, help="Sizes of the training sets."
+    "--size", "sizes", multiple=True, type=click.IntRange(2, 10**6), default=SIZES, show_default=True, help="Sizes of the training sets."
 )
 @click.option("--seeds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Trainings of each network and size.")
 @click.option("--epochs", type=click.IntRange(1), default=100, show_default=True, help="How often a network sees each image.")
@@ -29,7 +29,9 @@ from wsprites.errors import ArgumentError, UserError
 def main(networks: tuple[str, ...], sizes: tuple[int, ...], out: Path, seeds: int, epochs: int, shard: str | None, only: bool) -> None:
     """Train what has no result in the folder yet, and write table and plot. Can be interrupted, and called again."""
     try:
-        config = ToyConfig(toy=ToyModels(networks or NETWORKS, sizes, seeds), train=ToyTrain(epochs=epochs))
+        config = ToyConfig(
+            toy=ToyModels(tuple(dict.fromkeys(networks or NETWORKS)), tuple(dict.fromkeys(sizes)), seeds), train=ToyTrain(epochs=epochs)
+        )
         if only:
             complete_sizes = finished(config, out)
             if not complete_sizes:

@@ -172,8 +172,11 @@ def run(out: Path, wanted: Sequence[Job], config: ToyTrain, notice: Callable[[st
     """Train what has no result in a folder yet. A result is written when its training has ended.
 
     Raises:
+        ArgumentError: `out` is a file.
         KeyboardInterrupt: a note says how many trainings are done.
     """
+    if out.exists() and not out.is_dir():
+        raise ArgumentError("out", f"{out} is no folder; name another one")
     out.mkdir(parents=True, exist_ok=True)
     for number, job in enumerate(wanted):
         if (out / job.file).exists():
@@ -194,10 +197,12 @@ def read(out: Path, job: Job, config: ToyTrain) -> NDArray[np.float64]:
         values = json.loads((out / job.file).read_bytes())
         angles = np.asarray(values["angles"], np.float64)
         same = {name: values.get(name, default) for name, default in asdict(ToyTrain()).items()} == asdict(config)
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        same &= all(values.get(name) == value for name, value in job._asdict().items())  # not a copy of another training's
+    except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
         angles, same = np.zeros(0), False
     if angles.shape != (TEST,) or not np.isfinite(angles).all() or not same:
-        wanted = f"{config.epochs} epochs, batches of {config.batch} and the rate {config.rate:g}"
+        wanted = f"{job.network}, {job.size} images and seed {job.seed} with {config.epochs} epochs, batches of {config.batch} and "
+        wanted += f"the rate {config.rate:g}"
         raise ArgumentError("out", f"{out / job.file}: not the result of {wanted}; delete it, or name another folder")
     return angles
 

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 from glass_model.articulated.toy import config as toy
 from glass_model.articulated.toy import experiment
 from glass_model.articulated.toy.__main__ import main
-from glass_model.articulated.toy.config import PRESETS, Job, ToyConfig, ToyModels
+from glass_model.articulated.toy.config import PRESETS, Job, ToyConfig, ToyModels, ToyTrain
 from glass_model.articulated.toy.experiment import NETWORKS, axial, plain, rectangles
 from wsprites import cli
+from wsprites.errors import ArgumentError
 
 
 def test_a_label_is_the_angle_of_the_long_axis() -> None:
@@ -98,8 +99,32 @@ def test_results_of_another_length_are_refused_before_anything_is_trained(tmp_pa
     result = CliRunner().invoke(
         main, ["--out", str(tmp_path), "--network", "pca", "--size", "2", "--size", "3", "--seeds", "1", "--epochs", "2"]
     )
-    assert result.exit_code == 2 and f"--out: {tmp_path / last.file}: not the result of 2 epochs" in result.output
+    assert (
+        result.exit_code == 2
+        and f"--out: {tmp_path / last.file}: not the result of pca, 3 images and seed 0 with 2 epochs" in result.output
+    )
     assert [path.name for path in tmp_path.iterdir()] == [last.file]
+
+
+@pytest.mark.bad_input
+def test_what_is_no_result_of_a_training_is_refused(tmp_path: Path) -> None:
+    """A copy of the result of another one, a folder, and a file in place of the folder."""
+    options = ["--network", "naive", "--network", "naive", "--size", "4", "--size", "4", "--seeds", "2", "--epochs", "1"]  # once each
+
+    def run(out: Path) -> str:
+        result = CliRunner().invoke(main, ["--out", str(out), *options])
+        assert result.exit_code == 2 and isinstance(result.exception, SystemExit)
+        return result.output
+
+    assert CliRunner().invoke(main, ["--out", str(tmp_path), *options]).exit_code == 0
+    first, second = (tmp_path / Job("naive", 4, seed).file for seed in range(2))
+    second.write_bytes(first.read_bytes())
+    assert f"{second}: not the result of naive, 4 images and seed 1 with 1 epochs" in run(tmp_path)
+    second.unlink()
+    second.mkdir()
+    assert f"{second}: not the result" in run(tmp_path)
+    with pytest.raises(ArgumentError, match="is no folder"):
+        experiment.run(first, [], ToyTrain(), print)
 
 
 SMALL = ["--set", 'toy.networks=["naive"]', "--set", "toy.sizes=[8,4]", "--set", "toy.seeds=2", "--set", "train.epochs=1"]

@@ -116,7 +116,10 @@ def test_the_released_layout_is_imported_again(imported: Imported, tmp_path: Pat
 def test_lerobot(imported: Imported, tmp_path: Path):
     import pyarrow.parquet as pq
 
-    out = run(imported("labelled"), "lerobot", tmp_path / "out")
+    with VideoFile(imported("labelled")) as data:
+        (note,) = export(Job(data, "lerobot"), tmp_path / "out")
+    out = tmp_path / "out"
+    assert note == "left out exact pixels, time, rewards, dones, the last frame of each clip: no action follows it"
     for split, clips in clips_of(imported("labelled")).items():
         table = pq.read_table(out / split / "data" / "chunk-000" / "file-000.parquet").to_pydict()
         assert np.ravel(table["action"]).tolist() == [action for clip in clips for action in clip["actions"][:-1]]  # taken at the frame

@@ -111,6 +111,9 @@ def test_what_describes_a_dataset(exported: Path, data_file: Path):
     assert np.shape(stats[CAMERA]["mean"]) == (3, 1, 1)
     assert np.ravel(stats[CAMERA]["mean"]) == pytest.approx(frames.mean((0, 1, 2, 3))) and stats[CAMERA]["count"] == [78]
     assert np.ravel(stats[CAMERA]["std"]) == pytest.approx(frames.std((0, 1, 2, 3)), rel=1e-6)
+    assert np.ravel(stats[CAMERA]["min"]) == pytest.approx(frames.min((0, 1, 2, 3)))
+    for name, share in (("q01", 0.01), ("q10", 0.1), ("q50", 0.5), ("q90", 0.9), ("q99", 0.99)):
+        assert np.ravel(stats[CAMERA][name]) == pytest.approx(np.quantile(frames, share, axis=(1, 2, 3)).mean(0), rel=1e-9)
     # One task, whose words are the index of a table of pandas.
     pandas = pytest.importorskip("pandas")
     tasks = pandas.read_parquet(meta / "tasks.parquet")
@@ -132,6 +135,16 @@ def test_several_files(spec: WorldSpec, art: Art, tmp_path: Path, monkeypatch: p
     times, pictures = decoded(train / "videos" / CAMERA / "chunk-001" / "file-000.mp4")
     assert len(times) == 3 and pictures.shape == (3, 96, 128, 3)
     assert json.loads((train / "meta/info.json").read_text())["features"][CAMERA]["shape"] == [96, 128, 3]
+
+
+@pytest.mark.parametrize("values", [[7], [3, 200], [0, 0, 0, 1], list(range(256)), [5] * 99 + [250]])
+def test_statistics_of_colours_are_those_of_their_pixels(values: list[int]):
+    pixels = np.random.default_rng(0).permuted(np.tile(np.array(values, np.uint8)[:, None], 3), axis=0)
+    counts = np.stack([np.bincount(pixels[:, c], minlength=256) for c in range(3)])
+    found, expected = lerobot._colour_stats(counts, 1), lerobot._stats(pixels / 255)
+    assert found.pop("count").tolist() == [1] and {*found} == {*expected} - {"count"}
+    for name, column in found.items():
+        assert column.shape == (3, 1, 1) and column.ravel() == pytest.approx(expected[name], abs=1e-12), name
 
 
 @pytest.mark.bad_input

@@ -1,5 +1,6 @@
 """Chunks of people: where they begin and end, the square that is cut out, and boxes from files and detectors."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from people_videos import scene, with_person
 import wsprites
 from wsprites import cli
 from wsprites.errors import ArgumentError
+from wsprites.export import Job, export
 from wsprites.file import VideoFile
 from wsprites.file.chunks import ChunkRules
+from wsprites.file.videos import LeftOut
 from wsprites.videos import Video, import_videos, plan, plan_chunks
 from wsprites.videos.boxes import NOBODY, hog_detector, open_boxes, read_boxes
-from wsprites.videos.chunks import Seen, look, overlap, spans, square
+from wsprites.videos.chunks import Seen, cut_chunks, look, overlap, spans, square
 from wsprites.videos.frames import scan_folder
 
 HEIGHT, WIDTH = 96, 128
@@ -275,6 +278,48 @@ def test_boxes_of_several_videos_and_people(tmp_path: Path):
     ]
 
 
+def test_names_of_videos_may_begin_and_end_with_spaces(tmp_path: Path):
+    """Cells lose such spaces; a video whose name is exactly that of the cell comes first."""
+    path = tmp_path / "boxes.csv"
+    path.write_text(f'{LINE}\na.mp4,0,1,1,2,2\n" b.mp4 ",0,3,3,4,4\n')
+    a, spaced, b = made_video(1), made_video(1, " a.mp4"), made_video(1, " b.mp4 ")
+    boxes = read_boxes(open_boxes(path), [spaced, a, b])
+    assert {video: found[0][0, 0] for video, found in boxes.items()} == {a: 1, b: 3}
+
+
+def test_frames_of_a_video_are_in_clips_or_counted_as_left_out():
+    """Also those of dropped chunks, by their numbers in the video, where frames that cannot be decoded count."""
+    rng = np.random.default_rng(2)
+    for _ in range(100):
+        count = int(rng.integers(1, 60))
+        video = made_video(count, missing=np.cumsum(rng.random(count) < 0.05))
+        boxes = [[[x, 10, x + 20, rng.integers(30, 90)] for x in rng.integers(0, 30, rng.integers(0, 3))] for _ in range(count)]
+        left_out: list[LeftOut] = []
+        found = seen(*boxes, cuts=tuple(np.flatnonzero(rng.random(count) < 0.05)))
+        rules = ChunkRules(min_frames=3, min_height=40, max_gap=2)
+        cuts = cut_chunks(video, found, rules, frames=4, side=30, take=lambda positions: positions, left_out=left_out)
+        used = cuts.positions.size + sum(entry.frames for entry in left_out)
+        for entry in left_out:
+            if entry.detail:
+                _, first, _, last = entry.detail.split()
+                used += int(((video.places >= int(first)) & (video.places <= int(last))).sum())
+        assert used == count
+        for positions, number in zip(cuts.positions, cuts.numbers, strict=True):
+            chunk = cuts.chunks[number]
+            assert chunk.first_frame <= video.places[positions[0]] and video.places[positions[-1]] <= chunk.last_frame
+
+
+@pytest.mark.parametrize("to", ["webdataset", "released"])
+def test_an_export_says_where_its_chunks_are(folder: Path, tmp_path: Path, to: str):
+    import_videos(plan_chunks(folder / "films", folder / "boxes.csv", RULES, frames=16, size=(32, 32)), tmp_path / "a.h5")
+    with VideoFile(tmp_path / "a.h5") as data:
+        export(Job(data, to), tmp_path / "out")
+        chunks = [chunk._asdict() for chunk in data.chunks]
+    facts = json.loads((tmp_path / "out" / "wsprites.json").read_text())
+    assert facts["chunk_table"] == chunks and [clip["chunk"] for clip in facts["clip_of"]] == [0, 1, 1]
+    assert "`chunk_table`" in (tmp_path / "out" / "README.md").read_text()
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("text", "words"),
@@ -299,6 +344,7 @@ def test_boxes_of_several_videos_and_people(tmp_path: Path):
         (f"{LINE}\na.mp4,0,1,,2,2\n", "1, nothing, 2, 2; expected four numbers, or four empty cells"),
         (f"{LINE}\na.mp4,0,1,x,2,2\n", "1, x, 2, 2; expected four numbers"),
         (f"{LINE}\na.mp4,0,5,1,2,2\n", "expected left < right and top < bottom"),
+        (f"{LINE}\na.mp4,0,0,0,1e-300,1e-300\n", "expected left < right and top < bottom"),
         (f"{LINE}\na.mp4,0,1,2,2,2\n", "expected left < right and top < bottom"),
         (f"{LINE}\na.mp4,0,-1,1,2,2\n", r"the box -1, 1, 2, 2 is not inside of the frame of 100x200 \(height x width\)"),
         (f"{LINE}\na.mp4,0,1,1,200.5,2\n", "is not inside of the frame"),
@@ -342,6 +388,9 @@ def test_options_that_are_refused(folder: Path, tmp_path: Path, monkeypatch: pyt
     assert "'--min-overlap': 2.0 is not in the range 0<=x<=1" in answer("--chunks", boxes, "--min-overlap", "2")
     assert "'--min-frames': 0 is not in the range" in answer("--chunks", boxes, "--min-frames", "0")
     assert "margin = nan is outside" in answer("--chunks", boxes, "--margin", "nan")
+    assert "--chunks is empty" in answer("--chunks", "")
+    words = "--detect-every: 14 is more than the gaps of 12 frames that a chunk may span, and one: every chunk would have one frame"
+    assert words in answer("--chunks", "hog", "--detect-every", "14")
     monkeypatch.delattr(cv2, "HOGDescriptor", raising=False)
     assert "built without the HOG detector; install opencv-contrib-python-headless" in answer("--chunks", "hog")
     monkeypatch.setitem(sys.modules, "scenedetect", None)
