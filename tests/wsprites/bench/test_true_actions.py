@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from samples import ROOT
 
-from wsprites.bench import caddy, check, data, page, released, rollouts, twins, videos
+from wsprites.bench import caddy, check, data, page, released, rollouts, test_scores, twins, videos
 from wsprites.bench.baselines import true_actions
-from wsprites.bench.compare import changes
+from wsprites.bench.compare import changes, parse_rules, regressions
 from wsprites.bench.control import control
 from wsprites.bench.headline import BY_TRUTH, headlines, sentence
 from wsprites.bench.load import check_model
@@ -94,7 +94,7 @@ def test_who_ignores_the_actions_gets_what_a_copied_frame_gets(both: tuple[Score
 def test_what_is_given(few: data.Data):
     """Labels of the frames that follow, as they are in the script; the scene stands still."""
     model, begin = Listener(), starts(few.scored)
-    actions, shifts = read_actions(model, begin, 5)
+    actions, shifts = read_actions(model, begin, 5, by_truth=True)
     for start, action_t3, shift_t2 in zip(begin, actions, shifts, strict=True):
         script = few.scored.script[start.clip]
         for step in range(5):
@@ -155,6 +155,51 @@ def test_a_file_that_hides_it_is_found(both: tuple[ScoreFile, ScoreFile], exampl
     assert all(finding.fine for finding in told)
     (wrong,) = [finding.text for finding in lied if not finding.fine]
     assert wrong == "the model's video is driven by the true actions; the file says otherwise"
+
+
+def test_no_gate_lets_it_pass_for_better(both: tuple[ScoreFile, ScoreFile]):
+    world, still = both
+    plain = replace(still, settings=replace(still.settings, rollout_actions=""))
+    of_video = parse_rules(["control.faithful<-0.02"], plain)
+    wrong = "the video is driven by the true actions, and that of the baseline is not"
+    assert regressions(world, plain, of_video) == regressions(world, plain, parse_rules(["worse"], plain)) == [wrong]
+    assert regressions(world, plain, []) == regressions(world, still, of_video) == []
+    with pytest.raises(AssertionError, match=r"control.faithful: the model's video is driven by the true actions"):
+        test_scores.test_score("control.faithful", world, plain, None)  # type: ignore[arg-type]
+
+
+def test_without_rollouts_it_means_nothing(few: data.Data):
+    """What the attribute says is of rollouts, so that a model without them is like any other."""
+
+    class Codes:
+        rollout_actions = "true"
+
+        def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+            return {"codes": np.zeros((len(frames), frames.shape[1] - 1), int)}
+
+    job = Job(("codes",), NAME, clips=CLIPS)
+    vars(job)["loaded"] = [("codes", Codes())]
+    file = job.score("codes", Codes()).scores
+    assert file.settings.rollout_actions == "" and "local.nmi" in file.scores
+    assert all(finding.fine for finding in check.check(file, job, rng=np.random.default_rng(0)))
+    assert "codes" in released.table(Codes(), few, "codes")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("protocol", ["wsprites", "caddy"])
+def test_it_may_not_change_while_a_model_is_scored(protocol: str):
+    class Turncoat(Listener):
+        def rollout(self, true: np.ndarray, actions: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+            self.rollout_actions = None  # type: ignore[assignment]
+            return np.repeat(true[:, -1:], actions.shape[1], 1)
+
+        def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+            return {"codes": np.zeros((len(frames), frames.shape[1] - 1), int)}
+
+    job = Job(("turncoat",), NAME, clips=2)
+    vars(job)["loaded"] = [("turncoat", Turncoat())]
+    with pytest.raises(UserError, match=r"^turncoat: its rollout_actions changed while it was scored; set it before$"):
+        next(job.run_caddy()) if protocol == "caddy" else job.score("turncoat", Turncoat())
 
 
 @pytest.mark.bad_input
