@@ -137,10 +137,12 @@ def test_files_tables_and_sentences_say_it(both: tuple[ScoreFile, ScoreFile], tm
     assert ScoreFile.from_json(world.to_json()).settings.rollout_actions == "true" and "rollout_actions" not in plain.to_json()
     assert {name.partition(".")[0] for name in world.scores} == {"control", "drift", "transfer"}  # it infers nothing
     assert sentence(world).endswith(BY_TRUTH) and BY_TRUTH not in sentence(plain)
-    assert "infers no vectors or codes" in headlines(world)[0].reason
+    reasons = {headline.question.group: headline.reason for headline in headlines(world)}
+    assert "infers no vectors or codes" in headlines(world)[0].reason and reasons["Nuisance"] == "the model infers no vectors or codes"
     assert "world: video driven by the true actions, a ceiling" in table([world, plain])
-    page.write(tmp_path / "page.html", [(world, ())])
-    assert BY_TRUTH in (tmp_path / "page.html").read_text(encoding="utf-8")
+    page.write(tmp_path / "page.html", [(world, ()), (plain, ())])
+    written = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert written.count(BY_TRUTH) == written.count("true actions given") == 1
     assert "world, `paper`, true actions given |" in markdown([world]) and "given" not in markdown([plain])
     assert "video of the new model is driven by the true actions" in changes(world, plain) and "driven" not in changes(world, still)
     assert len(joined([plain, replace(world, system="a")])) == 2  # never runs of one system
