@@ -115,8 +115,7 @@ def train(
 
     # The run.
     if process.leads:
-        scores = f"{validation}, every {validate_every} steps" if validation else ""
-        click.echo(_summary(config, process, source, data, vgg, scores))
+        click.echo(_summary(config, process, source, data, vgg, f"{validation}, every {validate_every} steps" if validation else ""))
     with tqdm(total=config.train.steps, unit=" steps", delay=0.5, disable=not process.leads) as bar, interruptible() as interrupted:
         display = _Display(bar, interrupted, leads=process.leads)
         path = run(
