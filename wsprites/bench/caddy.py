@@ -85,6 +85,7 @@ def _evaluate(
     progress: Progress,
 ) -> Evaluation:
     generator = model if isinstance(model, Controllable) and isinstance(model, Model) else None
+    by_truth = takes_true_actions(model)
     without = _without(rows, networks)
     measured = _Measured(rows, known, networks, without)
     first: Arrays = {}
@@ -97,7 +98,6 @@ def _evaluate(
             codes.append(arrays["codes"])
         if generator is not None:
             known_frames = frames[:, : rows.context].transpose(0, 1, 4, 2, 3)
-            by_truth = takes_true_actions(generator)
             given = _true(rows, numbers) if by_truth else (actions_of(arrays), arrays.get("shift"))
             video = rollout_with_context(generator, known_frames, *given)
             generated = np.concatenate([frames[:, :1], video], 1)

@@ -17,6 +17,7 @@ from wsprites.bench.table import names_in_table
 from wsprites.errors import ArgumentError, UserError, nearest
 
 _BY_NETWORKS = ("drift.lpips.", "images.")
+_OF_VIDEO = ("control.", "drift.", "transfer.", "images.")
 WORSE = "worse"
 """The rule that is broken by any score that became significantly worse in its direction."""
 _LEVEL = 0.05
@@ -115,6 +116,8 @@ def regressions(new: ScoreFile, baseline: ScoreFile, rules: Sequence[Rule]) -> l
     _check_same_protocol(baseline, new.settings.protocol)
     missing = lost(new, baseline)
     broken = [f"{name}: {baseline.value(name):.4f} -> no such score" for name in missing]
+    if any(favoured(rule.name, new, baseline) for rule in rules):
+        broken.append("the video is driven by the true actions, and that of the baseline is not")
     for name, sign, limit in rules:
         if name == WORSE:
             broken += [one.line() for one in differences(new, baseline) if one.significant and one.meaning == "worse"]
@@ -128,6 +131,12 @@ def regressions(new: ScoreFile, baseline: ScoreFile, rules: Sequence[Rule]) -> l
         if name not in missing and ((change < limit) if sign == "<" else (change > limit)):
             broken.append(f"{name}: {before:.4f} -> {after:.4f}, {change:+.4f} {sign} {limit:g}")
     return broken
+
+
+def favoured(name: str, new: ScoreFile, baseline: ScoreFile) -> bool:
+    """Whether a score, or WORSE, is of generated video, and the new video alone is driven by the true actions: no fair comparison."""
+    of_video = name == WORSE or name.startswith(_OF_VIDEO)
+    return of_video and bool(new.settings.rollout_actions) and not baseline.settings.rollout_actions
 
 
 class Difference(NamedTuple):
@@ -212,5 +221,5 @@ def changes(new: ScoreFile, baseline: ScoreFile) -> str:
     lines += [f"{missing} scores of the baseline are missing"] * (missing > 0) + [f"{added} scores are not in the baseline"] * (added > 0)
     if baseline.settings.rollout_actions != new.settings.rollout_actions:
         which = "baseline" if baseline.settings.rollout_actions else "new model"
-        lines.append(f"the video of the {which} is driven by the true actions: no fair comparison in control, drift and transfer")
+        lines.append(f"the video of the {which} is driven by the true actions: no fair comparison in control, drift, transfer and images")
     return "\n".join(lines)

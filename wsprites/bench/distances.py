@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wsprites.bench.data import Clips, ClipSize, Data, VideoData
 from wsprites.bench.metrics.images import frechet
 from wsprites.bench.metrics.interval import Score
-from wsprites.bench.protocol import Controllable, Model, frames_needed, rollout
+from wsprites.bench.protocol import Controllable, Model, frames_needed, rollout, takes_true_actions
 from wsprites.bench.rollouts import STEPS, Frames, first_frames, read_actions, start_of
 
 if TYPE_CHECKING:
@@ -81,10 +81,12 @@ def distances(
     if not features.wanted:
         return {}
     assert isinstance(model, Model)
+    by_truth = takes_true_actions(model)
     for at in range(0, len(part), _BATCH):
         begin = [start_of(part, n) for n in range(at, min(at + _BATCH, len(part)))]
         first = np.stack([start.frame_hwc for start in begin])
-        features.add("model", rollout(model, first_frames(begin, frames_needed(model)), *read_actions(model, begin, steps)))
+        given = read_actions(model, begin, steps, by_truth=by_truth)
+        features.add("model", rollout(model, first_frames(begin, frames_needed(model)), *given))
         features.add("truth", np.stack([start.after(steps) for start in begin]))
         features.add("copy", np.repeat(first[:, None], steps, 1))
         progress(len(begin))

@@ -181,7 +181,8 @@ def _missing(question: Question, file: ScoreFile) -> str:
     if question.title == "used" or question.group == "Drift":
         generates = any(name.startswith("control.") for name in file.scores)
         return "the model infers no shift to ask for" if generates else _NO_VIDEO
-    if question.group == "Nuisance":
+    silent = file.settings.rollout_actions and not any(name.startswith("local.") for name in file.scores)  # no codes, no vectors
+    if question.group == "Nuisance" and not silent:
         return "the model itself is needed, not its predictions"
     return "the model infers no vectors, codes or shifts" if question.group == "Global action" else "the model infers no vectors or codes"
 

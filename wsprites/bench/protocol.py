@@ -235,10 +235,10 @@ def check_context(context: object) -> int | None:
 
 
 def takes_true_actions(model: object) -> bool:
-    """Whether a model's rollouts are driven by the true actions. Raises ProtocolError if its `rollout_actions` is something else."""
+    """Whether a model has rollouts and they are driven by the true actions. Raises ProtocolError for another `rollout_actions`."""
     source = getattr(model, "rollout_actions", None)
     if source is None or (isinstance(source, str) and source == "true"):
-        return source is not None
+        return source is not None and isinstance(model, Controllable)
     raise ProtocolError(f"rollout_actions is {source!r:.40}; expected 'true', for rollouts by the true actions, or none")
 
 

@@ -211,7 +211,7 @@ def try_out(model: Model, part: Part) -> None:
     """Raise ProtocolError if one step of a rollout does not follow the protocol."""
     assert isinstance(model, Controllable)
     begin = [start_of(part, 0)]
-    rollout(model, first_frames(begin, frames_needed(model)), *read_actions(model, begin, 1))
+    rollout(model, first_frames(begin, frames_needed(model)), *read_actions(model, begin, 1, by_truth=takes_true_actions(model)))
 
 
 # Predictors that generate.
@@ -268,12 +268,13 @@ def first_frames(begin: Sequence[Start], count: int = 1) -> Frames:
 
 def _actor_of_model(model: Controllable, data: Data, begin: Sequence[Start], fitted: Arrays, progress: Callable[[int], object]) -> Actor:
     assert isinstance(model, Model)
-    replay, shifts = read_actions(model, begin, min(STEPS, data.scored.spec.frames - 1), progress=progress)
+    by_truth = takes_true_actions(model)
+    replay, shifts = read_actions(model, begin, min(STEPS, data.scored.spec.frames - 1), by_truth=by_truth, progress=progress)
 
     def generate(begin: Sequence[Start], action: NDArray[Any], shifts: NDArray[np.float64] | None) -> Frames:
         return rollout(model, first_frames(begin, frames_needed(model)), action, shifts)
 
-    if takes_true_actions(model):  # its codes are the local actions, as those of the world
+    if by_truth:  # its codes are the local actions, as those of the world
         oracle = _actor_of_world(data, begin)
         every = np.insert(np.full((len(oracle.action_k), 2), GlobalAction.stay), 1, oracle.action_k, 1)
         return replace(oracle, generate=generate, action_k=every, replay=replay, shifts=shifts, by_truth=True)
@@ -329,10 +330,11 @@ def _actor_of_world(data: Data, begin: Sequence[Start]) -> Actor:
 
 
 def read_actions(
-    model: Model, begin: Sequence[Start], steps: int, *, progress: Callable[[int], object] = lambda _: None
+    model: Model, begin: Sequence[Start], steps: int, *, by_truth: bool = False, progress: Callable[[int], object] = lambda _: None
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """(S, T[, D]) codes, or vectors of a model without codes, and (S, T, 2) shifts that a model infers from the clip after each start."""
-    if takes_true_actions(model):  # gets these, (S, T, 3), and the true shifts
+    """(S, T[, D]) codes, or vectors of a model without codes, and (S, T, 2) shifts that a model infers from the clip after each start;
+    `by_truth`, for a model that takes them, (S, T, 3) true actions and the true shifts."""
+    if by_truth:
         progress(len(begin))
         after = [start.script_after(steps) for start in begin]
         return np.stack([true_actions(script, still=True) for script in after]), np.stack([one.shift.astype(float) for one in after])

@@ -20,7 +20,7 @@ from wsprites.bench.distances import left_out
 from wsprites.bench.evaluation import Evaluation, clips_to_do, evaluate
 from wsprites.bench.load import load
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Controllable, Model, takes_true_actions
+from wsprites.bench.protocol import Controllable, Model, ProtocolError, named, takes_true_actions
 from wsprites.bench.provenance import hashes, printable
 from wsprites.bench.rollouts import Video
 from wsprites.bench.scores import INTERVAL, PROTOCOL, DataDescription, Entry, ScoreFile, Settings, stored_replicates
@@ -128,6 +128,7 @@ class Job:
             UserError: like `run`.
         """
         begin, data, networks = time.perf_counter(), self.opened, self.networks
+        said = _rollout_actions(model, name)
         if isinstance(data, VideoData):
             with bar(videos.clips_to_do(model, data)) as progress:
                 evaluation = videos.evaluate(model, data, name, progress=progress, networks=networks)
@@ -136,7 +137,7 @@ class Job:
                 evaluation = evaluate(model, data, name, progress=progress, networks=networks)
         seconds = time.perf_counter() - begin
         file = score_file(evaluation, name, data, seconds, weights=networks.sha256 if networks else {})
-        settings = replace(file.settings, rollout_actions=_rollout_actions(model))
+        settings = replace(file.settings, rollout_actions=_rollout_actions(model, name, said=said))
         return Result(replace(file, system=self.system, settings=settings), evaluation.videos)
 
     def run_released(self, *, bar: Bar = no_bar) -> Iterator[str]:
@@ -170,17 +171,22 @@ class Job:
             raise ArgumentError("detections", f"{detections} has positions in generated frames; expected one model, which made them")
         spec = rows.part.spec
         for name, model in self.loaded:
-            begin, made_from = time.perf_counter(), hashes(name)
+            begin, made_from, said = time.perf_counter(), hashes(name), _rollout_actions(model, name)
             with _video_file(generated, (len(rows), spec.frames, spec.height, spec.width, 3)) as keep, bar(len(rows)) as progress:
                 evaluation = caddy.evaluate(model, data, name, known=known, networks=networks, keep=keep, progress=progress)
             file = score_file(evaluation, name, data, time.perf_counter() - begin, weights=networks.sha256 if networks else {})
             settings = replace(file.settings, maps_fitted_on="", protocol=caddy.PROTOCOL, detections=known.source if known else "")
-            yield replace(file, settings=replace(settings, rollout_actions=_rollout_actions(model)), hashes=made_from)
+            settings = replace(settings, rollout_actions=_rollout_actions(model, name, said=said))
+            yield replace(file, settings=settings, hashes=made_from)
 
 
-def _rollout_actions(model: Model | Predictions) -> str:
-    """What drives the video that a model generates, as a score file says it."""
-    return "true" if isinstance(model, Controllable) and takes_true_actions(model) else ""
+def _rollout_actions(model: Model | Predictions, name: str, *, said: str | None = None) -> str:
+    """What drives the video that a model generates, as a score file says it. Raises UserError if it is not what was `said` before."""
+    with named(name):
+        now = "true" if takes_true_actions(model) else ""
+        if said not in (None, now):
+            raise ProtocolError("its rollout_actions changed while it was scored; set it before")
+        return now
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from wsprites.bench.compare import check_baseline, defined
+from wsprites.bench.compare import check_baseline, defined, favoured
 from wsprites.bench.direction import loss, rule_of
 from wsprites.bench.run import Job
 from wsprites.bench.scores import Entry, ScoreFile, read, write
@@ -101,6 +101,8 @@ def test_score(wsprites_score: str, wsprites_scores: ScoreFile, wsprites_baselin
     rule = rule_of(wsprites_score)
     if rule.better == "neither":
         pytest.skip(f"neither more nor less is better: {rule.reason}")
+    driven = "the model's video is driven by the true actions, and that of the baseline is not"
+    assert not favoured(wsprites_score, wsprites_scores, wsprites_baseline), f"{wsprites_score}: {driven}"
     worse = loss(wsprites_score, after - before.value)
     tolerance = request.config.getoption("--wsprites-tolerance") * tolerance_scale(before)
     assert worse <= tolerance, f"{wsprites_score}: {before.value:.4f} -> {after:.4f} {before.unit}"

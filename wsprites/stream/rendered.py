@@ -109,8 +109,8 @@ class RenderedClips(IterableDataset[Sample]):
             raise ArgumentError("split", f"{split!r} of this world has no characters")
         self._clip_windows = spec.frames // window if starts(spec.frames, window) else 0
         of_world = hashlib.sha256((spec.to_json() + self.world.art.sha256).encode()).hexdigest()
-        facts: State = {"world": of_world, "split": split, "window": window, "seed": self.seed}
-        facts |= {"resize": _shown(self.resize)} if self.resize else {}
+        size = _shown(self.resize) if self.resize else None
+        facts: State = {"world": of_world, "split": split, "window": window, "seed": self.seed, "resize": size}
         self._passes = Passes(self.length, {**facts, "batch": self.batch, "length": self.length, "ranks": self.ranks})
 
     def state_dict(self) -> State:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from samples import ROOT
 
-from wsprites.bench import caddy, check, data, page, released, rollouts, twins, videos
+from wsprites.bench import caddy, check, data, page, released, rollouts, test_scores, twins, videos
 from wsprites.bench.baselines import true_actions
-from wsprites.bench.compare import changes
+from wsprites.bench.compare import changes, parse_rules, regressions
 from wsprites.bench.control import control
 from wsprites.bench.headline import BY_TRUTH, headlines, sentence
 from wsprites.bench.load import check_model
@@ -94,7 +94,7 @@ def test_who_ignores_the_actions_gets_what_a_copied_frame_gets(both: tuple[Score
 def test_what_is_given(few: data.Data):
     """Labels of the frames that follow, as they are in the script; the scene stands still."""
     model, begin = Listener(), starts(few.scored)
-    actions, shifts = read_actions(model, begin, 5)
+    actions, shifts = read_actions(model, begin, 5, by_truth=True)
     for start, action_t3, shift_t2 in zip(begin, actions, shifts, strict=True):
         script = few.scored.script[start.clip]
         for step in range(5):
@@ -137,10 +137,12 @@ def test_files_tables_and_sentences_say_it(both: tuple[ScoreFile, ScoreFile], tm
     assert ScoreFile.from_json(world.to_json()).settings.rollout_actions == "true" and "rollout_actions" not in plain.to_json()
     assert {name.partition(".")[0] for name in world.scores} == {"control", "drift", "transfer"}  # it infers nothing
     assert sentence(world).endswith(BY_TRUTH) and BY_TRUTH not in sentence(plain)
-    assert "infers no vectors or codes" in headlines(world)[0].reason
+    reasons = {headline.question.group: headline.reason for headline in headlines(world)}
+    assert "infers no vectors or codes" in headlines(world)[0].reason and reasons["Nuisance"] == "the model infers no vectors or codes"
     assert "world: video driven by the true actions, a ceiling" in table([world, plain])
-    page.write(tmp_path / "page.html", [(world, ())])
-    assert BY_TRUTH in (tmp_path / "page.html").read_text(encoding="utf-8")
+    page.write(tmp_path / "page.html", [(world, ()), (plain, ())])
+    written = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert written.count(BY_TRUTH) == written.count("true actions given") == 1
     assert "world, `paper`, true actions given |" in markdown([world]) and "given" not in markdown([plain])
     assert "video of the new model is driven by the true actions" in changes(world, plain) and "driven" not in changes(world, still)
     assert len(joined([plain, replace(world, system="a")])) == 2  # never runs of one system
@@ -155,6 +157,51 @@ def test_a_file_that_hides_it_is_found(both: tuple[ScoreFile, ScoreFile], exampl
     assert all(finding.fine for finding in told)
     (wrong,) = [finding.text for finding in lied if not finding.fine]
     assert wrong == "the model's video is driven by the true actions; the file says otherwise"
+
+
+def test_no_gate_lets_it_pass_for_better(both: tuple[ScoreFile, ScoreFile]):
+    world, still = both
+    plain = replace(still, settings=replace(still.settings, rollout_actions=""))
+    of_video = parse_rules(["control.faithful<-0.02"], plain)
+    wrong = "the video is driven by the true actions, and that of the baseline is not"
+    assert regressions(world, plain, of_video) == regressions(world, plain, parse_rules(["worse"], plain)) == [wrong]
+    assert regressions(world, plain, []) == regressions(world, still, of_video) == []
+    with pytest.raises(AssertionError, match=r"control.faithful: the model's video is driven by the true actions"):
+        test_scores.test_score("control.faithful", world, plain, None)  # type: ignore[arg-type]
+
+
+def test_without_rollouts_it_means_nothing(few: data.Data):
+    """What the attribute says is of rollouts, so that a model without them is like any other."""
+
+    class Codes:
+        rollout_actions = "true"
+
+        def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+            return {"codes": np.zeros((len(frames), frames.shape[1] - 1), int)}
+
+    job = Job(("codes",), NAME, clips=CLIPS)
+    vars(job)["loaded"] = [("codes", Codes())]
+    file = job.score("codes", Codes()).scores
+    assert file.settings.rollout_actions == "" and "local.nmi" in file.scores
+    assert all(finding.fine for finding in check.check(file, job, rng=np.random.default_rng(0)))
+    assert "codes" in released.table(Codes(), few, "codes")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("protocol", ["wsprites", "caddy"])
+def test_it_may_not_change_while_a_model_is_scored(protocol: str):
+    class Turncoat(Listener):
+        def rollout(self, true: np.ndarray, actions: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+            self.rollout_actions = None  # type: ignore[assignment]
+            return np.repeat(true[:, -1:], actions.shape[1], 1)
+
+        def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+            return {"codes": np.zeros((len(frames), frames.shape[1] - 1), int)}
+
+    job = Job(("turncoat",), NAME, clips=2)
+    vars(job)["loaded"] = [("turncoat", Turncoat())]
+    with pytest.raises(UserError, match=r"^turncoat: its rollout_actions changed while it was scored; set it before$"):
+        next(job.run_caddy()) if protocol == "caddy" else job.score("turncoat", Turncoat())
 
 
 @pytest.mark.bad_input

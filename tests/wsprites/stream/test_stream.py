@@ -95,6 +95,12 @@ def test_a_stream_at_another_size(spec: WorldSpec, art: Art):
         assert all(torch.equal(a[name], b[name]) for name in a if name not in ("frames", "masks"))
     with pytest.raises(UserError, match="resize is '64 x 64', not '32 x 32'"):
         RenderedClips(art.world(spec), "val", window=2, batch=3, length=2, resize=(32, 32)).load_state_dict(resized.state_dict())
+    with pytest.raises(UserError, match="resize is '64 x 64', not None"):
+        own.load_state_dict(resized.state_dict())
+    with pytest.raises(UserError, match="resize is None, not '64 x 64'"):
+        resized.load_state_dict(own.state_dict())
+    older = {name: value for name, value in own.state_dict().items() if name != "resize"}
+    own.load_state_dict(older)  # of a version that could not resize
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
