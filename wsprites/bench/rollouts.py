@@ -332,8 +332,7 @@ def _actor_of_world(data: Data, begin: Sequence[Start]) -> Actor:
 def read_actions(
     model: Model, begin: Sequence[Start], steps: int, *, by_truth: bool = False, progress: Callable[[int], object] = lambda _: None
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """(S, T[, D]) codes, or vectors of a model without codes, and (S, T, 2) shifts that a model infers from the clip after each start;
-    `by_truth`, for a model that takes them, (S, T, 3) true actions and the true shifts."""
+    """(S, T[, D]) codes or vectors and (S, T, 2) shifts, inferred after each start, or (S, T, 3) true actions and the true shifts."""
     if by_truth:
         progress(len(begin))
         after = [start.script_after(steps) for start in begin]
