@@ -1,4 +1,4 @@
-"""Strips of docs/models.md: `python -m assets.models FOLDER NAME=WORLD=CHECKPOINT...` writes models-NAME.png for each trained model.
+"""Strips of docs/models.md: `python -m assets.models FOLDER NAME=WORLD=CHECKPOINT...` writes NAME.png for each trained model.
 
 Each shows a clip of val characters, what the model draws from its first frame with the actions that it reads from the clip, and the masks
 that it reads, if it has any. The seed of the clips is not that of any published world.
@@ -51,4 +51,4 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     for argument in sys.argv[2:]:
         name, world, path = argument.split("=", 2)
-        replace_file(folder / f"models-{name}.png", encode_png(strip(world, path), colours=_COLOURS))
+        replace_file(folder / f"{name}.png", encode_png(strip(world, path), colours=_COLOURS))

@@ -467,6 +467,6 @@ def test_frames_are_freed_at_once(folder: Path):
         video = scan_file(folder / "a.mp4", "a.mp4", lambda frames: None)
         for read in file_frames(video):
             read()
-        assert sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()) <= 1
+        assert sum(type(thing) is av.VideoFrame for thing in gc.get_objects()) <= 1
     finally:
         gc.enable()
