@@ -60,7 +60,8 @@ class Opened:
     def clip(self, number: int) -> None:
         self.page.fill("#clip", str(number))
         self.page.press("#clip", "Enter")
-        self.until(f"playground.clip === {number} && playground.rows.at(-1)?.[0] === 0")
+        # The page takes the number at once; the caption and the first row of the clip come with the server's answer.
+        self.until(f"document.querySelector('#world-clip').textContent.startsWith('clip {number},') && playground.rows.at(-1)?.[0] === 0")
 
     def pixels(self, selector: str) -> np.ndarray:
         """The pixels of a canvas, (H, W, 3)."""
