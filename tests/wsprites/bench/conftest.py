@@ -23,7 +23,7 @@ def _same_standard(name: str, *, clips: int | None = None, seed: int | None = No
 
 @contextmanager
 def _quick_settings() -> Iterator[None]:
-    """Smaller probes, fewer starts; whoever names a standard world gets the same data."""
+    """Smaller probes, fewer starts; tests that name a standard world share its data."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "standard", _same_standard)
         patch.setattr(evaluate_module, "_probing", _probing)
