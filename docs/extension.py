@@ -1,4 +1,4 @@
-"""For the API pages: docstrings say "Example:", and mkdocstrings draws the examples of a section "Examples:" as code."""
+"""Examples of docstrings on the API pages, and names of code that may be broken in the cells of tables."""
 
 import re
 from typing import Any
@@ -7,9 +7,23 @@ import griffe
 
 
 class Examples(griffe.Extension):
-    """Renames the section in every docstring before it is parsed."""
+    """Docstrings say "Example:", and mkdocstrings draws the examples of a section "Examples:" as code: renamed before it is parsed."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Called for every module, class, function and attribute that is read."""
         if obj.docstring:
             obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Called by mkdocs with every page: `--option` stays on one line, `a.long_name` in a table may be broken."""
+
+    def kept(part: re.Match[str]) -> str:
+        return part[0] if part[0].startswith("<") else f'<span class="option">{part[0]}</span>'
+
+    def breakable(code: re.Match[str]) -> str:
+        return re.sub(r"(?<=\w)[._/](?=\w)", r"\g<0><wbr>", code[0])
+
+    html = re.sub(r"<t[hd]\b.*?</t[hd]>", lambda cell: re.sub(r"<code>[^<]*</code>", breakable, cell[0]), html, flags=re.DOTALL)
+    tag_or_option = re.compile(r"<[^>]*>|(?<![\w-])--?[A-Za-z][\w-]*")
+    return re.sub(r"<code>.*?</code>", lambda code: tag_or_option.sub(kept, code[0]), html, flags=re.DOTALL)

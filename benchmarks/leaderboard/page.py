@@ -38,8 +38,8 @@ class Shown(NamedTuple):
     words: str
     cells: tuple[Drawn | None, ...]
     """One for each column; None without a score."""
-    task: tuple[tuple[float, float] | None, ...]
-    """Success from latents, and from the labels alone."""
+    task: tuple[Drawn | None, ...]
+    """Success from latents; the floor is success from the labels alone."""
 
 
 def page(all_boards: Sequence[Board]) -> str:
@@ -58,7 +58,6 @@ def page(all_boards: Sequence[Board]) -> str:
         tracks=[name for name in TRACKS if name in used[0]],
         budgets=[(name, BUDGETS[name].words) for name in BUDGETS if name in used[1]],
         needed={name: budget.runs for name, budget in BUDGETS.items()},
-        number=number,
         width=WIDTH,
     )
 
@@ -97,18 +96,20 @@ def _range(board: Board, column: int) -> tuple[float, float]:
     return min(finite), max(finite)
 
 
+def _place(value: float, low: float, high: float) -> float:
+    """Where a value is drawn; what is outside of the range is drawn at its end."""
+    return round(4 + (WIDTH - 8) * min(max((value - low) / ((high - low) or 1.0), 0.0), 1.0), 1)
+
+
 def _drawn(cell: Cell, low: float, high: float) -> Drawn | None:
     one = cell.headline
     if not one.entry or math.isnan(one.entry.value):
         return None
-
-    def place(value: float) -> float:
-        return round(4 + (WIDTH - 8) * min(max((value - low) / ((high - low) or 1.0), 0.0), 1.0), 1)
-
     entry, interval = one.entry, None
     parts = [f"{one.name} {number(entry.value)}"]
     if not math.isnan(entry.low):
-        interval = (place(entry.low), round(max(place(entry.high) - place(entry.low), 1.0), 1))
+        left, right = (_place(value, low, high) for value in (entry.low, entry.high))
+        interval = (left, round(max(right - left, 1.0), 1))
         parts.append(f"95 % {number(entry.low)} to {number(entry.high)}")
     parts += [f"runs {', '.join(map(number, entry.runs))}"] if entry.runs else []
     parts += [f"{what} {number(end.value)} ({end.name})" for what, end in (("floor", one.floor), ("ceiling", one.ceiling)) if end]
@@ -116,10 +117,16 @@ def _drawn(cell: Cell, low: float, high: float) -> Drawn | None:
     parts += [f"normalised {number(normalised)}"] if not math.isnan(normalised) else []
     parts += [SAYS[one.verdict]] if SAYS[one.verdict] else []
     parts += ["it tells nothing"] if cell.silent else []
-    floor = place(one.floor.value) if one.floor else None
-    return Drawn(entry.value, number(entry.value), place(entry.value), interval, floor, cell.best, cell.silent, "; ".join(parts))
+    floor = _place(one.floor.value, low, high) if one.floor else None
+    return Drawn(
+        entry.value, number(entry.value), _place(entry.value, low, high), interval, floor, cell.best, cell.silent, "; ".join(parts)
+    )
 
 
-def _task(row: Row, name: str) -> tuple[float, float] | None:
+def _task(row: Row, name: str) -> Drawn | None:
     rates, alone = row.success(name), row.success(name.replace("latents", "labels"))
-    return (sum(rates) / len(rates), sum(alone) / len(alone)) if rates and alone else None
+    if not rates or not alone:
+        return None
+    value, floor = sum(rates) / len(rates), sum(alone) / len(alone)
+    title = f"success {number(value)} from latents; {number(floor)} from the labels alone"
+    return Drawn(value, number(value), _place(value, 0.0, 1.0), None, _place(floor, 0.0, 1.0), False, False, title)
