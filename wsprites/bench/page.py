@@ -9,6 +9,7 @@ import numpy as np
 
 from wsprites.bench import plots
 from wsprites.bench.baselines import DESCRIPTIONS
+from wsprites.bench.explanations import explanation
 from wsprites.bench.floors import Baseline, ceiling, strongest_floor
 from wsprites.bench.headline import Headline, headlines, sentence, short
 from wsprites.bench.metrics.actions import SOURCES
@@ -44,6 +45,7 @@ def write(path: Path, results: Sequence[tuple[ScoreFile, Sequence[Video]]]) -> N
     functions = {"number": _number, "short": short, "x": _x, "defined": _defined, "is_share": _is_share, "not_scored": not_scored}
     facts = {
         "table": names_in_table([scores for scores, _ in results]),
+        "explanation": explanation,
         "lead": [(file, sentence(file)) for file in lead],
         "questions": list(zip(*([_bar(headline) for headline in headlines(file)] for file in lead), strict=True)),
         "baselines": DESCRIPTIONS,

@@ -11,12 +11,14 @@ import pytest
 from made_scores import WHOLE, entry, made
 
 from wsprites.bench import page, plots
+from wsprites.bench.explanations import explanation
 from wsprites.bench.metrics import probes
 from wsprites.bench.rollouts import Video
 from wsprites.bench.scores import Entry, Hashes, ScoreFile
+from wsprites.bench.table import TABLE
 
 VOID = {"meta", "img", "br", "wbr"}
-OPTIONAL = {"html", "th", "td", "tr", "tbody"}
+OPTIONAL = {"html", "th", "td", "tr", "tbody", "dt", "dd"}
 """Elements whose end tag HTML does not need."""
 
 
@@ -122,7 +124,7 @@ def test_all_scores_of_several_models_stand_side_by_side(written):
     """A row for each score that any of them has; a model without it has an empty cell."""
     one = made(local__ami=entry(0.25, 0.05), shift__mean=entry(2.5, 0.5, "px"))
     text, elements = written(one, replace(made(local__ami=entry(0.75, 0.05)), model="c:d"))
-    table = re.search(r"<table class=together>(.*?)</table>", text, re.DOTALL)
+    table = re.search(r"<table class=together [^>]*>(.*?)</table>", text, re.DOTALL)
     assert table is not None and "All scores side by side" in elements.texts("h2")
     cells = [row.split("<td class=n>")[1:] for row in table[1].split("<tr>")[2:]]
     rows = [[value[1] if (value := re.search("<b>(.*?)</b>", cell)) else "" for cell in row] for row in cells]
@@ -130,6 +132,15 @@ def test_all_scores_of_several_models_stand_side_by_side(written):
     assert "0.200 to 0.300" in table[1] and "px" in table[1]
     text, elements = written(one)
     assert "class=together" not in text
+
+
+def test_every_score_of_the_table_is_explained_where_it_stands(written):
+    assert [name for name in TABLE if not explanation(name)] == [] and explanation("nothing.of.the.kind") == ""
+    assert all("{" not in explanation(name) and explanation(name).endswith(".") for name in TABLE)
+    one = made(local__onset__ami=entry(0.25, 0.05), masks__soft_iou=entry(0.5, 0.1))
+    _, elements = written(one, replace(one, model="c:d"))
+    said = ["local action agree, where the action changes", "Overlap of inferred and true masks, with soft edges"]
+    assert [sum(words in small for small in elements.texts("small")) for words in said] == [3, 3]  # side by side, and of each model
 
 
 CURVES = {
