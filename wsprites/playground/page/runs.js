@@ -48,7 +48,7 @@ function drawRun(context, { text, fill, faint }, left, top, wide, tall) {
   context.fill();
   context.globalAlpha = 1;
   if (context.measureText(text).width + 10 > wide) return;
-  context.fillStyle = faint ? colour("muted") : colour("card");
+  context.fillStyle = faint ? colour("ink") : colour("card");
   context.fillText(text, left + 6, top + tall / 2 + 0.5);
 }
 
