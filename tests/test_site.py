@@ -3,6 +3,7 @@
 import json
 import re
 from importlib import import_module
+from runpy import run_path
 
 import yaml
 from samples import ROOT
@@ -34,6 +35,26 @@ def test_pages_link_to_pages_of_the_site_only():
         if "://" not in target and not (page.parent / target).resolve().is_relative_to(DOCS)
     ]
     assert outside == []
+
+
+def test_pictures_are_where_the_site_looks_for_them():
+    """Paths in Markdown are those of files; those in HTML are used as they are, and every page but the first is served from a folder."""
+    for page in DOCS.rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        assert all((page.parent / target).is_file() for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)), page
+        raw = re.findall(r"<img [^>]*src=\"([^\"]+)\"", text)
+        assert raw == [] or (page == DOCS / "index.md" and all((DOCS / target).is_file() for target in raw)), page
+
+
+def test_options_stay_whole_and_long_names_in_tables_may_be_broken():
+    module = run_path(str(DOCS / "extension.py"))
+    html = (
+        '<p><code>pip --no-deps x-y</code> a --b</p><table><td><code>a.b_c</code> d.e</td></table><code><span class="go">--x</span></code>'
+    )
+    assert module["on_page_content"](html) == (
+        '<p><code>pip <span class="option">--no-deps</span> x-y</code> a --b</p><table><td><code>a.<wbr>b_<wbr>c</code> d.e</td></table>'
+        '<code><span class="go"><span class="option">--x</span></span></code>'
+    )
 
 
 def test_the_api_pages_name_what_exists():

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from wsprites.bench.explanations import explanation
 from wsprites.bench.headline import SAYS, Headline
 from wsprites.bench.suite import Row
 from wsprites.bench.table import number
@@ -43,8 +44,15 @@ def write(path: Path, suite: str, by_model: Mapping[str, Sequence[Row]]) -> None
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("suite.html")
     models = [(model, rows, [mark for at, row in enumerate(rows) if (mark := _mark(at, row))]) for model, rows in by_model.items()]
-    sizes = {"left": _LEFT, "right": _RIGHT, "top": _TOP, "height": _TOP + _ROW * max(len(rows) for rows in by_model.values()) + 24}
-    page = template.render(suite=suite, models=models, number=_number, says=SAYS, first=models[0][1][0].scores, **sizes)
+    sizes = {
+        "left": _LEFT,
+        "right": _RIGHT,
+        "top": _TOP,
+        "step": _ROW,
+        "height": _TOP + _ROW * max(len(rows) for rows in by_model.values()) + 24,
+    }
+    words = {"number": _number, "says": SAYS, "explanation": explanation}
+    page = template.render(suite=suite, models=models, first=models[0][1][0].scores, **words, **sizes)
     replace_file(path, page.encode("utf-8", errors="replace"))
 
 

@@ -226,6 +226,7 @@ def test_the_page_draws_floor_ceiling_interval_and_value():
     assert f"<line x1={at[0.2]} x2={at[0.2]}" in page and f"<line x1={at[1.0]} x2={at[1.0]}" in page and f"<line x1={at[0.6]}" in page
     assert page.count("<circle") == 1 and "base: 0.600, floor 0.200 (state_only), ceiling 1.000 (oracle)" in page
     assert "the model infers neither codes nor vectors" in page and "one transition" not in page
+    assert page.count("class=tick>still</text>") == 1 and "told by the code, where the action changes" in page
 
 
 def test_the_place_is_a_floor_where_actions_follow_the_position():

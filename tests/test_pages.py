@@ -1,0 +1,46 @@
+"""Pages without a server in a real browser: nothing is wider than the window, nothing is loaded. Skipped where there is no Chromium."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_scores import WHOLE, entry, made
+from samples import ROOT
+
+from wsprites.bench import page, suite_page
+from wsprites.bench.suite import SUITES, Row
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def written(folder: Path) -> list[Path]:
+    """The leaderboard, the page of three models, one of them with a long name, and that of a suite."""
+    one = made(**WHOLE, masks__soft_iou=entry(0.5, 0.1), local__onset__ami=entry(0.2, 0.1))
+    models = [one, replace(one, model="a_package_with_a_long_name.of_a_module:make_a_model"), replace(one, model="c")]
+    page.write(folder / "bench.html", [(file, []) for file in models])
+    rows = [Row(axis, made(local__onset__many_to_one=entry(0.6, 0.1, state_only=0.2)), None, False) for axis in SUITES["axes"]]
+    suite_page.write(folder / "suite.html", "axes", {models[1].model: rows})
+    return [ROOT / "docs" / "leaderboard.html", folder / "bench.html", folder / "suite.html"]
+
+
+@pytest.mark.slow
+def test_nothing_is_wider_than_the_window_and_nothing_is_loaded(tmp_path: Path) -> None:
+    with sync_api.sync_playwright() as playwright:
+        path = CHROMIUM or playwright.chromium.executable_path
+        if not os.path.exists(path):
+            pytest.skip("there is no Chromium; install one, or run playwright install chromium")
+        tab = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]).new_page()
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        files = written(tmp_path)
+        for file in files:
+            for width in (390, 1280):
+                tab.set_viewport_size({"width": width, "height": 844})
+                tab.goto(file.as_uri())
+                assert tab.evaluate("document.documentElement.scrollWidth") == width, (file.name, width)
+                boxes = "[...document.querySelectorAll('section, .scroll')].filter(box => box.scrollWidth > box.clientWidth).length"
+                assert tab.evaluate(boxes) == 0, (file.name, width)
+        assert asked == [file.as_uri() for file in files for _ in range(2)]
