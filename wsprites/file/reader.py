@@ -245,7 +245,8 @@ class DataFile:
     def _shards(self) -> tuple[Path, ...]:
         """The files that a virtual data set reads from. HDF5 does not check them: where one is missing, it reads zeros."""
         # Which array of which file each virtual array reads.
-        arrays = [self.h5[split][name] for split in SPLITS for name in DESCRIPTIONS if name in self.h5[split]]
+        groups = [self.h5[split] for split in SPLITS]
+        arrays = [group[name] for group in groups for name in DESCRIPTIONS if name in group]
         virtual = [(array.name, array.virtual_sources()) for array in arrays if array.is_virtual]
         if virtual and self.driver:
             raise ValueError(f"{virtual[0][0]} is stored outside the file")
