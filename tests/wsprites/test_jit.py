@@ -44,23 +44,6 @@ def test_the_first_run_says_that_it_compiles_and_later_ones_do_not(first: tuple[
     assert (folder / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
-def test_without_a_folder_to_write_to_it_compiles_every_time(first: tuple[Path, str], tmp_path: Path):
-    """A package whose folders for compiled code are files, as is the home: nobody, not even root, can write there."""
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "assets").symlink_to(ROOT / "assets")
-    for source in (ROOT / "wsprites").rglob("*.py"):
-        copy = package / source.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(source.read_bytes())
-        (copy.parent / "__pycache__").touch()
-    (tmp_path / "file").touch()
-    env = {"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": str(tmp_path / "file" / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
-    said = run(*COMMAND, "--out", str(tmp_path / "a.h5"), env=env, package=package)
-    assert said.count("compiling") == 1 and "in every run" in said and "NUMBA_CACHE_DIR" in said
-    assert (tmp_path / "a.h5").read_bytes() == (first[0] / "a.h5").read_bytes()
-
-
 def test_commands_that_compile_nothing_import_no_numba(labels_file: Path):
     lines = (["--help"], ["generate", "--help"], ["info", str(labels_file)])
     code = f"import sys; from wsprites.cli import main\nfor line in {lines}: main(line); assert 'numba' not in sys.modules, line"
@@ -123,6 +106,45 @@ def test_damaged_files_are_compiled_again(compiled_here, kind: str, tmp_path: Pa
     damaged[0].write_bytes(b"")
     assert compilations(call) > 0
     assert compilations(call) == 0
+
+
+def test_without_a_folder_to_write_to_it_compiles_every_time(
+    compiled_here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Folders for compiled code are files, as is the home: nobody, not even root, can write there."""
+    import numba
+    from numba.core.event import install_listener
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    for name in ("__pycache__", "file"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "cache"))
+
+    def call() -> None:
+        assert jit.jit(compiled_here)(np.int64(21)) == 42
+
+    with install_listener("numba:compile", jit._Notice()):
+        assert compilations(call) == compilations(call) > 0
+    assert set(caplog.messages) == {"compiling (in every run: no folder to keep it in; NUMBA_CACHE_DIR can name one)"}
+
+
+@pytest.mark.slow
+def test_a_command_without_a_folder_to_write_to_compiles_every_time(first: tuple[Path, str], tmp_path: Path):
+    """As the test in this process, with the whole package."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "assets").symlink_to(ROOT / "assets")
+    for source in (ROOT / "wsprites").rglob("*.py"):
+        copy = package / source.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(source.read_bytes())
+        (copy.parent / "__pycache__").touch()
+    (tmp_path / "file").touch()
+    env = {"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": str(tmp_path / "file" / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    said = run(*COMMAND, "--out", str(tmp_path / "a.h5"), env=env, package=package)
+    assert said.count("compiling") == 1 and "in every run" in said and "NUMBA_CACHE_DIR" in said
+    assert (tmp_path / "a.h5").read_bytes() == (first[0] / "a.h5").read_bytes()
 
 
 @pytest.mark.slow
