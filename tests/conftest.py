@@ -6,7 +6,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # torch and others read it when they are im
 
 import gc
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,8 @@ from PIL import Image
 from samples import LAYERS, REAL, draw_sheet, serve
 
 from wsprites import cli
-from wsprites.art import Art, World, load_art
+from wsprites.art import ASSETS, Art, World, load_art
+from wsprites.art.backgrounds import Backgrounds, load_backgrounds
 from wsprites.generate import Order, generate
 from wsprites.world.spec import PRESETS, WorldSpec
 
@@ -37,22 +38,31 @@ def same_draws(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_art_is_read_once() -> Iterator[None]:
-    """`load_world` scales the pictures of the package once for all tests of this process; those of other folders anew each time.
+    """`load_world` reads the pictures of the package once for all tests of this process; those of other folders anew each time.
 
-    A test that calls `load_art` by itself gets what the function reads.
+    A test that calls `load_art` by itself gets what the function reads, with the scenes of the package as they were scaled before.
     """
 
     @lru_cache(maxsize=16)
     def own(spec: WorldSpec, backgrounds: str) -> Art:
         return load_art(spec, "own", backgrounds)
 
-    def cached(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Path = "painted", *, skip_incomplete: bool = False) -> Art:
+    def art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Path = "painted", *, skip_incomplete: bool = False) -> Art:
         if sheets == "own" and backgrounds in ("painted", "photos"):
             return own(replace(spec, frames=1), str(backgrounds))  # art does not depend on the length of clips
         return load_art(spec, sheets, backgrounds, skip_incomplete=skip_incomplete)
 
+    @lru_cache(maxsize=16)
+    def own_scenes(paths: tuple[Path, ...], size: tuple[int, int]) -> Backgrounds:
+        return load_backgrounds(paths, size)
+
+    def scenes(paths: Sequence[Path], size: tuple[int, int]) -> Backgrounds:
+        ours = all(ASSETS in path.parents for path in paths)
+        return (own_scenes if ours else load_backgrounds)(tuple(paths), size)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wsprites.art.load_art", cached)
+        patch.setattr("wsprites.art.load_art", art)
+        patch.setattr("wsprites.art.load_backgrounds", scenes)
         yield
 
 
