@@ -4,8 +4,11 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # torch and others read it when they are imported: the same sums on any number of cores
 
+import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,8 @@ from PIL import Image
 from samples import LAYERS, REAL, draw_sheet, serve
 
 from wsprites import cli
-from wsprites.art import Art, World, load_art
+from wsprites.art import ASSETS, Art, World, load_art
+from wsprites.art.backgrounds import Backgrounds, load_backgrounds
 from wsprites.generate import Order, generate
 from wsprites.world.spec import PRESETS, WorldSpec
 
@@ -30,6 +34,36 @@ def same_draws(request: pytest.FixtureRequest) -> None:
     generator = getattr(request.module, "RNG", None)
     if generator is not None:
         generator.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_art_is_read_once() -> Iterator[None]:
+    """`load_world` reads the pictures of the package once for all tests of this process; those of other folders anew each time.
+
+    A test that calls `load_art` by itself gets what the function reads, with the scenes of the package as they were scaled before.
+    """
+
+    @lru_cache(maxsize=16)
+    def own(spec: WorldSpec, backgrounds: str) -> Art:
+        return load_art(spec, "own", backgrounds)
+
+    def art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Path = "painted", *, skip_incomplete: bool = False) -> Art:
+        if sheets == "own" and backgrounds in ("painted", "photos"):
+            return own(replace(spec, frames=1), str(backgrounds))  # art does not depend on the length of clips
+        return load_art(spec, sheets, backgrounds, skip_incomplete=skip_incomplete)
+
+    @lru_cache(maxsize=16)
+    def own_scenes(paths: tuple[Path, ...], size: tuple[int, int]) -> Backgrounds:
+        return load_backgrounds(paths, size)
+
+    def scenes(paths: Sequence[Path], size: tuple[int, int]) -> Backgrounds:
+        ours = all(ASSETS in path.parents for path in paths)
+        return (own_scenes if ours else load_backgrounds)(tuple(paths), size)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wsprites.art.load_art", art)
+        patch.setattr("wsprites.art.load_backgrounds", scenes)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +96,6 @@ def art(sheets: Path, backgrounds: Path) -> Art:
 @pytest.fixture(scope="session")
 def soft(art: Art) -> tuple[np.ndarray, Art]:
     """Cells of any alpha, (3, 84, 64, 64, 4), and the art in which they are the layers of the one character."""
-    from dataclasses import replace
-
     from wsprites.art.characters import Characters
 
     rng = np.random.default_rng(0)
@@ -76,8 +108,6 @@ def soft(art: Art) -> tuple[np.ndarray, Art]:
 @pytest.fixture(scope="session")
 def spec(art: Art) -> WorldSpec:
     """The paper's world with the drawn art, in short clips whose last chunk is not full."""
-    from dataclasses import replace
-
     return art.world(replace(PRESETS["paper"], frames=40)).spec
 
 
@@ -149,6 +179,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     from xdist.scheduler import WorkStealingScheduling
 
     return WorkStealingScheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while modules are imported, and leave them out of all later looks; forked workers then share their memory."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import re
+import runpy
+import shlex
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -33,25 +35,55 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert "\n" not in marked("test")
 
 
-def test_the_commands_and_the_programs_work(tmp_path: Path):
-    commands = [block for block in blocks("sh") if block.strip() not in (marked("install"), marked("test"))]
-    commands = [block for block in commands if "wsprites bench" not in block]
-    assert len(commands) == 1 and commands[0].count("wsprites ") >= 8
+def commands() -> str:
+    """The block of the README with the commands that make and read data."""
+    others = [block for block in blocks("sh") if block.strip() not in (marked("install"), marked("test"))]
+    (block,) = (block for block in others if "wsprites bench" not in block)
+    assert block.count("wsprites ") >= 8
+    return block
+
+
+def programs() -> list[str]:
+    """Those of the README, of which the second needs torch, and that of the docs with an environment; each checks what it has got."""
+    (program, torch_program), (*_, environment_program) = blocks("python"), blocks("python", "docs/loading.md")
+    program += "\nassert frames.shape == (12, 96, 128, 3) and masks.shape == (12, 96, 128) and actions.shape == (11,)"
+    program += "\nassert twin.frames_thwc.shape == (90, 96, 128, 3) and script.position.shape == (90, 2)"
+    environment_program += "\nassert frame.shape == one.shape and (one != other).any() and many.reset()[0].shape == (64, 96, 128, 3)"
+    return [program, *[torch_program] * bool(find_spec("torch")), environment_program]
+
+
+def check_pictures(folder: Path) -> None:
+    with Image.open(folder / "frame.png") as picture, Image.open(folder / "clip.gif") as clip:
+        assert picture.size == (128, 96) and clip.n_frames == 90
+
+
+@pytest.mark.filterwarnings("default")  # as a stranger has them
+def test_the_commands_and_the_programs_work(run, tmp_path: Path):
+    """In this process and with fewer clips; the slow test below starts those that the README names."""
+    lines = [shlex.split(line, comments=True) for line in commands().splitlines()]
+    for program, *arguments in filter(None, lines):
+        assert program == "wsprites"
+        fewer = {"100": "12", "12960": "1296"}
+        code, _, err = run(*(fewer.get(word, word) for word in arguments))
+        assert code == 0, err
+    check_pictures(tmp_path)
+    assert run("generate", "--n", "2592", "--no-frames", "--out", "twice.h5")[0] == 0
+    one, two = ((tmp_path / name).stat().st_size for name in ("labels.h5", "twice.h5"))
+    assert 5e4 < one < two and one + 9 * (two - one) < 5e6  # "the paper's size in 4 MB"
+    for program in programs():
+        exec(compile(program, "README.md", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.slow
+def test_the_commands_and_the_programs_work_in_a_shell(tmp_path: Path):
     bin_folder = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
-    script = "set -e\n" + re.sub(r"--n 100\b", "--n 12", commands[0])  # no fewer commands, but fewer clips
+    script = "set -e\n" + re.sub(r"--n 100\b", "--n 12", commands())  # no fewer commands, but fewer clips
     subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=600)
     assert (tmp_path / "labels.h5").stat().st_size < 5e6  # "in 4 MB"
-    with Image.open(tmp_path / "frame.png") as picture, Image.open(tmp_path / "clip.gif") as clip:
-        assert picture.size == (128, 96) and clip.n_frames == 90
-    (program, torch_program), (*_, environment_program) = blocks("python"), blocks("python", "docs/loading.md")
-    check = "\nassert frames.shape == (12, 96, 128, 3) and masks.shape == (12, 96, 128) and actions.shape == (11,)"
-    check += "\nassert twin.frames_thwc.shape == (90, 96, 128, 3) and script.position.shape == (90, 2)"
-    subprocess.run([sys.executable, "-c", program + check], cwd=tmp_path, env=environment, check=True, timeout=600)
-    if find_spec("torch"):
-        subprocess.run([sys.executable, "-c", torch_program], cwd=tmp_path, env=environment, check=True, timeout=600)
-    check = "\nassert frame.shape == one.shape and (one != other).any() and many.reset()[0].shape == (64, 96, 128, 3)"
-    subprocess.run([sys.executable, "-c", environment_program + check], cwd=tmp_path, env=environment, check=True, timeout=600)
+    check_pictures(tmp_path)
+    for program in programs():
+        subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True, timeout=600)
 
 
 def test_the_toml_of_the_docs_is_a_world(tmp_path: Path):
@@ -95,8 +127,9 @@ def test_the_pictures_are_there_and_small():
     assert sum(path.stat().st_size for path in (ROOT / "docs" / "gallery").iterdir()) < 1_000_000
 
 
-def test_the_gallery_is_made_by_its_command(tmp_path: Path):
-    subprocess.run([sys.executable, "-m", "assets.gallery", str(tmp_path)], check=True, timeout=600)
+def test_the_gallery_is_made_by_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["gallery", str(tmp_path)])
+    runpy.run_module("assets.gallery", run_name="__main__")
     for committed in (ROOT / "docs" / "gallery").iterdir():
         with Image.open(committed) as a, Image.open(tmp_path / committed.name) as b:
             assert a.size == b.size and getattr(a, "n_frames", 1) == getattr(b, "n_frames", 1)

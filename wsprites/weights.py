@@ -59,12 +59,12 @@ def checkpoint_path(name: str | os.PathLike[str]) -> Path:
     """The file of `find_checkpoint`. Raises UserError, which lists the names of all trained models, if there is none."""
     path = find_checkpoint(name)
     if path is None:
-        problem = "a folder, not a checkpoint" if Path(name).is_dir() else "no such file"
-        names = ", ".join(trained_models())
+        problem, models = "a folder, not a checkpoint" if Path(name).is_dir() else "no such file", trained_models()
+        names = ", ".join(models)
         raise UserError(
             f"{os.fspath(name)}: {problem}"
             + (f", and not the name of a trained model ({names})" if names else "")
-            + nearest(os.fspath(name), trained_models())
+            + nearest(os.fspath(name), models)
         )
     return path
 

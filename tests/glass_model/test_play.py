@@ -133,21 +133,21 @@ def test_grid(checkpoint: Path, picture: Path, tmp_path: Path) -> None:
     assert (sheet[8:28, left:] > 100).any()  # the headings
 
 
-def test_transfer(checkpoint: Path, picture: Path, data_file: Path, tmp_path: Path) -> None:
+def test_transfer(checkpoint: Path, picture: Path, short_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "transfer.gif"
-    main(["transfer", "--model", str(checkpoint), "--from", str(data_file), "--clip", "2", "--to", str(picture), "--out", str(out)])
-    assert shown(out) == ((8 + 2 * 264, 8 + 20 + 200), 40)
-    with Image.open(out) as image, DataFile(data_file) as data:
+    main(["transfer", "--model", str(checkpoint), "--from", str(short_file), "--clip", "2", "--to", str(picture), "--out", str(out)])
+    assert shown(out) == ((8 + 2 * 264, 8 + 20 + 200), 8)
+    with Image.open(out) as image, DataFile(short_file) as data:
         split, row = data.find(2)
         source = data[split]["frames"][row, 0].astype(int)
         error = np.abs(np.asarray(image.convert("RGB"))[28:220:2, 8:264:2].astype(int) - source).mean()
     assert error < 20  # of a palette of 253 colours, before a scene of noise
 
 
-def test_a_clip_transferred_to_its_own_first_frame_is_played(checkpoint: Path, data_file: Path) -> None:
+def test_a_clip_transferred_to_its_own_first_frame_is_played(checkpoint: Path, short_file: Path) -> None:
     """transfer is infer, start and step."""
     model = load(checkpoint).model()
-    with DataFile(data_file) as data:
+    with DataFile(short_file) as data:
         clip = data["train"]["frames"][0, :4]
     frames = torch.from_numpy(clip).permute(0, 3, 1, 2)[None]
     reading, state = model.infer(frames), model.start(frames[:, 0])

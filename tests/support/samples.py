@@ -38,16 +38,16 @@ def _sheet(layer: int, number: int, size: tuple[int, int]) -> np.ndarray:
     rng = np.random.default_rng((layer, number))
     rgba = np.zeros((size[1], size[0], 4), np.uint8)
     y, x = np.mgrid[:64, :64]
+    shade, is_soft = (3 * y + x) % 40, (x + y) % 11 == 2 * layer
     for row in range(21):
         for column in range(13):
-            cell = rgba[row * 64 : row * 64 + 64, column * 64 : column * 64 + 64]
             top, left = 8 + 9 * layer + row % 3, 18 + (column * 5 + row * 3 + number) % 9
-            inside = (y >= top) & (y < top + 16) & (x >= left) & (x < left + 20)
-            cell[inside] = (*rng.integers(0, 256, 3), 255)
-            cell[..., :3] += (np.add.outer(y[:, 0] * 3, x[0]) % 40).astype(np.uint8)[..., None]
-            soft = inside & ((x + y) % 11 == 2 * layer)
+            band = slice(top, top + 16), slice(left, left + 20)
+            cell = rgba[row * 64 : row * 64 + 64, column * 64 : column * 64 + 64][band]
+            cell[..., :3] = (rng.integers(0, 256, 3) + shade[band][..., None]) % 256
+            cell[..., 3] = 255
+            soft = is_soft[band]
             cell[soft, 3] = rng.integers(1, 255, np.count_nonzero(soft))
-            cell[~inside] = 0
     return rgba
 
 

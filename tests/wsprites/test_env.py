@@ -6,7 +6,6 @@ import pickle
 import sys
 import warnings
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +22,6 @@ from wsprites.render.resize import resize_frames, resize_masks  # noqa: E402
 from wsprites.world.actions import GlobalAction, LocalAction  # noqa: E402
 from wsprites.world.script import FRAME_LABELS, LABELS, casting, scripts  # noqa: E402
 from wsprites.world.spec import PRESETS, SPLITS, CastSpec, SplitSpec  # noqa: E402
-
-
-@pytest.fixture(scope="module", autouse=True)
-def art_is_read_once():
-    """Every environment reads its art for itself, which takes longer than most of these tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wsprites.art.load_art", lru_cache(load_art))
-        yield
 
 
 def make(**options):

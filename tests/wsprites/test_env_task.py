@@ -1,7 +1,5 @@
 """The task of the environments: walk to a marker and slash there. What is without a task stays as it was."""
 
-from functools import lru_cache
-
 import numpy as np
 import pytest
 
@@ -10,18 +8,10 @@ gymnasium = pytest.importorskip("gymnasium")
 from marker_agent import towards  # noqa: E402
 
 import wsprites.env  # noqa: E402
-from wsprites.art import load_art  # noqa: E402
 from wsprites.env import WalkEnv  # noqa: E402
 from wsprites.env.task import COLOUR  # noqa: E402
 from wsprites.errors import UserError  # noqa: E402
 from wsprites.world.actions import GlobalAction, LocalAction  # noqa: E402
-
-
-@pytest.fixture(scope="module", autouse=True)
-def art_is_read_once():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wsprites.art.load_art", lru_cache(load_art))
-        yield
 
 
 def test_the_slash_at_the_marker_is_rewarded_and_ends_the_episode():

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -13,18 +12,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv  # noqa: E402
 from marker_agent import towards  # noqa: E402
 
 import wsprites.env  # noqa: E402
-from wsprites.art import load_art  # noqa: E402
 from wsprites.errors import UserError  # noqa: E402
 
 N = 3
 KINDS = ("sync", "vector_entry_point")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def art_is_read_once():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wsprites.art.load_art", lru_cache(load_art))
-        yield
 
 
 def make(kind: str, mode: AutoresetMode = AutoresetMode.NEXT_STEP, **options) -> VectorEnv:

@@ -7,6 +7,8 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -42,27 +44,10 @@ def test_the_first_run_says_that_it_compiles_and_later_ones_do_not(first: tuple[
     assert (folder / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
-def test_without_a_folder_to_write_to_it_compiles_every_time(first: tuple[Path, str], tmp_path: Path):
-    """A package whose folders for compiled code are files, as is the home: nobody, not even root, can write there."""
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "assets").symlink_to(ROOT / "assets")
-    for source in (ROOT / "wsprites").rglob("*.py"):
-        copy = package / source.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(source.read_bytes())
-        (copy.parent / "__pycache__").touch()
-    (tmp_path / "file").touch()
-    env = {"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": str(tmp_path / "file" / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
-    said = run(*COMMAND, "--out", str(tmp_path / "a.h5"), env=env, package=package)
-    assert said.count("compiling") == 1 and "in every run" in said and "NUMBA_CACHE_DIR" in said
-    assert (tmp_path / "a.h5").read_bytes() == (first[0] / "a.h5").read_bytes()
-
-
 def test_commands_that_compile_nothing_import_no_numba(labels_file: Path):
-    code = "import sys; from wsprites.cli import main; main(sys.argv[1:]); assert 'numba' not in sys.modules"
-    for args in (["--help"], ["generate", "--help"], ["info", str(labels_file)]):
-        subprocess.run([sys.executable, "-c", code, *args], check=True, capture_output=True)
+    lines = (["--help"], ["generate", "--help"], ["info", str(labels_file)])
+    code = f"import sys; from wsprites.cli import main\nfor line in {lines}: main(line); assert 'numba' not in sys.modules, line"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -97,24 +82,69 @@ def test_nothing_is_printed_unless_logging_is_told_to(compiled_here, capfd: pyte
     assert capfd.readouterr() == ("", "")
 
 
+def compilations(call: Callable[[], object]) -> int:
+    """How often a call makes numba compile."""
+    from numba.core.event import install_recorder
+
+    with install_recorder("numba:compile") as recorder:
+        call()
+    return sum(event.is_start for _, event in recorder.buffer)
+
+
 @pytest.mark.parametrize("kind", ["nbc", "nbi"])
 def test_damaged_files_are_compiled_again(compiled_here, kind: str, tmp_path: Path):
     """As a crash or a power failure leaves them."""
-    from numba.core.event import install_recorder
 
-    def compilations() -> int:
-        """Call the function as a new process would, which knows nothing but the files."""
-        with install_recorder("numba:compile") as recorder:
-            assert jit.jit(compiled_here)(np.int64(21)) == 42
-        return sum(event.is_start for _, event in recorder.buffer)
+    def call() -> None:
+        """As a new process would, which knows nothing but the files."""
+        assert jit.jit(compiled_here)(np.int64(21)) == 42
 
-    assert compilations() > 0
-    assert compilations() == 0
+    assert compilations(call) > 0
+    assert compilations(call) == 0
     damaged = list((tmp_path / "kept").rglob(f"*.{kind}"))
     assert len(damaged) == 1
     damaged[0].write_bytes(b"")
-    assert compilations() > 0
-    assert compilations() == 0
+    assert compilations(call) > 0
+    assert compilations(call) == 0
+
+
+def test_without_a_folder_to_write_to_it_compiles_every_time(
+    compiled_here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Folders for compiled code are files, as is the home: nobody, not even root, can write there."""
+    import numba
+    from numba.core.event import install_listener
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    for name in ("__pycache__", "file"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "cache"))
+
+    def call() -> None:
+        assert jit.jit(compiled_here)(np.int64(21)) == 42
+
+    with install_listener("numba:compile", jit._Notice()):
+        assert compilations(call) == compilations(call) > 0
+    assert set(caplog.messages) == {"compiling (in every run: no folder to keep it in; NUMBA_CACHE_DIR can name one)"}
+
+
+@pytest.mark.slow
+def test_a_command_without_a_folder_to_write_to_compiles_every_time(first: tuple[Path, str], tmp_path: Path):
+    """As the test in this process, with the whole package."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "assets").symlink_to(ROOT / "assets")
+    for source in (ROOT / "wsprites").rglob("*.py"):
+        copy = package / source.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(source.read_bytes())
+        (copy.parent / "__pycache__").touch()
+    (tmp_path / "file").touch()
+    env = {"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": str(tmp_path / "file" / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    said = run(*COMMAND, "--out", str(tmp_path / "a.h5"), env=env, package=package)
+    assert said.count("compiling") == 1 and "in every run" in said and "NUMBA_CACHE_DIR" in said
+    assert (tmp_path / "a.h5").read_bytes() == (first[0] / "a.h5").read_bytes()
 
 
 @pytest.mark.slow
@@ -129,14 +159,24 @@ def test_commands_compile_again_what_is_damaged(kind: str, tmp_path: Path):
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes() == (tmp_path / "c.h5").read_bytes()
 
 
-def test_a_constant_of_another_file_is_noticed(tmp_path: Path):
+def test_a_constant_of_another_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Modules are imported anew each time, as by new processes; what was compiled for a constant is found again."""
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "kept"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of two files that differ in a digit and were written in one second
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "stepping.py").write_text(
         "from constant import STEP\nfrom wsprites.jit import jit\n\n@jit\ndef step(x):\n    return x + STEP\n"
     )
+
+    def call() -> None:
+        for name in ("stepping", "constant"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        assert import_module("stepping").step(10) == 10 + constant
+
+    compiled = []
     for constant in (1, 2, 1):
         (tmp_path / "constant.py").write_text(f"STEP = {constant}\n")
-        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from stepping import step; print(step(10))"
-        env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kept"), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        assert (
-            subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout == f"{10 + constant}\n"
-        )
+        compiled.append(compilations(call) > 0)
+    assert compiled == [True, True, False]

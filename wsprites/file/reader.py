@@ -22,7 +22,7 @@ from wsprites.file.art import read_art
 from wsprites.file.episodes import read_episodes
 from wsprites.file.facts import PIXELS, Driver, Facts
 from wsprites.file.h5 import attributes_of, damaged, find_clip, local_item, open_h5, open_read_only
-from wsprites.file.layout import DESCRIPTIONS, LABEL_ROWS, layout
+from wsprites.file.layout import LABEL_ROWS, layout
 from wsprites.file.pixels import Array, Pixels
 from wsprites.render import Clip, render
 from wsprites.world.actions import CYCLE, GlobalAction, local_actions
@@ -224,15 +224,16 @@ class DataFile:
         self.spec, self.seed, self.clips, self.shard = facts.world, facts.seed, facts.clips, facts.shard
         self.compression, self.credits, self.art_sha256 = facts.compression, facts.credits, facts.art_sha256
         self.versions, self.driver, self.indices = facts.versions, facts.driver, facts.indices
-        self.splits = {name: Split(self.path, self._group(name), self.spec, lambda: self.world) for name in SPLITS}
-        self.shards = self._shards()
+        checked = {name: self._group(name) for name in SPLITS}
+        self.splits = {name: Split(self.path, group, self.spec, lambda: self.world) for name, (group, _) in checked.items()}
+        self.shards = self._shards([array for _, arrays in checked.values() for array in arrays])
         rows = sum(map(len, self.splits.values()))
         if rows != len(self.indices):
             raise ValueError(f"it has {rows} rows, not one for each of {len(self.indices)} clips")
 
-    def _group(self, name: str) -> h5py.Group:
-        """A split's group, with arrays of the right shapes and types in it, all of them in this very file."""
-        group = local_item(self.h5, name, h5py.Group)
+    def _group(self, name: str) -> tuple[h5py.Group, list[h5py.Dataset]]:
+        """A split's group, and the arrays in it: of the right shapes and types, all of them in this very file."""
+        group, arrays = local_item(self.h5, name, h5py.Group), []
         clips = local_item(group, "index", h5py.Dataset).shape[0]
         for key, (shape, dtype) in layout(self.spec, clips).items():
             if key not in group and (key in PIXELS or (key == "checksum" and "frames" not in group)):
@@ -240,12 +241,12 @@ class DataFile:
             dataset = local_item(group, key, h5py.Dataset)
             if dataset.shape != shape or dataset.dtype != dtype:
                 raise ValueError(f"/{name}/{key} is {dataset.dtype} {dataset.shape}, not {dtype} {shape}")
-        return group
+            arrays.append(dataset)
+        return group, arrays
 
-    def _shards(self) -> tuple[Path, ...]:
+    def _shards(self, arrays: list[h5py.Dataset]) -> tuple[Path, ...]:
         """The files that a virtual data set reads from. HDF5 does not check them: where one is missing, it reads zeros."""
         # Which array of which file each virtual array reads.
-        arrays = [self.h5[split][name] for split in SPLITS for name in DESCRIPTIONS if name in self.h5[split]]
         virtual = [(array.name, array.virtual_sources()) for array in arrays if array.is_virtual]
         if virtual and self.driver:
             raise ValueError(f"{virtual[0][0]} is stored outside the file")

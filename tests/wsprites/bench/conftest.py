@@ -27,16 +27,16 @@ def _quick_settings() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "standard", _same_standard)
         patch.setattr(evaluate_module, "_probing", _probing)
-        patch.setattr(latents, "REFITS", 3)
+        patch.setattr(latents, "REFITS", 2)
         patch.setattr(probes, "STRENGTHS", (1e-2, 1.0))
         patch.setattr(probes, "FITTED", 600)
         patch.setattr(probes, "SCORED", 500)
         patch.setattr(probes, "STEPS", 120)
-        patch.setattr(probes, "SHUFFLES", 3)
+        patch.setattr(probes, "SHUFFLES", 2)
         patch.setattr(probes, "WIDTHS", (4, 64))
         patch.setattr(probes, "CAPACITY", ("linear", "mlp_4", "mlp_64"))
         patch.setattr(probes, "KINDS", ("linear", "mlp_4", "mlp_64", "mlp"))
-        patch.setattr(rollouts, "STARTS", 4)
+        patch.setattr(rollouts, "STARTS", 2)
         yield
 
 

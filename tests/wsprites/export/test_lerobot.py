@@ -17,7 +17,7 @@ from wsprites.generate import Order, generate
 from wsprites.world.script import Script
 from wsprites.world.spec import SPLITS, WorldSpec
 
-CLIPS, T = 2, 40
+CLIPS, T = 2, 12
 CAMERA = "observation.images.front"
 
 
@@ -77,7 +77,7 @@ def test_episodes_are_where_the_table_says(exported: Path, data_file: Path, spli
             assert (begin, end) == pytest.approx((number * length / 10, (number + 1) * length / 10))
             labels = [int(data[split][name][number]) for name in ("index", "character", "background")]
             assert [episode[f"clip/{name}"] for name in ("index", "character", "background")] == labels
-            for t in (0, 1, 17, length - 1):
+            for t in (0, 1, 7, length - 1):
                 picture = pictures[times.index(min(times, key=lambda time: abs(time - begin - t / 10)))].astype(float)
                 error = ((true - picture) ** 2).mean((1, 2, 3))
                 assert error[t] == error.min() and error[t] < 0.5 * np.median(error), error
@@ -87,7 +87,7 @@ def test_what_describes_a_dataset(exported: Path, data_file: Path):
     meta = exported / "train" / "meta"
     info, stats = (json.loads((meta / f"{name}.json").read_text()) for name in ("info", "stats"))
     assert (info["codebase_version"], info["fps"], info["splits"]) == ("v3.0", 10, {"train": "0:2"})
-    assert (info["total_episodes"], info["total_frames"], info["total_tasks"]) == (2, 78, 1)
+    assert (info["total_episodes"], info["total_frames"], info["total_tasks"]) == (2, CLIPS * (T - 1), 1)
     table = pq.read_table(exported / "train" / info["data_path"].format(chunk_index=0, file_index=0))
     assert (exported / "train" / info["video_path"].format(video_key=CAMERA, chunk_index=0, file_index=0)).is_file()
     features = info["features"]
@@ -101,15 +101,15 @@ def test_what_describes_a_dataset(exported: Path, data_file: Path):
     # Statistics of all episodes; quantiles are means of those of the episodes.
     columns = rows(exported / "train")
     for name in ("action", "observation.state", "label.shift", "index", "timestamp"):
-        values = columns[name].reshape(78, -1).astype(float)
+        values = columns[name].reshape(CLIPS * (T - 1), -1).astype(float)
         for stat in ("min", "max", "mean", "std"):
             assert stats[name][stat] == pytest.approx(getattr(values, stat)(0), rel=1e-6), (name, stat)
-        halves = [np.quantile(part, 0.9, axis=0) for part in (values[:39], values[39:])]
-        assert stats[name]["q90"] == pytest.approx(np.mean(halves, 0), rel=1e-6) and stats[name]["count"] == [78]
+        halves = [np.quantile(part, 0.9, axis=0) for part in (values[: T - 1], values[T - 1 :])]
+        assert stats[name]["q90"] == pytest.approx(np.mean(halves, 0), rel=1e-6) and stats[name]["count"] == [CLIPS * (T - 1)]
     with wsprites.open(data_file) as data:
         frames = data["train"]["frames"][:CLIPS, :-1] / 255
     assert np.shape(stats[CAMERA]["mean"]) == (3, 1, 1)
-    assert np.ravel(stats[CAMERA]["mean"]) == pytest.approx(frames.mean((0, 1, 2, 3))) and stats[CAMERA]["count"] == [78]
+    assert np.ravel(stats[CAMERA]["mean"]) == pytest.approx(frames.mean((0, 1, 2, 3))) and stats[CAMERA]["count"] == [CLIPS * (T - 1)]
     assert np.ravel(stats[CAMERA]["std"]) == pytest.approx(frames.std((0, 1, 2, 3)), rel=1e-6)
     assert np.ravel(stats[CAMERA]["min"]) == pytest.approx(frames.min((0, 1, 2, 3)))
     for name, share in (("q01", 0.01), ("q10", 0.1), ("q50", 0.5), ("q90", 0.9), ("q99", 0.99)):

@@ -30,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 pytest.importorskip("tensorflow")
 tfds = pytest.importorskip("tensorflow_datasets")
 
-CLIPS, T = 2, 40
+CLIPS, T = 2, 12
 ACTIONS = {"global": "global_action", "local": "local_action", "scene": "background_action"}
 
 

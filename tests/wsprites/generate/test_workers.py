@@ -32,6 +32,12 @@ def started() -> Iterator[set[threading.Thread]]:
 
 
 @pytest.fixture(scope="module")
+def order(order: Order) -> Order:
+    """Clips of 31 frames, which are two chunks."""
+    return replace(order, world=order.world.replace(frames=31))
+
+
+@pytest.fixture(scope="module")
 def alone(order: Order) -> dict[int, EncodedClip]:
     """150 clips, encoded by this thread."""
     return {encoded.clip: encoded for encoded in encode_in_order(replace(order, n=150), np.arange(150), 1, nothing)}

@@ -5,6 +5,7 @@ import itertools
 import multiprocessing
 import os
 import pickle
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,7 @@ pytestmark = [
 ]
 
 Seen = list[list[tuple[int, int]]]
-WORKERS = [(0, False), (1, False), (3, False), (2, True)]
+WORKERS = [(0, False), (2, False), (2, True)]
 """Numbers of workers, and whether they persist."""
 
 
@@ -59,9 +60,10 @@ def seen(batches: Iterable[dict], count: int | None = None) -> Seen:
 
 
 def refused(source: Iterable[dict], words: str) -> None:
-    """Reading raises a UserError."""
-    with pytest.raises(UserError, match=words):
+    """Reading raises a UserError. Its workers end now, and not when Python looks for circles of references, perhaps in another worker."""
+    with pytest.raises(UserError, match=words) as raised:
         next(iter(source))
+    traceback.clear_frames(raised.tb)
 
 
 def flat(batches: Seen) -> list[tuple[int, int]]:
@@ -353,7 +355,7 @@ def test_a_loader_with_the_seed_of_one_that_did_not_begin(monkeypatch: pytest.Mo
 # A file.
 
 
-@pytest.mark.parametrize(("workers", "persistent", "of_loop"), [(0, False, 1), (0, False, 2), (3, False, 1), (2, True, 2)])
+@pytest.mark.parametrize(("workers", "persistent", "of_loop"), [(0, False, 1), (0, False, 2), (2, False, 1), (2, True, 2)])
 def test_each_window_of_a_file_once_in_passes(clips: FileClips, windows: list, workers: int, persistent: bool, of_loop: int):
     loader = loader_of(WindowSampler(clips, seed=3, passes=of_loop), workers, persistent)
     size = of_loop * clips.clips
@@ -415,7 +417,7 @@ def check_resume(make, length: int | None, truth: Seen, workers: int, cuts: tupl
     assert used == truth[: len(used)] and len(used) >= sum(cuts)
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(("length", "cuts"), [(None, (7,)), (5, (3, 2)), (5, (5, 1))])
 def test_a_stateful_loader_resumes_a_stream(world: World, truth: Seen, workers: int, length: int | None, cuts: tuple[int, ...]):
     check_resume(lambda: rendered(world, length=length), length, truth, workers, cuts)
@@ -467,7 +469,7 @@ def test_all_resume_points(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("workers", "persistent"), WORKERS)
+@pytest.mark.parametrize(("workers", "persistent"), [*WORKERS, (1, False), (3, False)])
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 @pytest.mark.parametrize("length", [1, 2, 5])
 def test_all_passes(world: World, truth: Seen, workers: int, persistent: bool, ranks: int, length: int):
