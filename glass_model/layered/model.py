@@ -173,7 +173,7 @@ class Layered(nn.Module):
         """The foreground inside of the control mask: turned and scaled as the mask is, and moved so that the centres of both masks meet."""
         if to_input is None:
             to_input = torch.eye(2, 3, device=mask.device).expand(len(mask), 2, 3)
-        return warp(foreground, directed(to_input, mask, between(mask, control))) * control
+        return warp(foreground, directed(to_input, mask, between(mask, control)), border=True) * control
 
     # Reading and playing.
 
