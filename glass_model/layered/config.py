@@ -71,6 +71,9 @@ class ModelConfig:
     """Whether what neither the mask nor the control mask covers is copied from the frame before, instead of being decoded."""
     margin: int = number(1, 0, 64)
     """Pixels by which the masks are widened for `paste`."""
+    carry: bool = False
+    """Whether the encoder sees the foreground where the control mask is: moved by the difference of the masks' centres. False: it sees what
+    the frame before has there, as in the paper."""
     remember: bool = False
     """Whether the mask of a generated frame is the control mask that it was generated with. False: it is read from the frame."""
 
@@ -247,6 +250,7 @@ _TINY = Config("tiny").override(
         "fit_rate": 0.01,
         "reach": 1,
         "paste": True,
+        "carry": True,
         "remember": True,
     },
     loss={"vq": 0.5, "bg": 10.0, "bg_late": 10.0, "bin": 0.1, "gan": 0.0, "fg_made": 5.0, "union": True},

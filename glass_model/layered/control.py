@@ -86,6 +86,13 @@ def centre(mask: Tensor) -> Tensor:
     return torch.stack([x, y], 1) / mass[:, None]
 
 
+def between(before: Tensor, after: Tensor) -> Tensor:
+    """How far the centre of masks moves on the screen, (N, 2) pixels, from one mask to another; none if one of them is empty."""
+    known = (before.sum((1, 2, 3)) > 0) & (after.sum((1, 2, 3)) > 0)
+    apart = pixels(centre(after) - centre(before), (before.shape[-2], before.shape[-1]))
+    return torch.where(known[:, None], apart, 0.0)
+
+
 def fit(before: Tensor, after: Tensor, transform: str, *, steps: int = 1000, rate: float = 0.1, grid: str = "centres") -> Tensor:
     """The parameters of T that make one mask most like another (Eq. 5): least mean squared difference, by Adam, for all pairs at once.
 
@@ -114,8 +121,7 @@ def fit(before: Tensor, after: Tensor, transform: str, *, steps: int = 1000, rat
         before, after = before.detach().clone().float(), after.detach().clone().float()  # may be used for gradients
         size = (before.shape[-2], before.shape[-1])
         known = (before.sum((1, 2, 3)) > 0) & (after.sum((1, 2, 3)) > 0)
-        apart = pixels(centre(after) - centre(before), size)
-        theta = parameters(torch.where(known[:, None], apart, 0.0), transform, size)
+        theta = parameters(between(before, after), transform, size)
         best, least = theta, torch.full_like(theta[:, 0], torch.inf)
         mean, square = torch.zeros_like(theta), torch.zeros_like(theta)
         for step in range(1, steps + 1):

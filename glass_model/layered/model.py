@@ -13,6 +13,7 @@ from glass_model.blocks import by_sequence
 from glass_model.images import resize, to_float
 from glass_model.layered.config import SIZES, ModelConfig
 from glass_model.layered.control import (
+    between,
     binary,
     bins,
     code_of,
@@ -124,43 +125,55 @@ class Layered(nn.Module):
         if stage == 1:
             own, *others = torch.split(self.mask(torch.cat([before, after]) if both else before).sigmoid(), len(before))
             own, after_mask = moved(own, scene) if config.reach else own, others[0] if others else None
-            control: Tensor = own
+            control, to_input = own, None
         else:
             with torch.no_grad():
                 own, after_mask = binary(self.mask(torch.cat([before, after])).sigmoid()).chunk(2)
-                control = after_mask if config.control == "mask" else self._transformed(own, after_mask)
+                control, to_input = (after_mask, None) if config.control == "mask" else self._transformed(own, after_mask)
                 own = binary(moved(own, scene)) if config.reach else own
-        made, latent, nearest, codes = self.generate(shown, own, control)
+        made, latent, nearest, codes = self.generate(shown, own, control, to_input)
         return Result(shown, after, known, made, own, after_mask, control, latent, nearest, codes)
 
-    def _transformed(self, mask: Tensor, after: Tensor) -> Tensor:
-        """The mask, transformed to be as much like the next one as it can be."""
-        theta = self._fit(mask, after)
-        return binary(warp(mask, matrix(theta, self.config.transform, self.config.size), grid=self.config.grid))
+    def _transformed(self, mask: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+        """The mask, transformed to be as much like the next one as it can be; and the matrix of T."""
+        to_input = matrix(self._fit(mask, after), self.config.transform, self.config.size)
+        return binary(warp(mask, to_input, grid=self.config.grid)), to_input
 
     def _fit(self, mask: Tensor, after: Tensor) -> Tensor:
         config = self.config
         return fit(mask, after, config.transform, steps=config.fit_steps, rate=config.fit_rate, grid=config.grid)
 
-    def generate(self, frame: Tensor, mask: Tensor, control: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def generate(
+        self, frame: Tensor, mask: Tensor, control: Tensor, to_input: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The next frame, (N, 3, H, W) float32; and latents, vectors and codes of both layers, as in `Result`.
 
         Args:
             frame: (N, 3, H, W), moved with the scene.
             mask: (N, 1, H, W): where the foreground is in it.
             control: (N, 1, H, W): where it is to be.
+            to_input: (N, 2, 3), the matrix of T if it turns or scales the mask, which only `carry` asks for.
         """
-        latent = self.to_code(self.encoder(torch.cat([frame * control, frame * (1 - control)]))).float()
+        foreground, background = frame * control, frame * (1 - control)
+        if self.config.carry and control is not mask:
+            foreground, background = self._carried(frame * mask, mask, control, to_input), background * (1 - mask)
+        latent = self.to_code(self.encoder(torch.cat([foreground, background]))).float()
         quantized = self.codebook(latent.movedim(1, -1).flatten(0, -2))
         shape = (len(latent), *latent.shape[2:], -1)
         vector, nearest = (x.view(shape).movedim(-1, 1) for x in (quantized.vector, self.codebook.vectors[quantized.code]))
-        foreground, background = (vector if self.config.quantised else latent).chunk(2)
-        made: Tensor = self.decoder(self.from_code(foreground + background)).float()
+        layer, other = (vector if self.config.quantised else latent).chunk(2)
+        made: Tensor = self.decoder(self.from_code(layer + other)).float()
         if self.config.paste:
             painted = widened(torch.maximum(mask, control), self.config.margin).detach()
             made = painted * made + (1 - painted) * frame
         layers = (2, len(frame))
         return made, latent.unflatten(0, layers), nearest.unflatten(0, layers), quantized.code
+
+    def _carried(self, foreground: Tensor, mask: Tensor, control: Tensor, to_input: Tensor | None) -> Tensor:
+        """The foreground inside of the control mask: turned and scaled as the mask is, and moved so that the centres of both masks meet."""
+        if to_input is None:
+            to_input = torch.eye(2, 3, device=mask.device).expand(len(mask), 2, 3)
+        return warp(foreground, directed(to_input, mask, between(mask, control)), border=True) * control
 
     # Reading and playing.
 
@@ -238,9 +251,9 @@ class Layered(nn.Module):
         self.controls.check(action, (len(state.frame), *size))
         scene = torch.zeros(len(state.frame), 2) if action.background_shift is None else action.background_shift
         shown = moved(state.frame, scene.to(state.frame)) if action.background_shift is not None else state.frame
-        control = self._control_of(state.mask, action, size)
+        control, to_input = self._control_of(state.mask, action, size)
         mask = binary(moved(state.mask, self._from_caller(scene, size)))
-        made = self.generate(resize(shown, self.config.size), mask, control)[0]
+        made = self.generate(resize(shown, self.config.size), mask, control, to_input)[0]
         frame = resize(made, size)
         if self.config.paste and size != self.config.size:  # at the size of the caller the rest stays sharp
             painted = resize(widened(torch.maximum(mask, control), self.config.margin), size)
@@ -253,11 +266,11 @@ class Layered(nn.Module):
         """Pixels of (height, width) in pixels at the model's size."""
         return pixels(normalised(shift.to(self.translations), size), self.config.size)
 
-    def _control_of(self, mask: Tensor, action: Action, size: tuple[int, int]) -> Tensor:
-        """The control mask, (B, 1, H, W), of an action in pixels of (height, width)."""
+    def _control_of(self, mask: Tensor, action: Action, size: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+        """The control mask, (B, 1, H, W), of an action in pixels of (height, width); and the matrix of T, unless the action has a mask."""
         config = self.config
         if action.masks is not None:
-            return binary(resize(action.masks.to(mask)[:, None], config.size))
+            return binary(resize(action.masks.to(mask)[:, None], config.size)), None
         if action.vectors is not None:
             to_input = matrix(action.vectors.to(mask), config.transform, config.size)
         else:
@@ -268,4 +281,4 @@ class Layered(nn.Module):
             shift = self._from_caller(action.shift, size)
             told = (shift != 0).any(1)[:, None, None]
             to_input = torch.where(told, directed(to_input, mask, shift), to_input)
-        return binary(warp(mask, to_input, grid=config.grid))
+        return binary(warp(mask, to_input, grid=config.grid)), to_input

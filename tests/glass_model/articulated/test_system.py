@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from two_processes import two_processes
 
 from glass_model.articulated import system as module
 from glass_model.articulated.augment import changed
@@ -213,3 +214,21 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, stop: int) -> No
             assert torch.equal(mine["state"][key]["exp_avg_sq"], moments["exp_avg_sq"])
     model = load(whole / "checkpoint.safetensors").model()
     assert model.infer(next(noise(0))[:1]).vectors is not None
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path: Path) -> None:
+    """Two processes with the same batches and random numbers equal one, bit for bit; with different ones, they agree about the weights.
+
+    Moving averages are those of the first process, which saves them.
+    """
+    states = two_processes(Path(__file__).parent, "glass_model.articulated.system", tmp_path)
+    train(CONFIG, noise, tmp_path / "one", ALONE)
+    one = load(tmp_path / "one" / "checkpoint.safetensors").weights
+    for name, tensor in one.items():
+        assert torch.equal(states["same0"][name], tensor) and torch.equal(states["same1"][name], tensor), name
+    trained = [name for name, _ in system_of().network.named_parameters()]
+    assert all(torch.equal(states["other0"][name], states["other1"][name]) for name in trained)
+    saved = load(tmp_path / "other" / "checkpoint.safetensors").weights
+    assert all(torch.equal(saved[name], tensor) for name, tensor in states["other0"].items())
+    assert any(not torch.equal(saved[name], one[name]) for name in trained)

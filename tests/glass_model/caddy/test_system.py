@@ -1,14 +1,12 @@
 """CADDY in training: presets, schedules, moving averages, resuming, and several processes."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from two_processes import two_processes
 
 from glass_model.caddy import losses
 from glass_model.caddy import system as module
@@ -188,42 +186,13 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, stop: int) -> No
         assert torch.equal(ours["optimizers"][0]["state"][key]["exp_avg_sq"], moments["exp_avg_sq"])
 
 
-DDP = """
-import sys, torch
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from dataclasses import replace
-from test_system import CONFIG, noise
-from glass_model.caddy import system as module
-from glass_model.training import loop
-from glass_model.training.device import join
-from glass_model.training.strips import Column
-process, out = join("cpu"), Path(sys.argv[2])
-made, build, seed = [], module.system, loop._seed
-module.system = lambda config, setup: made.append(build(config, setup)) or made[-1]
-def save(name):
-    torch.save(made[-1].network.state_dict(), out / f"{name}{process.rank}.pt")
-loop.train(CONFIG, lambda first: noise(first + 100 * process.rank), out / "other", process)
-save("other")
-loop._seed = lambda number, step, process: seed(number, step, replace(process, rank=0))
-loop.train(CONFIG, noise, out / "same", process)
-save("same")
-torch.distributed.destroy_process_group()
-"""
-
-
 @pytest.mark.slow
 def test_two_processes(tmp_path: Path) -> None:
     """Two processes with the same batches and random numbers equal one, bit for bit; with different ones, they agree about the weights.
 
     The moving averages, of centroids and the joint distribution, are those of the first process: it saves them.
     """
-    script = tmp_path / "ddp.py"
-    script.write_text(DDP)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)]
-    arguments = [*command, str(Path(__file__).parent), str(tmp_path)]
-    subprocess.run(arguments, check=True, capture_output=True, timeout=600, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    states = {name: torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("same0", "same1", "other0", "other1")}
+    states = two_processes(Path(__file__).parent, "glass_model.caddy.system", tmp_path)
     train(CONFIG, noise, tmp_path / "one", ALONE)
     one = load(tmp_path / "one" / "checkpoint.safetensors").weights
     for name, tensor in one.items():

@@ -30,7 +30,14 @@ def test_only_the_released_presets_have_the_authors_grid_and_grey() -> None:
 def test_departures_are_off_in_the_papers_presets() -> None:
     for name in ("bair", "tennis", "bair-released", "tennis-released"):
         model, loss = PRESETS[name].model, PRESETS[name].loss
-        assert (model.reach, model.paste, model.remember, model.averaged, model.quantised) == (0, False, False, False, True)
+        assert (model.reach, model.paste, model.carry, model.remember, model.averaged, model.quantised) == (
+            0,
+            False,
+            False,
+            False,
+            False,
+            True,
+        )
         assert not loss.union and not loss.batch_size_prior and PRESETS[name].train.decay_step == NEVER
 
 

@@ -143,6 +143,47 @@ def test_pixels_outside_of_both_masks_are_copied() -> None:
     assert (plain != large).any(1).float().mean() > 0.9
 
 
+def layers_of(made: Layered, frame: torch.Tensor, **parts: Any) -> tuple[torch.Tensor, ...]:
+    """What the encoder sees of foreground and background in a step, each (1, 3, H, W)."""
+    seen: list[torch.Tensor] = []
+    made.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    after(made, frame, **parts)
+    return seen[0].chunk(2)
+
+
+def test_the_foreground_is_carried_to_the_control_mask() -> None:
+    """By whole pixels, without a change: a square with colours of its own, in front of a scene that is not carried."""
+    frame = torch.rand(1, 3, 32, 48) - 1
+    square = 0.8 + 0.2 * torch.rand(3, 6, 6)
+    frame[0, :, 12:18, 20:26] = square
+    expected = torch.zeros(1, 3, 32, 48)
+    expected[0, :, 9:15, 25:31] = square
+    beside = frame.clone()
+    beside[..., 12:18, 20:26] = 0
+    beside[..., 9:15, 25:31] = 0
+    for parts in ({"codes": 0, "shift": [5.0, -3.0]}, {"codes": 0, "masks": (expected[:, 0] > 0).float()}):
+        foreground, background = layers_of(model(carry=True), frame, **parts)
+        torch.testing.assert_close(foreground, expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(background, beside)
+    foreground, background = layers_of(model(), frame, codes=0, shift=[5.0, -3.0])  # the paper: what was there before
+    assert torch.equal(foreground + background, frame) and foreground[..., 9:12, :].max() <= 0
+
+
+def test_the_foreground_turns_with_the_mask() -> None:
+    """A quarter of a turn, which on screen is exact for a square about its centre."""
+    frame, square = torch.full((1, 3, 32, 48), -0.5), 0.8 + 0.2 * torch.rand(3, 6, 6)
+    frame[0, :, 12:18, 20:26] = square
+    foreground, _ = layers_of(model(carry=True, transform="rigid"), frame, vectors=[0.0, 0.0, torch.pi / 2], shift=[2.0, 0.0])
+    turned = foreground[0, :, 12:18, 22:28]
+    assert any(torch.allclose(turned, square.rot90(k, (1, 2)), atol=1e-4) for k in (1, 3))
+
+
+def test_nothing_is_carried_where_a_mask_is_empty() -> None:
+    dark = torch.full((1, 3, 32, 48), -0.5)
+    foreground, background = layers_of(model(carry=True), dark, codes=0, masks=torch.ones(1, 32, 48))
+    assert not foreground.any() and not background.any()
+
+
 def test_masks_of_generated_frames_are_read_or_remembered() -> None:
     """The random generator makes nothing bright, so that nothing is read."""
     assert after(model(), FRAME, codes=0).sum() == 0
@@ -203,6 +244,8 @@ def test_control_masks_of_training() -> None:
         assert torch.equal(result.control, (pair[1:, :1] > 0).float())
         assert torch.equal(result.mask, (pair[:1, :1] > 0).float())
     soft = made(pair[:1], pair[1:], stage=1)
+    plain, carried = (model(carry=carry, reach=0)(pair[:1], pair[1:], stage=1).frame for carry in (False, True))
+    assert torch.equal(plain, carried)
     assert torch.equal(soft.control, soft.mask) and soft.mask.min() > 0 and soft.mask.max() < 1
     assert made(pair[:1], pair[1:], stage=1, both=False).mask_after is None
     assert not made.controls.masks and model().controls.masks

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 from small_layered import SMALL, Bright
+from two_processes import two_processes
 
 from glass_model.layered import system as module
 from glass_model.layered.config import Config
 from glass_model.layered.system import LayeredSystem, translations
-from glass_model.training.checkpoint import state_path
+from glass_model.training.checkpoint import load, state_path
 from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
 from glass_model.training.strips import Column
@@ -203,3 +204,21 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, monkeypatch: pyt
             assert mine["state"].keys() == other["state"].keys() and other["state"]
             for key, moments in other["state"].items():
                 assert all(torch.equal(mine["state"][key][name], value) for name, value in moments.items())
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path: Path) -> None:
+    """Two processes with the same batches and random numbers equal one, bit for bit; with different ones, they agree about the weights.
+
+    Moving averages are those of the first process, which saves them.
+    """
+    states = two_processes(Path(__file__).parent, "glass_model.layered.system", tmp_path)
+    train(CONFIG, noise, tmp_path / "one", ALONE)
+    one = load(tmp_path / "one" / "checkpoint.safetensors").weights
+    for name, tensor in one.items():
+        assert torch.equal(states["same0"][name], tensor) and torch.equal(states["same1"][name], tensor), name
+    trained = [name for name, _ in system_of().network.named_parameters()]
+    assert all(torch.equal(states["other0"][name], states["other1"][name]) for name in trained)
+    saved = load(tmp_path / "other" / "checkpoint.safetensors").weights
+    assert all(torch.equal(saved[name], tensor) for name, tensor in states["other0"].items())
+    assert any(not torch.equal(saved[name], one[name]) for name in trained)
