@@ -137,7 +137,7 @@ def train(
             notice=display.note,
         )
     if process.leads:
-        click.echo(f"done     {path}: {config.train.steps:,} steps")
+        click.echo(f"done     {path}: {config.train.steps:,} step{'s' * (config.train.steps != 1)}")
 
 
 def _train_toy(preset: str | None, settings: tuple[str, ...], batch: int | None, out: Path, *, resume: bool) -> None:
