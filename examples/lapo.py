@@ -1,7 +1,7 @@
 """A latent action model in eighty lines: an inverse model finds a code for each pair of frames, a forward model needs it to predict.
 
 After Schmidt and Jiang, Learning to Act without Actions (ICLR 2024), much smaller. `python lapo.py` trains it on clips that are rendered on
-the fly and writes lapo.pt, which score.py scores.
+the fly and writes lapo.pt, which score.py scores. A step takes one core about a second: `--steps 30` shows that it runs, and learns little.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def main() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if step % 100 == 0 or step == arguments.steps:
+        if step in (1, 10) or step % 100 == 0 or step == arguments.steps:
             print(f"step {step}: loss {loss.item():.4f}, {len(code.unique())} of {CODES} codes in this batch", flush=True)
     torch.save(network.state_dict(), "lapo.pt")
 

@@ -10,7 +10,7 @@ from wsprites.bench.floors import strongest_floor
 from wsprites.bench.table import headline_lines
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--clips", type=int, default=50)
+parser.add_argument("--clips", type=int, default=20, help="test clips: 500 for results to report")
 parser.add_argument("--data", default="wsprites-factorial-v1")
 arguments = parser.parse_args()
 

@@ -44,7 +44,7 @@ class Still:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=50)
+    parser.add_argument("--clips", type=int, default=2, help="test clips to start from, up to 5 times each; 50 take some minutes")
     parser.add_argument("--data", default="wsprites-factorial-v1")
     arguments = parser.parse_args()
     for model in (World(standard(arguments.data, clips=arguments.clips)), Still()):

@@ -35,7 +35,11 @@ _MODEL = click.option(
     show_default=True,
     help="The system to train: glass, caddy, layered, lam or articulated; or toy, MRAA's experiment with rectangles.",
 )
-@click.option("--preset", help="Configuration to begin with: paper, released, tiny, an ablation, ...  [default: the system's first]")
+@click.option(
+    "--preset",
+    help="Configuration to begin with, of glass paper, released, tiny, small, ...; an unknown name lists all of the system.  "
+    "[default: the system's first]",
+)
 @click.option("--set", "settings", multiple=True, metavar="GROUP.FIELD=VALUE", help="Change a value of the preset, such as train.batch=8.")
 @click.option("--data", type=PATH, help="Learn from this data file.")
 @click.option("--stream", is_flag=True, help="Learn from clips that are rendered on the device, without end and without a file.")
@@ -137,7 +141,7 @@ def train(
             notice=display.note,
         )
     if process.leads:
-        click.echo(f"done     {path}: {config.train.steps:,} steps")
+        click.echo(f"done     {path}: {config.train.steps:,} step{'s' * (config.train.steps != 1)}")
 
 
 def _train_toy(preset: str | None, settings: tuple[str, ...], batch: int | None, out: Path, *, resume: bool) -> None:

@@ -196,11 +196,18 @@ def main(args: list[str] | None = None) -> Any:
         return wsprites(args, prog_name="wsprites", standalone_mode=False)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "wsprites"
-        _exit(f"{error.format_message()} (see {command} --help)", 2)
+        _exit(f"{error.format_message()}{_nearest_choice(error)} (see {command} --help)", 2)
     except click.ClickException as error:
         _exit(error.format_message(), error.exit_code)
     except click.Abort:
         _exit("interrupted; nothing was written", 1)
+
+
+def _nearest_choice(error: click.UsageError) -> str:
+    """What `nearest` says of a value that is none of an option's choices; empty for other errors."""
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    value = re.match("'([^']*)' is not ", error.message)
+    return nearest(value[1], map(str, kind.choices)) if isinstance(kind, click.Choice) and value else ""
 
 
 def _exit(line: str, code: int) -> None:

@@ -73,6 +73,8 @@ class Recording:
         ...         recording.add(env.state())
         >>> [episode.frames for episode in recording.episodes], recording.write(Path("random.h5"))
         ([21, 21], ())
+        >>> recording
+        <Recording of factorial, random: 2 episodes, 42 frames>
     """
 
     world: World
@@ -91,6 +93,9 @@ class Recording:
         self._actions: list[bytearray] = []  # of each episode, three bytes a step
         self._now: Start | None = None
         self._t = -1  # the frame of the environment's episode that is shown; -1 if it is not an environment's
+
+    def __repr__(self) -> str:
+        return f"<Recording of {self.world.spec.name}, {self.driver.policy}: {len(self._starts):,} episodes, {self.frames:,} frames>"
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Recording":

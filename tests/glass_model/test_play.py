@@ -121,16 +121,18 @@ def test_animate(checkpoint: Path, picture: Path, tmp_path: Path, capsys: pytest
 
 
 def test_grid(checkpoint: Path, picture: Path, tmp_path: Path) -> None:
-    """Two rows; the picture, four directions and six codes in each."""
+    """Two rows; the picture, four directions and six codes in each: six cells side by side, and five below, enlarged twice."""
     out = tmp_path / "grid.png"
     main(["animate", "--model", str(checkpoint), "--image", str(picture), "--image", str(picture), "--grid", "--out", str(out)])
     with Image.open(out) as image:
         sheet, first = np.asarray(image), np.asarray(Image.open(picture))
-    left = sheet.shape[1] - 11 * 136  # the names of the rows
-    assert 40 < left < 120 and sheet.shape[0] == 8 + 20 + 2 * 104
-    assert np.array_equal(sheet[28:124, left:], sheet[132:228, left:])
-    assert np.array_equal(sheet[28:124, left : left + 128], first)
-    assert (sheet[8:28, left:] > 100).any()  # the headings
+    left = sheet.shape[1] - 6 * 264  # the names of the rows
+    assert 40 < left < 120 and sheet.shape[0] == 8 + 2 * (20 + 2 * 200)
+    for top in (28, 28 + 420):
+        assert np.array_equal(sheet[top : top + 192, left:], sheet[top + 200 : top + 392, left:])
+        assert (sheet[top - 20 : top, left : left + 5 * 264] > 100).any()  # the headings
+    assert np.array_equal(sheet[28:220:2, left : left + 256 : 2], first)
+    assert (sheet[448:640, left + 4 * 264 : left + 4 * 264 + 256] != sheet[0, 0]).any() and (sheet[448:640, -260:] == sheet[0, 0]).all()
 
 
 def test_transfer(checkpoint: Path, picture: Path, short_file: Path, tmp_path: Path) -> None:

@@ -64,6 +64,9 @@ def test_the_help_lists_every_command_once_under_a_heading(run):
         ("bench --model x:y --data paper", r"--data: 'paper' is neither .*; did you mean 'wsprites-paper-v1'\?"),
         ("train --stream --out runs --preset tinny", r"--preset: tinny is not one of .*; did you mean 'tiny'\?"),
         ("train --stream --out runs --system gloss", r"--system: 'gloss' is not one of .*; did you mean 'glass'\?"),
+        ("export a.h5 --to parket --out a", r"'parket' is not one of .*; did you mean 'parquet'\? \(see"),
+        ("bench --model smal", r"--model: smal: no such file, .* package.module:factory; did you mean 'small'\?$"),
+        ("bench --model wsprites.bench.classical:clasical", r"has no attribute 'clasical'; .*; did you mean 'classical'\?$"),
     ],
 )
 def test_the_nearest_name_is_suggested(run, line: str, words: str):

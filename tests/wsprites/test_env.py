@@ -209,7 +209,7 @@ def test_rendering():
 
 def test_environments_say_what_they_are():
     env = env_module.WalkEnv(world="factorial", split="test", length=3, task="marker")
-    assert repr(env) == "<WalkEnv factorial, test characters, task marker: episodes of 3 steps, 96 x 128>"
+    assert str(env) == repr(env) == "<WalkEnv factorial, test characters, task marker: episodes of 3 steps, 96 x 128>"
     envs = env_module.WalkVectorEnv(2, resize=(64, 48))
     assert repr(envs) == "<WalkVectorEnv of 2, paper, all characters: episodes of 89 steps, 64 x 48>"
 

@@ -16,9 +16,9 @@ from typing import cast
 from wsprites.bench.data import Data, VideoData
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import Model, ProtocolError, check_context, check_number_of_codes, takes_true_actions
-from wsprites.errors import ArgumentError, UserError
+from wsprites.errors import ArgumentError, UserError, nearest
 from wsprites.foreign import ForeignError, foreign_code, place_of
-from wsprites.weights import GROUP, checkpoint_format, checkpoint_path
+from wsprites.weights import GROUP, checkpoint_format, checkpoint_path, trained_models
 
 _PREDICTIONS = (".npz", ".h5", ".hdf5")
 
@@ -53,7 +53,8 @@ def load_model(name: str) -> Model:
     try:
         path = checkpoint_path(name)
     except UserError as error:
-        raise ArgumentError("model", f"{error}, and not of the form package.module:factory") from None
+        hint = nearest(name, trained_models())
+        raise ArgumentError("model", f"{str(error).removesuffix(hint)}, and not of the form package.module:factory{hint}") from None
     return _made(name, partial(_checkpoint_loader(path), path))
 
 
@@ -97,7 +98,8 @@ def _factory(name: str) -> Callable[[], object]:
             raise ArgumentError("model", f"{name}: {error.__cause__}; {form}") from None
         raise
     if not hasattr(module, attribute):
-        raise ArgumentError("model", f"{name}: module {module_name!r} has no attribute {attribute!r}; {form}")
+        hint = nearest(attribute, [one for one in vars(module) if not one.startswith("_")])
+        raise ArgumentError("model", f"{name}: module {module_name!r} has no attribute {attribute!r}; {form}{hint}")
     factory: Callable[[], object] = getattr(module, attribute)
     _check_factory(name, factory)
     return factory

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     metavar="X[,X...]",
     help="Each package.module:factory, a predictions file, a checkpoint, or the name of a trained model; may be repeated.",
 )
-@click.option("--data", default="wsprites-paper-v1", show_default=True, help="A data file, or a standard world: wsprites-factorial-v1.")
+@click.option(
+    "--data",
+    default="wsprites-paper-v1",
+    show_default=True,
+    help="A data file, or a standard world, such as wsprites-factorial-v1; an unknown name lists all.",
+)
 @click.option("--split", default="test", show_default=True, help="Split of a data file. Maps are fitted on val, or on train to score val.")
 @click.option("--clips", type=click.IntRange(min=2), help="Score only the first clips: quick, and the scores say so.")
 @click.option("--seed", type=click.IntRange(1, 2**63 - 1), help="Score on clips that nobody has: those of a standard world with this seed.")

@@ -93,6 +93,8 @@ class WalkEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.int64]]):
     def __repr__(self) -> str:
         return f"<WalkEnv {self._stage}>"
 
+    __str__ = __repr__  # Gymnasium's names the class alone
+
     @property
     def world(self) -> World:
         """The world with its art, with `length` + 1 frames per clip."""

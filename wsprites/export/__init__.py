@@ -28,6 +28,8 @@ __all__ = ["FORMATS", "SHARDED", "Job", "Written", "check", "estimate", "export"
 
 FORMATS = ("released", "minari", "webdataset", "parquet", "lerobot", "rlds", "mp4")
 """Names of the formats, which are those of their modules."""
+_READERS = frozenset({"arrow", "csv", "hdf5", "imagefolder", "json", "pandas", "parquet", "text", "videofolder", "webdataset"})
+"""Names that `datasets.load_dataset` takes for readers of its own, which look for files in the current folder."""
 _SAMPLE = 4  # clips of each split that the size is estimated from
 
 
@@ -71,10 +73,14 @@ def export(job: Job, out: Path) -> tuple[str, ...]:
 
     Raises:
         UserError: the folder exists or cannot be written, an earlier export to it was killed, the library of the format is not
-            installed, the format needs what imported videos do not have, or the file is damaged.
+            installed or takes the folder's name for something else, the format needs what imported videos do not have, or the file
+            is damaged.
         OSError: writing failed. After any error the incomplete folder is removed.
     """
     module = _module(job.to)
+    if job.to == "parquet" and out.parent == Path() and out.name in _READERS:
+        problem = f"load_dataset({out.name!r}) would not read this folder but look for files in the current one; use another name"
+        raise ArgumentError("out", f"{problem}, such as clips.{out.name}")
     check(out)
     with _new_folder(out) as folder:
         try:

@@ -25,6 +25,9 @@ class Clip(NamedTuple):
     masks_thw: NDArray[np.bool_]
     """(T, H, W) True where the sprite's alpha is 128 or more."""
 
+    def __repr__(self) -> str:
+        return f"<Clip: frames {self.frames_thwc.shape} {self.frames_thwc.dtype}, masks {self.masks_thw.shape} {self.masks_thw.dtype}>"
+
 
 def render(
     world: World,

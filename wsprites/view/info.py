@@ -26,7 +26,8 @@ def world_line(spec: WorldSpec) -> str:
     scale = f", characters scaled by {spec.scale:g}" if spec.scale != 1 else ""
     shadow = ", a shadow under the character" if spec.shadow else ""
     some = "" if set(spec.animations) == set(ANIMATIONS) else f", animations {' and '.join(spec.animations)} only"
-    return f"{spec.name} (rule {spec.rule}, {spec.facings} facings, local actions {local}{some}{scale}{shadow}{holdout})"
+    walk = {"paper": "walk as in the paper", "released": "walk as in the released generator"}[spec.rule]
+    return f"{spec.name} ({walk}, {spec.facings} facings, local actions {local}{some}{scale}{shadow}{holdout})"
 
 
 def cast_line(spec: WorldSpec) -> str:

@@ -15,7 +15,8 @@ from wsprites.view.picture import encode_gif, encode_png, enlarge, picture_forma
 INK, PAPER, MUTED = (236, 239, 244), (22, 25, 31), (140, 149, 163)
 """Colours of text, of the ground, and of text that is less important."""
 _GAP, _LINE = 8, 20  # pixels between images, and of a line of text
-_SHEET_COLUMNS = 8  # frames of a video side by side
+_SHEET_COLUMNS = 8  # images side by side
+_SMALL = 160  # px, the largest width of an image that is enlarged on a sheet
 
 
 @lru_cache(maxsize=1)
@@ -84,8 +85,13 @@ def sheet(
 
 
 def write_sheet(out: Path, rows: Sequence[Sequence[NDArray[np.uint8]]], *, names: Sequence[str] = (), headings: Sequence[str] = ()) -> None:
-    """Write images, (H, W, 3) uint8, as `sheet` draws them: as a PNG, or as a GIF of one frame. Raises as `write_clips` does."""
-    picture = sheet(rows, names=names, headings=headings)
+    """Write images, (H, W, 3) uint8, as `sheet` draws them: as a PNG, or as a GIF of one frame. Raises as `write_clips` does.
+
+    Small images are enlarged twice, and long rows are cut into parts of nearly the same length.
+    """
+    count, width = max(map(len, rows)), max(image.shape[1] for row in rows for image in row)
+    columns = math.ceil(count / math.ceil(count / _SHEET_COLUMNS))
+    picture = sheet(rows, names=names, headings=headings, scale=2 if width <= _SMALL else 1, columns=columns)
     replace_file(out, encode_gif([picture], exact=(INK, PAPER, MUTED)) if picture_format(out) == "gif" else encode_png(picture))
 
 

@@ -28,7 +28,7 @@ _MOST_SEED = 2**63 - 1
 _SPLIT_KEY, _ORDER_KEY = 2**64 - 1, 2**64 - 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Script:
     """The labels of one clip of T frames, or of N clips with a leading axis.
 
@@ -39,6 +39,8 @@ class Script:
         >>> two = scripts(PRESETS["paper"], seed=0, indices=[0, 7])
         >>> two.position.shape, two[1].position.shape, two.window(10, 22).position.shape
         ((2, 90, 2), (90, 2), (2, 12, 2))
+        >>> two, two[1].window(10, 22)
+        (<Script: 2 clips of 90 frames>, <Script of clip 7: 12 frames, character 885, background 6>)
     """
 
     index: NDArray[np.int64]
@@ -65,6 +67,12 @@ class Script:
     """(T, 2) pixels: (x, y) of the crop's top-left corner in the background image."""
     background_shift: NDArray[np.int16]
     """(T, 2) pixels: motion of the scene on the screen, minus the change of the offset."""
+
+    def __repr__(self) -> str:
+        frames, clips = self.position.shape[-2], self.index.size
+        if self.index.ndim:
+            return f"<Script: {clips:,} clips of {frames} frames>"
+        return f"<Script of clip {self.index}: {frames} frames, character {self.character}, background {self.background}>"
 
     def __getitem__(self, key: Any) -> "Script":
         """Some clips of a batch, `script[clips]`, or windows of them, `script[clips, frames]`. An integer gives a script of one clip."""

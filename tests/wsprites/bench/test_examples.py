@@ -47,7 +47,6 @@ def test_a_module_of_ones_own(example):
     assert Path("torch_adapter.npz").stat().st_size > 10_000
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("without_probes")
 def test_a_ceiling_and_a_floor_of_true_actions(example, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(rollouts, "STARTS", 1)

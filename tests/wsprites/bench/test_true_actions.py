@@ -13,6 +13,7 @@ from wsprites.bench import caddy, check, data, page, released, rollouts, test_sc
 from wsprites.bench.baselines import true_actions
 from wsprites.bench.compare import changes, parse_rules, regressions
 from wsprites.bench.control import control
+from wsprites.bench.evaluation import leakage_scores
 from wsprites.bench.headline import BY_TRUTH, headlines, sentence
 from wsprites.bench.load import check_model
 from wsprites.bench.predictions import write_predictions
@@ -89,6 +90,16 @@ def test_who_ignores_the_actions_gets_what_a_copied_frame_gets(both: tuple[Score
     assert {"control.faithful", "drift.position.16", "transfer.local.4"} <= {*names} and still.value("control.faithful") < 0.5
     for name in names:
         assert still.value(name) == pytest.approx(still.scores[name].baselines["copy"], abs=1e-9), name
+
+
+def test_a_model_that_infers_nothing_needs_no_probes():
+    class Refuses:
+        def ceiling(self, names: list[str]) -> None:
+            raise AssertionError(f"probes of {names} were fitted")
+
+        leakage = chosen = ceiling
+
+    assert leakage_scores(Refuses(), {}, {}) == {}  # type: ignore[arg-type]
 
 
 def test_what_is_given(few: data.Data):

@@ -331,6 +331,15 @@ def test_mp4_is_the_preview_as_a_video(exported: Path, data_file: Path):
                 assert int(np.argmin(errors)) == t and errors[t] < 12
 
 
+@pytest.mark.bad_input
+def test_no_folder_has_the_name_of_a_reader_of_datasets(data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`load_dataset("parquet")` would read all files of the current folder, whatever they are."""
+    monkeypatch.chdir(tmp_path)
+    with wsprites.open(data_file) as data, pytest.raises(UserError, match=r"out: load_dataset\('parquet'\) .* such as clips.parquet"):
+        export(Job(data, "parquet", 1), Path("parquet"))
+    assert not any(tmp_path.iterdir())
+
+
 def test_plain_mp4_is_the_frames_alone(data_file: Path, tmp_path: Path):
     with wsprites.open(data_file) as data:
         notes = export(Job(data, "mp4", 1, plain=True), tmp_path / "out")

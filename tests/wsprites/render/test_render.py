@@ -53,6 +53,11 @@ def test_frames_and_masks_equal_the_slow_compositor(art: Art, sheets: Path, worl
             assert np.array_equal(mask, slow_mask)
 
 
+def test_a_clip_says_what_it_holds_in_a_line(art: Art, spec: WorldSpec):
+    clip = render(World(spec, art), script(spec, 1, 0).window(0, 3))
+    assert repr(clip) == "<Clip: frames (3, 96, 128, 3) uint8, masks (3, 96, 128) bool>"
+
+
 def test_the_mask_is_the_arts_alpha_at_the_scripts_position(art: Art, spec: WorldSpec):
     clip = script(spec, 2, 7)
     atlas = art.characters.atlas(int(clip.character))

@@ -63,7 +63,7 @@ def test_the_name_decides_about_the_format(frames: np.ndarray, tmp_path: Path):
         assert np.array_equal(got[28:68:2, 8:68:2], frames[3]) and np.array_equal(got[28:68:2, 76:136:2], frames[6])
     numbers = [str(t) for t in range(10)]
     assert np.array_equal(read_picture(tmp_path / "a.png"), sheet([frames], headings=numbers, columns=8))
-    assert np.array_equal(read_picture(tmp_path / "sheet.png"), sheet([frames], names=["x"]))
+    assert np.array_equal(read_picture(tmp_path / "sheet.png"), sheet([frames], names=["x"], scale=2, columns=5))  # two parts of five
     with pytest.raises(ArgumentError, match=r"^out: .*a.mp4: the name must end in"):
         write_clips(tmp_path / "a.mp4", {"": frames})
     assert picture_format(Path("x.PNG")) == "png"
