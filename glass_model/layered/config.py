@@ -72,8 +72,8 @@ class ModelConfig:
     margin: int = number(1, 0, 64)
     """Pixels by which the masks are widened for `paste`."""
     carry: bool = False
-    """Whether the encoder sees the foreground where the control mask is: moved by the difference of the masks' centres. False: it sees what
-    the frame before has there, as in the paper."""
+    """Whether the encoder sees the foreground where the control mask is: moved by the difference of the masks' centres, so that several
+    figures have to move alike. False: it sees what the frame before has there, as in the paper."""
     remember: bool = False
     """Whether the mask of a generated frame is the control mask that it was generated with. False: it is read from the frame."""
 

@@ -158,7 +158,20 @@ def directed(to_input: Tensor, mask: Tensor, shift: Tensor) -> Tensor:
     """Matrices with other translations, such that T moves the centre of masks by a shift on the screen, (N, 2) pixels."""
     at = centre(mask)
     there = at + normalised(shift, (mask.shape[-2], mask.shape[-1]))
-    return torch.cat([to_input[:, :, :2], at[:, :, None] - to_input[:, :, :2] @ there[:, :, None]], 2)
+    return torch.cat([to_input[:, :, :2], (at - _applied(to_input[:, :, :2], there))[:, :, None]], 2)
+
+
+def chained(first: Tensor, second: Tensor) -> Tensor:
+    """The matrix, (N, 2, 3), that transforms an image as the first one does, and the result as the second one does."""
+    linear = first[:, :, :2]
+    columns = [_applied(linear, second[:, :, axis]) for axis in range(3)]
+    columns[2] = columns[2] + first[:, :, 2]
+    return torch.stack(columns, 2)
+
+
+def _applied(linear: Tensor, point: Tensor) -> Tensor:
+    """linear @ point, (N, 2), without a product that bfloat16 rounds."""
+    return (linear * point[:, None]).sum(2)
 
 
 # Codes.

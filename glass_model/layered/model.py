@@ -16,6 +16,7 @@ from glass_model.layered.control import (
     between,
     binary,
     bins,
+    chained,
     code_of,
     directed,
     fit,
@@ -68,6 +69,10 @@ class State(NamedTuple):
     """(B, 3, height, width) in [-1, 1]: the last frame, of the size that the caller has."""
     mask: Tensor
     """(B, 1, H, W), 0 or 1: its mask, at the model's size."""
+    source: Tensor
+    """(B, 1, H, W), 0 or 1: the last mask that was read or given, from which `mask` is made, so that errors of sampling do not add up."""
+    to_source: Tensor
+    """(B, 2, 3): the matrix of all transformations since."""
 
 
 class Layered(nn.Module):
@@ -228,7 +233,12 @@ class Layered(nn.Module):
             ArgumentError: a frame of another shape, type or range.
         """
         check_frames(frame, video=False)
-        return State(to_float(frame), self._mask_of(self.to_model(frame)))
+        return self._known(to_float(frame), self._mask_of(self.to_model(frame)))
+
+    @staticmethod
+    def _known(frame: Tensor, mask: Tensor) -> State:
+        """The state after a mask was read or given."""
+        return State(frame, mask, mask, torch.eye(2, 3, device=mask.device).expand(len(mask), 2, 3))
 
     def _mask_of(self, frame: Tensor) -> Tensor:
         return binary(self.mask(frame).sigmoid())
@@ -251,7 +261,7 @@ class Layered(nn.Module):
         self.controls.check(action, (len(state.frame), *size))
         scene = torch.zeros(len(state.frame), 2) if action.background_shift is None else action.background_shift
         shown = moved(state.frame, scene.to(state.frame)) if action.background_shift is not None else state.frame
-        control, to_input = self._control_of(state.mask, action, size)
+        control, to_input, to_source = self._control_of(state, action, size)
         mask = binary(moved(state.mask, self._from_caller(scene, size)))
         made = self.generate(resize(shown, self.config.size), mask, control, to_input)[0]
         frame = resize(made, size)
@@ -259,18 +269,20 @@ class Layered(nn.Module):
             painted = resize(widened(torch.maximum(mask, control), self.config.margin), size)
             frame = painted * frame + (1 - painted) * shown
         frame = frame.clamp(-1, 1)
-        after = control if self.config.remember else self._mask_of(resize(frame, self.config.size))
-        return frame, State(frame, after)
+        if not self.config.remember:
+            return frame, self._known(frame, self._mask_of(resize(frame, self.config.size)))
+        return frame, self._known(frame, control) if to_source is None else State(frame, control, state.source, to_source)
 
     def _from_caller(self, shift: Tensor, size: tuple[int, int]) -> Tensor:
         """Pixels of (height, width) in pixels at the model's size."""
         return pixels(normalised(shift.to(self.translations), size), self.config.size)
 
-    def _control_of(self, mask: Tensor, action: Action, size: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
-        """The control mask, (B, 1, H, W), of an action in pixels of (height, width); and the matrix of T, unless the action has a mask."""
-        config = self.config
+    def _control_of(self, state: State, action: Action, size: tuple[int, int]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The control mask, (B, 1, H, W), of an action in pixels of (height, width). Unless the action has a mask, also the matrix of T,
+        and that of T after all that was done to the state's `source`."""
+        mask, config = state.mask, self.config
         if action.masks is not None:
-            return binary(resize(action.masks.to(mask)[:, None], config.size)), None
+            return binary(resize(action.masks.to(mask)[:, None], config.size)), None, None
         if action.vectors is not None:
             to_input = matrix(action.vectors.to(mask), config.transform, config.size)
         else:
@@ -281,4 +293,5 @@ class Layered(nn.Module):
             shift = self._from_caller(action.shift, size)
             told = (shift != 0).any(1)[:, None, None]
             to_input = torch.where(told, directed(to_input, mask, shift), to_input)
-        return binary(warp(mask, to_input, grid=config.grid)), to_input
+        to_source = chained(state.to_source, to_input)
+        return binary(warp(state.source, to_source, grid=config.grid)), to_input, to_source

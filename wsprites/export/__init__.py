@@ -28,8 +28,14 @@ __all__ = ["FORMATS", "SHARDED", "Job", "Written", "check", "estimate", "export"
 
 FORMATS = ("released", "minari", "webdataset", "parquet", "lerobot", "rlds", "mp4")
 """Names of the formats, which are those of their modules."""
-_READERS = frozenset({"arrow", "csv", "hdf5", "imagefolder", "json", "pandas", "parquet", "text", "videofolder", "webdataset"})
-"""Names that `datasets.load_dataset` takes for readers of its own, which look for files in the current folder."""
+_READERS = frozenset(
+    (
+        *("arrow", "audiofolder", "conll", "csv", "eval", "fasta", "fastq", "genbank", "harbor", "hdf5", "iceberg", "imagefolder", "json"),
+        *("lance", "meshfolder", "mmcif", "niftifolder", "pandas", "parquet", "pdb", "pdffolder", "text", "tsfile", "videofolder"),
+        *("vortex", "webdataset", "xml"),
+    )
+)
+"""Names that `datasets.load_dataset` (5.2) takes for readers of its own, which look for files in the current folder."""
 _SAMPLE = 4  # clips of each split that the size is estimated from
 
 

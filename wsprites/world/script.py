@@ -69,10 +69,11 @@ class Script:
     """(T, 2) pixels: motion of the scene on the screen, minus the change of the offset."""
 
     def __repr__(self) -> str:
-        frames, clips = self.position.shape[-2], self.index.size
+        length, clips = self.position.shape[self.index.ndim : -1], self.index.size  # a single frame of a clip has no length
+        frames = "1 frame" if length in ((), (1,)) else f"{length[0]} frames"
         if self.index.ndim:
-            return f"<Script: {clips:,} clips of {frames} frames>"
-        return f"<Script of clip {self.index}: {frames} frames, character {self.character}, background {self.background}>"
+            return f"<Script: {clips:,} {'clip' if clips == 1 else 'clips'} of {frames}>"
+        return f"<Script of clip {self.index}: {frames}, character {self.character}, background {self.background}>"
 
     def __getitem__(self, key: Any) -> "Script":
         """Some clips of a batch, `script[clips]`, or windows of them, `script[clips, frames]`. An integer gives a script of one clip."""

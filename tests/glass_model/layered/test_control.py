@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from glass_model.layered.control import binary, bins, centre, code_of, directed, fit, matrix, motion, moved, parameters, warp
+from glass_model.layered.control import binary, bins, centre, chained, code_of, directed, fit, matrix, motion, moved, parameters, warp
 
 H, W = 24, 32
 
@@ -133,6 +133,19 @@ def test_the_motion_of_a_rotation_depends_on_where_the_mask_is() -> None:
     theta = torch.tensor([[0.0, 0.0, math.pi / 2]])
     at = motion(theta, box(20, 9, 2, 6), "rigid")  # its centre is 5 pixels to the right of the middle
     torch.testing.assert_close(at, torch.tensor([[-5.0, -5.0]]), rtol=0, atol=1e-4)
+
+
+def test_one_transformation_after_another() -> None:
+    """The product of the homogeneous matrices; and on an image, a quarter of a turn and a shift, in either order."""
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.eye(2, 3) + 0.1 * torch.randn(2, 2, 3, generator=generator) for _ in range(2))
+    homogeneous = [torch.cat([m, torch.tensor([[[0.0, 0.0, 1.0]]]).expand(2, 1, 3)], 1) for m in (first, second)]
+    torch.testing.assert_close(chained(first, second), (homogeneous[0] @ homogeneous[1])[:, :2])
+    image = torch.rand(1, 1, 16, 16, generator=generator)
+    turn = matrix(torch.tensor([[0.0, 0.0, torch.pi / 2]]), "rigid", (16, 16))
+    shift = matrix(torch.tensor([[-0.5, 0.25]]), "position", (16, 16))
+    for one, other in ((turn, shift), (shift, turn)):
+        torch.testing.assert_close(warp(warp(image, one), other), warp(image, chained(one, other)), atol=1e-4, rtol=0)
 
 
 def test_the_centre() -> None:

@@ -178,6 +178,41 @@ def test_the_foreground_turns_with_the_mask() -> None:
     assert any(torch.allclose(turned, square.rot90(k, (1, 2)), atol=1e-4) for k in (1, 3))
 
 
+def test_what_is_carried_follows_the_scene_first() -> None:
+    """The scene moves by (1, 0), and the square with it; what is carried is its place in the moved frame to the control mask."""
+    scene = torch.rand(1, 3, 32, 48) * 0.5 - 1
+    square = 0.8 + 0.2 * torch.rand(3, 6, 6)
+    before = scene.clone()
+    before[0, :, 12:18, 20:26] = square
+    next_frame = scene.roll(1, 3)
+    next_frame[0, :, 9:15, 25:31] = square
+    expected = torch.zeros(1, 3, 32, 48)
+    expected[0, :, 9:15, 25:31] = square
+    for control in ("mask", "transform"):
+        made, seen = model(carry=True, control=control, reach=1), list[torch.Tensor]()
+        made.encoder.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0]))
+        result = made(before, next_frame, stage=2)
+        foreground, background = seen[0].chunk(2)
+        torch.testing.assert_close(foreground, expected, atol=1e-5, rtol=0)
+        assert torch.equal(background, result.before * (1 - result.control) * (1 - result.mask))
+        assert torch.equal(result.mask[0, 0].nonzero().amin(0), torch.tensor([12, 21]))
+    foreground, _ = layers_of(model(carry=True, reach=1), before, codes=0, shift=[5.0, -3.0], background_shift=[1.0, 0.0])
+    torch.testing.assert_close(foreground, expected, atol=1e-5, rtol=0)
+
+
+def test_a_remembered_mask_does_not_wear_away() -> None:
+    """Half a pixel to and fro: a mask that is sampled and made binary each time loses a column with every step."""
+    made = model(remember=True)
+    state: State = made.start(FRAME)
+    for step in range(12):
+        _, state = made.step(state, Action(codes=torch.tensor([0]), shift=torch.tensor([[2.5 if step % 2 else -2.5, 0.0]])))
+        assert 30 <= state.mask.sum() <= 42
+    assert where(state.mask) == pytest.approx(BEGIN, abs=0.01)
+    _, state = made.step(state, Action(codes=torch.tensor([0]), masks=torch.ones(1, 32, 48)))
+    _, state = made.step(state, Action(codes=torch.tensor([0]), shift=torch.tensor([[24.0, 0.0]])))
+    assert state.mask[..., :24].sum() == 0 and state.mask[..., 24:].all()  # from the mask that was given
+
+
 def test_nothing_is_carried_where_a_mask_is_empty() -> None:
     dark = torch.full((1, 3, 32, 48), -0.5)
     foreground, background = layers_of(model(carry=True), dark, codes=0, masks=torch.ones(1, 32, 48))
