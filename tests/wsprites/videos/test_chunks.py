@@ -394,7 +394,7 @@ def test_options_that_are_refused(folder: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.delattr(cv2, "HOGDescriptor", raising=False)
     assert "built without the HOG detector; install opencv-contrib-python-headless" in answer("--chunks", "hog")
     monkeypatch.setitem(sys.modules, "scenedetect", None)
-    assert 'scenedetect is not installed; run pip install ".[chunks]"' in answer("--chunks", boxes)
+    assert 'scenedetect is not installed; run pip install -c constraints.txt ".[chunks]"' in answer("--chunks", boxes)
 
 
 @pytest.mark.bad_input
