@@ -160,7 +160,10 @@ def show_log() -> None:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            click.echo(f"wsprites: {record.getMessage()}", err=True)
+            from tqdm import tqdm
+
+            with tqdm.external_write_mode(sys.stderr):  # a line of its own, also while a progress bar is shown
+                click.echo(f"wsprites: {record.getMessage()}", err=True)
 
     logger = logging.getLogger("wsprites")
     if not logger.handlers:

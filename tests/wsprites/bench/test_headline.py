@@ -205,6 +205,16 @@ def test_the_strongest_floor_in_tables():
     three = table([first, second, replace(less, model="a/very/long/path/of/checkpoint.safetensors")])
     assert three.count("strongest floor") == 0 and three.count("ceiling") == 2 and "...ckpoint.safetensors" in three
     assert max(map(len, three.splitlines())) <= 100
+    longest = {
+        "nuisance__background_motion__vectors": entry(-0.4, 0.1, random=1.0),
+        "control__shift__mean": entry(20.0, 5.0, "px", copy=30.0),
+    }
+    wide = made(**longest)
+    assert table([wide, wide]).count("ceiling") == 1 and max(map(len, table([wide, wide]).splitlines())) <= 100
+    runs = replace(wide, scores={name: replace(each, runs=(each.low, each.high)) for name, each in wide.scores.items()})
+    below = table([runs, runs])
+    assert below.count("ceiling") == 2 and below.count("-0.400 [-0.500, -0.300] (-0.500 to -0.300)") == 2
+    assert max(map(len, below.splitlines())) <= 100
     px = "2.000 [1.900, 2.100]"
     assert markdown([first, second, other]).splitlines() == [
         "| score | strongest floor, `paper` | strongest floor, `factorial` | ceiling | b, `paper` | b, `paper` | b, `factorial` |",
