@@ -185,6 +185,13 @@ def test_the_headlines_as_text():
     assert lines[head + 2].index("vectors.local") == lines[head + 4].index("control.faithful") == lines[head].index("score")
 
 
+def test_scores_print_without_what_only_comparisons_need():
+    file = made(local__ami=entry(0.3, 0.1, previous=0.25))
+    assert repr(file) == f"<ScoreFile of a:b on {DATA.name}: 1 scores>"
+    assert "value=0.3" in repr(file.scores["local.ami"]) and "previous" in repr(file.scores["local.ami"])
+    assert "replicates" not in repr(file.scores["local.ami"])
+
+
 def test_the_strongest_floor_in_tables():
     """Several models of the same data have one floor, the strongest; Markdown tables have one for each data set."""
     first = made(local__ami=entry(0.3, 0.1, previous=0.25), shift__mean=entry(2.0, 0.1, "px", majority=3.0, random=4.0, oracle=0.0))
