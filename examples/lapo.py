@@ -1,7 +1,7 @@
 """A latent action model in eighty lines: an inverse model finds a code for each pair of frames, a forward model needs it to predict.
 
 After Schmidt and Jiang, Learning to Act without Actions (ICLR 2024), much smaller. `python lapo.py` trains it on clips that are rendered on
-the fly and writes lapo.pt, which score.py scores. A step takes one core about a second: `--steps 30` shows that it runs, and learns little.
+the fly and writes lapo.pt, which score.py scores. A step takes one core one or two seconds: `--steps 30` shows it, and learns little.
 """
 
 import argparse

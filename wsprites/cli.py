@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from wsprites.errors import ArgumentError, UserError, nearest
-from wsprites.terminal import show_help
+from wsprites.terminal import install_command, show_help
 
 GROUPS = {
     "Data": ("generate", "merge", "import", "export", "assets"),
@@ -76,7 +76,7 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(module), name)
         if cmd_name in EXTRAS:
             extra = EXTRAS[cmd_name]
-            command.epilog = f"Needs the extra '{extra}': pip install -c constraints.txt \".[{extra}]\" in a checkout of wsprites."
+            command.epilog = f"Needs the extra '{extra}': {install_command(extra)} in a checkout of wsprites."
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
@@ -160,7 +160,10 @@ def show_log() -> None:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            click.echo(f"wsprites: {record.getMessage()}", err=True)
+            from tqdm import tqdm
+
+            with tqdm.external_write_mode(sys.stderr):  # a line of its own, also while a progress bar is shown
+                click.echo(f"wsprites: {record.getMessage()}", err=True)
 
     logger = logging.getLogger("wsprites")
     if not logger.handlers:
@@ -169,7 +172,7 @@ def show_log() -> None:
         logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs about a damaged image, the error says
 
 
-EPILOG = """[name]: the extra that a command needs, pip install -c constraints.txt ".[name]" in a checkout of wsprites.
+EPILOG = f"""[name]: the extra that a command needs, {install_command("name")} in a checkout of wsprites.
 
 `wsprites COMMAND -h` shows the options of a command. Completion by the tab key: add eval "$(_WSPRITES_COMPLETE=bash_source wsprites)" to
 ~/.bashrc, eval "$(_WSPRITES_COMPLETE=zsh_source wsprites)" to ~/.zshrc, or write what _WSPRITES_COMPLETE=fish_source wsprites prints to

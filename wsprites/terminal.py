@@ -11,6 +11,14 @@ import click
 from wsprites.errors import UserError
 
 
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra in a checkout, in the tested versions of its dependencies.
+
+    TensorFlow does not go with these versions, so that `rlds` is installed without them, in an environment of its own.
+    """
+    return f'pip install {"" if extra == "rlds" else "-c constraints.txt "}".[{extra}]"'
+
+
 @contextmanager
 def extra(name: str) -> Iterator[None]:
     """Turn the import error of a missing optional dependency into a UserError that says how to install the extra `name`.
@@ -21,12 +29,12 @@ def extra(name: str) -> Iterator[None]:
         >>> with extra("torch"):
         ...     raise ModuleNotFoundError(name="torch")
         Traceback (most recent call last):
-        wsprites.errors.UserError: torch is not installed; run pip install ".[torch]" in a checkout of wsprites
+        wsprites.errors.UserError: torch is not installed; run pip install -c constraints.txt ".[torch]" in a checkout of wsprites
     """
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UserError(f'{error.name} is not installed; run pip install ".[{name}]" in a checkout of wsprites') from None
+        raise UserError(f"{error.name} is not installed; run {install_command(name)} in a checkout of wsprites") from None
 
 
 def show_help(context: click.Context) -> None:

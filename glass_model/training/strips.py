@@ -93,4 +93,4 @@ def _caption(column: Column, actions: Mapping[str, Tensor] | None) -> str:
     if not actions or column.changed or column.before is None or column.frame != column.before + 1:
         return ""
     moves, shows, scene = (int(actions[name][column.clip, column.frame]) for name in ("global_action", "local_action", "background_action"))
-    return f"{LocalAction(shows).name}\nmoves: {GlobalAction(moves).name}\nscene: {GlobalAction(scene).name}"
+    return f"truth: {LocalAction(shows).name}\nmoves: {GlobalAction(moves).name}\nscene: {GlobalAction(scene).name}"

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from samples import ROOT
+from tqdm import tqdm
 
 from wsprites import cli
 from wsprites.errors import ArgumentError, UserError
@@ -345,3 +346,14 @@ def test_reports_of_the_libraries_are_printed(run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("wsprites.open", report)
     for _ in range(2):
         assert run("info", "data.h5") == (2, "", "wsprites: compiling (once)\nwsprites: bad\n")
+
+
+def test_reports_have_a_line_of_their_own_beside_a_progress_bar(run, monkeypatch: pytest.MonkeyPatch):
+    def report(*_: object, **__: object) -> None:
+        with tqdm(total=2, mininterval=0) as bar:
+            bar.update(1)
+            logging.getLogger("wsprites.view").info("compiling (%s)", "once")
+        raise UserError("bad")
+
+    monkeypatch.setattr("wsprites.open", report)
+    assert "\rwsprites: compiling (once)\n" in run("info", "data.h5")[2]

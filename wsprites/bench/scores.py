@@ -98,7 +98,7 @@ class Entry:
     clips: int
     baselines: dict[str, float]
     """Value of each baseline that has this score; NaN where the data does not define it."""
-    replicates: StoredReplicates | None = None
+    replicates: StoredReplicates | None = field(default=None, repr=False)
     """What a paired comparison needs; None for a score without an interval, and in files of bench-1."""
     runs: tuple[float, ...] = ()
     """The values of several runs of one system, whose median is `value`; empty for one run."""
@@ -202,6 +202,9 @@ class ScoreFile:
     """What the model inferred from each clip, see provenance.py; a sample of it can be inferred again. Empty for large data and videos."""
     reader: dict[str, float] = field(default_factory=dict)
     """What the instrument that reads generated video can read on these data, by name (`reading.values`); empty without generated video."""
+
+    def __repr__(self) -> str:
+        return f"<ScoreFile of {self.model} on {self.data.name}: {len(self.scores)} scores>"
 
     def value(self, name: str) -> float:
         """The value of a score; NaN if the file has no such score or the data does not define it."""

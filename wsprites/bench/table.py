@@ -90,7 +90,7 @@ def headline_lines(file: ScoreFile) -> str:
     rows = [
         [f"  {one.name}", " ".join(_cells(one.entry)), _of(one.floor), number(one.ceiling.value) if one.ceiling else "-"] for one in scored
     ]
-    head, *lines = _aligned([["  score", "value, 95 %", "strongest floor", "ceiling"], *rows], str.ljust)
+    head, *lines = _aligned([["  score", "value, 95 %", "strongest floor", "ceiling"], *rows], str.ljust, "  ")
     line_of = {one.question: line for one, line in zip(scored, lines, strict=True)}
     shown = [text, *([head] if scored else [])]
     for one in answers:
@@ -112,18 +112,27 @@ def _strongest(name: str, files: Sequence[ScoreFile]) -> Baseline | None:
 def table(files: Sequence[ScoreFile]) -> str:
     """The main scores of models of the same data as text, beside the strongest floor and the ceiling.
 
-    The best model comes first, by the first score that all have. Of several models, two stand side by side in WIDTH columns, and the names
-    of floors are left out. An arrow at the end says whether more or less of a score is better.
+    The best model comes first, by the first score that all have. Of several models, two stand side by side where WIDTH columns are enough,
+    and the names of floors are left out. An arrow at the end says whether more or less of a score is better.
     """
     names = names_in_table(files)
     by = next((name for name in names if _arrow(name) and all(name in file.scores for file in files)), "")
     files = sorted(files, key=lambda file: _worst_first(by, file), reverse=True) if by else files
-    pairs = [_table(files[at : at + 2], files, names) for at in range(0, len(files), 2)]
+    pairs = [_side_by_side(files[at : at + 2], files, names) for at in range(0, len(files), 2)]
     driven = [f"{_short(file.model)}: video driven by the true actions, a ceiling" for file in files if file.settings.rollout_actions]
     return "\n\n".join([*pairs, "\n".join(["↑ more is better, ↓ less is better; where neither stands, the score is a property", *driven])])
 
 
-def _table(shown: Sequence[ScoreFile], files: Sequence[ScoreFile], names: Sequence[str]) -> str:
+def _side_by_side(shown: Sequence[ScoreFile], files: Sequence[ScoreFile], names: Sequence[str]) -> str:
+    """The columns of some models in at most WIDTH columns: nearer to each other, or below each other, where they are too wide."""
+    for gap in ("  ", " "):
+        text = _table(shown, files, names, gap)
+        if max(map(len, text.splitlines())) <= WIDTH:
+            return text
+    return "\n\n".join(_table([file], files, names, "  ") for file in shown)
+
+
+def _table(shown: Sequence[ScoreFile], files: Sequence[ScoreFile], names: Sequence[str], gap: str) -> str:
     """The columns of some models beside the strongest floors of all."""
     rows = [["", *(_short(file.model) for file in shown), "strongest floor" if len(files) == 1 else "floor", "ceiling", ""]]
     for name in names:
@@ -132,7 +141,7 @@ def _table(shown: Sequence[ScoreFile], files: Sequence[ScoreFile], names: Sequen
         cells = (" ".join(_cells(entry)[:2]).strip() for entry in entries)
         floor_cell = _of(floor) if len(files) == 1 or not floor else number(floor.value)
         rows.append([_with_unit(name, first), *cells, floor_cell, number(best.value if best else math.nan), _arrow(name)])
-    return "\n".join(_aligned(rows, str.rjust))
+    return "\n".join(_aligned(rows, str.rjust, gap))
 
 
 def _worst_first(name: str, file: ScoreFile) -> float:
@@ -158,11 +167,14 @@ def _with_unit(name: str, entry: Entry) -> str:
     return f"{name}, {entry.unit}" if entry.unit else name
 
 
-def _aligned(rows: Sequence[Sequence[str]], justify: Callable[[str, int], str]) -> list[str]:
-    """Rows as lines with columns of equal width, the first to the left; the last cell of a shorter row may be wider than its column."""
+def _aligned(rows: Sequence[Sequence[str]], justify: Callable[[str, int], str], gap: str) -> list[str]:
+    """Rows as lines with columns of equal width, the first to the left; the last cell of a shorter row may be wider than its column.
+
+    `gap` is what stands between columns.
+    """
     columns = len(rows[0])
     widths = [max(len(row[at]) for row in rows if at < len(row) - (len(row) < columns)) for at in range(columns)]
-    return ["  ".join([row[0].ljust(widths[0]), *map(justify, row[1:], widths[1:])]).rstrip() for row in rows]
+    return [gap.join([row[0].ljust(widths[0]), *map(justify, row[1:], widths[1:])]).rstrip() for row in rows]
 
 
 _MARKDOWN = (

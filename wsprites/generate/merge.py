@@ -90,7 +90,7 @@ def _in_order(shards: list[DataFile]) -> list[DataFile]:
     if missing := sorted(set(range(1, count + 1)) - set(by_number)):
         more = ", ..." if len(missing) > _MOST_NAMED else ""
         raise UserError(
-            f"shards missing of {count}: {', '.join(map(str, missing[:_MOST_NAMED]))}{more}; name them all, or make them: "
+            f"of {count} shards, these are missing: {', '.join(map(str, missing[:_MOST_NAMED]))}{more}; name them all, or make them: "
             + _command(missing, first)
         )
     return [by_number[number] for number in sorted(by_number)]

@@ -97,6 +97,11 @@ def rate_line(data: "VideoFile") -> str:
     return f"{1 / known.mean():.4g} frames/s: {even.mean():.1%} of the steps in time are {usual * 1e3:.4g} ms{others}{unknown}"
 
 
+def _range(numbers: list[int]) -> str:
+    """The smallest and the largest of some numbers, or the one that all are."""
+    return f"{min(numbers):,}" + (f" to {max(numbers):,}" if max(numbers) > min(numbers) else "")
+
+
 def chunk_lines(data: "VideoFile", *, margin: int = 9) -> list[str]:
     """Describe the chunks of people that clips were cut from, and the rules, in two lines; of other files there are none."""
     rules = data.facts.chunks
@@ -104,7 +109,7 @@ def chunk_lines(data: "VideoFile", *, margin: int = 9) -> list[str]:
         return []
     frames = [chunk.last_frame - chunk.first_frame + 1 for chunk in data.chunks]
     sides = [chunk.crop_side for chunk in data.chunks]
-    found = f"{_count(len(frames), 'chunk')} of {min(frames):,} to {max(frames):,} frames, squares of {min(sides)} to {max(sides)} px"
+    found = f"{_count(len(frames), 'chunk')} of {_range(frames)} frames, squares of {_range(sides)} px"
     every = f", people looked for every {rules.detect_every} frames" if rules.boxes.startswith("hog") else ""
     how = f"at least {rules.min_frames} frames, {rules.min_height} px and an IoU of {rules.min_overlap:g}; margin {rules.margin:g}, "
     how += f"gaps up to {rules.max_gap} frames, cuts from {rules.cut_threshold:g}{every}"

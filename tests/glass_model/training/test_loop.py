@@ -234,7 +234,7 @@ def test_tensorboard(tmp_path: Path) -> None:
     try:
         import tensorboard  # noqa: F401
     except ImportError:
-        with pytest.raises(UserError, match=r"pip install \"\.\[tensorboard\]\" in a checkout"):
+        with pytest.raises(UserError, match=r"pip install -c constraints\.txt \"\.\[tensorboard\]\" in a checkout"):
             train(config, noise, tmp_path, ALONE, tensorboard=True)
     else:
         train(config, noise, tmp_path, ALONE, tensorboard=True)

@@ -43,7 +43,7 @@ def test_every_row_and_column_has_its_name(monkeypatch: pytest.MonkeyPatch) -> N
     first, second = written(monkeypatch, [Strip(COLUMNS, GREY), Strip(COLUMNS[:1], [("true frame", GREY[0][1][:1])])], actions)
     assert first["names"] == ["true frame", "mask"] and (first["head"], second["head"]) == ("step 1,500", "")
     assert first["headings"] == ["clip 1, frame 0", "clip 1, frame 1", "clip 1, frame 3 from 1"]
-    assert first["captions"] == ["", "walk_right\nmoves: right\nscene: down", ""]
+    assert first["captions"] == ["", "truth: walk_right\nmoves: right\nscene: down", ""]
     (pair,) = written(monkeypatch, [Strip([Column(1, 1, 0, changed=True)], [("source", GREY[0][1][:1])])], actions)
     assert (pair["headings"], pair["captions"]) == (["clip 1, frames 0, 1"], [""])
     assert first["scale"] == 8 and not written(monkeypatch, [Strip(COLUMNS, GREY)], None)[0]["captions"]

@@ -166,7 +166,7 @@ def test_backgrounds(answer, tmp_path: Path, content: object, words: str):
     ("line", "words"),
     [
         ("merge --out m.h5", "Missing argument 'SHARDS"),
-        ("merge @shard-1.h5 --out m.h5", "shards missing of 2: 2"),
+        ("merge @shard-1.h5 --out m.h5", "of 2 shards, these are missing: 2"),
         ("merge @shard-1.h5 @shard-1.h5 @shard-2.h5 --out m.h5", "shard 1/2 occurs twice"),
         ("merge @shard-1.h5 @alien-2.h5 --out m.h5", "alien-2.h5: comes from another run.* seed is 6, not 5"),
         ("merge @shard-1.h5 @third-3.h5 --out m.h5", "third-3.h5: is shard 3/3, but .*shard-1.h5 is shard 1/2"),

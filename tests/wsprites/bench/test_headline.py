@@ -185,6 +185,13 @@ def test_the_headlines_as_text():
     assert lines[head + 2].index("vectors.local") == lines[head + 4].index("control.faithful") == lines[head].index("score")
 
 
+def test_scores_print_without_what_only_comparisons_need():
+    file = made(local__ami=entry(0.3, 0.1, previous=0.25))
+    assert repr(file) == f"<ScoreFile of a:b on {DATA.name}: 1 scores>"
+    assert "value=0.3" in repr(file.scores["local.ami"]) and "previous" in repr(file.scores["local.ami"])
+    assert "replicates" not in repr(file.scores["local.ami"])
+
+
 def test_the_strongest_floor_in_tables():
     """Several models of the same data have one floor, the strongest; Markdown tables have one for each data set."""
     first = made(local__ami=entry(0.3, 0.1, previous=0.25), shift__mean=entry(2.0, 0.1, "px", majority=3.0, random=4.0, oracle=0.0))
@@ -205,6 +212,16 @@ def test_the_strongest_floor_in_tables():
     three = table([first, second, replace(less, model="a/very/long/path/of/checkpoint.safetensors")])
     assert three.count("strongest floor") == 0 and three.count("ceiling") == 2 and "...ckpoint.safetensors" in three
     assert max(map(len, three.splitlines())) <= 100
+    longest = {
+        "nuisance__background_motion__vectors": entry(-0.4, 0.1, random=1.0),
+        "control__shift__mean": entry(20.0, 5.0, "px", copy=30.0),
+    }
+    wide = made(**longest)
+    assert table([wide, wide]).count("ceiling") == 1 and max(map(len, table([wide, wide]).splitlines())) <= 100
+    runs = replace(wide, scores={name: replace(each, runs=(each.low, each.high)) for name, each in wide.scores.items()})
+    below = table([runs, runs])
+    assert below.count("ceiling") == 2 and below.count("-0.400 [-0.500, -0.300] (-0.500 to -0.300)") == 2
+    assert max(map(len, below.splitlines())) <= 100
     px = "2.000 [1.900, 2.100]"
     assert markdown([first, second, other]).splitlines() == [
         "| score | strongest floor, `paper` | strongest floor, `factorial` | ceiling | b, `paper` | b, `paper` | b, `factorial` |",

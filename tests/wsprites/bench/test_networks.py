@@ -400,4 +400,4 @@ def test_the_command(run: Callable[..., tuple[int, str, str]], few: data.Data, f
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "wsprites.bench.networks")
     code, _, err = run("bench", "--clips", CLIPS, "--model", "bench_models:quiet", "--weights", folder)
-    assert code == 2 and 'torch is not installed; run pip install ".[torch]" in a checkout' in err
+    assert code == 2 and 'torch is not installed; run pip install -c constraints.txt ".[torch]" in a checkout' in err

@@ -530,7 +530,7 @@ def test_what_cannot_be_done_is_refused(data_file: Path, tmp_path: Path, monkeyp
         run(data_file, "zip", tmp_path / "out")
     monkeypatch.delitem(sys.modules, "wsprites.export.mp4", raising=False)
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(UserError, match=r"av is not installed; run pip install \"\.\[export\]\" in a checkout"):
+    with pytest.raises(UserError, match=r"av is not installed; run pip install -c constraints\.txt \"\.\[export\]\" in a checkout"):
         run(data_file, "mp4", tmp_path / "out")
     assert sorted(tmp_path.rglob("*")) == before
 

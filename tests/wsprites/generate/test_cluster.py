@@ -141,7 +141,7 @@ def test_a_scheduler_that_does_not_answer_is_one_error(monkeypatch: pytest.Monke
                 pass
             assert "\n" not in str(error.value)
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(UserError, match=r"pip install \"\.\[dask\]\" in a checkout"), connect("local"):
+    with pytest.raises(UserError, match=r"pip install -c constraints\.txt \"\.\[dask\]\" in a checkout"), connect("local"):
         pass
 
 

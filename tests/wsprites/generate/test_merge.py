@@ -110,7 +110,8 @@ def truncated(paths: list[Path], order: Order) -> str:
 
 def missing(paths: list[Path], order: Order) -> str:
     del paths[1:]
-    return r"shards missing of 3: 2, 3; name them all, or make them: for k in 2 3; do wsprites generate --like .*shard-1.h5 --shard \$k/3 "
+    command = r"for k in 2 3; do wsprites generate --like .*shard-1.h5 --shard \$k/3 "
+    return f"of 3 shards, these are missing: 2, 3; name them all, or make them: {command}"
 
 
 def twice(paths: list[Path], order: Order) -> str:

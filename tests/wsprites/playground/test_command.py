@@ -68,4 +68,4 @@ def test_a_port_that_is_in_use(command: list[str], capsys: pytest.CaptureFixture
 @pytest.mark.bad_input
 def test_the_extra_is_missing(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setitem(sys.modules, "websockets", None)
-    assert 'run pip install ".[play]" in a checkout of wsprites' in refused(command, capsys)
+    assert 'run pip install -c constraints.txt ".[play]" in a checkout of wsprites' in refused(command, capsys)

@@ -212,7 +212,7 @@ def test_the_command_says_what_it_did(folder: Path, tmp_path: Path, capsys: pyte
     cli.main(["import", str(folder / "films"), "--chunks", str(folder / "boxes.csv"), "--out", str(out), *options])
     said = capsys.readouterr().out
     assert "clips    3 (3 train, 0 val, 0 test) of 16 frames, 32 x 32: 48 frames" in said
-    assert "chunks   2 chunks of 28 to 40 frames, squares of 66 to 66 px; boxes of boxes.csv, SHA-256 " in said
+    assert "chunks   2 chunks of 28 to 40 frames, squares of 66 px; boxes of boxes.csv, SHA-256 " in said
     assert "left out chunks shorter than 16 frames (3): a.mp4 (frames 28 to 35), a.mp4 (frames 36 to 39), a.mp4 (frames 80 to 89)" in said
     cli.main(["info", str(out)])
     assert (
@@ -394,7 +394,7 @@ def test_options_that_are_refused(folder: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.delattr(cv2, "HOGDescriptor", raising=False)
     assert "built without the HOG detector; install opencv-contrib-python-headless" in answer("--chunks", "hog")
     monkeypatch.setitem(sys.modules, "scenedetect", None)
-    assert 'scenedetect is not installed; run pip install ".[chunks]"' in answer("--chunks", boxes)
+    assert 'scenedetect is not installed; run pip install -c constraints.txt ".[chunks]"' in answer("--chunks", boxes)
 
 
 @pytest.mark.bad_input
