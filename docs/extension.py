@@ -16,7 +16,7 @@ class Examples(griffe.Extension):
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Called by mkdocs with every page: `--option` stays on one line, a number stays beside its unit, `a.long_name` in a cell or a heading may be broken."""
+    """Called by mkdocs with every page: `--option` and a number with its unit stay on one line, `a.long_name` in cells may be broken."""
 
     def kept(part: re.Match[str]) -> str:
         return part[0] if part[0].startswith("<") else f'<span class="option">{part[0]}</span>'
