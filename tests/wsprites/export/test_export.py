@@ -453,7 +453,7 @@ from wsprites import cli
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 for to in sys.argv[2:]:
     try:
-        cli.main(["export", sys.argv[1], "--to", to, "--out", to])
+        cli.main(["export", sys.argv[1], "--to", to, "--out", "of-" + to])
     except SystemExit as stop:
         print(to, stop.code)
 """
