@@ -16,7 +16,7 @@ class Examples(griffe.Extension):
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Called by mkdocs with every page: `--option` stays on one line, `a.long_name` in a cell or a heading may be broken."""
+    """Called by mkdocs with every page: `--option` and a number with its unit stay on one line, `a.long_name` in cells may be broken."""
 
     def kept(part: re.Match[str]) -> str:
         return part[0] if part[0].startswith("<") else f'<span class="option">{part[0]}</span>'
@@ -25,5 +25,11 @@ def on_page_content(html: str, **_: Any) -> str:
         return re.sub(r"<[^>]*>|(?<=[A-Za-z])[._/](?=[A-Za-z])", lambda part: part[0] if len(part[0]) > 1 else f"{part[0]}<wbr>", cell[0])
 
     html = re.sub(r"<(t[hd]|h\d)\b.*?</\1>", breakable, html, flags=re.DOTALL)
+    html = re.sub(
+        r"<pre\b.*?</pre>|<[^>]*>|(?<=\d) (?=(?:px|ms|%)(?!\w))",
+        lambda part: "&nbsp;" if part[0] == " " else part[0],
+        html,
+        flags=re.DOTALL,
+    )
     tag_or_option = re.compile(r"<[^>]*>|(?<![\w-])--?[A-Za-z][\w-]*")
     return re.sub(r"<code>.*?</code>", lambda code: tag_or_option.sub(kept, code[0]), html, flags=re.DOTALL)

@@ -20,8 +20,8 @@ def open(path: str | os.PathLike[str]) -> DataFile | VideoFile:
         path: path of a file that `wsprites generate` or `wsprites import` wrote.
 
     Returns:
-        For a data file a `wsprites.file.DataFile`: `data["train"]["frames"][3, 10:22]` is an array, rendered where the file holds
-        labels only. For imported videos a `wsprites.file.VideoFile`: frames, and the other arrays that `data["train"].keys()` names.
+        A `wsprites.file.DataFile` for a data file, a `wsprites.file.VideoFile` for imported videos. `data["train"].keys()` names the
+        arrays of a split; `data["train"]["frames"][3, 10:22]` is an array, rendered where a data file holds labels only.
 
     Raises:
         UserError: the file does not exist, is not a wsprites file, comes from a newer version, or is damaged.

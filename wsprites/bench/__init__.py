@@ -37,8 +37,8 @@ def evaluate(
         name: the model's name in the scores; by default that of its class.
 
     Returns:
-        All scores: `scores.value("local.ami")`, and with interval and baselines `scores.scores["local.ami"]`. `wsprites.bench.scores.write`
-        writes them to a file, which `--compare` reads.
+        All scores. `scores.value("local.ami")` is one of them, `scores.scores["local.ami"]` has its interval and baselines, and
+        `wsprites.bench.scores.write` writes them to a file, which `--compare` reads.
 
     Raises:
         ArgumentError: an impossible argument, or an object that is no model.
@@ -76,7 +76,9 @@ def predict(
         overwrite: replace the file if it exists.
 
     Raises:
-        ArgumentError, UserError, ForeignError: as of `evaluate`; also if the file exists, or cannot be written.
+        ArgumentError: as of `evaluate`.
+        UserError: as of `evaluate`; also if the file exists, or cannot be written.
+        ForeignError: as of `evaluate`.
     """
     from wsprites.bench.data import open_data
     from wsprites.bench.load import check_model, load_model

@@ -77,7 +77,7 @@ class Controllable(Protocol):
                 the true one, which the edge of a frame may stop.
 
         Returns:
-            (B, S, 3, H, W) uint8 RGB: the frame after each step.
+            The frame after each step, (B, S, 3, H, W) uint8 RGB.
         """
         ...
 
@@ -97,7 +97,7 @@ class Contextual(Protocol):
             shifts_bs2: the same.
 
         Returns:
-            (B, S, 3, H, W) uint8 RGB: the frame after each step. Step s begins with the true frame s where s < C, afterwards with the
+            The frame after each step, (B, S, 3, H, W) uint8 RGB. Step s begins with the true frame s where s < C, afterwards with the
             frame that was generated last.
         """
         ...

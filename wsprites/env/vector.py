@@ -129,7 +129,8 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
 
         Raises:
             UserError: an option is unknown or has an impossible value.
-            ValueError, TypeError: there are not n seeds, or the mask is not an (n,) bool array with a True in it.
+            ValueError: there are not n seeds, or the mask does not have n entries or no True among them.
+            TypeError: the mask is not a bool array.
             ResetNeeded: there is a mask before all environments were reset once.
         """
         seed_n, options = self._seeds(seed), dict(as_options(options or {}))
