@@ -43,9 +43,9 @@ class Step:
 
 
 def parse_actions(text: str, controls: Controls, *, stride: float = STRIDE, scene_stride: float = SCENE_STRIDE) -> list[Step]:
-    """Read a list of actions such as "right*8 code2*6 left+code1 bg-left*4".
+    """Read a list of actions such as `right*8 code2*6 left+code1 bg-left*4`.
 
-    Words joined by + happen at once; *n repeats them. left, right, up, down and stay move the character, bg-left and so on the scene,
+    Words joined by + happen at once; `*8` repeats them. left, right, up, down and stay move the character, bg-left and so on the scene,
     both as seen on the screen; codeK sets the local action, which holds until another code is named and is 0 before.
 
     Args:
@@ -113,10 +113,10 @@ class SceneStep:
 
 
 def parse_background(text: str, *, stride: float = SCENE_STRIDE) -> list[SceneStep]:
-    """Read a list of motions of the scene such as "left*8 rotate*8".
+    """Read a list of motions of the scene such as `left*8 rotate*8`.
 
     Args:
-        text: left, right, up, down, stay, rotate (3 degrees counter-clockwise) and rotate-back, separated by spaces; *n repeats a word.
+        text: left, right, up, down, stay, rotate (3 degrees counter-clockwise) and rotate-back, separated by spaces; `*8` repeats a word.
         stride: pixels per step.
 
     Raises:
