@@ -49,3 +49,19 @@ def two_processes(tests: Path, system: str, out: Path) -> dict[str, dict[str, Te
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     subprocess.run([*command, str(tests), system, str(out)], check=True, capture_output=True, timeout=600, env=environment)
     return {name: torch.load(out / f"{name}.pt", weights_only=True) for name in ("same0", "same1", "other0", "other1")}
+
+
+def check_states(states: dict[str, dict[str, Tensor]], one: dict[str, Tensor], saved: dict[str, Tensor], trained: list[str]) -> None:
+    """Assert that two processes equal one, bit for bit, and agree about what is trained with batches of their own.
+
+    Args:
+        states: of `two_processes`.
+        one: the weights of the same training in one process.
+        saved: those of the checkpoint of `other`.
+        trained: names of the weights that learn; moving averages are those of the first process, which saves them.
+    """
+    for name, tensor in one.items():
+        assert torch.equal(states["same0"][name], tensor) and torch.equal(states["same1"][name], tensor), name
+    assert all(torch.equal(states["other0"][name], states["other1"][name]) for name in trained)
+    assert all(torch.equal(saved[name], tensor) for name, tensor in states["other0"].items())
+    assert any(not torch.equal(saved[name], one[name]) for name in trained)
