@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from statistics import fmean
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsprites.bench.runs import joined
@@ -84,17 +85,35 @@ def as_json(lines: Sequence[Line], about: Mapping[str, object]) -> str:
     return json.dumps({**about, "rows": rows}, indent=1, allow_nan=False) + "\n"
 
 
-def as_markdown(lines: Sequence[Line], caption: str, parts: Mapping[str, str] = PARTS, scores: Mapping[str, str] = SCORES) -> str:
-    """The table as Markdown, one part after the other, below a caption."""
-    text = f"{caption}\n"
+def as_markdown(
+    lines: Sequence[Line],
+    title: str,
+    caption: str,
+    parts: Mapping[str, str] = PARTS,
+    scores: Mapping[str, str] = SCORES,
+    pictures: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The table as a page of Markdown: a title, a caption, plots, and the rows that have runs, one part after the other.
+
+    Args:
+        lines: all rows.
+        title: of the page.
+        caption: how the scores were made.
+        parts: name of a part -> its heading.
+        scores: name of a score -> its heading.
+        pictures: file of a plot beside the page -> what it shows.
+    """
+    done = [line for line in lines if line.runs]
+    text = f"# {title}\n\n{caption}. {len(done)} of {len(lines)} rows have runs.\n"
+    text += "".join(f"\n![{words}]({file})\n" for file, words in pictures.items())
     heads = ["", "differs in", "runs", *scores.values()]
-    for part, title in parts.items():
+    for part in dict.fromkeys(line.row.part for line in done):
         cells = [heads, ["---", "---", "---:", *["---:"] * len(scores)]]
-        for row, count, of_row in lines:
+        for row, count, of_row in done:
             if row.part == part:
                 changes = ", ".join(f"`{key}={value}`" for key, value in row.settings.items())
                 cells.append([row.name, changes, str(count), *(_cell(of_row.get(name)) for name in scores)])
-        text += f"\n{title}:\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in cells)
+        text += f"\n## {parts[part]}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in cells)
     return text
 
 

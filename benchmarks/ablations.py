@@ -10,6 +10,9 @@ alone for `train.alone` steps and does not change any more; those of GMA, and th
     local-NAME-SEED.json, global-NAME-SEED.json       score files of `wsprites bench`
     table.json, table.md, plot.png                    means over the seeds, of the scores so far
 
+With `--results FOLDER`, a small file of each run stays there, and what is there is not done again, whatever became of its checkpoint. A GMA
+that is needed and gone is trained again; the files say which one a run had.
+
 An ablation is what differs from the preset `paper`. One that the preset has already is turned round: the row gets the value of `paper`,
 and its name, such as vq for a preset with gumbel. One that makes no difference either way is left out, as no-vgg without --vgg.
 """
@@ -17,9 +20,10 @@ and its name, such as vq for a preset with gumbel. One that makes no difference 
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.ablation_table import REFERENCE, Row, as_json, as_markdown, as_plot, line
+from benchmarks.ablation_table import REFERENCE, SCORES, Row, as_json, as_markdown, as_plot, line
 from benchmarks.runs import Options, Run, Settings, do_all, finish, scores_of
 from glass_model.glass.config import GLOBAL_ABLATIONS, LOCAL_ABLATIONS, PRESETS, Changes
 from glass_model.training.config import load_config
@@ -28,6 +32,12 @@ from wsprites.bench.scores import PROTOCOL
 from wsprites.errors import ArgumentError, UserError
 from wsprites.generate import replace_file
 
+ALSO = (
+    *("local.matched_accuracy", "local.conditional", "local.onset.ami", "local.onset.matched_accuracy", "vectors.local.linear"),
+    *("leakage.background.vectors", "codes.perplexity", "codes.usage", "masks.iou", "background_shift.mean", "shift.action_accuracy"),
+    *("control.unreadable", "control.shift.action_accuracy", "drift.position.16", "transfer.position.16", "drift.psnr.1"),
+)
+"""What is kept of a run besides the scores of the table."""
 ABLATIONS = {"local": LOCAL_ABLATIONS, "global": GLOBAL_ABLATIONS}
 
 # What is to be done.
@@ -100,30 +110,40 @@ def write_table(row_list: Sequence[Row], options: Options) -> None:
     about: dict[str, object] = {"data": options.data, "clips": options.clips, "protocol": PROTOCOL, "seeds": options.seeds}
     about |= {"preset": options.preset, "settings": options.settings}
     replace_file(options.out / "table.json", as_json(lines, about).encode())
-    replace_file(options.out / "table.md", as_markdown(lines, caption).encode())
+    pictures = {"plot.png": "Scores of all rows"} if any(line.runs for line in lines) else {}
+    replace_file(options.out / "table.md", as_markdown(lines, "Ablations of GLASS", caption, pictures=pictures).encode())
     replace_file(options.out / "plot.png", as_plot(lines, caption))
 
 
-def work(only: Sequence[str], options: Options) -> list[str]:
-    """Do all runs, or those of the rows with these names, one seed after the other. Returns a line for each that failed.
+def work(only: Sequence[str], options: Options, *, table: bool = False) -> list[str]:
+    """Do all runs, or those of some rows, one seed after the other; or the table alone. Returns a line for each that failed.
+
+    Args:
+        only: names of rows; empty for all.
+        options: of the runs.
+        table: do nothing but the table.
 
     Raises:
         ArgumentError: another process works in the folder.
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     every_row = list(rows(options))
+    if table:
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_table(every_row, options)
+        return []
     wanted = [row for row in every_row if not only or row.name in only]
     todo = [run for seed in options.seeds for run in runs(wanted, options, seed)]
-    if all(row.part == "global" for row in wanted):  # nobody needs GMA alone
-        todo = [run for run in todo if run.system]
+    needed = {run.gma.folder for run in todo if run.gma and scores_of(run, options) is None}
+    todo = [run for run in todo if run.system or run.folder in needed]
     return do_all(todo, lambda _: options, options.out, lambda: write_table(every_row, options))
 
 
 # The command.
 
 
-def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str]]:
-    """The options of the command line, and the names of the rows to do. Exits with 2 for wrong ones, before anything is trained."""
+def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str], bool]:
+    """The options, the names of the rows to do, and whether to write the table alone. Exits with 2 for wrong ones, before any training."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ablations", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -135,12 +155,15 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str]]:
     parser.add_argument("--clips", type=int, metavar="N", help="score only the first clips  [all]")
     parser.add_argument("--steps", type=int, metavar="N", help="short for --set train.steps=N")
     parser.add_argument("--set", nargs="+", default=[], metavar="GROUP.FIELD=VALUE", help="change the preset, for all rows")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="keep a small file of each run here, and do what is not here yet")
+    parser.add_argument("--table", action="store_true", help="do nothing but the table and the plot of the runs that are done")
     parser.add_argument("--vgg", type=Path, help="torchvision's vgg19-dcbb9e9d.pth, for the perceptual terms")
     parser.add_argument("--device", default="", help="cpu or cuda  [cuda if available]")
     given = parser.parse_args(arguments)
     lines = [*given.set, *([f"train.steps={given.steps}"] if given.steps is not None else [])]
     settings = {key: value for key, _, value in (setting.partition("=") for setting in lines)}
     options = Options(given.out, given.preset, settings, tuple(given.seeds), given.world, given.clips, given.vgg, given.device)
+    options = replace(options, results=given.results, kept=(*SCORES, *ALSO))
     try:
         load_config(PRESETS, given.preset, lines)
         names = [row.name for row in rows(options)]
@@ -154,13 +177,13 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str]]:
         parser.error("--seeds names the seeds, each of them once")
     if options.clips is not None and options.clips < 2:
         parser.error(f"--clips: {options.clips} is less than 2")
-    return options, given.only
+    return options, given.only, given.table
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Exits with 1 after a failure or an interruption, with 2 for wrong arguments."""
-    options, only = parse(arguments)
-    finish(lambda: work(only, options), f"table: {options.out / 'table.md'}")
+    options, only, table = parse(arguments)
+    finish(lambda: work(only, options, table=table), f"table: {options.out / 'table.md'}")
 
 
 if __name__ == "__main__":

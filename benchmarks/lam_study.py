@@ -10,6 +10,13 @@ its .log file says why. In OUT:
     table.json, table.md                     means over the seeds, of the scores so far
     bottleneck.png, target.png, ...          the rows that differ along one axis
 
+With `--results FOLDER`, a small file of each run stays there, and what is there is not done again, whatever became of its checkpoint: the
+study can be done in parts and on several machines. `benchmarks/results/lam` has the runs of this project, and
+
+    python -m benchmarks.lam_study --results benchmarks/results/lam --clips 100 --table --out docs/lam-study
+
+makes its tables again from them.
+
 A row is named by its bottleneck, target and context, such as vq-pixel-pairs, or by the cure, which is vq-pixel-pairs with it. `--list`
 names all rows.
 """
@@ -27,6 +34,7 @@ from wsprites.bench.scores import PROTOCOL
 from wsprites.errors import UserError
 from wsprites.generate import replace_file
 
+TITLE = "What latent action models encode"
 WORLDS = {
     "factorial": "factorial: three independent chains",
     "paper": "paper: the walk decides the local action",
@@ -88,6 +96,23 @@ def rows() -> Iterator[Row]:
             yield from (Row(world, name, settings) for name, settings in CURES.items())
 
 
+ALSO = (
+    *(
+        "local.ami",
+        "local.matched_accuracy",
+        "local.onset.ami",
+        "global.ami",
+        "global.conditional",
+        "background.ami",
+        "background.conditional",
+    ),
+    *("leakage.background.codes", "vectors.local.mlp", "vectors.global.mlp", "vectors.background.mlp", "codes.usage", "null.vectors"),
+    *("nuisance.background_motion.vectors", "nuisance.character.vectors", "control.unreadable", "control.delta_psnr", "control.ghost"),
+    *("drift.psnr.1", "drift.ssim.1", "drift.position.1", "drift.position.16", "transfer.position.16"),
+)
+"""What is kept of a run besides."""
+
+
 def run_of(row: Row, options: Options, seed: int) -> Run:
     """The run of a row and a seed. Raises ArgumentError for settings that are not possible."""
     values = {**options.settings, **row.settings, "train.seed": str(seed)}
@@ -107,10 +132,11 @@ def write_tables(options: Options) -> None:
     about: dict[str, object] = {"clips": options.clips, "protocol": PROTOCOL, "seeds": options.seeds}
     about |= {"preset": options.preset, "settings": options.settings}
     replace_file(options.out / "table.json", as_json(lines, about).encode())
-    replace_file(options.out / "table.md", as_markdown(lines, caption, WORLDS, SCORES).encode())
-    for axis, names in AXES.items():
-        if shown := _along(lines, names):
-            replace_file(options.out / f"{axis}.png", as_plot(shown, f"{axis}: {caption}", WORLDS, SCORES))
+    shown = {axis: of_axis for axis, names in AXES.items() if (of_axis := _along(lines, names))}
+    pictures = {f"{axis}.png": f"Scores of the rows that differ in their {axis}" for axis in shown}
+    replace_file(options.out / "table.md", as_markdown(lines, TITLE, caption, WORLDS, SCORES, pictures).encode())
+    for axis, of_axis in shown.items():
+        replace_file(options.out / f"{axis}.png", as_plot(of_axis, f"{axis}: {caption}", WORLDS, SCORES))
 
 
 def _along(lines: Sequence[Line], names: Sequence[str]) -> list[Line]:
@@ -121,7 +147,11 @@ def _along(lines: Sequence[Line], names: Sequence[str]) -> list[Line]:
 
 
 def work(todo: Sequence[Row], options: Options) -> list[str]:
-    """Do the runs of some rows, one seed after the other. Returns a line for each that failed."""
+    """Do the runs of some rows, one seed after the other; without rows, the tables alone. Returns a line for each that failed."""
+    if not todo:
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_tables(options)
+        return []
     world_of, runs = dict[Path, str](), []
     for seed in options.seeds:
         for row in todo:
@@ -148,11 +178,14 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
     parser.add_argument("--steps", type=int, metavar="N", help="short for --set train.steps=N")
     parser.add_argument("--set", nargs="+", default=[], metavar="GROUP.FIELD=VALUE", help="change the preset, for all rows")
     parser.add_argument("--device", default="", help="cpu or cuda  [cuda if available]")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="keep a small file of each run here, and do what is not here yet")
+    parser.add_argument("--table", action="store_true", help="do nothing but the tables and plots of the runs that are done")
     parser.add_argument("--list", action="store_true", help="name the rows of each world, and end")
     given = parser.parse_args(arguments)
     lines = [*given.set, *([f"train.steps={given.steps}"] if given.steps is not None else [])]
     settings = {key: value for key, _, value in (setting.partition("=") for setting in lines)}
     options = Options(given.out, given.preset, settings, tuple(given.seeds), "factorial", given.clips, None, given.device, "lam")
+    options = replace(options, results=given.results, kept=(*SCORES, *ALSO))
     wanted = [row for row in rows() if row.part in given.worlds and (not given.only or row.name in given.only)]
     if given.list:
         print("\n".join(f"{row.part}  {row.name}" for row in wanted))
@@ -168,7 +201,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
             run_of(row, options, options.seeds[0])
     except UserError as error:
         parser.error(str(error))
-    return options, wanted
+    return options, [] if given.table else wanted
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

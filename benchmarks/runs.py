@@ -20,6 +20,7 @@ from signal import SIGTERM
 from threading import Event
 from typing import Any
 
+from benchmarks.results import Result, read_result, write_result
 from glass_model.systems import find
 from glass_model.training.config import load_config
 from wsprites.bench.data import STANDARD
@@ -52,6 +53,10 @@ class Options:
     device: str
     kind: str = "glass"
     """Name of the system that is trained."""
+    results: Path | None = None
+    """Folder of small files that stay when checkpoints go (`benchmarks/results.py`): a run that is there is done. None: no such folder."""
+    kept: tuple[str, ...] = ()
+    """Names of the scores in these files."""
 
     @property
     def data(self) -> str:
@@ -86,6 +91,10 @@ class Run:
     def scores(self) -> Path:
         return self.folder.with_name(f"{self.folder.name}.json")
 
+    def result(self, results: Path) -> Path:
+        """What is kept of it in a folder of results."""
+        return results / self.scores.name
+
     @property
     def log(self) -> Path:
         return self.folder.with_name(f"{self.folder.name}.log")
@@ -107,18 +116,55 @@ def is_trained(run: Run, options: Options) -> bool:
 
 
 def scores_of(run: Run, options: Options) -> ScoreFile | None:
-    """The scores of the checkpoint of a run on the same clips by the present protocol; None if there are none."""
+    """The scores of a run on the same clips by the present protocol, kept or of its checkpoint; None if there are none.
+
+    Raises:
+        ArgumentError: what is kept under its name is of something else.
+    """
+    kept = kept_scores(run, options)
+    return kept or _scores_of_checkpoint(run, options)
+
+
+def kept_scores(run: Run, options: Options) -> ScoreFile | None:
+    """The scores that are kept of a run; None if there are none. Raises ArgumentError if they are of something else."""
+    if options.results is None or not run.system or not (path := run.result(options.results)).exists():
+        return None
+    try:
+        result = read_result(path)
+    except UserError as error:
+        raise ArgumentError("results", str(error)) from None
+    same = result.is_of(run.config, options.world, perceptual=options.vgg is not None)
+    if not same or not _is_of_clips(result.scores, options) or result.scores.settings.protocol != PROTOCOL:
+        clips = f"all clips of {options.data}" if options.clips is None else f"the first {options.clips:,} clips of {options.data}"
+        what = f"{run.config.name} with these settings in the world {options.world}, scored on {clips} by {PROTOCOL}"
+        raise ArgumentError("results", f"{path} is not of {what}; name another folder")
+    return result.scores
+
+
+def keep(run: Run, options: Options) -> None:
+    """Keep the scores of a run, if there are some and they are to be kept."""
+    if options.results is None or kept_scores(run, options) or not (scores := _scores_of_checkpoint(run, options)):
+        return
+    options.results.mkdir(parents=True, exist_ok=True)
+    write_result(run.result(options.results), Result.of(safetensors_metadata(run.checkpoint) or {}, scores, options.kept))
+
+
+def _is_of_clips(file: ScoreFile, options: Options) -> bool:
+    """Whether scores are of the clips that are asked for."""
+    names = {options.data} if options.clips is None else {options.data, f"{options.data}-first-{options.clips}"}
+    return file.data.name in names and options.clips in (None, file.data.clips.get("test"))
+
+
+def _scores_of_checkpoint(run: Run, options: Options) -> ScoreFile | None:
     if not (run.system and run.scores.exists() and is_trained(run, options)):
         return None
     try:
         file = read(run.scores)
     except UserError:
         return None
-    names = {options.data} if options.clips is None else {options.data, f"{options.data}-first-{options.clips}"}
-    same_clips = file.data.name in names and options.clips in (None, file.data.clips.get("test"))
     model = hashlib.sha256(run.checkpoint.read_bytes()).hexdigest()
     same_model = file.hashes is not None and file.hashes.model == model
-    return file if same_clips and same_model and file.settings.protocol == PROTOCOL else None
+    return file if _is_of_clips(file, options) and same_model and file.settings.protocol == PROTOCOL else None
 
 
 def is_done(run: Run, options: Options) -> bool:
@@ -204,9 +250,11 @@ def do_all(todo: Sequence[Run], options_of: Callable[[Run], Options], out: Path,
         after: called after each run that was not done, and at the end: writes the table.
 
     Raises:
-        ArgumentError: another process works in the folder.
+        ArgumentError: another process works in the folder, or what is kept of a run is of something else.
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
+    for run in todo:  # before anything is trained
+        kept_scores(run, options_of(run))
     failed = []
     with alone_in(out) as lock, interruptible() as interrupted:
         for number, run in enumerate(todo, start=1):
@@ -214,17 +262,19 @@ def do_all(todo: Sequence[Run], options_of: Callable[[Run], Options], out: Path,
                 raise KeyboardInterrupt
             options = options_of(run)
             if is_done(run, options):
+                keep(run, options)
                 continue
             print(f"{number} of {len(todo)}: {run.folder.name}", flush=True)
             if failure := do(run, options, lock, interrupted):
                 failed.append(f"{run.folder.name}: {failure}")
+            keep(run, options)
             after()
         after()
     return failed
 
 
 def finish(doing: Callable[[], list[str]], result: str) -> None:
-    """Do all runs of a command and end it: with 1 after a failure or an interruption, with 2 if another process works in the folder.
+    """Do all runs of a command and end it: with 1 after a failure or an interruption, with 2 if it cannot begin.
 
     Args:
         doing: does the runs, and returns a line for each that failed.

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import shutil
 import sys
 import threading
 import time
@@ -216,6 +217,20 @@ def test_gma_alone_is_trained_only_if_it_is_needed(tmp_path: Path, commands: Com
     assert commands.calls == seed_of(0)[3:] + seed_of(1)[3:]
 
 
+def test_gma_alone_is_trained_only_for_what_is_not_kept(tmp_path: Path, commands: Commands) -> None:
+    results = tmp_path / "results"
+    more = ["--results", str(results), "--only", "plain", "--seeds", "0", "--set"]
+    assert done(tmp_path, *more, "model.codes=5") == 0 and commands.calls == seed_of(0)[:3]
+    assert [path.name for path in results.iterdir()] == ["local-plain-0.json"]
+    for folder in ("out/gma-0", "out/local-plain-0"):
+        shutil.rmtree(tmp_path / folder)
+    assert done(tmp_path, *more, "model.codes=5") == 0 and len(commands.calls) == 3
+    assert done(tmp_path, *more, "model.codes=5", "--table") == 0 and len(commands.calls) == 3
+    assert "| plain | `model.direction=plain` | 1 | 0.250" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
+    (results / "local-plain-0.json").unlink()
+    assert done(tmp_path, *more, "model.codes=5") == 0 and commands.calls[3:] == seed_of(0)[:3]
+
+
 def test_two_do_not_work_in_one_folder(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
     with alone_in(tmp_path / "out"):
         assert done(tmp_path) == 2 and not commands.calls
@@ -328,7 +343,7 @@ def test_means_of_what_there_is(tmp_path: Path, commands: Commands) -> None:
     text = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
     assert "| plain | `model.direction=plain` | 3 | 0.530 | - | - | - | 1.500 |\n" in text
     assert "| no-bin | `loss.bin=0.0` | 2 | 0.420 | - | - | - | 1.500 |\n" in text
-    assert "| joint | `model.joint=true` | 0 | - | - | - | - | - |\n" in text
+    assert "| joint |" not in text and "2 of 15 rows have runs.\n\n![Scores of all rows](plot.png)\n" in text
 
 
 def test_intervals_and_plot() -> None:
@@ -348,6 +363,6 @@ def test_intervals_and_plot() -> None:
     entry = files[0].scores["local.ami"]
     assert alone[:3] == (entry.value, entry.low, entry.high) and alone.values == (entry.value,)
     lines = [one, three, line(row._replace(part="global"), [])]
-    assert f"{cell.mean:.3f} [{cell.low:.3f}, {cell.high:.3f}]" in as_markdown(lines, "")
+    assert f"{cell.mean:.3f} [{cell.low:.3f}, {cell.high:.3f}]" in as_markdown(lines, "", "")
     assert not math.isnan(json.loads(as_json(lines, {}))["rows"][1]["scores"]["local.ami"]["low"])
     assert as_plot(lines, "caption").startswith(b"\x89PNG") and as_plot([line(row, [])], "").startswith(b"\x89PNG")

@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 
 from benchmarks import lam_study
 from benchmarks import runs as running
-from benchmarks.lam_study import AXES, CURES, WORLDS, main, parse, rows, run_of
+from benchmarks.lam_study import ALSO, AXES, CURES, SCORES, WORLDS, main, parse, rows, run_of
+from benchmarks.results import read_result
 from benchmarks.runs import Options
 from glass_model.lam.config import PRESETS, Config
 from glass_model.training.config import load_config
@@ -113,10 +114,90 @@ def test_runs_and_tables(tmp_path: Path, commands: Commands, monkeypatch: pytest
     assert table["axes-still", "vq-pixel-k2"]["runs"] == 1 and table["paper", "vq-pixel-k2"]["runs"] == 0
     assert table["factorial", "vq-pixel-pairs"]["scores"]["local.conditional"]["mean"] == 0.125
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert "factorial with a still scene:" in text
+    assert text.startswith("# What latent action models encode\n\nLAM, preset tiny, first 6 clips") and "4 of 96 rows have runs." in text
+    assert "\n## factorial with a still scene\n" in text and "![Scores of the rows that differ in their context](context.png)" in text
     assert "| vq-pixel-k2 | `model.context=2`, `train.window=3` | 1 | 0.125" in text
     for axis in AXES:
         assert (tmp_path / f"{axis}.png").read_bytes().startswith(b"\x89PNG")
+
+
+# What is kept of the runs.
+
+PAIR = ["--seeds", "1", "2", "--steps", "7", "--clips", "6", "--only", "vq-pixel-pairs", "--worlds", "factorial"]
+
+
+def study(out: Path, *more: str) -> int | str | None:
+    """The exit code of two runs of one row."""
+    with pytest.raises(SystemExit) as exit_:
+        main(["--out", str(out), *PAIR, *more])
+    return exit_.value.code
+
+
+@pytest.fixture
+def kept(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the results of both runs, done in tmp_path / "one"."""
+    monkeypatch.setattr(lam_study, "as_plot", lambda *_: b"a plot")
+    results = tmp_path / "results"
+    assert study(tmp_path / "one", "--results", str(results)) == 0 and len(commands.calls) == 4
+    return results
+
+
+def test_what_is_kept_is_done(kept: Path, tmp_path: Path, commands: Commands) -> None:
+    """Without the checkpoints, in another folder, nothing is done again, and the tables are the same."""
+    assert sorted(path.name for path in kept.iterdir()) == [f"factorial-vq-pixel-pairs-{seed}.json" for seed in (1, 2)]
+    for more in ([], ["--table"]):
+        assert study(tmp_path / "two", "--results", str(kept), *more) == 0 and len(commands.calls) == 4
+        for name in ("table.json", "table.md"):
+            assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+    table = json.loads((tmp_path / "two" / "table.json").read_text())
+    assert next(row for row in table["rows"] if row["runs"])["scores"]["local.conditional"]["values"] == [0.125, 0.125]
+    (kept / "factorial-vq-pixel-pairs-2.json").unlink()
+    assert study(tmp_path / "two", "--results", str(kept)) == 0 and len(commands.calls) == 6
+
+
+def test_runs_of_earlier_are_kept(kept: Path, tmp_path: Path, commands: Commands) -> None:
+    """A folder that was made without results gives them to one that is named later."""
+    assert study(tmp_path / "one", "--results", str(tmp_path / "late")) == 0 and len(commands.calls) == 4
+    for path in kept.iterdir():
+        assert (tmp_path / "late" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_only_the_scores_of_the_study_are_kept(kept: Path) -> None:
+    names = {*SCORES, *ALSO}
+    assert {"local.conditional", "codes.perplexity"} < names and len(names) == len(SCORES) + len(ALSO)
+    result = read_result(kept / "factorial-vq-pixel-pairs-1.json")
+    assert {*result.scores.scores} == {"local.conditional", "codes.perplexity"} and not result.scores.per_clip
+    assert (result.world, result.config["train"]["steps"], result.config["train"]["seed"]) == ("factorial", 7, 1)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--set", "model.codes=4"], "is not of tiny with these settings in the world factorial, scored on the first 6 clips"),
+        (
+            ["--clips", "5"],
+            "is not of tiny with these settings in the world factorial, scored on the first 5 clips of wsprites-factorial-v1",
+        ),
+        (["--steps", "8"], "name another folder"),
+    ],
+)
+def test_results_of_something_else_are_not_replaced(
+    more: list[str], words: str, kept: Path, tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in kept.iterdir()}
+    assert study(tmp_path / "two", "--results", str(kept), *more) == 2 and len(commands.calls) == 4
+    error = capsys.readouterr().err
+    assert error.startswith("--results: ") and words in error and error.count("\n") == 1
+    assert {path: path.read_bytes() for path in kept.iterdir()} == before
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "x"}', '{"format": "wsprites-study-result", "config": 3}', " " * (2**20 + 1)])
+def test_damaged_results(text: str, kept: Path, tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    (kept / "factorial-vq-pixel-pairs-1.json").write_text(text, encoding="utf-8")
+    assert study(tmp_path / "two", "--results", str(kept)) == 2 and len(commands.calls) == 4
+    assert capsys.readouterr().err.startswith(f"--results: {kept / 'factorial-vq-pixel-pairs-1.json'}: ")
 
 
 @pytest.mark.bad_input
