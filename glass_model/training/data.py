@@ -38,6 +38,9 @@ from wsprites.world.spec import WorldSpec
 
 _ACTIONS = ("global_action", "local_action", "background_action")
 _TWIN = {"twin", "twin_masks"}
+_OF_FRAMES = ("frames", "masks", "centre", "twin", "twin_masks")
+_OF_CLIPS = ("index",)
+"""Arrays of frames, whatever lies between two of them, and of whole clips; all others name the action that leads to a frame."""
 _WORKERS = 4  # processes that read a file for a GPU
 
 Batches = Callable[[int], Iterator[Any]]
@@ -198,8 +201,9 @@ class _Extras:
 
     def __init__(self, world: World | None, fields: Sequence[str], config: TrainConfig, process: Process) -> None:
         self._world, self._fields, self._skip, self._device = world, fields, config.skip, process.device
-        if fields and config.skip > 1:
-            raise UserError(f"train.skip = {config.skip}: labels are those of single transitions; set train.skip to 1")
+        labels = [name for name in fields if name not in (*_OF_FRAMES, *_OF_CLIPS)]
+        if labels and config.skip > 1:
+            raise UserError(f"train.skip = {config.skip}: {', '.join(labels)} is of single transitions; set train.skip to 1")
         self._draw = BatchRenderer(world, process.device) if world and process.device.type != "cpu" and _TWIN & {*fields} else None
 
     @classmethod
@@ -227,7 +231,7 @@ class _Extras:
             made["centre"] = sample["position"] + self._world.spec.cell / 2
         if _TWIN & {*self._fields}:
             made["twin"], made["twin_masks"] = self._twin(sample)
-        return {name: made[name] for name in ("frames", *self._fields)}
+        return {name: made[name][:, :: self._skip] if name in _OF_FRAMES else made[name] for name in ("frames", *self._fields)}
 
     def _twin(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """Frames and masks with characters and scenes of the next clips of the batch."""

@@ -149,10 +149,28 @@ def test_fields_of_a_batch(data_file: Path, spec: WorldSpec, art: Art, stored: b
             assert len(away) and away.max() < 32
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_fields_of_every_second_frame(data_file: Path, spec: WorldSpec, art: Art, stored: bool) -> None:
+    """With frames left out, the arrays of frames are those of the frames that are left, and the clips are the same."""
+    fields = ["masks", "centre", "twin", "twin_masks", "index"]
+    every, second = (replace(CONFIG, batch=3, window=window, skip=skip) for window, skip in ((5, 1), (3, 2)))
+    of_every, of_second = (
+        next(
+            (
+                from_file(data_file, config, ALONE, fields=fields) if stored else from_world(World(spec, art), config, ALONE, fields=fields)
+            ).batches(1)
+        )
+        for config in (every, second)
+    )
+    for name in ("frames", *fields):
+        expected = of_every[name] if name == "index" else of_every[name][:, ::2]
+        assert torch.equal(of_second[name], expected)
+
+
 @pytest.mark.bad_input
 def test_fields_that_cannot_be_had(data_file: Path, spec: WorldSpec, art: Art, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^train\.skip = 2: labels are those of single transitions; set train\.skip to 1"):
-        from_world(World(spec, art), CONFIG, ALONE, fields=["index"])
+    with pytest.raises(UserError, match=r"^train\.skip = 2: local_action is of single transitions; set train\.skip to 1"):
+        from_world(World(spec, art), CONFIG, ALONE, fields=["masks", "index", "local_action"])
     import_videos(plan(videos(tmp_path / "videos", 3, False, 1), frames=6), tmp_path / "videos.h5")
     with pytest.raises(UserError, match=r"videos\.h5: imported videos have no centre, which this configuration learns from"):
         from_file(tmp_path / "videos.h5", replace(CONFIG, skip=1), ALONE, fields=["centre"])
