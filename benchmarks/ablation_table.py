@@ -10,6 +10,7 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from wsprites.bench.floors import Baseline, less_is_better, strongest_floor
 from wsprites.bench.runs import joined
 from wsprites.bench.scores import ScoreFile
 from wsprites.bench.table import number
@@ -53,6 +54,10 @@ class Cell(NamedTuple):
     """95 % interval of the mean for other clips and other seeds; of one run for other clips; NaN if there is none."""
     values: tuple[float, ...]
     """One for each run."""
+    floor: float = math.nan
+    """The strongest floor; NaN if there is none."""
+    floor_of: str = ""
+    """Its name."""
 
 
 class Line(NamedTuple):
@@ -72,8 +77,15 @@ def line(row: Row, files: Sequence[ScoreFile], scores: Mapping[str, str] = SCORE
             entry = one.scores.get(name)
             if entry and not math.isnan(entry.value):
                 values = entry.runs or (entry.value,)
-                cells[name] = Cell(fmean(values), entry.low, entry.high, values)
+                floor = strongest_floor(name, entry) or Baseline("", math.nan)
+                cells[name] = Cell(fmean(values), entry.low, entry.high, values, floor.value, floor.name)
     return Line(row, len(files), cells)
+
+
+def floors(lines: Sequence[Line], name: str) -> tuple[float, str]:
+    """The strongest of the floors of a score in some rows, and its name; NaN if there is none."""
+    known = [(cell.floor, cell.floor_of) for line in lines if (cell := line.cells.get(name)) and not math.isnan(cell.floor)]
+    return (min if less_is_better(name) else max)(known, default=(math.nan, ""))
 
 
 def as_json(lines: Sequence[Line], about: Mapping[str, object]) -> str:
@@ -108,11 +120,13 @@ def as_markdown(
     text += "".join(f"\n![{words}]({file})\n" for file, words in pictures.items())
     heads = ["", "differs in", "runs", *scores.values()]
     for part in dict.fromkeys(line.row.part for line in done):
+        of_part = [line for line in done if line.row.part == part]
+        strongest = (floors(of_part, name) for name in scores)
         cells = [heads, ["---", "---", "---:", *["---:"] * len(scores)]]
-        for row, count, of_row in done:
-            if row.part == part:
-                changes = ", ".join(f"`{key}={value}`" for key, value in row.settings.items())
-                cells.append([row.name, changes, str(count), *(_cell(of_row.get(name)) for name in scores)])
+        cells.append(["*strongest floor*", "", "", *("-" if math.isnan(value) else f"{number(value)} `{who}`" for value, who in strongest)])
+        for row, count, of_row in of_part:
+            changes = ", ".join(f"`{key}={value}`" for key, value in row.settings.items())
+            cells.append([row.name, changes, str(count), *(_cell(of_row.get(name)) for name in scores)])
         text += f"\n## {parts[part]}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in cells)
     return text
 
@@ -124,12 +138,13 @@ def _cell(cell: Cell | None) -> str:
 
 
 def as_plot(lines: Sequence[Line], caption: str, parts: Mapping[str, str] = PARTS, scores: Mapping[str, str] = SCORES) -> bytes:
-    """The table as a PNG: axes for each score, with a dot for each row; the references as dotted lines."""
+    """The table as a PNG: axes for each score, a dot for each row that has runs, floors as dashed lines, references as dotted ones."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     from wsprites.view.plots import STYLE
 
+    lines = [line for line in lines if line.runs] or lines
     # The parts stand below one another, with the space of a row between them.
     order = list(dict.fromkeys(line.row.part for line in lines))
     places: dict[int, float] = {n: n + order.index(line.row.part) for n, line in enumerate(lines)}
@@ -153,7 +168,7 @@ def as_plot(lines: Sequence[Line], caption: str, parts: Mapping[str, str] = PART
 
 
 def _draw(axes: "Axes", name: str, lines: Sequence[Line], places: Mapping[int, float]) -> None:
-    """Draw one score of all rows: means as dots with their intervals, seeds as strokes."""
+    """Draw one score of all rows: means as dots with their intervals, seeds as strokes, the strongest floor of a part as a dashed line."""
     for colour, part in zip(cycle(_COLOURS), dict.fromkeys(line.row.part for line in lines), strict=False):
         of_part = [n for n, line in enumerate(lines) if line.row.part == part]
         ys = [places[n] for n in of_part]
@@ -165,5 +180,7 @@ def _draw(axes: "Axes", name: str, lines: Sequence[Line], places: Mapping[int, f
                 axes.plot(cell.values, [y] * len(cell.values), "|", color="black", ms=7, mew=0.8)
                 if lines[n].row.name == REFERENCE:
                     axes.plot([cell.mean] * 2, [min(ys) - 0.4, max(ys) + 0.4], ":", color=colour, lw=1)
+        floor, _ = floors([lines[n] for n in of_part], name)
+        axes.plot([floor] * 2, [min(ys) - 0.4, max(ys) + 0.4], "--", color="#6b7280", lw=1)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")

@@ -76,14 +76,19 @@ AXES: dict[str, tuple[str, ...]] = {
 }
 """The rows of each plot. That of the worlds is the one of targets, which are in all of them."""
 SCORES = {
-    "local.conditional": "local, conditional ↑",
-    "vectors.local.linear": "local, probe ↑",
-    "vectors.global.linear": "walk, probe",
-    "vectors.background.linear": "scene, probe",
-    "leakage.background.vectors": "scene, leakage ↓",
+    "local.conditional": "local in codes ↑",
+    "global.conditional": "walk in codes",
+    "background.conditional": "scene in codes",
+    "vectors.local.linear": "local, probe of z ↑",
+    "vectors.global.linear": "walk, probe of z",
+    "vectors.background.linear": "scene, probe of z",
+    "leakage.background.vectors": "scene leaks into z ↓",
     "codes.perplexity": "perplexity",
     "control.faithful": "faithful ↑",
 }
+
+PLOTTED = ("local.conditional", "global.conditional", "background.conditional", "vectors.local.linear")
+"""The scores of the plots."""
 
 
 def rows() -> Iterator[Row]:
@@ -136,14 +141,14 @@ def write_tables(options: Options) -> None:
     pictures = {f"{axis}.png": f"Scores of the rows that differ in their {axis}" for axis in shown}
     replace_file(options.out / "table.md", as_markdown(lines, TITLE, caption, WORLDS, SCORES, pictures).encode())
     for axis, of_axis in shown.items():
-        replace_file(options.out / f"{axis}.png", as_plot(of_axis, f"{axis}: {caption}", WORLDS, SCORES))
+        replace_file(options.out / f"{axis}.png", as_plot(of_axis, f"{axis}: {caption}", WORLDS, {name: SCORES[name] for name in PLOTTED}))
 
 
 def _along(lines: Sequence[Line], names: Sequence[str]) -> list[Line]:
-    """The lines of an axis in the worlds where some of its runs are done, in the order of the axis."""
+    """The lines of an axis that have runs, in the order of the axis, in the worlds where several have some."""
     shown = [(list(WORLDS).index(line.row.part), names.index(line.row.name), line) for line in lines if line.row.name in names]
-    done = {world for world, _, line in shown if line.runs}
-    return [line for world, _, line in sorted(shown, key=lambda each: each[:2]) if world in done]
+    compared = [world for world, _, line in shown if line.runs]
+    return [line for world, _, line in sorted(shown, key=lambda each: each[:2]) if line.runs and compared.count(world) > 1]
 
 
 def work(todo: Sequence[Row], options: Options) -> list[str]:

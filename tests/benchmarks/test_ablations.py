@@ -336,13 +336,15 @@ def test_means_of_what_there_is(tmp_path: Path, commands: Commands) -> None:
     assert len(by_name) == len(LOCAL) + len(GLOBAL) - 1
     plain, no_bin = by_name["local", "plain"], by_name["global", "no-bin"]
     assert plain["settings"] == {"model.direction": "plain"} and plain["runs"] == 3 and no_bin["runs"] == 2
-    assert plain["scores"]["local.ami"] == {"mean": pytest.approx(0.53), "low": None, "high": None, "values": [0.25, 0.59, 0.75]}
+    floor = {"floor": 0.1, "floor_of": "random"}
+    assert plain["scores"]["local.ami"] == {"mean": pytest.approx(0.53), "low": None, "high": None, "values": [0.25, 0.59, 0.75]} | floor
     assert no_bin["scores"]["local.ami"]["mean"] == pytest.approx(0.42)
     assert {*plain["scores"]} == {"local.ami", "shift.mean"}
     assert by_name["local", "reference"]["runs"] == 0 and by_name["local", "reference"]["scores"] == {}
     text = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
     assert "| plain | `model.direction=plain` | 3 | 0.530 | - | - | - | 1.500 |\n" in text
     assert "| no-bin | `loss.bin=0.0` | 2 | 0.420 | - | - | - | 1.500 |\n" in text
+    assert "| *strongest floor* |  |  | 0.100 `random` | - | - | - | 0.100 `random` |\n" in text
     assert "| joint |" not in text and "2 of 15 rows have runs.\n\n![Scores of all rows](plot.png)\n" in text
 
 
