@@ -102,15 +102,7 @@ def rows() -> Iterator[Row]:
 
 
 ALSO = (
-    *(
-        "local.ami",
-        "local.matched_accuracy",
-        "local.onset.ami",
-        "global.ami",
-        "global.conditional",
-        "background.ami",
-        "background.conditional",
-    ),
+    *("local.ami", "local.matched_accuracy", "local.onset.ami", "global.ami", "background.ami"),
     *("leakage.background.codes", "vectors.local.mlp", "vectors.global.mlp", "vectors.background.mlp", "codes.usage", "null.vectors"),
     *("nuisance.background_motion.vectors", "nuisance.character.vectors", "control.unreadable", "control.delta_psnr", "control.ghost"),
     *("drift.psnr.1", "drift.ssim.1", "drift.position.1", "drift.position.16", "transfer.position.16"),
