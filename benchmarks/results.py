@@ -12,7 +12,6 @@ from typing import Any
 
 from wsprites.bench.scores import ScoreFile
 from wsprites.errors import UserError
-from wsprites.fields import to_json
 from wsprites.generate import replace_file
 
 _FORMAT, _MAX_BYTES = "wsprites-study-result", 2**20
@@ -52,10 +51,6 @@ class Result:
         small = replace(scores, model=scores.system, scores=kept, confusion={}, per_clip={}, reader={})
         terms, versions, gma = (metadata.get(name, "") for name in ("perceptual", "versions", "gma"))
         return Result(json.loads(metadata["config"]), world, terms, versions, gma, small)
-
-    def is_of(self, config: Any, world: str, *, perceptual: bool) -> bool:
-        """Whether it is of this configuration, world and choice of terms."""
-        return (dict(self.config), self.world, self.terms.startswith("on")) == (json.loads(to_json(config)), world, perceptual)
 
 
 def write_result(path: Path, result: Result) -> None:

@@ -107,12 +107,20 @@ def is_trained(run: Run, options: Options) -> bool:
     """Whether the checkpoint of a run is that of its configuration, its world and its terms, after the last step."""
     metadata = safetensors_metadata(run.checkpoint) or {}
     try:
-        config = from_json(next(iter(find(options.kind).PRESETS.values())), metadata["config"])
         world = json.loads(json.loads(metadata["data"])["world"])["name"]
+        same = _is_of(run, options, metadata["config"], world, metadata.get("perceptual", ""))
     except (KeyError, TypeError, ValueError):
         return False
-    same_terms = metadata.get("perceptual", "").startswith("on") == (options.vgg is not None)
-    return same_terms and (config, world, metadata.get("step")) == (run.config, options.world, str(run.config.train.steps))
+    return same and metadata.get("step") == str(run.config.train.steps)
+
+
+def _is_of(run: Run, options: Options, config: str, world: str, terms: str) -> bool:
+    """Whether a training is that of a run: its configuration as JSON, its world, and the words of a checkpoint about perceptual terms."""
+    try:
+        theirs = from_json(next(iter(find(options.kind).PRESETS.values())), config)
+    except ValueError:
+        return False
+    return (theirs, world, terms.startswith("on")) == (run.config, options.world, options.vgg is not None)
 
 
 def scores_of(run: Run, options: Options) -> ScoreFile | None:
@@ -133,7 +141,7 @@ def kept_scores(run: Run, options: Options) -> ScoreFile | None:
         result = read_result(path)
     except UserError as error:
         raise ArgumentError("results", str(error)) from None
-    same = result.is_of(run.config, options.world, perceptual=options.vgg is not None)
+    same = _is_of(run, options, json.dumps(result.config), result.world, result.terms)
     if not same or not _is_of_clips(result.scores, options) or result.scores.settings.protocol != PROTOCOL:
         clips = f"all clips of {options.data}" if options.clips is None else f"the first {options.clips:,} clips of {options.data}"
         what = f"{run.config.name} with these settings in the world {options.world}, scored on {clips} by {PROTOCOL}"

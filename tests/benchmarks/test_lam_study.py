@@ -155,6 +155,17 @@ def test_what_is_kept_is_done(kept: Path, tmp_path: Path, commands: Commands) ->
     assert study(tmp_path / "two", "--results", str(kept)) == 0 and len(commands.calls) == 6
 
 
+def test_results_of_versions_without_a_field(kept: Path, tmp_path: Path, commands: Commands) -> None:
+    """A field that a later version adds has its default in them; one that no version has makes another configuration."""
+    for path, (change, code) in zip(sorted(kept.iterdir()), (({}, 0), ({"colour": 1}, 2)), strict=True):
+        values = json.loads(path.read_text())
+        values["config"]["model"].pop("latent_norm" if code else "mask_bias")
+        values["config"]["model"].update(change)
+        path.write_text(json.dumps(values))
+        seed = path.stem[-1]
+        assert study(tmp_path / "two", "--results", str(kept), "--seeds", seed) == code and len(commands.calls) == 4
+
+
 def test_runs_of_earlier_are_kept(kept: Path, tmp_path: Path, commands: Commands) -> None:
     """A folder that was made without results gives them to one that is named later."""
     assert study(tmp_path / "one", "--results", str(tmp_path / "late")) == 0 and len(commands.calls) == 4

@@ -89,16 +89,26 @@ def finished(config: ToyConfig, out: Path) -> list[int]:
     return sorted(set(config.toy.sizes) - missing)
 
 
-def write(config: ToyConfig, out: Path, sizes: Sequence[int]) -> str:
-    """Write the table, toy.md, and the plot, toy.svg, of sizes of training sets; returns the table.
+def measured(config: ToyConfig, out: Path, sizes: Sequence[int]) -> dict[tuple[str, int], NDArray[np.float64]]:
+    """The measures of the results in a folder: of each network and size, (S, 3) those of every seed, degrees.
 
     Raises:
-        ArgumentError: a result is of something else.
+        ArgumentError: a result is missing, or of something else.
     """
     errors = {}
     for network, size in dict.fromkeys((job.network, job.size) for job in config.jobs() if job.size in sizes):
         angles = [read(out, job, config.train) for job in config.jobs() if (job.network, job.size) == (network, size)]
         errors[network, size] = np.array([[mean_and_median(a, distance)[i] for distance, i in MEASURES.values()] for a in angles])
+    return errors
+
+
+def write(config: ToyConfig, out: Path, sizes: Sequence[int]) -> str:
+    """Write the table, toy.md, and the plot, toy.svg, of sizes of training sets; returns the table.
+
+    Raises:
+        ArgumentError: a result is missing, or of something else.
+    """
+    errors = measured(config, out, sizes)
     written = table(errors, sorted(sizes))
     replace_file(out / "toy.md", written.encode())
     plot(out / "toy.svg", errors, sorted(sizes))

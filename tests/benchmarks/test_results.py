@@ -1,0 +1,29 @@
+"""Pages of the documentation that are made from kept results: they say what the results say."""
+
+from pathlib import Path
+
+import pytest
+from samples import ROOT
+
+from benchmarks import lam_study
+from glass_model.articulated.toy.config import PRESETS
+from glass_model.articulated.toy.results import measured, table
+
+RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
+
+
+def test_the_study_of_latent_action_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lam_study, "as_plot", lambda *_: b"a plot")
+    with pytest.raises(SystemExit) as exit_:
+        lam_study.main(["--results", str(RESULTS / "lam"), "--clips", "100", "--table", "--out", str(tmp_path)])
+    assert exit_.value.code == 0
+    made, kept = ({path.name for path in folder.iterdir()} for folder in (tmp_path, DOCS / "lam-study"))
+    assert made == kept
+    for name in ("table.md", "table.json"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == (DOCS / "lam-study" / name).read_text(encoding="utf-8")
+
+
+def test_the_experiment_with_rectangles() -> None:
+    config = PRESETS["paper"]
+    written = table(measured(config, RESULTS / "toy", config.toy.sizes), config.toy.sizes)
+    assert written.strip() in (DOCS / "articulated.md").read_text(encoding="utf-8")
