@@ -175,6 +175,13 @@ ENTRIES = {
         preset="tiny",
         settings={"model.figure": "64", "model.scale": "1", "model.follow": "place"},
     ),
+    "lam-tiny-window-foreground": Entry(
+        _LAM + "sees a window around the figure's true place, errors weighted by true masks",
+        "guided",
+        kind="lam",
+        preset="tiny",
+        settings={"model.figure": "64", "model.scale": "1", "model.follow": "place", "loss.target": "foreground"},
+    ),
     "lam-tiny-twin": Entry(
         _LAM + "decodes the clip's twin in another scene", "guided", kind="lam", preset="tiny", settings={"train.augment": "twin"}
     ),
