@@ -56,6 +56,7 @@ _WINDOW = {"model.figure": "64", "model.scale": "1"}
 CURES: dict[str, Settings] = {
     "window": {**_WINDOW, "model.follow": "place"},
     "window-foreground": {**_WINDOW, "model.follow": "place", "loss.target": "foreground"},
+    "window-foreground-skip-2": {**_WINDOW, "model.follow": "place", "loss.target": "foreground", "train.skip": "2"},
     "window-tracker": {**_WINDOW, "model.follow": "tracker"},
     "shared": {"train.augment": "shared"},
     "twin": {"train.augment": "twin"},

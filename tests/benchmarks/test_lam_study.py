@@ -115,7 +115,7 @@ def test_runs_and_tables(tmp_path: Path, commands: Commands, monkeypatch: pytest
     assert table["axes-still", "vq-pixel-k2"]["runs"] == 1 and table["paper", "vq-pixel-k2"]["runs"] == 0
     assert table["factorial", "vq-pixel-pairs"]["scores"]["local.conditional"]["mean"] == 0.125
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert text.startswith("# What latent action models encode\n\nLAM, preset tiny, first 6 clips") and "4 of 96 rows have runs." in text
+    assert text.startswith("# What latent action models encode\n\nLAM, preset tiny, first 6 clips") and "4 of 97 rows have runs." in text
     assert "\n## factorial with a still scene\n" in text and "![Scores of the rows that differ in their context](context.png)" in text
     assert "| vq-pixel-k2 | `model.context=2`, `train.window=3` | 1 | 0.125" in text
     assert (tmp_path / "context.png").read_bytes().startswith(b"\x89PNG")
