@@ -116,7 +116,8 @@ def as_markdown(
         pictures: file of a plot beside the page -> what it shows.
     """
     done = [line for line in lines if line.runs]
-    text = f"# {title}\n\n{caption}. {len(done)} of {len(lines)} rows have runs. Dashed lines and the first row of a table: the strongest floor.\n"
+    floor = "Dashed lines and the first row of a table: the strongest floor."
+    text = f"# {title}\n\n{caption}. {len(done)} of {len(lines)} rows have runs. {floor}\n"
     text += "".join(f"\n![{words}]({file})\n" for file, words in pictures.items())
     heads = ["", "differs in", "runs", *scores.values()]
     for part in dict.fromkeys(line.row.part for line in done):
