@@ -56,10 +56,11 @@ def by_animation_and_item(folder: Path, items: list[Image.Image]) -> None:
 
 def by_frame(folder: Path, items: list[Image.Image], directions: tuple[str, ...] = ("up", "left", "down", "right")) -> None:
     for animation in ROWS:
+        rows = block(merged(items), animation)
         for row, direction in enumerate(directions):
             (folder / "standard" / animation / direction).mkdir(parents=True)
             for column in range(13):
-                frame = block(merged(items), animation).crop((64 * column, 64 * row, 64 * column + 64, 64 * row + 64))
+                frame = rows.crop((64 * column, 64 * row, 64 * column + 64, 64 * row + 64))
                 if animation == "walk":
                     (folder / "standard" / "jump" / direction).mkdir(parents=True, exist_ok=True)
                 if frame.getbbox():  # the generator leaves out empty frames
