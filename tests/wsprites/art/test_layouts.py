@@ -28,42 +28,43 @@ def block(sheet: Image.Image, animation: str) -> Image.Image:
 def by_animation(folder: Path, items: list[Image.Image]) -> None:
     (folder / "standard").mkdir()
     for animation in ROWS:
-        block(merged(items), animation).save(folder / "standard" / f"{animation}.png")
+        block(merged(items), animation).save(folder / "standard" / f"{animation}.png", compress_level=1)
     (folder / "standard" / "notes.txt").write_text("x", encoding="utf-8")
-    Image.new("RGBA", (832, 256)).save(folder / "standard" / "thrust.png")
+    Image.new("RGBA", (832, 256)).save(folder / "standard" / "thrust.png", compress_level=1)
     (folder / "custom").mkdir()
-    Image.new("RGBA", (1152, 768)).save(folder / "custom" / "slash_oversize.png")
+    Image.new("RGBA", (1152, 768)).save(folder / "custom" / "slash_oversize.png", compress_level=1)
 
 
 def by_narrow_animation(folder: Path, items: list[Image.Image]) -> None:
     """As cut by other tools: only the columns that have a picture, and no folder around them."""
     for animation, frames in FRAMES.items():
-        block(merged(items), animation).crop((0, 0, 64 * frames, 256)).save(folder / f"{animation}.png")
+        block(merged(items), animation).crop((0, 0, 64 * frames, 256)).save(folder / f"{animation}.png", compress_level=1)
 
 
 def by_item(folder: Path, items: list[Image.Image]) -> None:
     (folder / "items").mkdir()
     for z, item in zip((9, 10, 100), items, strict=True):
-        item.save(folder / "items" / f"{z:03} some item.png")
+        item.save(folder / "items" / f"{z:03} some item.png", compress_level=1)
 
 
 def by_animation_and_item(folder: Path, items: list[Image.Image]) -> None:
     for animation in ROWS:
         (folder / "standard" / animation).mkdir(parents=True)
         for z, item in zip((9, 10, 100), items, strict=True):
-            block(item, animation).save(folder / "standard" / animation / f"{z:03} some item.png")
+            block(item, animation).save(folder / "standard" / animation / f"{z:03} some item.png", compress_level=1)
 
 
 def by_frame(folder: Path, items: list[Image.Image], directions: tuple[str, ...] = ("up", "left", "down", "right")) -> None:
     for animation in ROWS:
+        rows = block(merged(items), animation)
         for row, direction in enumerate(directions):
             (folder / "standard" / animation / direction).mkdir(parents=True)
             for column in range(13):
-                frame = block(merged(items), animation).crop((64 * column, 64 * row, 64 * column + 64, 64 * row + 64))
+                frame = rows.crop((64 * column, 64 * row, 64 * column + 64, 64 * row + 64))
                 if animation == "walk":
                     (folder / "standard" / "jump" / direction).mkdir(parents=True, exist_ok=True)
                 if frame.getbbox():  # the generator leaves out empty frames
-                    frame.save(folder / "standard" / animation / direction / f"{column + 1}.png")
+                    frame.save(folder / "standard" / animation / direction / f"{column + 1}.png", compress_level=1)
 
 
 def by_frame_in_an_old_version(folder: Path, items: list[Image.Image]) -> None:
@@ -92,7 +93,7 @@ def items() -> list[Image.Image]:
 @pytest.fixture(scope="module")
 def expected(items: list[Image.Image], tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     path = tmp_path_factory.mktemp("whole") / "whole.png"
-    merged(items).save(path)
+    merged(items).save(path, compress_level=1)
     return read_sheet(path)
 
 
@@ -165,36 +166,36 @@ def test_oversize_weapons_are_left_out(size, tmp_path: Path, caplog: pytest.LogC
 
 
 def doubled(path: Path) -> str:
-    draw_sheet(0, 0).resize((1664, 2688), Image.Resampling.NEAREST).save(path / "a.png")
+    draw_sheet(0, 0).resize((1664, 2688), Image.Resampling.NEAREST).save(path / "a.png", compress_level=1)
     return "beside the first 832 columns .* scale the sheet back"
 
 
 def cut(path: Path) -> str:
-    draw_sheet(0, 0).crop((0, 0, 800, 1344)).save(path / "a.png")
+    draw_sheet(0, 0).crop((0, 0, 800, 1344)).save(path / "a.png", compress_level=1)
     return "800 x 1344 pixels; an LPC sheet"
 
 
 def narrow(path: Path) -> str:
     by_narrow_animation(path, [draw_sheet(0, 0)])
-    Image.new("RGBA", (320, 256)).save(path / "walk.png")
+    Image.new("RGBA", (320, 256)).save(path / "walk.png", compress_level=1)
     return "walk.png: 320 x 256 pixels; this animation .* has 576 x 256"
 
 
 def large_frames(path: Path) -> str:
     by_frame(path, [draw_sheet(0, 0)])
-    Image.new("RGBA", (128, 128)).save(path / "standard" / "walk" / "left" / "3.png")
+    Image.new("RGBA", (128, 128)).save(path / "standard" / "walk" / "left" / "3.png", compress_level=1)
     return "left/3.png: 128 x 128 pixels; a frame has 64 x 64"
 
 
 def rotated(path: Path) -> str:
     exif = Image.Exif()
     exif[0x0112] = 6
-    draw_sheet(0, 0).save(path / "a.png", exif=exif)
+    draw_sheet(0, 0).save(path / "a.png", exif=exif, compress_level=1)
     return "a.png: the sheet is stored rotated"
 
 
 def huge(path: Path) -> str:
-    Image.new("1", (64 * 130, 64 * 130)).save(path / "a.png")
+    Image.new("1", (64 * 130, 64 * 130)).save(path / "a.png", compress_level=1)
     return "8320 x 8320 pixels"
 
 
