@@ -132,7 +132,8 @@ def write_tables(options: Options) -> None:
     replace_file(options.out / "table.json", as_json(lines, about).encode())
     shown = {axis: of_axis for axis, names in AXES.items() if (of_axis := _along(lines, names))}
     pictures = {f"{axis}.png": f"Scores of the rows that differ in their {axis}" for axis in shown}
-    replace_file(options.out / "table.md", as_markdown(lines, TITLE, caption, WORLDS, SCORES, pictures).encode())
+    where = f"{caption}. docs/lam.md says what rows and columns are"
+    replace_file(options.out / "table.md", as_markdown(lines, TITLE, where, WORLDS, SCORES, pictures).encode())
     for axis, of_axis in shown.items():
         replace_file(options.out / f"{axis}.png", as_plot(of_axis, f"{axis}: {caption}", WORLDS, {name: SCORES[name] for name in PLOTTED}))
 
