@@ -57,14 +57,15 @@ def write_result(path: Path, result: Result) -> None:
     """Write a result, wholly or not at all. Raises OSError if that is not possible."""
     values = {"format": _FORMAT, **{name: getattr(result, name) for name in _TEXTS}, "config": dict(result.config)}
     values["scores"] = json.loads(result.scores.to_json())
-    replace_file(path, (json.dumps(values, indent=1) + "\n").encode())
+    lines = (f'"{name}": {json.dumps(value)}' for name, value in values.items())  # a study has hundreds of such files
+    replace_file(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
 
 def read_result(path: Path) -> Result:
     """Read a result. Raises UserError if the file cannot be read or is not one."""
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise UserError(f"{path}: more than {_MAX_BYTES // 2**20} MiB, too large for the result of a run")
+            raise UserError(f"more than {_MAX_BYTES // 2**20} MiB, too large for the result of a run")
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("format") != _FORMAT or not isinstance(values["config"], dict):
             raise ValueError
@@ -72,5 +73,7 @@ def read_result(path: Path) -> Result:
         return Result(config=values["config"], scores=ScoreFile.from_json(json.dumps(values["scores"])), **texts)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
+    except UserError as error:  # which names what is wrong with the scores, such as a newer version
+        raise UserError(f"{path}: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise UserError(f"{path}: not the result of a run; delete it, and the run is done again") from None

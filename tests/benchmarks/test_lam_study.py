@@ -204,6 +204,18 @@ def test_results_of_something_else_are_not_replaced(
 
 
 @pytest.mark.bad_input
+def test_results_of_a_newer_version(kept: Path, tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are not damaged, and nobody is told to delete them."""
+    path = kept / "factorial-vq-pixel-pairs-1.json"
+    values = json.loads(path.read_text())
+    values["scores"]["format_version"] = 9
+    path.write_text(json.dumps(values))
+    assert study(tmp_path / "two", "--results", str(kept)) == 2 and len(commands.calls) == 4
+    error = capsys.readouterr().err
+    assert "install a newer one" in error and "delete" not in error and str(path) in error
+
+
+@pytest.mark.bad_input
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "x"}', '{"format": "wsprites-study-result", "config": 3}', " " * (2**20 + 1)])
 def test_damaged_results(text: str, kept: Path, tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
     (kept / "factorial-vq-pixel-pairs-1.json").write_text(text, encoding="utf-8")
