@@ -26,7 +26,8 @@ CONFIG = PRESETS["base"].override(
         "codes": 3,
     },
     loss={"rec": 10.0},
-    train={"steps": 300, "batch": 32, "rate": 3e-3, "keep": 0.95},
+    # With keep = 0.95 and 300 steps, whether codes are found depends on the seed, and on how a processor rounds.
+    train={"steps": 400, "batch": 32, "rate": 3e-3, "keep": 0.99, "seed": 1},
 )
 
 
