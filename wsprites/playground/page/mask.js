@@ -40,7 +40,7 @@ export class MaskEditor {
       this.brush.radius = Number(size.value);
       this.draw();
     });
-    const buttons = { Step: () => this.changed(), Clear: () => this.clear(), "Begin again": () => this.send("read_mask", {}) };
+    const buttons = { Step: () => this.changed(), Clear: () => this.clear(), "Begin again": () => this.ask() };
     const made = Object.entries(buttons).map(([textContent, act]) => {
       const button = element("button", { type: "button", textContent });
       button.addEventListener("click", act);
@@ -64,7 +64,7 @@ export class MaskEditor {
     this.body.hidden = false;
     this.empty(this.source.width, this.source.height);
     this.draw();
-    this.send("read_mask", {});
+    this.ask();
     this.canvas.focus({ preventScroll: true });
   }
 
@@ -87,9 +87,15 @@ export class MaskEditor {
     this.take(new Uint8Array(width * height));
   }
 
-  // The mask of the model's last frame: one bit a pixel.
+  // Asks for the mask of the model's last frame. Its answer must not replace what was drawn in the meantime.
+  ask() {
+    this.asked = true;
+    this.send("read_mask", {});
+  }
+
+  // That mask: one bit a pixel.
   load({ width, height }, bits) {
-    if (!this.open || width !== this.width || height !== this.height) return;
+    if (!this.asked || !this.open || width !== this.width || height !== this.height) return;
     this.take(Uint8Array.from({ length: width * height }, (_, pixel) => (bits[pixel >> 3] >> (7 - (pixel & 7))) & 1));
     this.draw();
   }
@@ -153,6 +159,7 @@ export class MaskEditor {
 
   // What is drawn is sent, not more often than every EVERY milliseconds.
   changed() {
+    this.asked = false;
     this.draw();
     this.timer ??= setTimeout(() => {
       this.timer = null;
