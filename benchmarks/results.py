@@ -18,6 +18,12 @@ _FORMAT, _MAX_BYTES = "wsprites-study-result", 2**20
 _TEXTS = ("world", "terms", "versions", "gma")
 
 
+def world_of(metadata: Mapping[str, str]) -> str:
+    """Name of the world of training, from the metadata of a checkpoint. Raises KeyError, TypeError or ValueError if it does not say it."""
+    name: str = json.loads(json.loads(metadata["data"])["world"])["name"]
+    return name
+
+
 @dataclass(frozen=True)
 class Result:
     """A training and the scores that a study keeps of it."""
@@ -46,11 +52,10 @@ class Result:
         Raises:
             KeyError, ValueError: the checkpoint does not say what it is.
         """
-        world = json.loads(json.loads(metadata["data"])["world"])["name"]
         kept = {name: entry for name, entry in scores.scores.items() if name in names}
         small = replace(scores, model=scores.system, scores=kept, confusion={}, per_clip={}, reader={})
         terms, versions, gma = (metadata.get(name, "") for name in ("perceptual", "versions", "gma"))
-        return Result(json.loads(metadata["config"]), world, terms, versions, gma, small)
+        return Result(json.loads(metadata["config"]), world_of(metadata), terms, versions, gma, small)
 
 
 def write_result(path: Path, result: Result) -> None:

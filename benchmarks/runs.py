@@ -20,7 +20,7 @@ from signal import SIGTERM
 from threading import Event
 from typing import Any
 
-from benchmarks.results import Result, read_result, write_result
+from benchmarks.results import Result, read_result, world_of, write_result
 from glass_model.systems import find
 from glass_model.training.config import load_config
 from wsprites.bench.data import STANDARD
@@ -107,8 +107,7 @@ def is_trained(run: Run, options: Options) -> bool:
     """Whether the checkpoint of a run is that of its configuration, its world and its terms, after the last step."""
     metadata = safetensors_metadata(run.checkpoint) or {}
     try:
-        world = json.loads(json.loads(metadata["data"])["world"])["name"]
-        same = _is_of(run, options, metadata["config"], world, metadata.get("perceptual", ""))
+        same = _is_of(run, options, metadata["config"], world_of(metadata), metadata.get("perceptual", ""))
     except (KeyError, TypeError, ValueError):
         return False
     return same and metadata.get("step") == str(run.config.train.steps)
