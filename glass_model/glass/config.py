@@ -263,6 +263,7 @@ _SMALL = Config("small").override(
         "temperature_steps": 1_700,
     },
 )
+_HOUR = dataclasses.replace(_SMALL, name="hour").override(train={"steps": 6_500, "given_steps": 4_000, "temperature_steps": 5_000})
 Changes = dict[str, dict[str, Any]]
 """Values that differ from those of a preset, by group and field, as `Config.override` takes them."""
 
@@ -293,6 +294,7 @@ PRESETS = {
     "released": _RELEASED,
     "tiny": _TINY,
     "small": _SMALL,
+    "hour": _HOUR,
     **{name: dataclasses.replace(_PAPER, name=name).override(**changes) for name, changes in _CHANGED.items()},
 }
-"""`paper`, `released`, `tiny` and `small` for two CPU cores, and the paper's ablations and other data sets by what differs from `paper`."""
+"""`paper` and `released`; `tiny`, `small` and `hour` for two CPU cores; ablations and other data sets by what differs from `paper`."""
