@@ -1,4 +1,4 @@
-"""Augmentation that all frames of a sequence share: a shift, and a change of brightness."""
+"""What is drawn for each sequence: a shift and a change of brightness of all its frames, and which frames the forward model sees."""
 
 from typing import NamedTuple
 
@@ -40,3 +40,24 @@ def moved(images: Tensor, shift: Tensor) -> Tensor:
 def changed(images: Tensor, change: Change) -> Tensor:
     """Images (B, T, C, h, w) after a change."""
     return moved(images, change.shift) + change.brightness[:, None, None, None, None]
+
+
+def behind(sample: dict[str, Tensor], k: int, reach: int, most: int) -> dict[str, Tensor]:
+    """Of each sequence, the frames of its last transition, after older ones: k frames up to t - i, k up to t, and those up to t + `reach`.
+
+    Args:
+        sample: arrays with axes (B, T), such as frames, which are gathered, and (B,), which are kept.
+        k: frames up to t that are needed.
+        reach: frames after t that are needed.
+        most: i is drawn from 0 to this, k + reach + most <= T.
+
+    Example:
+        >>> behind({"shift": torch.tensor([[0, 1, 2, 3]])}, 1, 1, 0)["shift"].tolist()
+        [[2, 2, 3]]
+    """
+    batch, length = sample[next(iter(sample))].shape[:2]
+    device = sample[next(iter(sample))].device
+    last = torch.arange(length - reach - k, length, device=device).expand(batch, -1)
+    frame = torch.cat([last[:, :k] - torch.randint(most + 1, (batch, 1), device=device), last], 1)
+    row = torch.arange(batch, device=device)[:, None]
+    return {name: array if array.ndim == 1 else array[row, frame] for name, array in sample.items()}

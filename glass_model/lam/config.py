@@ -166,7 +166,7 @@ class TrainConfig(general.TrainConfig):
     batch: int = number(128, 2, 65536)
     """Sequences per step and process."""
     window: int = number(2, 2, 1000)
-    """Frames per sequence: at least `model.context` + `ahead`; a longer one gives a transition for each further frame."""
+    """Frames per sequence: at least `model.context` + `ahead` + `behind`; a longer one gives a transition for each further frame."""
     rate: float = number(3e-4, 0.0, 1.0)
     """Learning rate."""
     weight_decay: float = number(0.0, 0.0, 1.0)
@@ -183,6 +183,9 @@ class TrainConfig(general.TrainConfig):
     """Share of the encoder that a step of the target encoder takes, with `model.latent`."""
     ahead: int = number(1, 1, 100)
     """The inverse model sees x_t and x_t+j with j drawn from 1 to this; always x_t+1 when it reads."""
+    behind: int = number(0, 0, 1000, added=True)
+    """The forward model sees the frames up to x_t-i instead of those up to x_t, i drawn from 0 to this. With more than 0, a sequence gives
+    one transition, its last."""
     augment: str = choice("none", "none", "shared", "twin")
     """"shared": one shift and brightness for the inverse model's frames, another for the forward model's. "twin": the forward model sees
     and predicts another character in another scene with the same motion (guided)."""
@@ -224,8 +227,8 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.model.context + self.train.ahead > self.train.window:
-            needed = f"model.context + train.ahead = {self.model.context} + {self.train.ahead}"
+        if self.model.context + self.train.ahead + self.train.behind > self.train.window:
+            needed = f"model.context + train.ahead + train.behind = {self.model.context} + {self.train.ahead} + {self.train.behind}"
             raise SpecError(f"{needed} must not be above train.window = {self.train.window}")
         if self.loss.target == "found" and not (self.model.figure and self.model.follow == "gma" and self.train.augment != "twin"):
             raise SpecError("loss.target = 'found' needs a window, model.figure > 0, with model.follow = 'gma', and no twins")

@@ -36,6 +36,8 @@ class Result(NamedTuple):
     """(M, 3, h, w): the next frame."""
     before: Tensor
     """(M, 3, h, w): the frame before it."""
+    given: Tensor
+    """(M, 3, h, w): the last frame that the forward model sees: `before`, or an earlier one."""
     latent: tuple[Tensor, Tensor, Tensor] | None
     """(M, E) each: the predicted encoding of the next frame, the true one, and that of the frame before; None without `config.latent`."""
     still: Tensor | None
@@ -88,30 +90,35 @@ class LAM(nn.Module):
 
     # Training.
 
-    def forward(self, seen: Tensor, shown: Tensor, ahead: Tensor | None = None, reach: int = 1, *, still: bool = False) -> Result:
+    def forward(
+        self, seen: Tensor, shown: Tensor, ahead: Tensor | None = None, reach: int = 1, *, back: int = 0, still: bool = False
+    ) -> Result:
         """Read the actions of sequences and predict frames from them.
 
         Args:
             seen: (B, T, 3, h, w), what the inverse model sees, from `view`.
             shown: (B, T, 3, h, w), what the forward model sees and predicts.
             ahead: (B, N) int64, from 1 to `reach`: how far after t the frame is that the inverse model sees; None is 1.
-            reach: the largest value of `ahead`; N = T - k - reach + 1.
+            reach: the largest value of `ahead`; N = T - k - reach - back + 1.
+            back: how many places before t the frames end that the forward model predicts from.
             still: compute `Result.still`.
         """
-        k, count = self.config.context, seen.shape[1] - self.config.context - reach + 1
+        k, first = self.config.context, self.config.context + back  # the first frame that is predicted
+        count = seen.shape[1] - first - reach + 1
         steps = torch.ones(len(seen), count, dtype=torch.int64, device=seen.device) if ahead is None else ahead
-        at = torch.arange(count, device=seen.device) + k - 1
-        history, given = _histories(seen, at.expand_as(steps), k), _histories(shown, at.expand_as(steps), k)
+        at = torch.arange(count, device=seen.device) + first - 1
+        history, given = _histories(seen, at.expand_as(steps), k), _histories(shown, (at - back).expand_as(steps), k)
         later = _histories(seen, at + steps, k)
         raw, before = self._read(history, later)
         through: Passed = self.bottleneck(raw)
         passed, latent = through.passed, None
         if self.config.latent:
-            latent = self._predict_latent(before, given, _histories(shown, at.expand_as(steps) + 1, k), passed, same=seen is shown)
+            same, after = seen is shown and not back, _histories(shown, at.expand_as(steps) + 1, k)
+            latent = self._predict_latent(before, given, after, passed, same=same)
             passed = passed.detach()
-        target, now = shown[:, k : k + count].flatten(0, 1), given[:, -3:]
+        target, now = (shown[:, first - i : first - i + count].flatten(0, 1) for i in (0, 1))
         alone = self.bottleneck.read(self._read(history, history)[0])[0] if still else None
-        return Result(through, self._predict(given, passed), target, now, latent, alone)
+        return Result(through, self._predict(given, passed), target, now, given[:, -3:], latent, alone)
 
     def _read(self, history: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:
         """What the inverse model says of (M, 3k, h, w) frames up to t, and up to the later one; and the encoding of the former."""

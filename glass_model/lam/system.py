@@ -87,6 +87,8 @@ class LamSystem:
             self._optimizer.register_step_pre_hook(clip)
         self.optimizers = (self._optimizer,)
         self._last: Result | None = None
+        self._back = model.context if train.behind else 0
+        self._first = model.context + self._back  # the first frame of a sequence that is predicted
 
     def turns(self, frames: Tensor | Sample, step: int) -> Iterator[Turn]:
         """One turn, of all terms.
@@ -101,19 +103,21 @@ class LamSystem:
             group["lr"] = train.rate_at(step)
         if self.config.model.latent:
             network.update_target()
+        k, reach, back = self.config.model.context, train.ahead, self._back
+        if back:
+            sample = augment.behind(sample, k, reach, train.behind)
         # What both networks see.
         x = network.to_model(sample["frames"])
         corner, place = self._windows(sample, x)
         seen = network.view(x, corner)
         shown, mask = self._shown(sample, x, seen, corner)
         # A pass, and its terms.
-        k, reach = self.config.model.context, train.ahead
-        count = seen.shape[1] - k - reach + 1
+        count = seen.shape[1] - self._first - reach + 1
         ahead = torch.randint(1, reach + 1, (len(seen), count), device=seen.device) if reach > 1 else None
         if train.augment == "shared":
             seen = augment.changed(seen, augment.draw(len(seen), seen.device))
-        result: Result = network(seen, shown, ahead, reach, still=config.zero > 0)
-        of_targets = None if mask is None else mask[:, k : k + count].flatten(0, 1)
+        result: Result = network(seen, shown, ahead, reach, back=back, still=config.zero > 0)
+        of_targets = None if mask is None else mask[:, self._first : self._first + count].flatten(0, 1)
         terms = losses.terms(result, config, mask=of_targets, label=self._label(sample, result, count), place=place)
         self._last = result
         yield Turn(self._optimizer, losses.total(terms, config), {**terms, **losses.logged(result)}, self._usage(result))
@@ -130,8 +134,8 @@ class LamSystem:
             middle = sample["centre"].to(x) * scale
             learned, true = x.flatten(0, 1), middle.flatten(0, 1)
             return corner_of(middle, model), (network.follower.locator(learned), true, torch.ones_like(true[:, 0]), model.frame)
-        true, known = tracked(sample["frames"][:, :2])
-        return network.corners(x), (network.follower.locator(x[:, 1]), true * scale, known, model.frame)
+        true, known = tracked(sample["frames"][:, self._first - 1 : self._first + 1])
+        return network.corners(x), (network.follower.locator(x[:, self._first]), true * scale, known, model.frame)
 
     def _shown(self, sample: Sample, x: Tensor, seen: Tensor, corner: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """What the forward model sees, (B, T, 3, h, w), and the share of the figure in its pixels, (B, T, 1, h, w), if it is needed."""
@@ -151,10 +155,10 @@ class LamSystem:
 
     def _label(self, sample: Sample, result: Result, count: int) -> tuple[Tensor, Tensor, Tensor] | None:
         """What `losses.label_loss` takes: labels are stored at the frame that a transition leads to."""
-        head, train, k = self.network.label_head, self.config.train, self.config.model.context
+        head, train = self.network.label_head, self.config.train
         if not head:
             return None
-        label = sample[f"{train.label}_action"][:, k : k + count].long().flatten()
+        label = sample[f"{train.label}_action"][:, self._first : self._first + count].long().flatten()
         known = losses.labelled(sample["index"], train.labels, train.seed)[:, None].expand(-1, count).flatten()
         return head(result.through.vector), label, known
 
@@ -168,8 +172,10 @@ class LamSystem:
 
     def strip(self) -> list[Strip]:
         """The first transitions of the last batch; see `strip`."""
-        train, context = self.config.train, self.config.model.context
-        return strip(self._last, train.window - context - train.ahead + 1, context) if self._last else []
+        train, first = self.config.train, self.config.model.context
+        if self._back:
+            first = train.window - train.ahead  # the last transition alone
+        return strip(self._last, train.window - first - train.ahead + 1, first) if self._last else []
 
     @torch.no_grad()
     def finish(self, batches: Iterator[Tensor | Sample]) -> None:
@@ -181,7 +187,10 @@ class LamSystem:
         network.eval()
         while sum(map(len, vectors)) < enough:
             batch = next(batches)
-            x = network.to_model(batch["frames"] if isinstance(batch, dict) else batch)
+            frames = batch["frames"] if isinstance(batch, dict) else batch
+            if self._back:  # the last transition alone
+                frames = frames[:, -self.config.model.context - 1 :]
+            x = network.to_model(frames)
             vectors.append(network(seen := network.view(x, network.corners(x)), seen).through.vector)
         network.train(mode)
         assert network.bottleneck.codebooks
@@ -189,14 +198,15 @@ class LamSystem:
 
 
 @torch.no_grad()
-def strip(result: Result, count: int, context: int) -> list[Strip]:
+def strip(result: Result, count: int, first: int) -> list[Strip]:
     """The first transitions of a batch as the forward model sees them, with a column for each.
 
     Args:
         count: transitions of each sequence.
-        context: frames that lead to the first transition.
+        first: the frame that the first of them leads to.
     """
-    rows = (("frame before", result.before), ("true frame", result.target), ("prediction", result.frame))
+    given = [] if torch.equal(result.given, result.before) else [("frame given", result.given)]
+    rows = [("frame before", result.before), *given, ("true frame", result.target), ("prediction", result.frame)]
     places = (divmod(n, count) for n in range(min(_STRIP_COLUMNS, len(result.frame))))
-    columns = [Column(clip, context + t, context + t - 1) for clip, t in places]
+    columns = [Column(clip, first + t, first + t - 1) for clip, t in places]
     return [Strip(columns, [(name, images(2 * row[:_STRIP_COLUMNS])) for name, row in rows])]
