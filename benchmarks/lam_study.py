@@ -15,7 +15,7 @@ study can be done in parts and on several machines. `benchmarks/results/lam` has
 
     python -m benchmarks.lam_study --results benchmarks/results/lam --clips 100 --table --out docs/lam-study
 
-makes its tables again from them.
+makes its tables again from them. Rows with windows of GLASS need a checkpoint of it, `--gma`.
 
 A row is named by its bottleneck, target and context, such as vq-pixel-pairs, or by the cure, which is vq-pixel-pairs with it. `--list`
 names all rows.
@@ -53,11 +53,17 @@ BOTTLENECKS: dict[str, Settings] = {
 TARGETS: dict[str, Settings] = {"pixel": {}, "foreground": {"loss.target": "foreground"}, "latent": {"model.latent": "true"}}
 CONTEXTS: dict[str, Settings] = {"pairs": {}, "k2": {"model.context": "2", "train.window": "3"}}
 _WINDOW = {"model.figure": "64", "model.scale": "1"}
+_FOUND = {**_WINDOW, "model.follow": "gma", "loss.target": "found"}
+_BEHIND = {"train.behind": "20", "train.window": "22"}
 CURES: dict[str, Settings] = {
     "window": {**_WINDOW, "model.follow": "place"},
     "window-foreground": {**_WINDOW, "model.follow": "place", "loss.target": "foreground"},
     "window-foreground-skip-2": {**_WINDOW, "model.follow": "place", "loss.target": "foreground", "train.skip": "2"},
+    "window-foreground-behind-20": {**_WINDOW, "model.follow": "place", "loss.target": "foreground", **_BEHIND},
     "window-tracker": {**_WINDOW, "model.follow": "tracker"},
+    "window-gma": {**_WINDOW, "model.follow": "gma"},
+    "window-found": _FOUND,
+    "window-found-behind-20": {**_FOUND, **_BEHIND},
     "shared": {"train.augment": "shared"},
     "twin": {"train.augment": "twin"},
     "twin-foreground": {"train.augment": "twin", "loss.target": "foreground"},
@@ -111,11 +117,17 @@ ALSO = (
 """What is kept of a run besides."""
 
 
+def needs_gma(row: Row) -> bool:
+    """Whether the windows of a row follow the masks of a checkpoint of GLASS."""
+    return row.settings.get("model.follow") == "gma"
+
+
 def run_of(row: Row, options: Options, seed: int) -> Run:
     """The run of a row and a seed. Raises ArgumentError for settings that are not possible."""
     values = {**options.settings, **row.settings, "train.seed": str(seed)}
     folder = options.out / f"{row.part}-{row.name}-{seed}"
-    return Run(folder, options.config(values), values, f"lam {options.preset}: {row.name}")
+    given = options.gma if needs_gma(row) else ""
+    return Run(folder, options.config(values), values, f"lam {options.preset}: {row.name}", given=given)
 
 
 def write_tables(options: Options) -> None:
@@ -163,8 +175,8 @@ def work(todo: Sequence[Row], options: Options) -> list[str]:
 # The command.
 
 
-def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
-    """The options of the command line, and the rows to do. Exits with 2 for wrong ones, before anything is trained."""
+def _parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.lam_study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -177,14 +189,26 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
     parser.add_argument("--steps", type=int, metavar="N", help="short for --set train.steps=N")
     parser.add_argument("--set", nargs="+", default=[], metavar="GROUP.FIELD=VALUE", help="change the preset, for all rows")
     parser.add_argument("--device", default="", help="cpu or cuda  [cuda if available]")
+    parser.add_argument(
+        "--gma",
+        default="",
+        metavar="CHECKPOINT",
+        help="a checkpoint of GLASS, or `small`, for rows with its windows; without, they are not done",
+    )
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="keep a small file of each run here, and do what is not here yet")
     parser.add_argument("--table", action="store_true", help="do nothing but the tables and plots of the runs that are done")
     parser.add_argument("--list", action="store_true", help="name the rows of each world, and end")
+    return parser
+
+
+def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
+    """The options of the command line, and the rows to do. Exits with 2 for wrong ones, before anything is trained."""
+    parser = _parser()
     given = parser.parse_args(arguments)
     lines = [*given.set, *([f"train.steps={given.steps}"] if given.steps is not None else [])]
     settings = {key: value for key, _, value in (setting.partition("=") for setting in lines)}
     options = Options(given.out, given.preset, settings, tuple(given.seeds), "factorial", given.clips, None, given.device, "lam")
-    options = replace(options, results=given.results, kept=(*SCORES, *ALSO))
+    options = replace(options, results=given.results, kept=(*SCORES, *ALSO), gma=given.gma)
     wanted = [row for row in rows() if row.part in given.worlds and (not given.only or row.name in given.only)]
     if given.list:
         print("\n".join(f"{row.part}  {row.name}" for row in wanted))
@@ -200,7 +224,14 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
             run_of(row, options, options.seeds[0])
     except UserError as error:
         parser.error(str(error))
-    return options, [] if given.table else wanted
+    if given.table:
+        return options, []
+    if (lacking := [row.name for row in wanted if needs_gma(row)]) and not options.gma:
+        if given.only:
+            parser.error(f"--gma: {lacking[0]} needs a checkpoint of GLASS")
+        print(f"not done without --gma: {', '.join(lacking)}")
+        wanted = [row for row in wanted if not needs_gma(row)]
+    return options, wanted
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -57,6 +57,8 @@ class Options:
     """Folder of small files that stay when checkpoints go (`benchmarks/results.py`): a run that is there is done. None: no such folder."""
     kept: tuple[str, ...] = ()
     """Names of the scores in these files."""
+    gma: str = ""
+    """Checkpoint of GLASS, or name of a trained model, for the runs that take its GMA and do not make it; empty: there is none."""
 
     @property
     def data(self) -> str:
@@ -82,6 +84,8 @@ class Run:
     """Name of the row in score files; empty for a run that is not scored, GMA alone."""
     gma: "Run | None" = None
     """The run whose GMA is used and stays as it is."""
+    given: str = ""
+    """The same of `Options.gma`; empty for a run without."""
 
     @property
     def checkpoint(self) -> Path:
@@ -236,7 +240,7 @@ def do(run: Run, options: Options, lock: int, interrupted: Event) -> str:
     shared = ["--device", options.device] if options.device else []
     if not is_trained(run, options):
         values = [f"--set={key}={value}" for key, value in run.settings.items()]
-        given = {"--gma": run.gma and run.gma.checkpoint, "--vgg": options.vgg}
+        given = {"--gma": run.gma.checkpoint if run.gma else run.given, "--vgg": options.vgg}
         paths = [text for option, path in given.items() if path for text in (option, str(path))]
         train = ["train", "--system", options.kind, "--preset", options.preset, *values, "--stream", "--world", options.world]
         if failure := call([*train, *paths, *shared, "--out", str(run.folder), "--resume"], run.log, lock, interrupted):

@@ -56,7 +56,10 @@ def test_which_rows_need_labels() -> None:
     """What is of the guided track or has labels; everything else learns from frames alone."""
     fields = {row.name: run_of(row, OPTIONS, 0).config.fields for row in rows()}
     guided = {name for name, of_row in fields.items() if of_row}
-    assert {name for name in CURES if name in guided} == {*CURES} - {"window-tracker", "shared", "product", "ahead-3", "zero"}
+    assert {name for name in CURES if name in guided} == {*CURES} - {
+        *("window-tracker", "window-gma", "window-found", "window-found-behind-20"),
+        *("shared", "product", "ahead-3", "zero"),
+    }
     assert {name for name in guided if name not in CURES} == {name for name in fields if "-foreground-" in name and name not in CURES}
 
 
@@ -115,7 +118,7 @@ def test_runs_and_tables(tmp_path: Path, commands: Commands, monkeypatch: pytest
     assert table["axes-still", "vq-pixel-k2"]["runs"] == 1 and table["paper", "vq-pixel-k2"]["runs"] == 0
     assert table["factorial", "vq-pixel-pairs"]["scores"]["local.conditional"]["mean"] == 0.125
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert text.startswith("# What latent action models encode\n\nLAM, preset tiny, first 6 clips") and "4 of 97 rows have runs." in text
+    assert text.startswith("# What latent action models encode\n\nLAM, preset tiny, first 6 clips") and "4 of 101 rows have runs." in text
     assert "\n## factorial with a still scene\n" in text and "![Scores of the rows that differ in their context](context.png)" in text
     assert "| vq-pixel-k2 | `model.context=2`, `train.window=3` | 1 | 0.125" in text
     assert (tmp_path / "context.png").read_bytes().startswith(b"\x89PNG")
@@ -234,12 +237,26 @@ def test_damaged_results(text: str, kept: Path, tmp_path: Path, commands: Comman
         (["--steps", "0"], "train.steps = 0 is outside the range"),
         (["--seeds", "1", "1"], "--seeds names the seeds, each of them once"),
         (["--clips", "1"], "--clips: 1 is less than 2"),
+        (["--only", "window", "window-found"], "--gma: window-found needs a checkpoint of GLASS"),
     ],
 )
 def test_wrong_arguments(more: list[str], words: str, tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         parse(["--out", str(tmp_path / "out"), *more])
     assert exit_.value.code == 2 and words in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_rows_with_the_windows_of_glass(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a checkpoint of it they are left out, which is said; with one, their trainings are given it, and no other is."""
+    _, wanted = parse(["--out", str(tmp_path), "--worlds", "factorial"])
+    assert len(wanted) == 24 + len(CURES) - 3 and not any(row.settings.get("model.follow") == "gma" for row in wanted)
+    assert capsys.readouterr().out == "not done without --gma: window-gma, window-found, window-found-behind-20\n"
+    only = ["--only", "window-tracker", "window-found", "--seeds", "0", "--clips", "6"]
+    with pytest.raises(SystemExit) as exit_:
+        main(["--out", str(tmp_path), *only, "--gma", "runs/glass.safetensors"])
+    assert exit_.value.code == 0
+    given = [dict(pairwise(call)).get("--gma") for call in commands.calls if call[0] == "train"]
+    assert given == [None, "runs/glass.safetensors"]
 
 
 def test_rows_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

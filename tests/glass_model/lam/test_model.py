@@ -192,6 +192,20 @@ def test_frames_far_ahead() -> None:
         torch.testing.assert_close(result.through.vector[2 * row + n], vector[0], rtol=1e-4, atol=1e-5)
 
 
+def test_frames_further_back(model: LAM) -> None:
+    """With `back` the forward model predicts x_t+1 from the frames that end so many places before t, and z is that of x_t."""
+    k, x = model.config.context, model.view(frames(), model.corners(frames()))
+    usual, back = model(x, x), model(x, x, back=2)
+    pick = torch.arange(2)[:, None] * (6 - k) + torch.arange(2, 6 - k)  # transitions with two frames more before them
+    torch.testing.assert_close(back.through.vector, usual.through.vector[pick.flatten()], rtol=1e-4, atol=1e-5)
+    assert torch.equal(back.target, usual.target[pick.flatten()]) and torch.equal(back.before, usual.before[pick.flatten()])
+    assert torch.equal(back.given, usual.before[pick.flatten() - 2])
+    other = x.clone()
+    other[:, -2:] = 0.3  # x_t and x_t+1 of the last transition
+    last = torch.tensor([-1 - (4 - k), -1])
+    assert torch.equal(model(x, other, back=2).frame[last], back.frame[last])
+
+
 def test_differences() -> None:
     """The inverse model sees x_t and the difference, and a still pair has none."""
     model = model_of("vq")

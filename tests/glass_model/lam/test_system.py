@@ -106,8 +106,12 @@ def test_learning_rates() -> None:
     [
         ({"model": {"height": 40}}, "height = 40 must be divisible by scale = 2 times 16"),
         ({"model": {"figure": 40}}, "figure = 40 must be divisible by scale = 2 times 16"),
-        ({"model": {"context": 2}}, "model.context . train.ahead = 2 . 1 must not be above train.window = 2"),
-        ({"train": {"ahead": 2}}, "model.context . train.ahead = 1 . 2 must not be above train.window = 2"),
+        ({"model": {"context": 2}}, "model.context . train.ahead . train.behind = 2 . 1 . 0 must not be above train.window = 2"),
+        ({"train": {"ahead": 2}}, "model.context . train.ahead . train.behind = 1 . 2 . 0 must not be above train.window = 2"),
+        (
+            {"train": {"behind": 3, "window": 4}},
+            "model.context . train.ahead . train.behind = 1 . 1 . 3 must not be above train.window = 4",
+        ),
         ({"model": {"bottleneck": "fsq", "groups": 2}}, "groups, books = 2, 1 need bottleneck = 'vq'"),
         ({"model": {"groups": 3, "books": 2}}, "groups = 3 must be divisible by books = 2"),
         ({"model": {"backbone": "transformer", "heads": 7}}, "embedding = 512 must be divisible by heads = 7"),
@@ -134,6 +138,11 @@ TRACKS: dict[str, tuple[dict[str, dict[str, Any]], tuple[str, ...]]] = {
     "labels": ({"train": {"labels": 0.5, "label": "global"}}, ("index", "global_action")),
     "shared": ({"train": {"augment": "shared"}, "loss": {"target": "foreground"}}, ("masks",)),
     "ahead": ({"train": {"ahead": 3, "window": 6}, "model": {"context": 2}}, ()),
+    "behind": ({"train": {"behind": 3, "window": 6}}, ()),
+    "behind and ahead": ({"train": {"behind": 2, "ahead": 2, "window": 8}, "model": {"context": 2}}, ()),
+    "behind, latent": ({"train": {"behind": 3, "window": 6}, "model": {"latent": True}}, ()),
+    "behind, window": ({"train": {"behind": 3, "window": 6}, "model": {"figure": 8, "scale": 1}}, ("centre",)),
+    "behind, tracker": ({"train": {"behind": 3, "window": 6}, "model": {"figure": 8, "scale": 1, "follow": "tracker"}}, ()),
     "latent": ({"model": {"latent": True, "bottleneck": "none"}, "train": {"augment": "shared"}}, ()),
     "vae": ({"model": {"bottleneck": "vae"}}, ()),
     "fsq": ({"model": {"bottleneck": "fsq"}}, ()),
@@ -152,15 +161,18 @@ def test_terms_of_every_track(track: str) -> None:
     (turn,) = system.turns(sample if fields else sample["frames"], 0)
     bottleneck = {"vq": {"commit"}, "fsq": {"spread"}, "vae": {"kl"}, "none": set()}[config.model.bottleneck]
     more = {"window": {"place"}, "tracker": {"place"}, "labels": {"label"}, "latent": {"latent", "variance"}, "zero": {"zero"}}
-    assert set(turn.terms) - {"copy", "latent_std"} == {"rec"} | bottleneck | more.get(track, set())
-    assert turn.usage is not None and turn.usage.sum() == 3 * (config.train.window - config.model.context - config.train.ahead + 1)
+    assert set(turn.terms) - {"copy", "latent_std"} == {"rec"} | bottleneck | more.get(track.removeprefix("behind, "), set())
+    train, k = config.train, config.model.context
+    first = train.window - train.ahead if train.behind else k
+    count = train.window - first - train.ahead + 1
+    assert turn.usage is not None and turn.usage.sum() == 3 * count
     turn.loss.backward()
     untouched = {name for name, p in system.network.named_parameters() if p.requires_grad and p.grad is None}
     assert not untouched
     ((columns, rows),) = system.strip()
-    count, k = config.train.window - config.model.context - config.train.ahead + 1, config.model.context
-    assert columns == [Column(clip, k + t, k + t - 1) for clip in range(3) for t in range(count)][:8]
-    assert [name for name, _ in rows] == ["frame before", "true frame", "prediction"]
+    assert columns == [Column(clip, first + t, first + t - 1) for clip in range(3) for t in range(count)][:8]
+    given = ["frame given"] if train.behind else []
+    assert [name for name, _ in rows] == ["frame before", *given, "true frame", "prediction"]
     assert all(images.shape == (len(columns), *config.model.seen, 3) for _, images in rows)
 
 
@@ -188,6 +200,30 @@ def test_labels_are_those_of_the_frame_that_a_transition_leads_to() -> None:
         module.losses.label_loss = label_loss
     logits, label, known = seen
     assert logits.shape == (6, 12) and label.tolist() == sample["local_action"][:, 2:].flatten().tolist() and known.all()
+
+
+def test_a_forward_model_that_sees_earlier_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sees x_t-i and predicts x_t+1; masks, labels and z are of the transition from x_t. Every i up to `behind` is drawn."""
+    config = CONFIG.override(train={"behind": 3, "window": 6, "labels": 1.0}, loss={"target": "foreground"})
+    system, sample, drawn = system_of(config), next(guided(config)(0)), set[int]()
+    given: list[torch.Tensor] = []
+    rec, label = module.losses.rec_loss, module.losses.label_loss
+    monkeypatch.setattr(module.losses, "rec_loss", lambda *of: (given.append(of[2]), rec(*of))[1])
+    monkeypatch.setattr(module.losses, "label_loss", lambda *of: (given.append(of[1]), label(*of))[1])
+    frames, network = system.network.to_model(sample["frames"]) / 2, system.network
+    for step in range(20):
+        [*system.turns(sample, step)]
+        last = system._last
+        assert last is not None
+        torch.testing.assert_close(last.target, network.view(2 * frames, None)[:, 5])
+        torch.testing.assert_close(last.before, network.view(2 * frames, None)[:, 4])
+        assert torch.equal(given[-2], system._shown(sample, 2 * frames, frames, None)[1][:, 5])
+        assert torch.equal(given[-1], sample["local_action"][:, 5])
+        drawn |= {int((network.view(2 * frames, None)[n] - last.given[n]).square().sum((1, 2, 3)).argmin()) for n in range(3)}
+        pair = network.view(2 * frames[:, 4:], None)
+        vector, _ = network.bottleneck.read(network.inverse(torch.cat([pair[:, 0], pair[:, 1] - pair[:, 0]], 1)))
+        torch.testing.assert_close(last.through.vector, vector)
+    assert drawn == {1, 2, 3, 4}
 
 
 def test_windows_at_the_true_place() -> None:
