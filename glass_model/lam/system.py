@@ -108,9 +108,10 @@ class LamSystem:
             sample = augment.behind(sample, k, reach, train.behind)
         # What both networks see.
         x = network.to_model(sample["frames"])
-        corner, place = self._windows(sample, x)
+        masks = network.follower.masks(x.flatten(0, 1)) if network.follower and network.follower.mask else None
+        corner, place = self._windows(sample, x, masks)
         seen = network.view(x, corner)
-        shown, mask = self._shown(sample, x, seen, corner)
+        shown, mask = self._shown(sample, x, seen, corner, masks)
         # A pass, and its terms.
         count = seen.shape[1] - self._first - reach + 1
         ahead = torch.randint(1, reach + 1, (len(seen), count), device=seen.device) if reach > 1 else None
@@ -122,13 +123,16 @@ class LamSystem:
         self._last = result
         yield Turn(self._optimizer, losses.total(terms, config), {**terms, **losses.logged(result)}, self._usage(result))
 
-    def _windows(self, sample: Sample, x: Tensor) -> tuple[Tensor | None, tuple[Tensor, Tensor, Tensor, tuple[int, int]] | None]:
-        """The corners of the windows, (B, T, 2), and what `losses.place_loss` takes; None where there are none."""
+    def _windows(
+        self, sample: Sample, x: Tensor, found: Tensor | None = None
+    ) -> tuple[Tensor | None, tuple[Tensor, Tensor, Tensor, tuple[int, int]] | None]:
+        """The corners of the windows, (B, T, 2), and what `losses.place_loss` takes; None where there are none. `found`: see `_shown`."""
         model, network = self.config.model, self.network
         if not (model.figure and network.follower):
             return None, None
-        if not network.follower.locator:
-            return network.corners(x), None
+        if found is not None:
+            return by_sequence(network.follower.around(found), len(x)), None
+        assert network.follower.locator
         scale = x.new_tensor([model.width / sample["frames"].shape[-1], model.height / sample["frames"].shape[-2]])
         if model.follow == "place":
             middle = sample["centre"].to(x) * scale
@@ -137,15 +141,21 @@ class LamSystem:
         true, known = tracked(sample["frames"][:, self._first - 1 : self._first + 1])
         return network.corners(x), (network.follower.locator(x[:, self._first]), true * scale, known, model.frame)
 
-    def _shown(self, sample: Sample, x: Tensor, seen: Tensor, corner: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """What the forward model sees, (B, T, 3, h, w), and the share of the figure in its pixels, (B, T, 1, h, w), if it is needed."""
+    def _shown(
+        self, sample: Sample, x: Tensor, seen: Tensor, corner: Tensor | None, found: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the forward model sees, (B, T, 3, h, w), and the share of the figure in its pixels, (B, T, 1, h, w), if it is needed.
+
+        `found` is what a mask net finds in the frames, in one pass for windows and pixels: it costs as much as half a step.
+        """
         network, masks = self.network, sample.get("twin_masks", sample.get("masks"))
         shown = network.view(network.to_model(sample["twin"]), corner) if "twin" in sample else seen
         large = mask = None
         if masks is not None:
             large = resize(masks[:, :, None].float(), self.config.model.frame).flatten(0, 1)
         elif self.config.loss.target == "found" and network.follower:
-            large = network.follower.figures(x.flatten(0, 1))
+            assert found is not None
+            large = network.follower.figures(found)
         if large is not None:
             mask = by_sequence(look(large, None if corner is None else corner.flatten(0, 1), self.config.model), len(x))
         if self.config.train.augment == "shared":

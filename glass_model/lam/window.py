@@ -62,18 +62,20 @@ class Follower(nn.Module):
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tensor:
         """Compute the corners."""
-        config = self._config
-        if self.locator:
-            return corner_of(self.locator(frames), config)
-        small = place(self._masks(frames), 1)  # the middle itself
-        return corner_of((small + 0.5) * config.mask_scale, config)
+        return corner_of(self.locator(frames), self._config) if self.locator else self.around(self.masks(frames))
+
+    def around(self, masks: Tensor) -> Tensor:
+        """The corners of windows around the middle of masks from `masks`."""
+        middle = place(masks, 1) + 0.5
+        return corner_of(middle * self._config.mask_scale, self._config)
+
+    def figures(self, masks: Tensor) -> Tensor:
+        """The figure's share of each pixel of the frames, (N, 1, H, W) in 0 to 1, by masks from `masks`."""
+        return enlarge_mask(masks, self._config.mask_scale)
 
     @torch.no_grad()
-    def figures(self, frames: Tensor) -> Tensor:
-        """The figure's share of each pixel as the mask net finds it, (N, 1, H, W) in 0 to 1."""
-        return enlarge_mask(self._masks(frames), self._config.mask_scale)
-
-    def _masks(self, frames: Tensor) -> Tensor:
+    def masks(self, frames: Tensor) -> Tensor:
+        """What the mask net finds, (N, 1, h, w) in 0 to 1, `mask_scale` times smaller than the frames."""
         assert self.mask
         scale = self._config.mask_scale
         mask: Tensor = self.mask(downscale(frames, (self._config.height // scale, self._config.width // scale)))
