@@ -53,6 +53,8 @@ class Entry:
     """What differs from the preset."""
     by_budget: dict[str, Settings] = field(default_factory=dict)
     """What differs at a budget: schedules that fit into it."""
+    first: "Entry | None" = None
+    """The GLASS that is trained first, in the time of the run, for the windows of a latent action model; None for systems without one."""
 
     def changes(self, budget: str) -> Settings:
         """All that differs from the preset."""
@@ -95,6 +97,14 @@ _GLASS_PAPER = {
         "train.temperature_steps": "10000",
     },
 }
+_GMA = Entry(
+    "the global motion analysis of GLASS, narrow networks",
+    "unsupervised",
+    kind="glass",
+    preset="small",
+    settings={"train.steps": "2000"},
+    by_budget={"minutes": _GLASS_SMALL["minutes"] | {"train.steps": _GLASS_SMALL["minutes"]["train.alone"]}},
+)
 _LAM = "latent action model: "
 
 ENTRIES = {
@@ -181,6 +191,22 @@ ENTRIES = {
         kind="lam",
         preset="tiny",
         settings={"model.figure": "64", "model.scale": "1", "model.follow": "place", "loss.target": "foreground"},
+    ),
+    "lam-tiny-window-found-behind": Entry(
+        _LAM + "sees a window around the figure that a GLASS finds, errors weighted by its masks; the forward model sees an earlier frame",
+        "unsupervised",
+        kind="lam",
+        preset="tiny",
+        settings={
+            "model.figure": "64",
+            "model.scale": "1",
+            "model.follow": "gma",
+            "loss.target": "found",
+            "train.behind": "20",
+            "train.window": "22",
+        },
+        by_budget={"minutes": {"train.steps": "700"}},
+        first=_GMA,
     ),
     "lam-tiny-twin": Entry(
         _LAM + "decodes the clip's twin in another scene", "guided", kind="lam", preset="tiny", settings={"train.augment": "twin"}

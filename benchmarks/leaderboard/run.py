@@ -29,7 +29,7 @@ from benchmarks import runs
 from benchmarks.leaderboard import training
 from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS, WORLDS, Entry
 from benchmarks.leaderboard.record import CHECKPOINT, Record, Training, commit, machine, read_record, sha256, write_record
-from benchmarks.leaderboard.training import Plan, Saved
+from benchmarks.leaderboard.training import FIRST, Plan, Saved
 from benchmarks.runs import alone_in
 from wsprites.bench.data import standard
 from wsprites.bench.scores import PROTOCOL, ScoreFile, read, write
@@ -66,7 +66,9 @@ def record_of(plan: Plan, options: Options) -> Record:
     first = "" if options.clips is None else f"-first-{options.clips}"
     entry = plan.entry
     board = f"{data_of(plan.world)}{first}/{PROTOCOL}"
-    command = "" if entry.model or options.checkpoint else " ".join(["wsprites", *plan.command(Path("train"))])
+    command = ""
+    if not (entry.model or options.checkpoint):
+        command = " && ".join(" ".join(["wsprites", *one]) for one in plan.commands(Path("train")))
     model = entry.model or CHECKPOINT
     return Record(plan.name, entry.track, plan.budget, board, plan.seed, entry.words, model, command, commit())
 
@@ -156,6 +158,9 @@ def _adopted(plan: Plan, options: Options, folder: Path) -> Training:
         )
     (folder / "train").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(options.checkpoint, folder / CHECKPOINT)
+    if saved.first:
+        (folder / "train" / FIRST).parent.mkdir(exist_ok=True)
+        shutil.copyfile(options.checkpoint.parent / FIRST, folder / "train" / FIRST)
     metrics = options.checkpoint.with_name("metrics.jsonl")
     if metrics.exists() and not (folder / "log.txt").exists():
         shutil.copyfile(metrics, folder / "log.txt")

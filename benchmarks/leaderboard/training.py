@@ -13,10 +13,10 @@ from typing import Any
 
 from benchmarks import runs
 from benchmarks.leaderboard.entries import BUDGETS, Entry
-from benchmarks.leaderboard.record import CHECKPOINT, Training
+from benchmarks.leaderboard.record import CHECKPOINT, Training, sha256
 from benchmarks.runs import Settings
 from glass_model.systems import find
-from glass_model.training.config import load_config
+from glass_model.training.config import fields_of, load_config
 from wsprites.bench.data import STANDARD_SEED, load_standard
 from wsprites.errors import UserError
 from wsprites.fields import from_json
@@ -26,6 +26,8 @@ from wsprites.world.spec import PRESETS, WorldSpec
 
 _RESERVE = 0.05
 """Share of the time that is kept for the end: the last checkpoint, and what a system computes after training."""
+FIRST = "first/checkpoint.safetensors"
+"""The GLASS that was trained first, from the folder of the training that uses its GMA."""
 _LEAST = 60.0
 """Seconds that the end gets at least."""
 
@@ -50,12 +52,22 @@ class Plan:
         """The configuration. Raises ArgumentError for one that is not possible."""
         return load_config(find(self.entry.kind).PRESETS, self.entry.preset, [f"{key}={value}" for key, value in self.settings.items()])
 
+    @property
+    def first(self) -> "Plan | None":
+        """The training of the GLASS whose GMA it uses; None for a system without one."""
+        return replace(self, entry=self.entry.first) if self.entry.first else None
+
+    def commands(self, folder: Path) -> list[list[str]]:
+        """The arguments of `wsprites` that train it in a folder, one command after the other."""
+        return [*([self.first.command((folder / FIRST).parent)] if self.first else []), self.command(folder)]
+
     def command(self, folder: Path, steps: int | None = None) -> list[str]:
-        """The arguments of `wsprites` that train it in a folder, with other steps than planned."""
+        """The last of these commands, with other steps than planned."""
         changed = self.settings | ({} if steps is None else {"train.steps": str(steps)})
         values = [f"--set={key}={value}" for key, value in changed.items()]
         device = ["--device", "cuda" if BUDGETS[self.budget].gpu else "cpu"] if self.budget != "open" else []
-        made = ["train", "--system", self.entry.kind, "--preset", self.entry.preset, *values, "--stream", "--world", self.world]
+        given = ["--gma", str(folder / FIRST)] if self.first else []
+        made = ["train", "--system", self.entry.kind, "--preset", self.entry.preset, *values, *given, "--stream", "--world", self.world]
         return [*made, *device, "--validate-every", "0", "--out", str(folder), "--resume"]
 
 
@@ -74,8 +86,7 @@ class Saved:
         except (KeyError, TypeError, ValueError, RecursionError, MemoryError) as error:
             raise UserError(f"{path}: no checkpoint that says how it was trained ({error})") from None
         self.versions = metadata.get("versions", "")[:500]
-        self.helped = metadata.get("perceptual", "").startswith("on") or "gma" in metadata
-        """Whether weights from elsewhere took part."""
+        self._perceptual, self._gma = metadata.get("perceptual", "").startswith("on"), metadata.get("gma", "")
         self.json = json.dumps(json.loads(metadata["config"]), indent=1) + "\n"
         self._path = path
 
@@ -88,6 +99,20 @@ class Saved:
         preset = load_standard(self.world)
         return bool(self._spec == preset.spec and art == preset.art.sha256)
 
+    @cached_property
+    def first(self) -> "Saved | None":
+        """The checkpoint of GLASS whose GMA it uses, if that was trained first beside it; None otherwise."""
+        path = self._path.parent / FIRST
+        return Saved(path) if self._gma and path.is_file() and self._gma == f"sha256 {sha256(path)}" else None
+
+    @cached_property
+    def helped(self) -> bool:
+        """Whether weights from elsewhere took part: of a perceptual loss, or of a GMA that was not trained first, on its world."""
+        if self._perceptual or not self._gma:
+            return self._perceptual
+        first = self.first
+        return not (first and first.standard and first.world == self.world and not first.helped and not fields_of(first.config))
+
     @property
     def complete(self) -> bool:
         """Whether the last step was done."""
@@ -95,6 +120,8 @@ class Saved:
 
     def is_of(self, plan: Plan) -> bool:
         """Whether it is of a plan, of whose steps it may have fewer. None of the plans uses weights from elsewhere."""
+        if (self.first is None) != (plan.first is None) or (self.first and plan.first and not self.first.is_of(plan.first)):
+            return False
         planned, train = plan.config, self.config.train
         same = replace(self.config, train=replace(train, steps=planned.train.steps)) == planned
         seen = self.standard and not self.helped and self.world == plan.world
@@ -130,13 +157,15 @@ def train(plan: Plan, folder: Path, lock: int, interrupted: Event) -> str:
         KeyboardInterrupt: `interrupted` was set.
     """
     out, log, limit = folder / "train", folder / "log.txt", BUDGETS[plan.budget].seconds
-    left = math.inf
-    if limit:
-        left = limit - max(_RESERVE * limit, _LEAST) - seconds(folder)
+    commands = plan.commands(out)
     try:
-        if left > 0:
+        for command in commands:
+            left = limit - max(_RESERVE * limit, _LEAST) - seconds(folder) if limit else math.inf
+            if left <= 0:
+                raise TimeoutError
             with _clock(folder):
-                return runs.call(plan.command(out), log, lock, interrupted, seconds=left)
+                if (failure := runs.call(command, log, lock, interrupted, seconds=left)) or command is commands[-1]:
+                    return failure
     except TimeoutError:
         pass
     # The time is over: one more step ends the training as its last step would have.
@@ -156,8 +185,8 @@ def seconds(folder: Path) -> float:
     done, since = _read_clock(folder)
     if since is None:
         return done
-    checkpoint = folder / CHECKPOINT
-    return done + (max(checkpoint.stat().st_mtime - since, 0.0) if checkpoint.exists() else 0.0)
+    checkpoints = [folder / CHECKPOINT, (folder / CHECKPOINT).parent / FIRST]
+    return done + max([0.0, *(path.stat().st_mtime - since for path in checkpoints if path.exists())])
 
 
 def _read_clock(folder: Path) -> tuple[float, float | None]:

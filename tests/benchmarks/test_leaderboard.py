@@ -24,7 +24,7 @@ from benchmarks.leaderboard.board import COLUMNS, boards
 from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS
 from benchmarks.leaderboard.page import page
 from benchmarks.leaderboard.record import CHECKPOINT, SUMS, Record, Training, folders, read_record, sha256, write_record
-from benchmarks.leaderboard.training import Plan, Saved, seconds
+from benchmarks.leaderboard.training import FIRST, Plan, Saved, seconds
 from glass_model.systems import find
 from glass_model.training.config import fields_of, load_config
 from wsprites.bench.data import STANDARD_SEED, load_standard, standard
@@ -96,7 +96,8 @@ class Commands:
             sets = [text.removeprefix("--set=") for text in arguments if text.startswith("--set=")]
             config = load_config(find(given["--system"]).PRESETS, given["--preset"], sets)
             over = self.ends_at is not None and seconds < math.inf
-            checkpoint(out, config, str(self.ends_at) if over else str(config.train.steps), given["--world"])
+            gma = f"sha256 {sha256(Path(given['--gma']))}" if "--gma" in given else ""
+            checkpoint(out, config, str(self.ends_at) if over else str(config.train.steps), given["--world"], gma)
             if over:
                 raise TimeoutError
         else:
@@ -106,9 +107,9 @@ class Commands:
         return ""
 
 
-def checkpoint(out: Path, config, step: str, world: str) -> Path:
+def checkpoint(out: Path, config, step: str, world: str, gma: str = "") -> Path:
     out.mkdir(parents=True, exist_ok=True)
-    about = {"format": config.system, "config": to_json(config), "step": step, "versions": '{"torch": "2"}'}
+    about = {"format": config.system, "config": to_json(config), "step": step, "versions": '{"torch": "2"}'} | ({"gma": gma} if gma else {})
     weights = {"a": np.zeros((2, 3), np.float32), "b": np.zeros(4, np.float32)}
     made_from = load_standard(world)
     data = {"source": "stream", "world": made_from.spec.to_json(), "art_sha256": made_from.art.sha256, "seed": 0}
@@ -210,6 +211,48 @@ def test_time_goes_on_after_an_interruption(tmp_path: Path, commands: Commands) 
     assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
     assert commands.left == [pytest.approx(900 - 60 - 300)]
     assert 300 <= read_record(folder).training.seconds < 330
+
+
+BEHIND = Plan("lam-tiny-window-found-behind", ENTRIES["lam-tiny-window-found-behind"], "factorial", "minutes", 0)
+
+
+def test_a_glass_is_trained_first(tmp_path: Path, commands: Commands) -> None:
+    """In the time of the run, in the world and by the seed of the run; its GMA is given to the training, and comes from nowhere else."""
+    for _ in range(2):
+        assert done(tmp_path, BEHIND.name, "--seeds", "1") == 0 and [call[0] for call in commands.calls] == ["train", "train", "bench"]
+    folder = tmp_path / BOARD / "minutes" / BEHIND.name / "seed-0"
+    first, second = (dict(pairwise(call)) for call in commands.calls[:2])
+    assert (first["--system"], first["--preset"], first["--out"]) == ("glass", "small", str(folder / "train" / "first"))
+    assert {"--set=train.steps=1000", "--set=train.alone=1000", "--set=train.seed=0", "--resume"} <= {*commands.calls[0]}
+    assert second["--gma"] == str(folder / "train" / FIRST) and commands.left[0] == 840 and commands.left[1] <= 840
+    command = read_record(folder).command.split(" && ")
+    assert len(command) == 2 and "--out train/first" in command[0] and "--gma train/first/checkpoint.safetensors" in command[1]
+    saved = Saved(folder / CHECKPOINT)
+    assert saved.is_of(BEHIND) and not saved.helped and saved.first and not saved.is_of(TINY)
+    assert not any("elsewhere" in words for words in wrong(folder))
+    # Given by hand, it comes with the one that was trained first.
+    given = ["--checkpoint", str(folder / CHECKPOINT), "--seconds", "700", "--machine", "m"]
+    assert (
+        done(tmp_path / "out", BEHIND.name, *given) == 0 and not Saved(tmp_path / "out" / folder.relative_to(tmp_path) / CHECKPOINT).helped
+    )
+    # Another GMA is one from elsewhere: of other bytes, of another configuration, or none.
+    other = checkpoint(folder / "train" / "first", replace(saved.first.config, name="tiny"), "1000", "factorial")
+    assert Saved(folder / CHECKPOINT).first is None and Saved(folder / CHECKPOINT).helped
+    checkpoint(folder / "train", saved.config, str(saved.step), "factorial", f"sha256 {sha256(other)}")
+    assert not Saved(folder / CHECKPOINT).helped and not Saved(folder / CHECKPOINT).is_of(BEHIND)
+    other.unlink()
+    assert Saved(folder / CHECKPOINT).helped and any("weights from elsewhere" in words for words in wrong(folder))
+
+
+def test_the_time_of_the_first_training_counts(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    """Killed in it, until its last checkpoint; where the time is over in it, there is nothing to score."""
+    folder = tmp_path / BOARD / "minutes" / BEHIND.name / "seed-0"
+    path = checkpoint(folder / "train" / "first", BEHIND.first.config, "40", "factorial")
+    (folder / "train-clock.json").write_text(json.dumps({"seconds": 200.0, "since": path.stat().st_mtime - 100}))
+    assert seconds(folder) == pytest.approx(300)
+    commands.ends_at = 500
+    assert done(tmp_path, BEHIND.name, "--seeds", "1") == 1 and commands.left == [pytest.approx(900 - 60 - 300)]
+    assert "its time was over before the first step" in capsys.readouterr().out
 
 
 def test_checkpoints_from_elsewhere(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,7 +86,7 @@ def test_codes_below_the_target_are_no_record(codes: list[np.ndarray]) -> None:
 class Made:
     """What a checkpoint says."""
 
-    complete, standard, helped = True, True, False
+    complete, standard, helped, first = True, True, False, None
 
     def __init__(self, seed: int, world: str = "factorial", **settings: str) -> None:
         changes = {f"train.{name}": value for name, value in {"steps": "2000", **settings}.items()}
