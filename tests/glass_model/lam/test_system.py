@@ -354,11 +354,16 @@ def test_a_resumed_run_is_the_uninterrupted_one(track: str, tmp_path: Path) -> N
         assert torch.equal(ours["optimizers"][0]["state"][key]["exp_avg_sq"], moments["exp_avg_sq"])
 
 
-def test_clusters_are_found_after_training(tmp_path: Path) -> None:
+@pytest.mark.parametrize("behind", [0, 2])
+def test_clusters_are_found_after_training(behind: int, tmp_path: Path) -> None:
     """Of a model without codes of its own: the vectors of further batches, in eval mode, are near to them."""
-    config = CONFIG.override(model={"bottleneck": "vae"})
-    network = load(train(config, noise, tmp_path, ALONE)).network()
-    vectors = torch.cat([network.infer(frames).vectors[:, 0] for frames, _ in zip(noise(6), range(20), strict=False)])
+    config = CONFIG.override(model={"bottleneck": "vae"}, train={"behind": behind, "window": 2 + behind})
+
+    def batches(first: int) -> Iterator[torch.Tensor]:
+        return (torch.cat([frames.flip(3)] * behind + [frames], 1) for frames in noise(first))
+
+    network = load(train(config, batches, tmp_path, ALONE)).network()
+    vectors = torch.cat([network.infer(frames).vectors[:, -1] for frames, _ in zip(batches(6), range(20), strict=False)])
     distance = torch.cdist(vectors, network.bottleneck.codebooks.vectors[0])
     centres = torch.stack([vectors[distance.argmin(1) == code].mean(0) for code in range(3)])
     torch.testing.assert_close(centres, network.bottleneck.codebooks.vectors[0], rtol=1e-3, atol=1e-4)
