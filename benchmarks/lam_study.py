@@ -29,7 +29,8 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.ablation_table import Line, Row, as_json, as_markdown, as_plot, line
-from benchmarks.runs import Options, Run, Settings, do_all, finish, scores_of
+from benchmarks.runs import Options, Run, Settings, do_all, finish, is_done, scores_of
+from glass_model.lam.config import Config
 from wsprites.bench.scores import PROTOCOL
 from wsprites.errors import UserError
 from wsprites.generate import replace_file
@@ -117,17 +118,18 @@ ALSO = (
 """What is kept of a run besides."""
 
 
-def needs_gma(row: Row) -> bool:
-    """Whether the windows of a row follow the masks of a checkpoint of GLASS."""
-    return row.settings.get("model.follow") == "gma"
-
-
 def run_of(row: Row, options: Options, seed: int) -> Run:
     """The run of a row and a seed. Raises ArgumentError for settings that are not possible."""
     values = {**options.settings, **row.settings, "train.seed": str(seed)}
     folder = options.out / f"{row.part}-{row.name}-{seed}"
-    given = options.gma if needs_gma(row) else ""
-    return Run(folder, options.config(values), values, f"lam {options.preset}: {row.name}", given=given)
+    config = options.config(values)
+    given = options.gma if needs_gma(config) else ""
+    return Run(folder, config, values, f"lam {options.preset}: {row.name}", given=given)
+
+
+def needs_gma(config: Config) -> bool:
+    """Whether the windows of a model follow the masks of a checkpoint of GLASS."""
+    return bool(config.model.figure) and config.model.follow == "gma"
 
 
 def write_tables(options: Options) -> None:
@@ -226,12 +228,21 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
         parser.error(str(error))
     if given.table:
         return options, []
-    if (lacking := [row.name for row in wanted if needs_gma(row)]) and not options.gma:
-        if given.only:
-            parser.error(f"--gma: {lacking[0]} needs a checkpoint of GLASS")
-        print(f"not done without --gma: {', '.join(lacking)}")
-        wanted = [row for row in wanted if not needs_gma(row)]
+    if not options.gma:
+        lacking = [row for row in wanted if _lacks_gma(row, options)]
+        if lacking and given.only:
+            parser.error(f"--gma: {lacking[0].name} needs a checkpoint of GLASS")
+        if lacking:
+            print(f"not done without --gma: {', '.join(row.name for row in lacking)}")
+        wanted = [row for row in wanted if row not in lacking]
     return options, wanted
+
+
+def _lacks_gma(row: Row, options: Options) -> bool:
+    """Whether a run of a row needs a checkpoint of GLASS and is not done."""
+    of_world = replace(options, world=row.part)
+    runs = [run_of(row, of_world, seed) for seed in options.seeds]
+    return any(needs_gma(run.config) and not is_done(run, of_world) for run in runs)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

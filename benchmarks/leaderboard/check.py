@@ -16,11 +16,11 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.leaderboard.anchors import WITHOUT, unearned
-from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE
+from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, Entry
 from benchmarks.leaderboard.record import CHECKPOINT, FILES, SUMS, Record, RunFolder, folders, hashed, read_run, read_text, sums
 from benchmarks.leaderboard.run import RUNS
 from benchmarks.leaderboard.task import NAME
-from benchmarks.leaderboard.training import Plan, Saved
+from benchmarks.leaderboard.training import FIRST, Plan, Saved
 from glass_model.training.config import fields_of
 from wsprites.bench.check import Finding, check, check_without_model, job_of
 from wsprites.bench.data import STANDARD_WORLD
@@ -144,7 +144,7 @@ def _of_training(folder: Path, record: Record) -> Iterator[Finding]:
     if entry and entry.kind and not _is_planned(config, Plan(record.system, entry, _world(record), record.budget, record.seed)):
         yield Finding(False, f"config.json is not that of {record.system} at the budget {record.budget}, or has more steps")
     if (folder / CHECKPOINT).is_file():
-        yield from _of_checkpoint(folder, record)
+        yield from _of_checkpoint(folder, record, entry)
 
 
 def _sees_more_than_frames(config: dict[str, Any]) -> bool:
@@ -161,7 +161,7 @@ def _is_planned(config: dict[str, Any], plan: Plan) -> bool:
     return bool(steps <= most and {**config, "train": {**config["train"], "steps": most}} == planned)
 
 
-def _of_checkpoint(folder: Path, record: Record) -> Iterator[Finding]:
+def _of_checkpoint(folder: Path, record: Record, entry: Entry | None) -> Iterator[Finding]:
     """Whether a checkpoint is of the configuration, learned from the world of the board, and saw what its track may see."""
     saved = Saved(folder / CHECKPOINT)
     same = json.loads(to_json(saved.config)) == json.loads(saved.json) and saved.json.encode() == (folder / "config.json").read_bytes()
@@ -169,6 +169,8 @@ def _of_checkpoint(folder: Path, record: Record) -> Iterator[Finding]:
         yield Finding(False, "config.json is not the configuration in the checkpoint")
     if not saved.standard or saved.world != _world(record):
         yield Finding(False, f"the checkpoint did not learn from the stream of the world {_world(record)}")
+    if entry and entry.first and not saved.is_of(Plan(record.system, entry, _world(record), record.budget, record.seed)):
+        yield Finding(False, f"train/{FIRST} is not the GLASS that {record.system} trains first at the budget {record.budget}")
     if saved.helped and record.track != "guided":
         yield Finding(False, f"the checkpoint learned with weights from elsewhere: its track is guided, not {record.track}")
     if record.track == "unsupervised" and fields_of(saved.config):

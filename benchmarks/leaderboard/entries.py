@@ -128,6 +128,12 @@ ENTRIES = {
         preset="small",
         by_budget=_GLASS_SMALL,
     ),
+    "glass-hour": Entry(
+        "GLASS, our re-implementation, as glass-small with more than twice its steps for local actions",
+        "unsupervised",
+        kind="glass",
+        preset="hour",
+    ),
     "glass-small-no-window": Entry(
         "GLASS, our re-implementation, narrow networks, local actions seen in whole frames",
         "unsupervised",

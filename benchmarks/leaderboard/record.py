@@ -42,7 +42,7 @@ class Training:
     planned: int = number(0, 0, 10**9)
     """Steps of the schedule; more than were done where the time was over."""
     frames: int = number(0, 0, 2**50)
-    """Frames that the network was given, repeated ones included: steps x batch x window."""
+    """Frames of its batches: steps x batch x window. Those of a GLASS that is trained first are not counted."""
     parameters: int = number(0, 0, 2**50)
     """Numbers in the checkpoint."""
     seconds: float = number(0.0, 0.0, 1e9)

@@ -110,8 +110,10 @@ class Saved:
         """Whether weights from elsewhere took part: of a perceptual loss, or of a GMA that was not trained first, on its world."""
         if self._perceptual or not self._gma:
             return self._perceptual
-        first = self.first
-        return not (first and first.standard and first.world == self.world and not first.helped and not fields_of(first.config))
+        if not (first := self.first) or first.helped or fields_of(first.config):
+            return True
+        same = (first.world, first.config.train.seed) == (self.world, self.config.train.seed)
+        return not (same and first.standard and first.complete)
 
     @property
     def complete(self) -> bool:
@@ -143,11 +145,16 @@ def _numbers(path: Path) -> int:
 
 def trained(plan: Plan, folder: Path) -> Saved | None:
     """The checkpoint of a plan in the folder of its run, after its last step; None if there is none."""
+    return Saved(folder / CHECKPOINT) if _is_trained(plan, folder / CHECKPOINT) else None
+
+
+def _is_trained(plan: Plan, path: Path) -> bool:
+    """Whether a checkpoint is that of a plan, after its last step."""
     try:
-        saved = Saved(folder / CHECKPOINT)
+        saved = Saved(path)
     except UserError:
-        return None
-    return saved if saved.complete and saved.is_of(plan) else None
+        return False
+    return saved.complete and saved.is_of(plan)
 
 
 def train(plan: Plan, folder: Path, lock: int, interrupted: Event) -> str:
@@ -160,6 +167,8 @@ def train(plan: Plan, folder: Path, lock: int, interrupted: Event) -> str:
     commands = plan.commands(out)
     try:
         for command in commands:
+            if plan.first and command is not commands[-1] and _is_trained(plan.first, out / FIRST):
+                continue
             left = limit - max(_RESERVE * limit, _LEAST) - seconds(folder) if limit else math.inf
             if left <= 0:
                 raise TimeoutError

@@ -138,8 +138,9 @@ class LamSystem:
             middle = sample["centre"].to(x) * scale
             learned, true = x.flatten(0, 1), middle.flatten(0, 1)
             return corner_of(middle, model), (network.follower.locator(learned), true, torch.ones_like(true[:, 0]), model.frame)
-        true, known = tracked(sample["frames"][:, self._first - 1 : self._first + 1])
-        return network.corners(x), (network.follower.locator(x[:, self._first]), true * scale, known, model.frame)
+        at = self._first if self._back else 1  # a frame after its neighbour
+        true, known = tracked(sample["frames"][:, at - 1 : at + 1])
+        return network.corners(x), (network.follower.locator(x[:, at]), true * scale, known, model.frame)
 
     def _shown(
         self, sample: Sample, x: Tensor, seen: Tensor, corner: Tensor | None, found: Tensor | None = None

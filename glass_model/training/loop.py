@@ -134,7 +134,8 @@ def train(
             keep(done)
             error.add_note(f"{folder.checkpoint} holds step {done}; pass resume=True to continue")
             raise
-    keep(config.train.steps)
+    if first < config.train.steps:  # a run that was done keeps its file, whose hash others know
+        keep(config.train.steps)
     folder.close()
     return folder.checkpoint
 

@@ -94,6 +94,14 @@ class Made:
         self.world = world
 
 
+class First(Made):
+    """One that uses the GMA of a GLASS that was trained first, for as many steps as its seed says."""
+
+    def __init__(self, seed: int, steps: int = 1000) -> None:
+        super().__init__(seed)
+        self.first = Made(seed, steps=str(steps))
+
+
 class Unfinished(Made):
     complete = False
 
@@ -110,6 +118,7 @@ def test_runs_that_are_no_record() -> None:
     one = Record("lam-tiny", "unsupervised", "minutes", training=Training(machine="m"))
     runs, made = [replace(one, seed=seed) for seed in range(5)], [Made(seed) for seed in range(5)]
     speedrun._check_runs(runs, made)
+    speedrun._check_runs(runs, [*map(First, range(5))])
     for wrong, saved, words in (
         (runs[:4], made[:4], "the seeds are 0, 1, 2, 3; a record needs 0 to 4"),
         ([*runs[:4], runs[0]], made, "the seeds are 0, 0, 1, 2, 3"),
@@ -118,6 +127,8 @@ def test_runs_that_are_no_record() -> None:
         (runs, [Made(seed, labels="1.0") for seed in range(5)], "saw frames alone"),
         (runs, [*made[:4], Made(4, steps="1999")], "not all of one configuration"),
         (runs, [*made[:4], Made(4, world="paper")], "not all of one configuration"),
+        (runs, [*made[:4], First(4)], "not all of one configuration"),
+        (runs, [*map(First, range(4)), First(4, steps=999)], "not all of one configuration"),
         ([replace(run, track="labels") for run in runs], made, "the track unsupervised"),
         ([*runs[:4], replace(runs[4], training=Training(machine="n"))], made, "of one machine"),
         ([replace(run, budget="gpu") for run in runs], made, "not on two cores"),
