@@ -1,4 +1,4 @@
-"""What is drawn for each sequence: a shift and a change of brightness of all its frames, and which frames the forward model sees."""
+"""Augmentation of sequences: a shift and a change of brightness of all frames, and earlier frames for the forward model."""
 
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ def changed(images: Tensor, change: Change) -> Tensor:
 
 
 def behind(sample: dict[str, Tensor], k: int, reach: int, most: int) -> dict[str, Tensor]:
-    """Of each sequence, the frames of its last transition, after older ones: k frames up to t - i, k up to t, and those up to t + `reach`.
+    """Take the frames of the last transition of each sequence, after older ones: k frames up to t - i, k up to t, and those up to t + `reach`.
 
     Args:
         sample: arrays with axes (B, T), such as frames, which are gathered, and (B,), which are kept.

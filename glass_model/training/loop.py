@@ -106,7 +106,7 @@ def train(
     folder.open(first, run, tensorboard=tensorboard)
 
     def keep(step: int) -> None:
-        if process.leads:
+        if process.leads and step > first:  # a run that was done keeps its file, whose hash others know
             save(folder.checkpoint, config, system.network, step, notes=notes, optimizers=system.optimizers)
 
     # The loop.
@@ -134,8 +134,7 @@ def train(
             keep(done)
             error.add_note(f"{folder.checkpoint} holds step {done}; pass resume=True to continue")
             raise
-    if first < config.train.steps:  # a run that was done keeps its file, whose hash others know
-        keep(config.train.steps)
+    keep(config.train.steps)
     folder.close()
     return folder.checkpoint
 

@@ -65,7 +65,7 @@ def test_labelled_clips_are_a_share_that_the_seed_draws() -> None:
 def result(**changes: object) -> Result:
     images = torch.rand(2, 3, 4, 4)
     through = Passed(torch.ones(2, 3), torch.ones(2, 3), torch.zeros(2, 1, dtype=torch.int64), {"commit": torch.tensor(2.0)})
-    return Result(through, images, images + 0.1, images, None, None)._replace(**changes)
+    return Result(through, images, images + 0.1, images, images, None, None)._replace(**changes)
 
 
 def test_terms_and_their_weights() -> None:
