@@ -43,7 +43,7 @@ def changed(images: Tensor, change: Change) -> Tensor:
 
 
 def behind(sample: dict[str, Tensor], k: int, reach: int, most: int) -> dict[str, Tensor]:
-    """Take the frames of the last transition of each sequence, after older ones: k frames up to t - i, k up to t, and those up to t + `reach`.
+    """Take the last transition of each sequence after older frames: k frames up to t - i, k up to t, and those up to t + `reach`.
 
     Args:
         sample: arrays with axes (B, T), such as frames, which are gathered, and (B,), which are kept.
