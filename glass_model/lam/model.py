@@ -53,6 +53,8 @@ class State(NamedTuple):
     """(B, k, 2) float32: the corners of their windows, before rounding; None without windows."""
     size: tuple[int, int]
     """(height, width) of the frames that the caller has."""
+    given: Tensor | None
+    """(B, 3k, h, w) in [-0.5, 0.5]: what the forward model sees of the last true frames; None where it sees `frames`."""
 
 
 class LAM(nn.Module):
@@ -66,11 +68,23 @@ class LAM(nn.Module):
         keep, reset: see `glass_model.lam.bottleneck.Codebooks`.
         follow: see `glass_model.lam.config.TrainConfig`.
         labels: number of actions that a linear layer reads from vectors in training; 0 for none.
+        behind: whether the forward model learns to predict from earlier frames. With a window, videos are then generated from the window
+            of the last true frame: it shows the figure's look, z the pose, and errors of generated frames do not add up.
     """
 
-    def __init__(self, config: ModelConfig, *, keep: float = 0.99, reset: int = 50, follow: float = 0.001, labels: int = 0) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        keep: float = 0.99,
+        reset: int = 50,
+        follow: float = 0.001,
+        labels: int = 0,
+        behind: bool = False,
+    ) -> None:
         super().__init__()
         self.config, self._follow = config, follow
+        self._from_true = behind and config.figure > 0
         self.bottleneck = Bottleneck(config, keep=keep, reset=reset)
         codes = config.all_codes if config.all_codes <= MOST_CODES else 0
         self.controls = Controls(codes=codes, vectors=config.dimensions, shift=config.figure > 0)
@@ -237,7 +251,11 @@ class LAM(nn.Module):
         frames = self.to_model(frame)[:, None]
         corner, size = self.corners(frames), (frame.shape[-2], frame.shape[-1])
         k = self.config.context
-        return State(frames.expand(-1, k, -1, -1, -1), None if corner is None else corner.expand(-1, k, -1), size)
+        return self._shown_true(frames.expand(-1, k, -1, -1, -1), None if corner is None else corner.expand(-1, k, -1), size)
+
+    def _shown_true(self, frames: Tensor, corner: Tensor | None, size: tuple[int, int]) -> State:
+        """The state after true frames."""
+        return State(frames, corner, size, self.view(frames, corner).flatten(1, 2) if self._from_true else None)
 
     @torch.inference_mode()
     def step(self, state: State, action: Action) -> tuple[Tensor, State]:
@@ -254,7 +272,7 @@ class LAM(nn.Module):
             ArgumentError: the action has neither codes nor vectors, has masks, or has values out of range.
         """
         self.controls.check(action, (len(state.frames), *state.size))
-        history = self.view(state.frames, state.corner).flatten(1, 2)
+        history = self.view(state.frames, state.corner).flatten(1, 2) if state.given is None else state.given
         image = self._predict(history, self._passed(action, len(history), history.device)).clamp(-0.5, 0.5) * 2
         corner, now = state.corner, None
         if corner is not None:
@@ -262,7 +280,8 @@ class LAM(nn.Module):
             now = corner[:, -1] + shift * image.new_tensor([self.config.width / state.size[1], self.config.height / state.size[0]])
             corner = torch.cat([corner[:, 1:], now[:, None]], 1)
         frame = put_back(image, state.frames[:, -1], now, self.config)
-        return resize(frame, state.size).clamp(-1, 1), State(torch.cat([state.frames[:, 1:], frame[:, None]], 1), corner, state.size)
+        after = State(torch.cat([state.frames[:, 1:], frame[:, None]], 1), corner, state.size, state.given)
+        return resize(frame, state.size).clamp(-1, 1), after
 
     @torch.inference_mode()
     def observe(self, state: State, frame: Tensor) -> State:
@@ -276,7 +295,7 @@ class LAM(nn.Module):
         corner, now = state.corner, self.corners(frames)
         if corner is not None and now is not None:
             corner = torch.cat([corner[:, :-1], now], 1)
-        return state._replace(frames=torch.cat([state.frames[:, :-1], frames], 1), corner=corner)
+        return self._shown_true(torch.cat([state.frames[:, :-1], frames], 1), corner, state.size)
 
     def _passed(self, action: Action, batch: int, device: torch.device) -> Tensor:
         """What the forward model gets of an action, (B, D)."""

@@ -35,7 +35,7 @@ Sample = dict[str, Tensor]
 def network(config: Config) -> LAM:
     """The network of a configuration."""
     train, labels = config.train, _ACTIONS[config.train.label] if config.train.labels else 0
-    return LAM(config.model, keep=train.keep, reset=train.reset, follow=train.follow, labels=labels)
+    return LAM(config.model, keep=train.keep, reset=train.reset, follow=train.follow, labels=labels, behind=train.behind > 0)
 
 
 def system(config: Config, setup: Setup) -> "LamSystem":

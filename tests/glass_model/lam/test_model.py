@@ -170,6 +170,22 @@ def test_true_frames_are_shown_to_a_model_with_a_memory() -> None:
     assert torch.equal(shown.frames[:, :-1], after.frames[:, :-1]) and not torch.equal(after.frames[:, -1], x[:, 1])
 
 
+@pytest.mark.parametrize(("kind", "behind"), [("window", True), ("window", False), ("vq", True)])
+def test_windows_are_drawn_from_the_last_true_frame_by_a_model_of_earlier_frames(kind: str, behind: bool) -> None:
+    """The same code gives the same window at every step, wherever it is; other models go on from what they drew."""
+    trained, x = model_of(kind), frames(2, 2)
+    model = LAM(trained.config, behind=behind).eval()
+    model.load_state_dict(trained.state_dict())
+    action = Action(codes=torch.tensor([1, 2]))
+    first, state = model.step(model.start(x[:, 0]), action)
+    second, state = model.step(state, action)
+    assert torch.equal(first, second) == (kind == "window" and behind)
+    # A true frame takes the place of the first one.
+    seen, _ = model.step(model.observe(state, x[:, 1]), action)
+    begun, _ = model.step(model.start(x[:, 1]), action)
+    assert torch.equal(seen, begun) and not torch.equal(seen, second)
+
+
 # Frames before and after.
 
 
