@@ -140,7 +140,8 @@ def write_tables(options: Options) -> None:
         files = (scores_of(run_of(row, of_world, seed), of_world) for seed in options.seeds)
         lines.append(line(row, [file for file in files if file], SCORES))
     clips = "" if options.clips is None else f", first {options.clips} clips"
-    caption = f"LAM, preset {options.preset}{clips}, {PROTOCOL}: means over seeds, and 95 % intervals for other clips and seeds"
+    preset = "".join([options.preset, *(f", {key}={value}" for key, value in options.settings.items())])
+    caption = f"LAM, preset {preset}{clips}, {PROTOCOL}: means over seeds, and 95 % intervals for other clips and seeds"
     about: dict[str, object] = {"clips": options.clips, "protocol": PROTOCOL, "seeds": options.seeds}
     about |= {"preset": options.preset, "settings": options.settings}
     replace_file(options.out / "table.json", as_json(lines, about).encode())
@@ -188,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=WORLDS, metavar="NAME", help="do only these worlds")
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="do only these rows, such as vq-pixel-pairs window")
     parser.add_argument("--clips", type=int, metavar="N", help="score only the first clips  [all]")
+    parser.add_argument("--no-rollouts", action="store_true", help="leave out the scores of generated video, which take longest")
     parser.add_argument("--steps", type=int, metavar="N", help="short for --set train.steps=N")
     parser.add_argument("--set", nargs="+", default=[], metavar="GROUP.FIELD=VALUE", help="change the preset, for all rows")
     parser.add_argument("--device", default="", help="cpu or cuda  [cuda if available]")
@@ -210,7 +212,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
     lines = [*given.set, *([f"train.steps={given.steps}"] if given.steps is not None else [])]
     settings = {key: value for key, _, value in (setting.partition("=") for setting in lines)}
     options = Options(given.out, given.preset, settings, tuple(given.seeds), "factorial", given.clips, None, given.device, "lam")
-    options = replace(options, results=given.results, kept=(*SCORES, *ALSO), gma=given.gma)
+    options = replace(options, results=given.results, kept=(*SCORES, *ALSO), gma=given.gma, rollouts=not given.no_rollouts)
     wanted = [row for row in rows() if row.part in given.worlds and (not given.only or row.name in given.only)]
     if given.list:
         print("\n".join(f"{row.part}  {row.name}" for row in wanted))

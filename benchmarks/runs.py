@@ -57,6 +57,8 @@ class Options:
     """Folder of small files that stay when checkpoints go (`benchmarks/results.py`): a run that is there is done. None: no such folder."""
     kept: tuple[str, ...] = ()
     """Names of the scores in these files."""
+    rollouts: bool = True
+    """False leaves out the scores of generated video."""
     gma: str = ""
     """Checkpoint of GLASS, or name of a trained model, for the runs that take its GMA and do not make it; empty: there is none."""
 
@@ -247,7 +249,8 @@ def do(run: Run, options: Options, lock: int, interrupted: Event) -> str:
             return failure
     if run.system and scores_of(run, options) is None:
         bench = ["bench", "--model", str(run.checkpoint), "--data", options.data, "--system", run.system, "--out", str(run.scores)]
-        return call(bench + (["--clips", str(options.clips)] if options.clips else []), run.log, lock, interrupted)
+        bench += ["--clips", str(options.clips)] if options.clips else []
+        return call(bench + ([] if options.rollouts else ["--no-rollouts"]), run.log, lock, interrupted)
     return ""
 
 

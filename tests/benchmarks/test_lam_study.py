@@ -118,7 +118,10 @@ def test_runs_and_tables(tmp_path: Path, commands: Commands, monkeypatch: pytest
     assert table["axes-still", "vq-pixel-k2"]["runs"] == 1 and table["paper", "vq-pixel-k2"]["runs"] == 0
     assert table["factorial", "vq-pixel-pairs"]["scores"]["local.conditional"]["mean"] == 0.125
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert text.startswith("# What latent action models encode\n\nLAM, preset tiny, first 6 clips") and "4 of 101 rows have runs." in text
+    assert (
+        text.startswith("# What latent action models encode\n\nLAM, preset tiny, train.steps=7, first 6 clips")
+        and "4 of 101 rows have runs." in text
+    )
     assert "\n## factorial with a still scene\n" in text and "![Scores of the rows that differ in their context](context.png)" in text
     assert "| vq-pixel-k2 | `model.context=2`, `train.window=3` | 1 | 0.125" in text
     assert (tmp_path / "context.png").read_bytes().startswith(b"\x89PNG")
@@ -174,6 +177,12 @@ def test_runs_of_earlier_are_kept(kept: Path, tmp_path: Path, commands: Commands
     assert study(tmp_path / "one", "--results", str(tmp_path / "late")) == 0 and len(commands.calls) == 4
     for path in kept.iterdir():
         assert (tmp_path / "late" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_scores_of_generated_video_can_be_left_out(kept: Path, tmp_path: Path, commands: Commands) -> None:
+    assert study(tmp_path / "two", "--no-rollouts") == 0
+    asked = [(call[0], "--no-rollouts" in call) for call in commands.calls]
+    assert asked == 2 * [("train", False), ("bench", False)] + 2 * [("train", False), ("bench", True)]
 
 
 def test_only_the_scores_of_the_study_are_kept(kept: Path) -> None:

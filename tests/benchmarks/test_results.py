@@ -12,15 +12,21 @@ from glass_model.articulated.toy.results import measured, table
 RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
 
 
-def test_the_study_of_latent_action_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+BRIEF = ("--set", "train.steps=600", "train.batch=32")
+
+
+@pytest.mark.parametrize(("results", "page", "settings"), [("lam", "lam-study", ()), ("lam-brief", "lam-brief", BRIEF)])
+def test_the_study_of_latent_action_models(
+    results: str, page: str, settings: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lam_study, "as_plot", lambda *_: b"a plot")
     with pytest.raises(SystemExit) as exit_:
-        lam_study.main(["--results", str(RESULTS / "lam"), "--clips", "100", "--table", "--out", str(tmp_path)])
+        lam_study.main(["--results", str(RESULTS / results), "--clips", "100", *settings, "--table", "--out", str(tmp_path)])
     assert exit_.value.code == 0
-    made, kept = ({path.name for path in folder.iterdir()} for folder in (tmp_path, DOCS / "lam-study"))
+    made, kept = ({path.name for path in folder.iterdir()} for folder in (tmp_path, DOCS / page))
     assert made == kept
     for name in ("table.md", "table.json"):
-        assert (tmp_path / name).read_text(encoding="utf-8") == (DOCS / "lam-study" / name).read_text(encoding="utf-8")
+        assert (tmp_path / name).read_text(encoding="utf-8") == (DOCS / page / name).read_text(encoding="utf-8")
 
 
 def test_the_experiment_with_rectangles() -> None:

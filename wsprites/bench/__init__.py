@@ -24,6 +24,7 @@ def evaluate(
     seed: int | None = None,
     weights: Path | None = None,
     name: str = "",
+    rollouts: bool = True,
 ) -> ScoreFile:
     """Score a model, as `wsprites bench` does.
 
@@ -35,6 +36,7 @@ def evaluate(
         seed: other clips of a standard world than the published ones.
         weights: a folder with the weights of LPIPS, Inception and I3D, which adds their scores.
         name: the model's name in the scores; by default that of its class.
+        rollouts: False leaves out the scores of generated video, which take longest: to follow what a model reads while it is trained.
 
     Returns:
         All scores. `scores.value("local.ami")` is one of them, `scores.scores["local.ami"]` has its interval and baselines, and
@@ -49,10 +51,10 @@ def evaluate(
     from wsprites.bench.run import Job
 
     if isinstance(model, str):
-        (result,) = Job((model,), data, split, clips, weights, seed).run()
+        (result,) = Job((model,), data, split, clips, weights, seed, rollouts=rollouts).run()
         return result.scores
     name = name or type(model).__name__
-    return Job((name,), data, split, clips, weights, seed).score(name, check_model(name, model)).scores
+    return Job((name,), data, split, clips, weights, seed, rollouts=rollouts).score(name, check_model(name, model)).scores
 
 
 def predict(

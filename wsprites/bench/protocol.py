@@ -234,6 +234,19 @@ def check_context(context: object) -> int | None:
     return int(context)
 
 
+class Reading:
+    """A model without its rollouts, whatever else it has."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.codes = getattr(model, "codes", None)
+        """K, the number of codes, if the model says it."""
+
+    def infer(self, frames_btchw: NDArray[np.uint8]) -> Mapping[str, Any]:
+        """What the model infers."""
+        return self._model.infer(frames_btchw)
+
+
 def takes_true_actions(model: object) -> bool:
     """Whether a model has rollouts and they are driven by the true actions. Raises ProtocolError for another `rollout_actions`."""
     source = getattr(model, "rollout_actions", None)

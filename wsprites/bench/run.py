@@ -20,7 +20,7 @@ from wsprites.bench.distances import left_out
 from wsprites.bench.evaluation import Evaluation, clips_to_do, evaluate
 from wsprites.bench.load import load
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import Controllable, Model, ProtocolError, named, takes_true_actions
+from wsprites.bench.protocol import Controllable, Model, ProtocolError, Reading, named, takes_true_actions
 from wsprites.bench.provenance import hashes, printable
 from wsprites.bench.rollouts import Video
 from wsprites.bench.scores import INTERVAL, PROTOCOL, DataDescription, Entry, ScoreFile, Settings, stored_replicates
@@ -34,6 +34,8 @@ from wsprites.terminal import extra
 if TYPE_CHECKING:
     from wsprites.bench.networks import Networks
 
+OF_ROLLOUTS = ("control", "drift", "transfer")
+"""How the names of scores of generated video begin."""
 Bar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 """From a number of clips to a context whose value is called with the clips done since its last call."""
 
@@ -67,6 +69,8 @@ class Job:
     """Other clips of a standard world, see `wsprites.bench.data.standard`; by default the published ones."""
     system: str = ""
     """Name of the system that the models are runs of, see runs.py."""
+    rollouts: bool = True
+    """False leaves out the scores of generated video, which take longest."""
 
     @cached_property
     def opened(self) -> Data | VideoData:
@@ -128,17 +132,20 @@ class Job:
             UserError: like `run`.
         """
         begin, data, networks = time.perf_counter(), self.opened, self.networks
-        said = _rollout_actions(model, name)
+        said, scored, missing = _rollout_actions(model, name), model, {}
+        if not self.rollouts and isinstance(model, Model) and isinstance(model, Controllable):
+            scored, missing = Reading(model), dict.fromkeys(OF_ROLLOUTS, "left out by --no-rollouts")
         if isinstance(data, VideoData):
-            with bar(videos.clips_to_do(model, data)) as progress:
-                evaluation = videos.evaluate(model, data, name, progress=progress, networks=networks)
+            with bar(videos.clips_to_do(scored, data)) as progress:
+                evaluation = videos.evaluate(scored, data, name, progress=progress, networks=networks)
         else:
-            with bar(clips_to_do(model, data, networks=networks)) as progress:
-                evaluation = evaluate(model, data, name, progress=progress, networks=networks)
+            with bar(clips_to_do(scored, data, networks=networks)) as progress:
+                evaluation = evaluate(scored, data, name, progress=progress, networks=networks)
         seconds = time.perf_counter() - begin
         file = score_file(evaluation, name, data, seconds, weights=networks.sha256 if networks else {})
         settings = replace(file.settings, rollout_actions=_rollout_actions(model, name, said=said))
-        return Result(replace(file, system=self.system, settings=settings), evaluation.videos)
+        not_scored = {**file.not_scored, **missing}
+        return Result(replace(file, system=self.system, settings=settings, not_scored=not_scored), evaluation.videos)
 
     def run_released(self, *, bar: Bar = no_bar) -> Iterator[str]:
         """The table of the evaluation released with GLASS for each model, see `wsprites.bench.released`. Raises UserError like `run`."""

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--detections", metavar="X", help="With 'caddy', of videos: a CSV file that says where the object is, or 'breakout'.")
 @click.option("--generated", type=PATH, help="With 'caddy': write the generated sequences to this .npy file.")
 @click.option("--weights", type=PATH, help="A folder with the weights of AlexNet and LPIPS, Inception, I3D: adds LPIPS, FID, FVD.")
+@click.option("--no-rollouts", is_flag=True, help="Leave out the scores of generated video, which take longest.")
 @click.option("--template", type=PATH, help="Write a predictions file for these data, to be filled in, and exit.")
 @click.option("--verbose", is_flag=True, help="Show the traceback of an exception that a model raises.")
 def bench(
@@ -70,6 +71,7 @@ def bench(
     detections: str | None,
     generated: Path | None,
     weights: Path | None,
+    no_rollouts: bool,
     template: Path | None,
     verbose: bool,
 ) -> None:
@@ -86,7 +88,9 @@ def bench(
     _check_files(outs, report, compare, template, generated)
     if fail_on and not compare:
         raise click.UsageError("--fail-on needs a baseline: --compare scores.json")
-    job = Job(names, data, split, clips, weights, seed, system)
+    if weights and no_rollouts:
+        raise click.UsageError("--weights is for the scores of generated video, which --no-rollouts leaves out")
+    job = Job(names, data, split, clips, weights, seed, system, not no_rollouts)
     try:
         if check_file:
             _check(check_file, names, data)
@@ -109,11 +113,12 @@ def bench(
         raise
 
 
-_BY_LABELS = ("--compare", "--fail-on", "--report", "--system")
 _OF_CADDY = ("--detections", "--generated")
+_MORE = ("--no-rollouts", *_OF_CADDY)
+_BY_LABELS = ("--compare", "--fail-on", "--report", "--system", "--no-rollouts")
 _REFUSED = {
     "--suite": (
-        ("--data", "--split", "--protocol", "--check", "--template", "--compare", "--fail-on", "--weights", "--system", *_OF_CADDY),
+        ("--data", "--split", "--protocol", "--check", "--template", "--compare", "--fail-on", "--weights", "--system", *_MORE),
         "--suite, which scores on worlds of its own",
     ),
     "--check": (

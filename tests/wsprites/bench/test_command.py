@@ -83,6 +83,9 @@ def test_the_command(bench, few: data.Data, data_file: Path, tmp_path: Path):
         (["--template", "new.npz"], "--model does not go with --template, which only writes that file"),
         (["--models", "good.npz,t.npz,good.npz"], "--models names good.npz twice"),
         (["--models", "good.npz,,t.npz"], "--models has an empty name"),
+        (["--no-rollouts", "--weights", "."], "--weights is for the scores of generated video, which --no-rollouts leaves out"),
+        (["--no-rollouts", "--suite", "axes"], "--no-rollouts does not go with --suite, which scores on worlds of its own"),
+        (["--no-rollouts", "--protocol", "caddy"], "--no-rollouts does not go with --protocol caddy"),
         (["--clips", 501], "--clips: 501 is outside the range 2 to 500, the number of clips of 'test'"),
         (["--data", data_file, "--clips", 25], "the number of clips of 'test'"),
     ):

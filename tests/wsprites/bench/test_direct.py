@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bench_models import CLIPS
+from bench_models import CLIPS, Quiet
 from torch import nn
 
 import wsprites.bench
 from wsprites.bench import data, load, rollouts, scores
+from wsprites.bench.headline import headlines
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import ProtocolError, check_context, infer, rollout, rollout_with_context
-from wsprites.bench.run import Job
+from wsprites.bench.run import OF_ROLLOUTS, Job
 from wsprites.bench.torch_adapter import PairModel
 from wsprites.errors import ArgumentError, UserError
 from wsprites.foreign import ForeignError
@@ -50,6 +51,26 @@ def test_a_model_is_scored_as_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
     shared = [name for name in again.scores if name.startswith("local.")]
     assert len(shared) > 10
     assert [again.value(name) for name in shared] == pytest.approx([direct.value(name) for name in shared], nan_ok=True)
+
+
+@pytest.mark.usefixtures("quick", "without_probes")
+def test_scores_without_generated_video(few: data.Data):
+    """All scores but those of rollouts, which are not asked for, and named as missing; what the model says of them is kept."""
+
+    class Refusing(Quiet):
+        rollout_actions = "true"
+
+        def rollout(self, first: np.ndarray, actions: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+            raise AssertionError("nobody asks")
+
+    whole = wsprites.bench.evaluate(Quiet(few), clips=CLIPS)
+    part = wsprites.bench.evaluate(Refusing(few), clips=CLIPS, rollouts=False)
+    left_out = {name for name in whole.scores if name.startswith(OF_ROLLOUTS)}
+    assert len(left_out) > 20 and part.scores.keys() == whole.scores.keys() - left_out
+    assert [part.value(name) for name in part.scores] == pytest.approx([whole.value(name) for name in part.scores], nan_ok=True)
+    assert [part.not_scored[name] for name in OF_ROLLOUTS] == 3 * ["left out by --no-rollouts"]
+    assert {*whole.not_scored}.isdisjoint(OF_ROLLOUTS) and part.settings.rollout_actions == "true"
+    assert "left out by --no-rollouts" in {headline.reason for headline in headlines(part)}
 
 
 def test_a_predictions_file_holds_what_was_inferred(few: data.Data, tmp_path: Path):
