@@ -39,6 +39,8 @@ class ModelConfig:
     """Channels of all networks of the local motion analysis."""
     appearance: int = number(0, 0, 512, added=True)
     """Channels of a foreground's encoding that the dynamics see; 0: half of local_channels."""
+    reference: int = number(0, 0, 512, added=True)
+    """Channels at full size of the encoding of an earlier foreground, which the decoder sees at three scales; 0: it sees none."""
     codes: int = number(6, 1, 4096)
     """Number of local actions."""
     code_size: int = number(16, 1, 1024)
@@ -59,6 +61,8 @@ class ModelConfig:
             factor = getattr(self, scale)
             if size % (8 * factor) or size < 16 * factor:
                 raise SpecError(f"{name} = {size} must be divisible by 8 times {scale} = {factor}, and at least 16 times")
+        if self.reference and not self.figure:
+            raise SpecError(f"reference = {self.reference} needs a window, figure > 0")
         if not self.figure and (self.global_scale, self.local_scale) != (1, 1):
             raise SpecError(f"global_scale, local_scale = {self.global_scale}, {self.local_scale} need a window, figure > 0")
 
@@ -155,6 +159,8 @@ class TrainConfig(general.TrainConfig):
     """Steps in which it changes linearly."""
     local_skip: int = number(1, 1, 100, added=True)
     """Distance in the window between two of the T frames that are used after `alone`. Before, they follow one another."""
+    behind: int = number(0, 0, 1000, added=True)
+    """Frames of a sequence before the T frames; with `model.reference`, the earlier foreground is one of these or the first of the T."""
     freeze: int = number(10**9, 0, 10**9, added=True)
     """Step from which the global motion analysis keeps its weights and only the local one is trained."""
     cooldown: int = number(0, 0, 10**9, added=True)
@@ -165,8 +171,9 @@ class TrainConfig(general.TrainConfig):
         if max(self.length_from, self.length_to) > self.window:
             raise SpecError(f"length_from, length_to = {self.length_from}, {self.length_to} must not be above window = {self.window}")
         longest = max(self.length_from, self.length_to)
-        if (needed := (longest - 1) * self.local_skip + 1) > self.window:
-            raise SpecError(f"local_skip = {self.local_skip}: {longest} frames at that distance need window >= {needed}, not {self.window}")
+        if (needed := (longest - 1) * self.local_skip + 1 + self.behind) > self.window:
+            what = f"local_skip, behind = {self.local_skip}, {self.behind}" if self.behind else f"local_skip = {self.local_skip}"
+            raise SpecError(f"{what}: {longest} frames at that distance need window >= {needed}, not {self.window}")
         if self.freeze < self.alone:
             raise SpecError(f"freeze = {self.freeze} must not be below alone = {self.alone}")
 
@@ -195,6 +202,8 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.train.behind and not self.model.reference:
+            raise SpecError(f"train.behind = {self.train.behind} needs model.reference > 0")
         if self.loss.revive and self.model.quantizer != "vq":
             raise SpecError(f"loss.revive = {self.loss.revive} needs model.quantizer = 'vq'")
 

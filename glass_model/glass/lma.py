@@ -4,6 +4,7 @@ Foregrounds are (B, 3, H, W) in [-1, 1] with zeros around the character, shifts 
 c = config.local_channels.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -116,21 +117,40 @@ class Decoded(NamedTuple):
     """(B, 1, H, W) in 0 to 1: its mask."""
 
 
-class Decoder(nn.Module):
-    """Decode (B, 2c, h, w) to the foreground at three scales and its mask, float32."""
+class Look(nn.Module):
+    """Encode a foreground for the decoder: (B, 3, H, W) -> (B, 4r, 2h, 2w), (B, 2r, 4h, 4w), (B, r, H, W)."""
 
-    def __init__(self, c: int) -> None:
+    def __init__(self, r: int) -> None:
         super().__init__()
-        self.first = nn.Sequential(Up(2 * c, 8 * c), Residual(8 * c, 8 * c))
-        self.second = nn.Sequential(Up(8 * c, 4 * c), Residual(4 * c, 4 * c))
-        self.third = Up(4 * c, 2 * c)
+        self.layers = nn.ModuleList([Same(3, r), Same(r, 2 * r, down=2), Residual(2 * r, 4 * r, down=2)])
+
+    def forward(self, foreground: Tensor) -> tuple[Tensor, ...]:
+        """Compute the maps, the smallest first."""
+        maps = [foreground]
+        for layer in self.layers:
+            maps.append(layer(maps[-1]))
+        return tuple(maps[:0:-1])
+
+
+class Decoder(nn.Module):
+    """Decode (B, 2c, h, w) to the foreground at three scales and its mask, float32; r channels of a `Look` join in at each scale."""
+
+    def __init__(self, c: int, r: int = 0) -> None:
+        super().__init__()
+        self.first = nn.Sequential(Up(2 * c, 8 * c), Residual(8 * c + 4 * r, 8 * c))
+        self.second = nn.Sequential(Up(8 * c, 4 * c), Residual(4 * c + 2 * r, 4 * c))
+        self.third: nn.Module = nn.Sequential(Up(4 * c, 2 * c), Same(2 * c + r, 2 * c)) if r else Up(4 * c, 2 * c)
         self.heads = nn.ModuleList([conv(8 * c, 3), conv(4 * c, 3), conv(2 * c, 4)])
 
-    def forward(self, x: Tensor) -> Decoded:
-        """Decode the output of the dynamics."""
+    def forward(self, x: Tensor, look: Sequence[Tensor] = ()) -> Decoded:
+        """Decode the output of the dynamics, with the maps of a `Look` if there is one."""
         maps = []
-        for layer in (self.first, self.second, self.third):
-            x = layer(x)
+        for number, layer in enumerate((self.first, self.second, self.third)):
+            if look:
+                up, rest = layer.children()
+                x = rest(torch.cat([up(x), look[number]], 1))
+            else:
+                x = layer(x)
             maps.append(x)
         small, middle, full = (head(y).float().tanh() for head, y in zip(self.heads, maps, strict=True))
         return Decoded((small, middle, full[:, :3]), (full[:, 3:] + 1) / 2)
@@ -169,7 +189,8 @@ class LMA(nn.Module):
         self.action_net = ActionNet(c, config.code_size, config.direction == "bilinear")
         self.quantizer = Quantizer(config.codes, config.code_size, config.quantizer == "gumbel", averaged=averaged)
         self.dynamics = Dynamics(config)
-        self.decoder = Decoder(c)
+        self.decoder = Decoder(c, config.reference)
+        self.look = Look(config.reference) if config.reference else None
         self._follows = config.figure > 0
 
     def moved(self, before: Tensor, shift: Tensor) -> Encoded:
@@ -181,20 +202,35 @@ class LMA(nn.Module):
         action: Quantized = self.quantizer(self.action_net(moved, after), temperature)
         return action
 
-    def predict(self, state: Tensor, shift: Tensor, vector: Tensor, memory: Memory) -> tuple[Decoded, Memory]:
-        """Predict the next foreground from an encoder state, (B, 4c, h, w), a shift and a code vector."""
+    def looks(self, foreground: Tensor) -> tuple[Tensor, ...]:
+        """What the decoder sees of an earlier foreground, (B, 3, H, W); nothing without `config.reference`."""
+        return self.look(foreground) if self.look else ()
+
+    def predict(
+        self, state: Tensor, shift: Tensor, vector: Tensor, memory: Memory, look: tuple[Tensor, ...] = ()
+    ) -> tuple[Decoded, Memory]:
+        """Predict the next foreground from an encoder state, (B, 4c, h, w), a shift, a code vector, and an earlier one, from `looks`."""
         y, memory = self.dynamics(self.compress(state), shift, vector, memory)
-        return self.decoder(y), memory
+        return self.decoder(y, look), memory
 
     def transition(
-        self, fed: Tensor, encoded: Encoded, shift: Tensor, after: Encoded, memory: Memory, temperature: float | Tensor
+        self,
+        fed: Tensor,
+        encoded: Encoded,
+        shift: Tensor,
+        after: Encoded,
+        memory: Memory,
+        temperature: float | Tensor,
+        look: tuple[Tensor, ...] = (),
     ) -> tuple[Quantized, Decoded, Encoded, Memory]:
         """One transition in training: infer the action, predict the next foreground, and encode it."""
         action = self.act(encoded if self._follows else self.moved(fed, shift), after, temperature)
-        made, memory = self.predict(encoded.state, shift, action.vector, memory)
+        made, memory = self.predict(encoded.state, shift, action.vector, memory, look)
         return action, made, self.encoder(made.images[-1]), memory
 
-    def forward(self, foregrounds: Tensor, shifts: Tensor, given: int, temperature: float | Tensor = 1.0) -> Local:
+    def forward(
+        self, foregrounds: Tensor, shifts: Tensor, given: int, temperature: float | Tensor = 1.0, earlier: Tensor | None = None
+    ) -> Local:
         """Infer the action of every transition, and predict every foreground but the first.
 
         Args:
@@ -202,8 +238,10 @@ class LMA(nn.Module):
             shifts: motions of the foreground, (B, T - 1, 2), normalised.
             given: T_f, the number of first steps that get true foregrounds; later ones get the previous prediction.
             temperature: temperature of the Gumbel softmax.
+            earlier: foregrounds that the decoder sees with `config.reference`, (B, 3, H, W); None is the first of each sequence.
         """
         batch, length = foregrounds.shape[:2]
+        look = self.looks(foregrounds[:, 0] if earlier is None else earlier)
         flat = self.encoder(foregrounds.flatten(0, 1))
         true = Encoded(*(by_sequence(x, batch) for x in flat))
         memory = self.dynamics.start(batch)
@@ -211,7 +249,7 @@ class LMA(nn.Module):
         actions, decoded, feds, states = [], [], [], []
         for t in range(length - 1):
             after = Encoded(true.state[:, t + 1], true.attention[:, t + 1])
-            action, made, encoded_made, memory = self.transition(fed, encoded, shifts[:, t], after, memory, temperature)
+            action, made, encoded_made, memory = self.transition(fed, encoded, shifts[:, t], after, memory, temperature, look)
             actions.append(action)
             decoded.append(made)
             feds.append(fed)

@@ -45,6 +45,8 @@ class State(NamedTuple):
     """(B, 2) normalised: how far the scene has moved since the first frame. Moving it once keeps it sharp."""
     memory: Memory
     """Memory of the dynamics."""
+    look: tuple[Tensor, ...]
+    """What the decoder sees of the first frame's foreground, of `LMA.looks`."""
     size: tuple[int, int]
     """(height, width) of the frames that the caller has."""
 
@@ -64,13 +66,16 @@ class GLASS(nn.Module):
         self.controls = Controls(codes=config.codes, shift=True, background_shift=True)
         self.gma, self.lma = GMA(config, equivariant=equivariant), LMA(config, averaged=averaged)
 
-    def forward(self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0) -> Analysis:
+    def forward(
+        self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0, earlier: Tensor | None = None
+    ) -> Analysis:
         """Take sequences apart and put them together again. The local analysis gives no gradient to the global one.
 
         Args:
             frames: (B, T, 3, H, W) at the model's size, from `to_model`.
             given: T_f, the number of first steps in which the dynamics get true foregrounds; None computes the global analysis alone.
             temperature: temperature of the Gumbel softmax.
+            earlier: frames (B, 3, H, W) whose foregrounds the decoder sees with `config.reference`; None is the first of each sequence.
         """
         seen, motion = downscale(frames, self.config.global_size), None
         if given is not None and self.config.figure and not self.gma.training:
@@ -82,7 +87,14 @@ class GLASS(nn.Module):
                 return Analysis(seen, motion, None, None)
             figure = self.config.figure
             view = follow(frames, self._enlarged(motion.parts.mask), motion.shift, self.config) if figure else whole(motion)
-        return Analysis(seen, motion, view, self.lma(view.foreground, view.shift, given, temperature))
+        foreground = None if earlier is None else self._windowed(earlier)
+        return Analysis(seen, motion, view, self.lma(view.foreground, view.shift, given, temperature, foreground))
+
+    @torch.no_grad()
+    def _windowed(self, frames: Tensor) -> Tensor:
+        """The foregrounds of single frames (B, 3, H, W), in windows of their own."""
+        mask = enlarge_mask(self.gma.mask(downscale(frames, self.config.global_size)), self.config.global_scale)
+        return cut(frames, mask, place(mask, self.config.figure).round().long(), self.config)[0]
 
     def to_model(self, frames: Tensor) -> Tensor:
         """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1] at the model's size."""
@@ -153,7 +165,8 @@ class GLASS(nn.Module):
             place_xy = place(mask, config.figure)
             foreground, mask_seen = cut(x, mask, place_xy.round().long(), config)
             parts = Parts(mask_seen, foreground, (1 - mask) * x + mask * painted)
-        return State(parts, place_xy, x.new_zeros(len(x), 2), self.lma.dynamics.start(len(x)), (frame.shape[-2], frame.shape[-1]))
+        memory, look = self.lma.dynamics.start(len(x)), self.lma.looks(parts.foreground)
+        return State(parts, place_xy, x.new_zeros(len(x), 2), memory, look, (frame.shape[-2], frame.shape[-1]))
 
     @torch.inference_mode()
     def step(self, state: State, action: Action) -> tuple[Tensor, State]:
@@ -180,12 +193,12 @@ class GLASS(nn.Module):
             left = to_pixels(shift, size) - (place_xy.round() - state.place.round())
             shift = to_normalised(left, (self.config.figure, self.config.figure))
         encoded: Encoded = self.lma.encoder(foreground)
-        decoded, memory = self.lma.predict(encoded.state, shift, self.lma.quantizer.vectors[action.codes], state.memory)
+        decoded, memory = self.lma.predict(encoded.state, shift, self.lma.quantizer.vectors[action.codes], state.memory, state.look)
         if action.background_shift is not None:
             offset = offset + to_normalised(action.background_shift.to(foreground), state.size)
         parts = Parts(decoded.mask, decoded.images[-1], background)
         shown = compose(self.placed(parts, place_xy)._replace(background=move(background, offset, border=True)))
-        return resize(shown, state.size).clamp(-1, 1), State(parts, place_xy, offset, memory, state.size)
+        return resize(shown, state.size).clamp(-1, 1), State(parts, place_xy, offset, memory, state.look, state.size)
 
     def placed(self, parts: Parts, place_xy: Tensor) -> Parts:
         """Parts with mask and foreground, as LMA draws them, at their place in the frame; place_xy as in `State`."""

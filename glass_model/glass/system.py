@@ -90,8 +90,9 @@ class GlassSystem:
         for group in self._optimizer.param_groups:
             group["lr"] = now.rate
         self.network.gma.train(not now.frozen).requires_grad_(not now.frozen)
-        used = self.network.to_model(frames[:, :: now.skip][:, : now.length])
-        analysis: Analysis = self.network(used, None if now.alone else now.given, now.temperature)
+        used = self.network.to_model(frames[:, self.config.train.behind :: now.skip][:, : now.length])
+        earlier = None if now.alone else self._earlier(frames)
+        analysis: Analysis = self.network(used, None if now.alone else now.given, now.temperature, earlier)
         terms = {}
         if analysis.motion and not now.frozen:
             terms = losses.global_terms(analysis.frames, analysis.motion, config, self._features)
@@ -104,6 +105,13 @@ class GlassSystem:
                 self.network.lma.quantizer.update(local.action.direction.flatten(0, -2), local.action.code.flatten(), revive=last)
         self._last = analysis, now.skip
         yield Turn(self._optimizer, losses.total(terms, config), terms, usage, {"given": now.given, "length": now.length})
+
+    def _earlier(self, frames: Tensor) -> Tensor | None:
+        """A frame of each sequence that the decoder sees, (B, 3, H, W); None where it is the first that is used."""
+        if not (behind := self.config.train.behind):
+            return None
+        at = torch.randint(behind + 1, (len(frames),), device=frames.device)
+        return self.network.to_model(frames[torch.arange(len(frames), device=frames.device), at])
 
     def strip(self) -> list[Strip]:
         """The first sequences of the last batch; see `strip`."""

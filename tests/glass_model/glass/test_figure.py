@@ -93,10 +93,10 @@ def test_what_is_left_of_a_shift() -> None:
     assert seen.corner[0, -1].tolist() != seen.corner[0, 0].tolist()
 
 
-@pytest.fixture(scope="module")
-def model() -> GLASS:
+@pytest.fixture(scope="module", params=[0, 4], ids=["", "reference"])
+def model(request: pytest.FixtureRequest) -> GLASS:
     torch.manual_seed(1)
-    model = GLASS(PRESETS["paper"].override(model={**SIZES, **NARROW}).model)
+    model = GLASS(PRESETS["paper"].override(model={**SIZES, **NARROW, "reference": request.param}).model)
     for net in (model.gma.shift, model.gma.background_shift):
         torch.nn.init.normal_(net.head[-1].weight, std=0.3)
     with torch.no_grad():
@@ -109,7 +109,7 @@ def frames() -> torch.Tensor:
     return torch.rand(2, 5, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-@pytest.mark.parametrize("sizes", [{}, {"global_scale": 1, "figure": 24}, {"figure": 32, "local_scale": 2}])
+@pytest.mark.parametrize("sizes", [{}, {"global_scale": 1, "figure": 24}, {"figure": 32, "local_scale": 2}, {"reference": 2}])
 def test_shapes(sizes: dict[str, int]) -> None:
     config = PRESETS["paper"].override(model={**SIZES, **NARROW, **sizes}).model
     model = GLASS(config)
@@ -161,6 +161,18 @@ def test_steps_are_the_rollout(model: GLASS, frames: torch.Tensor) -> None:
         torch.testing.assert_close(state.parts.foreground, local.decoded.images[-1][:, t], rtol=1e-3, atol=1e-4)
         mask, foreground = (put_back(x, view.corner[:, t + 1], model.config) for x in (local.decoded.mask[:, t], state.parts.foreground))
         torch.testing.assert_close(shown, (mask * foreground + (1 - mask) * state.parts.background).clamp(-1, 1), rtol=1e-3, atol=1e-4)
+
+
+def test_an_earlier_foreground_changes_what_is_drawn_and_nothing_that_is_read(model: GLASS, frames: torch.Tensor) -> None:
+    """A frame of another time, in a window of its own; the first frame of a sequence is what is seen without one."""
+    with torch.no_grad():
+        first, same, other = (model(frames, 1, earlier=earlier).local for earlier in (None, frames[:, 0], frames[:, 0].flip(-1)))
+    for ours, theirs in zip(first.decoded.images, same.decoded.images, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert torch.equal(first.action.code, other.action.code) and torch.equal(first.state_true, other.state_true)
+    seen = model.config.reference > 0
+    assert torch.equal(first.decoded.images[-1], other.decoded.images[-1]) != seen
+    assert torch.equal(first.decoded.mask, other.decoded.mask) != seen
 
 
 def test_the_scene_outside_of_the_figure_is_the_first_frame(model: GLASS, frames: torch.Tensor) -> None:

@@ -7,9 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from glass_model.glass import losses
+from glass_model.glass import system as module
 from glass_model.glass.config import PRESETS, Config
+from glass_model.glass.model import Analysis
 from glass_model.training.checkpoint import load, save
-from glass_model.training.device import Process
+from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import SpecError
@@ -71,6 +74,45 @@ def test_lma_sees_every_so_many_frames(tmp_path: Path) -> None:
 
     one, other = train(skips, frames, tmp_path / "one", ALONE), train(usual, picked, tmp_path / "other", ALONE)
     assert equal(weights(one), weights(other))
+
+
+def test_the_decoder_sees_a_frame_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to `behind` frames before the first of those that are used, each of them; GMA alone needs none, and gets no gradient from it."""
+    config = CONFIG.override(
+        model={"reference": 2}, train={"window": 7, "behind": 3, "steps": 20, "alone": 1, "freeze": 15, "length_from": 4, "length_to": 4}
+    )
+    system, seen, drawn = module.system(config, Setup(torch.device("cpu"))), list[tuple[Tensor, Tensor | None]](), set[int]()
+    forward = system.network.forward
+
+    def recorded(frames: Tensor, given: int | None, temperature: float, earlier: Tensor | None) -> Analysis:
+        seen.append((frames, earlier))
+        return forward(frames, given, temperature, earlier)
+
+    monkeypatch.setattr(system.network, "forward", recorded)
+    batch = torch.randint(0, 256, (3, 7, 3, 32, 48), dtype=torch.uint8)
+    for step in range(12):
+        (turn,) = system.turns(batch, step)
+        frames, earlier = seen[-1]
+        assert torch.equal(frames, system.network.to_model(batch[:, 3:])) and (earlier is None) == (step == 0)
+        if earlier is not None:
+            distances = (system.network.to_model(batch)[:, :, None] - earlier[:, None, None]).abs().amax((2, 3, 4, 5))
+            assert (distances == 0).sum(1).tolist() == [1, 1, 1]
+            drawn |= set((distances == 0).nonzero()[:, 1].tolist())
+    assert drawn == {0, 1, 2, 3}
+    for term in losses.local_terms(*system._last[0][2:], config.loss).values():
+        system.network.zero_grad()
+        term.backward(retain_graph=True)
+        assert all(parameter.grad is None for parameter in system.network.gma.parameters())
+    assert turn.terms.keys() > {"recu", "msk"}
+
+
+def test_earlier_frames_need_somebody_who_sees_them() -> None:
+    with pytest.raises(SpecError, match=r"train.behind = 3 needs model.reference > 0"):
+        CONFIG.override(train={"window": 7, "behind": 3})
+    with pytest.raises(SpecError, match="local_skip, behind = 1, 3: 4 frames at that distance need window >= 7, not 6"):
+        CONFIG.override(model={"reference": 2}, train={"window": 6, "behind": 3})
+    with pytest.raises(SpecError, match="reference = 2 needs a window, figure > 0"):
+        CONFIG.override(model={"reference": 2, "figure": 0, "global_scale": 1, "local_scale": 1})
 
 
 def test_frames_that_are_used_lie_within_the_window() -> None:
