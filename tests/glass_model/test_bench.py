@@ -1,10 +1,12 @@
 """Checkpoints of any system under the benchmark's protocol."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from glass_model.articulated import config as articulated
 from glass_model.articulated.model import Articulated
@@ -18,10 +20,15 @@ from wsprites.bench.protocol import ARRAYS, Controllable, Model
 from wsprites.playground.models import Follows, Steps
 
 
+def channels_last(network: nn.Module) -> Any:
+    """In eval mode, with weights as a checkpoint gives them: other layouts round differently."""
+    return network.to(memory_format=torch.channels_last).eval()
+
+
 def test_a_driven_model_follows_a_video(tmp_path: Path, frames: np.ndarray) -> None:
     config = articulated.PRESETS["tiny"]
     torch.manual_seed(0)
-    network = Articulated(config.model).eval()
+    network = channels_last(Articulated(config.model))
     save(tmp_path / "checkpoint", config, network, 1, notes={})
     model = load(tmp_path / "checkpoint")
     assert isinstance(model, Follows) and isinstance(model, Steps) and tuple(model.modes) == ("standard", "relative", "avd")
@@ -41,7 +48,7 @@ def frames() -> np.ndarray:
 def test_glass(tmp_path: Path, frames: np.ndarray) -> None:
     """All five arrays, and rollouts that are the model's own steps."""
     torch.manual_seed(0)
-    network = GLASS(CONFIG.model).eval()
+    network = channels_last(GLASS(CONFIG.model))
     save(tmp_path / "checkpoint", CONFIG, network, 1, notes={})
     model = load(tmp_path / "checkpoint")
     assert isinstance(model, Model) and isinstance(model, Controllable)
@@ -61,7 +68,7 @@ def test_glass(tmp_path: Path, frames: np.ndarray) -> None:
 def test_steps_with_all_parts_of_an_action(frames: np.ndarray) -> None:
     """What the playground asks for is a step of the network; the state that was passed can be used again."""
     torch.manual_seed(0)
-    network = GLASS(CONFIG.model).eval()
+    network = channels_last(GLASS(CONFIG.model))
     model = PlayableModel(network, "cpu")
     assert isinstance(model, Steps) and model.controls is network.controls
     parts = {"codes": np.array([1, 5]), "shift": np.array([[3, 0], [0, 1]]), "background_shift": np.array([[0.0, 2.0], [-2.0, 0.0]])}

@@ -231,6 +231,7 @@ def test_a_checkpoint_holds_all_of_a_model(name: str, tmp_path: Path, monkeypatc
     config, network = smallest(name)
     save(tmp_path / "checkpoint", config, network, 1, notes={})
     loaded = load(tmp_path / "checkpoint").model()
+    network.to(memory_format=torch.channels_last)  # as it is loaded: other layouts round differently
     assert isinstance(loaded, nn.Module) and isinstance(network, Playable)
     kept = dict((*loaded.named_parameters(), *loaded.named_buffers()))
     assert kept.keys() == network.state_dict().keys() and all(tensor.device.type == "cpu" for tensor in kept.values())
