@@ -59,14 +59,16 @@ def permuted(count_kl: Array) -> float:
     return float(expected_mutual_information(count, int(count.sum()))) if count.size else 0.0
 
 
-def by_chance(code: Array, label: Array, stratum: Array, sizes: tuple[int, int, int], by_others: bool) -> float:
+def by_chance(code: Array, label: Array, stratum: Array, sizes: tuple[int, int, int], by_others: bool, part: Array | None = None) -> float:
+    """`part`: what strata are made of besides the other sources, a number below 4 in their last place; None for nothing."""
     actual = tables(code, label, stratum, sizes)
     weight, varies = actual.sum((1, 2)), (actual.sum(1) > 0).sum(1) > 1
     ratios = []
-    for moves in (True, False) if by_others else (True,):
+    for moves in ("all", *("target",) * by_others, *("part",) * (part is not None)):
         shared, permutation = 0.0, 0.0
         for partner in partners(len(code)):
-            beside = tables(code, label[partner], stratum[partner] if moves else stratum, sizes)
+            own = stratum if part is None or moves == "part" else stratum - part + part[partner]
+            beside = tables(code, label[partner], stratum[partner] if moves == "all" else own, sizes)
             count = beside.sum((1, 2)) * varies
             shared += count @ information(beside)[:, 2]
             permutation += count @ [permuted(one) for one in beside]
@@ -81,16 +83,18 @@ def views(source: str, code: Array, k: int, truth: SimpleNamespace) -> dict[str,
     stay, onset = truth.source["global"] == STAY, label != before
     chosen = {"": stay | True, "standing.": stay, "walking.": ~stay, "onset.": onset, "steady.": ~onset}
     size = (1, k, truth.size[source])
+    stratum, strata = truth.source[one] * truth.size[two] + truth.source[two], truth.size[one] * truth.size[two]
+    facing, animation = np.where(label < 9, label % 3, 3), np.where(label < 9, label // 3, label - 9)
+    parts = {
+        "facing.conditional": (code, facing, stratum, (strata, k, 4)),
+        "animation.conditional": (code, animation, stratum * 4 + facing, (strata * 4, k, 3)),
+    }
     return {
         **{name: (code, label, np.where(at, 0, -1), size) for name, at in chosen.items()},
         "lag_late.": (code, before, code * 0, size),
         "lag_early.": (code[:, :-1], label[:, 1:], code[:, 1:] * 0, size),
-        "conditional": (
-            code,
-            label,
-            truth.source[one] * truth.size[two] + truth.source[two],
-            (truth.size[one] * truth.size[two], *size[1:]),
-        ),
+        "conditional": (code, label, stratum, (strata, *size[1:])),
+        **(parts if source == "local" else {}),
     }
 
 
@@ -98,7 +102,8 @@ def informed(source: str, code: Array, k: int, truth: SimpleNamespace) -> dict[s
     """The scores of information."""
     laid, label, size = views(source, code, k, truth), truth.source[source], truth.size[source]
     of_others = ("conditional",) if source == "global" else ("conditional", "standing.", "walking.")
-    chance = {name: by_chance(*view, name in of_others) for name, view in laid.items() if "lag" not in name}
+    part = {"animation.conditional": laid["animation.conditional"][2] % 4} if source == "local" else {}
+    chance = {name: by_chance(*view, name.endswith(of_others), part.get(name)) for name, view in laid.items() if "lag" not in name}
     ids, character = np.unique(truth.groups[0], return_inverse=True)
     within = np.broadcast_to(character.reshape(-1, 1), code.shape), (len(ids), k, size)
     beside = [information(tables(code, label[partner], *within))[:, 2].mean() for partner in partners(len(code))]
@@ -108,7 +113,7 @@ def informed(source: str, code: Array, k: int, truth: SimpleNamespace) -> dict[s
         for name, (c, y, stratum, sizes) in laid.items():
             count, expected = tables(c[keep], y[keep], stratum[keep], sizes), chance.get(name, chance[""])
             h_label, h_code, shared = count.sum((1, 2)) / max(count.sum(), 1) @ information(count)
-            if name == "conditional":
+            if name.endswith("conditional"):
                 values[name] = over(shared - expected, h_label - expected, h_label)
                 continue
             values[f"{name}ami"] = over(shared - expected, (h_label + h_code) / 2 - expected, h_label)

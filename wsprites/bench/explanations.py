@@ -36,6 +36,8 @@ _EXPLANATIONS = [
         (_SOURCE + "many_to_one", "Share of transitions with {source} told by the code{part}; an action may have several codes."),
         (_SOURCE + "ami", "How well codes and {source} agree{part}: 0 is chance, 1 is one code for each action."),
         (_SOURCE + "nmi", "Normalised mutual information of codes and {source}{part}, 0 to 1, not corrected for chance."),
+        (r"local\.facing\.conditional", "What codes tell of the side that the character is seen from: 0 is chance, 1 is all."),
+        (r"local\.animation\.conditional", "What codes tell of the animation, of those seen from one side: 0 is chance, 1 is all."),
         (_SOURCE + "conditional", "What codes tell of {source} beyond the other two sources: 0 is chance, 1 is all."),
         (_SOURCE + r"per_character\.ami", "Agreement of codes and {source} for each character by itself: 0 is chance, 1 is all."),
         (_SOURCE + r"per_character\.nmi", "NMI of codes and {source} for each character by itself, not corrected for chance."),

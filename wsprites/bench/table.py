@@ -20,6 +20,7 @@ TABLE = (
     "codes.perplexity",
     "codes.switch_rate",
     *(f"{source}.{name}" for source in ("local", "global", "background") for name in ("matched_accuracy", "ami", "nmi", "conditional")),
+    *("local.facing.conditional", "local.animation.conditional"),
     *("local.onset.matched_accuracy", "local.onset.ami", "local.standing.ami", "local.walking.ami", "local.per_character.nmi"),
     *(f"vectors.{source}.{kind}" for source in ("local", "global", "background") for kind in ("linear", "mlp")),
     *("leakage.background.codes", "leakage.background.vectors"),

@@ -62,6 +62,15 @@ def animation_of(action: LocalAction) -> str:
     return action.name.partition("_")[0]
 
 
+FACINGS = ("front", "left", "right", "back")
+"""The sides that a character is seen from; worlds with `facings=3` have no "back"."""
+
+
+def facing_of(action: LocalAction) -> str:
+    """The one of FACINGS that an action is seen from."""
+    return action.name.partition("_")[2]
+
+
 def is_walk(action: LocalAction) -> bool:
     """True for the animations of a moving character in the coupled world."""
     return animation_of(action) == "walk"

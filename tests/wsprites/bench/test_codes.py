@@ -11,6 +11,7 @@ from sklearn.metrics.cluster import contingency_matrix, expected_mutual_informat
 from wsprites.bench import data
 from wsprites.bench.metrics import actions, chance, information, interval
 from wsprites.bench.metrics.actions import SOURCES, Laid, Sources
+from wsprites.world.actions import FACINGS, LocalAction, facing_of
 
 RNG = np.random.default_rng(0)
 SIZES = (5, 9, 5)
@@ -29,6 +30,14 @@ def sources(clips: int, steps: int, *, characters: int = 1000) -> Sources:
     character = np.arange(clips) % min(characters, clips) + 7
     now, before = (tuple(label[:, of] for label in labels) for of in (slice(1, None), slice(None, -1)))
     return Sources(now, SIZES, before, character)
+
+
+def independent(clips: int, steps: int, *, actions: int) -> Sources:
+    """Labels that persist and do not depend on one another."""
+    sizes = (5, actions, 5)
+    labels = [chain(values, (clips, steps + 1), 0.1) for values in sizes]
+    now, before = (tuple(label[:, of] for label in labels) for of in (slice(1, None), slice(None, -1)))
+    return Sources(now, sizes, before, np.arange(clips))
 
 
 @pytest.mark.parametrize("codes", [2, 6, 12])
@@ -83,11 +92,17 @@ def strata_of(truth: Sources, target: int, score: str) -> np.ndarray:
     """(N, T) the stratum of each transition; -1 for none."""
     g = truth.labels[0]
     begins = truth.labels[target] != truth.before[target]
-    if score == "conditional":
+    if score.endswith("conditional"):
         others = [truth.labels[at] for at in range(3) if at != target]
-        return others[0] * 100 + others[1]
+        return others[0] * 100 + others[1] + 10_000 * (truth.labels[target] % 3 if score.startswith("animation") else 0)
     inside = {"pooled": g == g, "standing": g == 4, "walking": g != 4, "onset": begins, "steady": ~begins}[score]
     return np.where(inside, 0, -1)
+
+
+def label_of(truth: Sources, target: int, score: str) -> np.ndarray:
+    """(N, T) what codes are compared with: an action, or a part of it. These worlds have three facings."""
+    label = truth.labels[target]
+    return label % 3 if score.startswith("facing") else label // 3 if score.startswith("animation") else label
 
 
 def partner_rounds(clips: int) -> Iterator[dict[int, int]]:
@@ -97,16 +112,20 @@ def partner_rounds(clips: int) -> Iterator[dict[int, int]]:
 
 
 def slow_chance(code: np.ndarray, truth: Sources, target: int, score: str) -> float:
-    label, stratum = truth.labels[target], strata_of(truth, target, score)
+    label, stratum = label_of(truth, target, score), strata_of(truth, target, score)
     used = [s for s in np.unique(stratum[stratum >= 0]) if len(np.unique(label[stratum == s])) > 1]
     ratios = []
-    for own_strata in (False, True):
-        if own_strata and (score in ("pooled", "onset", "steady") or (score != "conditional" and target == 0)):
+    for own_strata in ("", "others", "all"):
+        if own_strata == "all" and not score.startswith("animation"):
+            continue
+        if own_strata and (score in ("pooled", "onset", "steady") or (not score.endswith("conditional") and target == 0)):
             continue
         above = below = 0.0
         for partner in partner_rounds(len(code)):
             j = [partner[i] for i in range(len(code))]
-            where = stratum if own_strata else stratum[j]
+            facing = 10_000 * (truth.labels[target] % 3)  # in the strata of the animation alone
+            mixed = stratum - facing + facing[j] if score.startswith("animation") else stratum
+            where = {"": stratum[j], "others": mixed, "all": stratum}[own_strata]
             for s in used:
                 c, y = code[where == s], label[j][where == s]
                 above += len(c) * shared(c, y)
@@ -117,15 +136,15 @@ def slow_chance(code: np.ndarray, truth: Sources, target: int, score: str) -> fl
 
 
 def slow_score(code: np.ndarray, truth: Sources, target: int, score: str, *, expected: float | None = None) -> float:
-    label, stratum = truth.labels[target], strata_of(truth, target, score)
+    label, stratum = label_of(truth, target, score), strata_of(truth, target, score)
     expected = slow_chance(code, truth, target, score) if expected is None else expected
-    if score != "conditional":
+    if not score.endswith("conditional"):
         c, y = code[stratum == 0], label[stratum == 0]
         return (shared(c, y) - expected) / ((entropy(c) + entropy(y)) / 2 - expected) if entropy(y) > 0 else np.nan
     tables = [(code[stratum == s], label[stratum == s]) for s in np.unique(stratum)]
     information = sum(len(one[0]) * shared(*one) for one in tables) / code.size
     possible = sum(len(one[0]) * entropy(one[1]) for one in tables) / code.size
-    return (information - expected) / (possible - expected) if possible > 0 else np.nan
+    return (information - expected) / (possible - expected) if possible > 0 and possible - expected > 1e-9 else np.nan
 
 
 def slow_within(code: np.ndarray, truth: Sources, target: int) -> float:
@@ -145,8 +164,9 @@ def test_corrected_scores_are_those_of_their_definition(clips: int, codes: int):
     code = np.where(RNG.random((clips, 20)) < 0.5, truth.labels[1], chain(codes, (clips, 20), 0.2)) % codes
     got, expected = actions.values(Laid(code, truth, codes + 3), Laid(code, truth, codes + 3), range(3))
     for target, source in enumerate(SOURCES):
-        for score in ("standing", "walking", "onset", "steady", "conditional"):
-            name = f"{source}.{score}" + ".ami" * (score != "conditional")
+        parts = ("facing.conditional", "animation.conditional") if source == "local" else ()
+        for score in ("standing", "walking", "onset", "steady", "conditional", *parts):
+            name = f"{source}.{score}" + ".ami" * (not score.endswith("conditional"))
             assert expected[f"{source}.{score}"] == pytest.approx(slow_chance(code, truth, target, score), abs=1e-9), name
             assert got[name] == pytest.approx(slow_score(code, truth, target, score), abs=1e-9, nan_ok=True), name
         assert got[f"{source}.ami"] == pytest.approx(slow_score(code, truth, target, "pooled"), abs=1e-9)
@@ -211,7 +231,7 @@ def test_replicates_are_the_scores_without_a_group():
         for name, one in replicate.items():
             source, *view, score = name.split(".")
             if score == "conditional" or (score == "ami" and view in (["standing"], ["onset"])):
-                view = [*view, score][0]
+                view = ".".join([*view, score]) if score == "conditional" else view[0]
                 slow = slow_score(left.code, left.truth, SOURCES.index(source), view, expected=expected[f"{source}.{view}"])
                 assert one == pytest.approx(slow), name
             elif score != "ami":  # the information by chance is that of all clips
@@ -266,7 +286,7 @@ def test_a_larger_code_book_is_punished_by_the_one_to_one_map_alone():
     assert actions.values(*unknown, [1], pooled=True)[0]["local.many_to_one"] < most + 0.03
 
 
-CORRECTED = ("ami", "standing.ami", "walking.ami", "conditional", "per_character.ami")
+CORRECTED = ("ami", "standing.ami", "walking.ami", "conditional", "facing.conditional", "animation.conditional", "per_character.ami")
 
 
 @pytest.mark.slow
@@ -281,7 +301,7 @@ def test_codes_that_know_nothing_score_nothing(world: str):
             limit = 0.03 if name == "direction and character" else 0.0101 if name in ("character", "clip") else 0.006
             assert abs(got[f"local.{score}"]) < limit, (name, score)
     got, _ = actions.values(laid := Laid(truth.labels[1], truth, 9), laid, [1])
-    assert [got[f"local.{score}"] for score in CORRECTED] == pytest.approx([1.0] * 5)
+    assert [got[f"local.{score}"] for score in CORRECTED] == pytest.approx([1.0] * 7)
 
 
 def test_codes_that_know_nothing_score_little_on_few_clips():
@@ -290,6 +310,42 @@ def test_codes_that_know_nothing_score_little_on_few_clips():
         got, _ = actions.values(laid := Laid(code, truth, int(code.max()) + 1), laid, [1])
         for score in CORRECTED:
             assert -0.08 < got[f"local.{score}"] < 0.05, (name, score)
+
+
+def test_facing_and_animation_are_told_apart():
+    """Codes of one part of the local action, with and without what persists but says nothing: nothing of the other part is in them."""
+    truth = independent(300, 60, actions=9)
+    for name, part in (("facing", lambda label: label % 3), ("animation", lambda label: label // 3)):
+        for noise in (2, 3):
+            code = part(truth.labels[1]) + 3 * chain(noise, (300, 60), 0.1)
+            got, _ = actions.values(laid := Laid(code, truth, 9), laid, [1])
+            other = "animation" if name == "facing" else "facing"
+            assert got[f"local.{name}.conditional"] == pytest.approx(1) and abs(got[f"local.{other}.conditional"]) < 0.02
+            assert got["local.conditional"] == pytest.approx(0.48, abs=0.02)
+    # The chain rule: what codes tell of the whole is what they tell of the facing, and then of the animation.
+    code = np.where(RNG.random(truth.labels[1].shape) < 0.5, truth.labels[1], 0)
+    got, expected = actions.values(laid := Laid(code, truth, 9), laid, [1])
+    possible = {name: conditional_entropy(truth, name) for name in ("", "facing.", "animation.")}
+
+    def told(name: str) -> float:
+        by_chance = expected[f"local.{name}conditional"]
+        return got[f"local.{name}conditional"] * (possible[name] - by_chance) + by_chance
+
+    assert told("") == pytest.approx(told("facing.") + told("animation."))
+
+
+def conditional_entropy(truth: Sources, part: str) -> float:
+    label, stratum = label_of(truth, 1, f"{part}conditional"), strata_of(truth, 1, f"{part}conditional")
+    return sum((stratum == s).mean() * entropy(label[stratum == s]) for s in np.unique(stratum))
+
+
+def test_four_facings():
+    twelve = independent(100, 60, actions=12)
+    facing = np.array([FACINGS.index(facing_of(action)) for action in LocalAction])[twelve.labels[1]]
+    got, _ = actions.values(laid := Laid(facing, twelve, 12), laid, [1])
+    assert got["local.facing.conditional"] == pytest.approx(1) and abs(got["local.animation.conditional"]) < 0.02
+    got, _ = actions.values(laid := Laid(twelve.labels[1], twelve, 12), laid, [1])
+    assert got["local.facing.conditional"] == got["local.animation.conditional"] == pytest.approx(1)
 
 
 @pytest.mark.filterwarnings("error")
@@ -308,7 +364,7 @@ def test_scores_of_very_few_transitions(clips: int, steps: int, characters: int)
 def test_a_constant_code_and_a_longer_code_book():
     truth = sources(12, 30)
     got, expected = actions.values(Laid(truth.labels[1] * 0, truth, 1), Laid(truth.labels[1] * 0, truth, 1), [1])
-    assert [got[f"local.{score}"] for score in CORRECTED] == pytest.approx([0] * 5) and not any(expected.values())
+    assert [got[f"local.{score}"] for score in CORRECTED] == pytest.approx([0] * 7) and not any(expected.values())
     truth = sources(40, 60)  # so many that no two maps have equally many hits
     code = np.where(RNG.random((40, 60)) < 0.5, truth.labels[1], chain(9, (40, 60), 0.2))
     few, many = (actions.values(Laid(code, truth, k), Laid(code, truth, k), [1])[0] for k in (9, 1000))

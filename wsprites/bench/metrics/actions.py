@@ -25,7 +25,7 @@ from wsprites.bench.metrics.information import (
     perplexity,
 )
 from wsprites.bench.metrics.interval import Clusters, Score, draws, from_draws, ratio
-from wsprites.world.actions import GlobalAction
+from wsprites.world.actions import ANIMATIONS, FACINGS, GlobalAction, LocalAction, animation_of, facing_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -90,6 +90,9 @@ class Sources(NamedTuple):
 SOURCES = ("global", "local", "background")
 PARTS = ("standing", "walking", "onset", "steady")
 """Transitions whose global action is `stay`, and the others; those whose action is not that of the transition before, and the others."""
+_FACING = np.array([FACINGS.index(facing_of(action)) for action in LocalAction])
+_ANIMATION = np.array([ANIMATIONS.index(animation_of(action)) for action in LocalAction])
+_CONDITIONAL = ("conditional", "facing.conditional", "animation.conditional")
 _MAPS = {"matched_accuracy": one_to_one, "many_to_one": many_to_one}
 _INFORMATION = {"nmi": nmi, "homogeneity": homogeneity, "completeness": completeness}
 
@@ -101,7 +104,7 @@ def combinations(truth: Sources) -> tuple[tuple[Ints, ...], tuple[int, ...]]:
 
 
 def views(sizes: tuple[int, ...], target: int) -> dict[str, View]:
-    """The tables that scores against one source are computed from: "pooled", each of PARTS and "conditional"."""
+    """The tables that scores against one source are computed from: "pooled", each of PARTS and "conditional"; see `_parts_of_local` too."""
     label = np.indices(sizes).reshape(len(sizes), -1)
     stays, begins = label[0] == GlobalAction.stay, label[3] >> target & 1 == 1
     chosen = {"pooled": stays | True, "standing": stays, "walking": ~stays, "onset": begins, "steady": ~begins}
@@ -112,7 +115,23 @@ def views(sizes: tuple[int, ...], target: int) -> dict[str, View]:
         for name, of in chosen.items()
     }
     strata = sizes[others[0]] * sizes[others[1]]
-    return {**result, "conditional": View(stratum, label[target], strata, sizes[target], by_others=True)}
+    result["conditional"] = View(stratum, label[target], strata, sizes[target], by_others=True)
+    return result | (_parts_of_local(result["conditional"]) if SOURCES[target] == "local" else {})
+
+
+def _parts_of_local(whole: View) -> dict[str, View]:
+    """The two parts of a local action: the facing, given the other sources, and the animation, given these and the facing.
+
+    By the chain rule their information adds up to that of `whole`.
+    """
+    facing, animation = _FACING[whole.label_j], _ANIMATION[whole.label_j]
+    stratum, strata = whole.stratum_j * len(FACINGS) + facing, whole.strata * len(FACINGS)
+    of = _FACING[: whole.labels, None] == _FACING, _ANIMATION[: whole.labels, None] == _ANIMATION
+    moved = (of[0][:, None] & of[1]).argmax(-1)
+    return {
+        "facing.conditional": View(whole.stratum_j, facing, whole.strata, len(FACINGS), by_others=True),
+        "animation.conditional": View(stratum, animation, strata, len(ANIMATIONS), by_others=True, moved=moved),
+    }
 
 
 class Laid(NamedTuple):
@@ -184,7 +203,7 @@ def _name(view: str, score: str) -> str:
 
 
 def _accuracies(view: str) -> Sequence[str]:
-    return () if view == "conditional" else ("matched_accuracy",) if view.startswith("lag_") else tuple(_MAPS)
+    return () if view in _CONDITIONAL else ("matched_accuracy",) if view.startswith("lag_") else tuple(_MAPS)
 
 
 def _informed(of: Mapping[str, Information], source: str, expected: Mapping[str, float]) -> dict[str, Floats]:
@@ -192,7 +211,7 @@ def _informed(of: Mapping[str, Information], source: str, expected: Mapping[str,
     scores: dict[str, Floats] = {}
     for name, one in of.items():
         by_chance = expected[f"{source}.{name}"]
-        if name == "conditional":
+        if name in _CONDITIONAL:
             scores[name] = conditional(one, by_chance)
             continue
         scores[_name(name, "ami")] = ami(one, by_chance)

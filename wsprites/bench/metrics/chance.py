@@ -43,7 +43,10 @@ class View(NamedTuple):
     strata: int
     labels: int
     by_others: bool
-    """True where the strata are values of other sources than the one that codes are compared with."""
+    """True where the strata are values of other sources than the one that codes are compared with, or another part of its actions."""
+    moved: NDArray[np.int64] | None = None
+    """(L, L) the action of that source whose part that strata are made of is the first action's, and the other part the second's; None
+    where strata are not made of a part."""
 
     def rows(self, cells: "Cells") -> tuple[Counts, Ints]:
         """(P, L) counts and (P,) strata, as `information` takes them."""
@@ -122,11 +125,13 @@ def expected(
 
     It is the information after a random permutation of the labels within each stratum of the actual tables, times the ratio of the
     information of codes beside the labels of other clips (see `partners`) to that after a permutation of these tables: sums over all
-    strata and rounds. The larger of two ratios counts:
+    strata and rounds. The largest of these ratios counts:
 
     - all labels are those of the other clip. Exact for codes that know nothing of the labels that strata are made of.
     - only the labels of the target are, so that codes keep what they know of the strata. Exact for labels that do not depend on the strata.
       Only for views `by_others`.
+    - only the part of the label is that strata are not made of, so that codes keep what they know of the other part. Only for views with
+      `moved`.
 
     Args:
         labels: (N, T-1) labels of each source, and other values that belong to them; `sizes` are their numbers of values, `labels` the
@@ -138,22 +143,25 @@ def expected(
     known = {(target, name): view for target, of in views.items() for name, view in of.items()}
     rows = {key: view.rows(actual) for key, view in known.items()}
     varies = {key: (label_counts(*rows[key], view.strata) > 0).sum(1) > 1 for key, view in known.items()}
-    whole, target_only = ({key: Sums() for key in known} for _ in range(2))
+    whole, target_only, part_only = ({key: Sums() for key in known} for _ in range(3))
     for partner in partners(len(code_nt)):
         beside = Cells.of(code_nt, combination[partner], codes)
         whole = {key: sums.plus(known[key], beside, varies[key]) for key, sums in whole.items()}
         for target in views:
-            step = int(np.prod(sizes[target + 1 :]))
-            moved = combination + (labels[target][partner] - labels[target]) * step
-            beside = Cells.of(code_nt, moved, codes)
+            step, own, others = int(np.prod(sizes[target + 1 :])), labels[target], labels[target][partner]
+            beside = Cells.of(code_nt, combination + (others - own) * step, codes)
             for name, view in views[target].items():
+                key = target, name
                 if view.by_others:
-                    target_only[target, name] = target_only[target, name].plus(view, beside, varies[target, name])
+                    target_only[key] = target_only[key].plus(view, beside, varies[key])
+                if view.moved is not None:
+                    mixed = Cells.of(code_nt, combination + (view.moved[own, others] - own) * step, codes)
+                    part_only[key] = part_only[key].plus(view, mixed, varies[key])
     result: dict[int, dict[str, float]] = {target: {} for target in views}
     for (target, name), view in known.items():
         count = rows[target, name][0].sum(1)
         weight = np.bincount(rows[target, name][1], count, view.strata) / max(float(count.sum()), 1.0)
-        ratio = max(whole[target, name].ratio, target_only[target, name].ratio)
+        ratio = max(sums[target, name].ratio for sums in (whole, target_only, part_only))
         result[target][name] = float(weight @ expected_by_permutation(*rows[target, name], view.strata)) * ratio
     return result
 
