@@ -37,6 +37,11 @@ def choice(default: Any, *choices: Any) -> Any:
     return field(default=default, metadata={"choices": choices})
 
 
+def flag(default: bool, *, added: bool = False) -> Any:
+    """A field that is true or false; `added` as for `number`."""
+    return field(default=default, metadata={"added": added})
+
+
 def check(spec: Any) -> None:
     """Raise SpecError unless every field of a dataclass has its declared type and lies in its declared range."""
     types = get_type_hints(type(spec))

@@ -42,6 +42,19 @@ def changed(images: Tensor, change: Change) -> Tensor:
     return moved(images, change.shift) + change.brightness[:, None, None, None, None]
 
 
+def disguised(images: Tensor) -> Tensor:
+    """Images (B, T, 3, h, w) in [-0.5, 0.5] with other colours and at another place, the same in all frames of a sequence.
+
+    Channels are permuted, multiplied by 0.4 to 1.2 and shifted by up to 0.2 each; the place moves by up to 2 pixels in x and in y.
+    """
+    batch, device = len(images), images.device
+    order = torch.rand(batch, 3, device=device).argsort(1)
+    factor, plus = 0.4 + 0.8 * torch.rand(batch, 3, device=device), 0.4 * torch.rand(batch, 3, device=device) - 0.2
+    row = torch.arange(batch, device=device)[:, None]
+    images = images.transpose(1, 2)[row, order].transpose(1, 2) * factor[:, None, :, None, None] + plus[:, None, :, None, None]
+    return moved(images, torch.randint(-2, 3, (batch, 2), device=device))
+
+
 def behind(sample: dict[str, Tensor], k: int, reach: int, most: int) -> dict[str, Tensor]:
     """Take the last transition of each sequence after older frames: k frames up to t - i, k up to t, and those up to t + `reach`.
 

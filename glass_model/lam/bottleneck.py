@@ -160,8 +160,30 @@ class Rounding:
         return like.new_tensor(np.cumprod([1, *self._levels[:-1]]).tolist())
 
 
+class Softmax:
+    """Codes from logits: the likeliest passes, as a one-hot vector with the gradient of the probabilities (straight-through).
+
+    Example:
+        >>> passed, codes = Softmax(3)(torch.tensor([[0.0, 2.0, 1.0]]))
+        >>> passed.tolist(), codes.tolist()
+        ([[0.0, 1.0, 0.0]], [[1]])
+    """
+
+    def __init__(self, codes: int) -> None:
+        self._codes = codes
+
+    def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """One-hot vectors, (N, K), and codes, (N, 1), of logits (N, K)."""
+        codes, share = z.argmax(1, keepdim=True), z.softmax(1)
+        return self.look_up(codes) + (share - share.detach()), codes
+
+    def look_up(self, codes: Tensor) -> Tensor:
+        """The one-hot vectors (N, K) of codes (N, 1)."""
+        return F.one_hot(codes[:, 0], self._codes).float()
+
+
 class Bottleneck(nn.Module):
-    """One of the four bottlenecks: (N, `width`) -> Passed. In float32, whatever the type of the input.
+    """One of the five bottlenecks: (N, `width`) -> Passed. In float32, whatever the type of the input.
 
     Args:
         config: sizes.
@@ -174,18 +196,19 @@ class Bottleneck(nn.Module):
         self._kind, size = config.bottleneck, config.dimensions
         self.width = 2 * size if self._kind == "vae" else size
         """Dimensions of the input: mean and logarithm of the variance for "vae"."""
-        self._rounding = Rounding(config.levels)
+        self._fixed = Softmax(config.codes) if self._kind == "softmax" else Rounding(config.levels)
         # For "vae" and "none" the codes are clusters that nothing learns from.
         grouped = (config.size, config.groups, config.books) if self._kind == "vq" else (size,)
-        self.codebooks = None if self._kind == "fsq" else Codebooks(config.codes, *grouped, keep=keep, reset=reset)
+        learned = self._kind not in ("fsq", "softmax")
+        self.codebooks = Codebooks(config.codes, *grouped, keep=keep, reset=reset) if learned else None
 
     def forward(self, z: Tensor) -> Passed:
         """Pass vectors on: sampled in training for "vae", otherwise the mean."""
         with torch.autocast(z.device.type, enabled=False):
             z = z.float()
             if self.codebooks is None:
-                passed, codes = self._rounding(z)
-                return Passed(z, passed, codes, {"spread": spread(z)})
+                passed, codes = self._fixed(z)
+                return Passed(z, passed, codes, {"spread": spread(z)} if self._kind == "fsq" else {})
             if self._kind == "vq":
                 nearest, codes = self.codebooks(z)
                 return Passed(z, nearest + (z - z.detach()), codes, {"commit": F.mse_loss(z, nearest)})
@@ -198,16 +221,16 @@ class Bottleneck(nn.Module):
     def read(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors (N, D) and codes (N, G), as in `Passed`. Nothing is drawn or changed, in any mode."""
         z = z.float().chunk(2, 1)[0] if self._kind == "vae" else z.float()
-        return z, (self._rounding(z) if self.codebooks is None else self.codebooks.nearest(z))[1]
+        return z, (self._fixed(z) if self.codebooks is None else self.codebooks.nearest(z))[1]
 
     def look_up(self, codes: Tensor) -> Tensor:
         """What the forward model gets for codes (N, G)."""
-        return (self.codebooks or self._rounding).look_up(codes)
+        return (self.codebooks or self._fixed).look_up(codes)
 
     def pass_vectors(self, vectors: Tensor) -> Tensor:
         """What the forward model gets for vectors (N, D) as they are read: quantised where codes are all that passes."""
         if self.codebooks is None:
-            return self._rounding(vectors)[0]
+            return self._fixed(vectors)[0]
         return self.codebooks.nearest(vectors)[0] if self._kind == "vq" else vectors
 
 

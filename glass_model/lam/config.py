@@ -4,11 +4,11 @@ docs/lam.md says where each number of a preset comes from, and where a preset de
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from glass_model.training import config as general
-from wsprites.fields import SpecError, build, check, choice, number
+from wsprites.fields import SpecError, build, check, choice, flag, number
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class ModelConfig:
     follow: str = choice("place", "place", "tracker", "gma")
     """What places the window: "place" the true places in training (guided) and a network that learned them afterwards, "tracker" classical
     tracking, "gma" the mask net of a checkpoint of GLASS, which training is given as `gma`."""
+    figure_only: bool = flag(default=False, added=True)
+    """True: the inverse model sees what that mask net finds on a plain ground, and in training its colours and place change from sequence
+    to sequence; only for follow = "gma"."""
     mask_channels: int = number(8, 1, 512)
     """Channels of the mask net of that checkpoint; only for follow = "gma", as the two below."""
     mask_blocks: int = number(1, 0, 32)
@@ -40,10 +43,12 @@ class ModelConfig:
     """True: the inverse model sees x_t and x_t+j - x_t, the forward model predicts x_t+1 - x_t. False: frames."""
     backbone: str = choice("conv", "conv", "transformer")
     """"conv": IMPALA and a U-Net. "transformer": spatio-temporal transformers on patches."""
+    encoder: str = field(default="impala", metadata={"choices": ("impala", "strided"), "added": True})
+    """The inverse model's convolutions, with the conv backbone: "impala", or "strided", one convolution a stage, a fifth of the time."""
     idm_channels: tuple[int, ...] = number((16, 32, 32), 1, 2048)
     """Channels of the stages of the inverse model, each of which halves height and width."""
     idm_blocks: int = number(2, 0, 16)
-    """Residual blocks of each stage."""
+    """Residual blocks of each stage of "impala"."""
     idm_hidden: int = number(256, 1, 65536)
     """Width of the layer between the last map and z."""
     fdm_channels: int = number(8, 2, 512)
@@ -58,8 +63,9 @@ class ModelConfig:
     """Heads of their attention."""
     embedding: int = number(512, 1, 4096)
     """Width of their tokens."""
-    bottleneck: str = choice("vq", "vq", "fsq", "vae", "none")
-    """What z passes through: "vq" codebooks, "fsq" rounding (Mentzer et al., 2024), "vae" noise, "none" nothing."""
+    bottleneck: str = choice("vq", "vq", "fsq", "vae", "none", "softmax")
+    """What z passes through: "vq" codebooks, "fsq" rounding (Mentzer et al., 2024), "vae" noise, "none" nothing; for "softmax" z are the
+    logits of the codes, of which the likeliest passes."""
     size: int = number(16, 1, 65536)
     """Dimensions of a vector: of a group's for "vq", of z for "vae" and "none". "fsq" has one for each of `levels`."""
     codes: int = number(9, 1, 65536)
@@ -94,6 +100,8 @@ class ModelConfig:
             raise SpecError(f"groups, books = {self.groups}, {self.books} need bottleneck = 'vq'")
         if self.groups % self.books:
             raise SpecError(f"groups = {self.groups} must be divisible by books = {self.books}")
+        if self.figure_only and not (self.figure and self.follow == "gma"):
+            raise SpecError("figure_only = true needs a window, figure > 0, with follow = 'gma'")
         if self.latent and self.backbone == "transformer":
             raise SpecError("latent = true needs backbone = 'conv'")
 
@@ -115,7 +123,7 @@ class ModelConfig:
     @property
     def dimensions(self) -> int:
         """D, the dimensions of z."""
-        return {"vq": self.groups * self.size, "fsq": len(self.levels)}.get(self.bottleneck, self.size)
+        return {"vq": self.groups * self.size, "fsq": len(self.levels), "softmax": self.codes}.get(self.bottleneck, self.size)
 
     @property
     def all_codes(self) -> int:
@@ -150,6 +158,11 @@ class LossConfig:
     """Weight of ZERO, how far vectors of a frame and itself are longer than `margin` times those of transitions."""
     margin: float = number(0.1, 0.0, 10.0)
     """The length that ZERO allows."""
+    persist: float = number(0.0, 0.0, 1e6, added=True)
+    """Weight of PERSIST, how hard it is to tell the codes that follow a transition from others of its sequence, for "softmax"; see
+    `train.near`. With more than 0, REC does not reach the inverse model."""
+    entropy: float = number(0.0, 0.0, 1e6, added=True)
+    """Weight of ENTROPY, the negative entropy of the codes of a sequence, for "softmax"."""
     place: float = number(0.1, 0.0, 1e6)
     """Weight of PLACE, the mean distance of the network that places windows from the places that it learns, where 1 is half of a frame."""
 
@@ -186,6 +199,12 @@ class TrainConfig(general.TrainConfig):
     behind: int = number(0, 0, 1000, added=True)
     """The forward model sees the frames up to x_t-i instead of those up to x_t, i drawn from 0 to this. With more than 0, a sequence gives
     one transition, its last."""
+    near: int = number(2, 1, 1000, added=True)
+    """PERSIST is about the transitions from this many to `far` after each; those that are nearer are left out, for they share frames."""
+    far: int = number(4, 1, 1000, added=True)
+    """See `near`."""
+    every: int = number(1, 1, 1000, added=True)
+    """The forward model learns from every so many of the transitions of a sequence; the first is drawn."""
     augment: str = choice("none", "none", "shared", "twin")
     """"shared": one shift and brightness for the inverse model's frames, another for the forward model's. "twin": the forward model sees
     and predicts another character in another scene with the same motion (guided)."""
@@ -232,6 +251,13 @@ class Config:
             raise SpecError(f"{needed} must not be above train.window = {self.train.window}")
         if self.loss.target == "found" and not (self.model.figure and self.model.follow == "gma" and self.train.augment != "twin"):
             raise SpecError("loss.target = 'found' needs a window, model.figure > 0, with model.follow = 'gma', and no twins")
+        if self.train.near > self.train.far:
+            raise SpecError(f"train.near = {self.train.near} must not be above train.far = {self.train.far}")
+        count = self.train.window - self.model.context - self.train.ahead - self.train.behind + 1
+        if self.loss.persist and (self.train.behind or self.train.far >= count):
+            raise SpecError(f"loss.persist needs train.behind = 0 and more than train.far = {self.train.far} transitions, not {count}")
+        if (self.loss.persist or self.loss.entropy) and self.model.bottleneck != "softmax":
+            raise SpecError("loss.persist and loss.entropy need model.bottleneck = 'softmax'")
         if self.train.augment == "shared" and self.model.figure:
             raise SpecError("train.augment = 'shared' shifts whole frames; it needs model.figure = 0")
 

@@ -15,9 +15,9 @@ from glass_model.blocks import by_sequence
 from glass_model.images import resize, to_float
 from glass_model.lam.bottleneck import Bottleneck, Passed
 from glass_model.lam.config import ModelConfig
-from glass_model.lam.networks import Head, Impala, UNet
+from glass_model.lam.networks import Head, UNet, encoder
 from glass_model.lam.transformer import Forward, Inverse
-from glass_model.lam.window import Follower, look, put_back
+from glass_model.lam.window import Follower, figure_alone, look, put_back
 from glass_model.systems import Action, Controls, Reading, check_frames
 
 MOST_CODES = 1024
@@ -26,7 +26,7 @@ _AT_ONCE = 64  # transitions that `infer` reads together, so that a long video n
 
 
 class Result(NamedTuple):
-    """What `forward` computes for the losses, of M = B N transitions."""
+    """What `forward` computes for the losses, of M = B N transitions; frames of those of them that are drawn."""
 
     through: Passed
     """What passed the bottleneck."""
@@ -42,6 +42,8 @@ class Result(NamedTuple):
     """(M, E) each: the predicted encoding of the next frame, the true one, and that of the frame before; None without `config.latent`."""
     still: Tensor | None
     """(M, D): vectors of a frame and itself; None where they are not asked for."""
+    share: Tensor | None
+    """(B, N, K): probabilities of the codes, for "softmax"; None for other bottlenecks."""
 
 
 class State(NamedTuple):
@@ -68,6 +70,7 @@ class LAM(nn.Module):
         keep, reset: see `glass_model.lam.bottleneck.Codebooks`.
         follow: see `glass_model.lam.config.TrainConfig`.
         labels: number of actions that a linear layer reads from vectors in training; 0 for none.
+        apart: whether what the forward model learns does not reach the inverse model.
         behind: whether the forward model learns to predict from earlier frames. With a window, videos are then generated from the window
             of the last true frame: it shows the figure's look, z the pose, and errors of generated frames do not add up.
     """
@@ -81,9 +84,10 @@ class LAM(nn.Module):
         follow: float = 0.001,
         labels: int = 0,
         behind: bool = False,
+        apart: bool = False,
     ) -> None:
         super().__init__()
-        self.config, self._follow = config, follow
+        self.config, self._follow, self._apart = config, follow, apart or config.latent
         self._from_true = behind and config.figure > 0
         self.bottleneck = Bottleneck(config, keep=keep, reset=reset)
         codes = config.all_codes if config.all_codes <= MOST_CODES else 0
@@ -91,13 +95,13 @@ class LAM(nn.Module):
         width, given = self.bottleneck.width, 3 * config.context
         if config.latent:
             size, hidden = config.latent_size, config.latent_hidden
-            self.encoder = Impala(given, config, size)
+            self.encoder = encoder(given, config, size)
             self.target = copy.deepcopy(self.encoder).requires_grad_(False)
             self.inverse_head, self.forward_head = Head((size, size), hidden, width), Head((size, config.dimensions), hidden, size)
         elif config.backbone == "transformer":
             self.inverse: nn.Module = Inverse(config, width)
         else:
-            self.inverse = Impala(given + 3, config, width)
+            self.inverse = encoder(given + 3, config, width)
         self.dynamics = (Forward if config.backbone == "transformer" else UNet)(config, config.dimensions)
         self.follower = Follower(config) if config.figure else None
         self.label_head = nn.Linear(config.dimensions, labels) if labels else None
@@ -105,7 +109,15 @@ class LAM(nn.Module):
     # Training.
 
     def forward(
-        self, seen: Tensor, shown: Tensor, ahead: Tensor | None = None, reach: int = 1, *, back: int = 0, still: bool = False
+        self,
+        seen: Tensor,
+        shown: Tensor,
+        ahead: Tensor | None = None,
+        reach: int = 1,
+        *,
+        back: int = 0,
+        still: bool = False,
+        drawn: Tensor | None = None,
     ) -> Result:
         """Read the actions of sequences and predict frames from them.
 
@@ -116,6 +128,7 @@ class LAM(nn.Module):
             reach: the largest value of `ahead`; N = T - k - reach - back + 1.
             back: how many places before t the frames end that the forward model predicts from.
             still: compute `Result.still`.
+            drawn: (N',) which of the N transitions of each sequence the forward model predicts; None: all.
         """
         k, first = self.config.context, self.config.context + back  # the first frame that is predicted
         count = seen.shape[1] - first - reach + 1
@@ -129,10 +142,15 @@ class LAM(nn.Module):
         if self.config.latent:
             same, after = seen is shown and not back, _histories(shown, at.expand_as(steps) + 1, k)
             latent = self._predict_latent(before, given, after, passed, same=same)
-            passed = passed.detach()
-        target, now = (shown[:, first - i : first - i + count].flatten(0, 1) for i in (0, 1))
         alone = self.bottleneck.read(self._read(history, history)[0])[0] if still else None
-        return Result(through, self._predict(given, passed), target, now, given[:, -3:], latent, alone)
+        share = by_sequence(through.vector.softmax(1), len(seen)) if self.config.bottleneck == "softmax" else None
+        # What the forward model predicts.
+        passed = passed.detach() if self._apart else passed
+        target, now = (shown[:, first - i : first - i + count].flatten(0, 1) for i in (0, 1))
+        if drawn is not None:
+            at = (torch.arange(len(seen), device=seen.device)[:, None] * count + drawn).flatten()
+            passed, given, target, now = passed[at], given[at], target[at], now[at]
+        return Result(through, self._predict(given, passed), target, now, given[:, -3:], latent, alone, share)
 
     def _read(self, history: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:
         """What the inverse model says of (M, 3k, h, w) frames up to t, and up to the later one; and the encoding of the former."""
@@ -155,7 +173,7 @@ class LAM(nn.Module):
             begin = before if same else self._encode(self.encoder, given)
         return self.forward_head(begin.detach(), passed), true, before
 
-    def _encode(self, encoder: Impala, history: Tensor) -> Tensor:
+    def _encode(self, encoder: nn.Module, history: Tensor) -> Tensor:
         """Encodings of (M, 3k, h, w) frames, (M, E) float32."""
         encoding: Tensor = encoder(history).float()
         return F.layer_norm(encoding, encoding.shape[1:]) if self.config.latent_norm else encoding
@@ -181,6 +199,30 @@ class LAM(nn.Module):
         """
         flat = look(frames.flatten(0, 1), None if corner is None else corner.flatten(0, 1), self.config)
         return by_sequence(flat, len(frames)) / 2
+
+    def read_from(self, seen: Tensor, corner: Tensor | None, masks: Tensor | None, *, ground: Tensor | None = None) -> Tensor:
+        """What the inverse model sees: the same as the forward model, or with `config.figure_only` the figure alone.
+
+        Args:
+            seen: (B, T, 3, h, w), from `view`.
+            corner: (B, T, 2), as of `corners`.
+            masks: of the frames, from `Follower.masks`.
+            ground: (B, 3) in [-0.5, 0.5], the colour around the figure; None: grey.
+        """
+        if not self.config.figure_only:
+            return seen
+        assert self.follower and corner is not None and masks is not None
+        share = by_sequence(look(self.follower.figures(masks), corner.flatten(0, 1), self.config), len(seen))
+        return figure_alone(seen, share, ground)
+
+    def readable(self, frames: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the inverse model sees of frames from `to_model`, (B, T, 3, h, w), and the corners of its windows, as of `corners`."""
+        if not (self.follower and self.config.figure_only):
+            corner = self.corners(frames)
+            return self.view(frames, corner), corner
+        masks = self.follower.masks(frames.flatten(0, 1))
+        around = by_sequence(self.follower.around(masks), len(frames))
+        return self.read_from(self.view(frames, around), around, masks), around
 
     def corners(self, frames: Tensor) -> Tensor | None:
         """The corners of the windows in frames from `to_model`, (B, T, 2) float32; None for a model without windows."""
@@ -221,8 +263,8 @@ class LAM(nn.Module):
         seen, corners = [], []
         for part in torch.split(frames.flatten(0, 1), _AT_ONCE):
             x = self.to_model(part)[None]
-            corner = self.corners(x)
-            seen.append(self.view(x, corner)[0])
+            images, corner = self.readable(x)
+            seen.append(images[0])
             corners.append(x[0, :, 0, 0, :0] if corner is None else corner[0])
         images, k = by_sequence(torch.cat(seen), batch), self.config.context
         read = []

@@ -15,6 +15,36 @@ from glass_model.lam.config import ModelConfig
 _MAPS, _BOTTOM = 16, 64  # channels that z becomes at the input and at the bottom of the U-Net
 
 
+def encoder(channels_in: int, config: ModelConfig, width: int) -> nn.Module:
+    """The network of `config.encoder`: (B, channels_in, H, W) -> (B, width)."""
+    return (Strided if config.encoder == "strided" else Impala)(channels_in, config, width)
+
+
+def _head(channels: int, config: ModelConfig, activation: type[nn.Module], width: int) -> nn.Sequential:
+    down = 2 ** len(config.idm_channels)
+    flat = channels * (config.seen[0] // down) * (config.seen[1] // down)
+    # Flattened and not pooled: where something moves, and how far, is a matter of place.
+    return nn.Sequential(nn.Linear(flat, config.idm_hidden), activation(), nn.Linear(config.idm_hidden, width))
+
+
+class Strided(nn.Module):
+    """A convolution of stride 2, GroupNorm and SiLU in each stage: (B, a, H, W) -> (B, width)."""
+
+    def __init__(self, channels_in: int, config: ModelConfig, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for channels in config.idm_channels:
+            layers += [nn.Conv2d(channels_in, channels, 3, 2, 1, bias=False), _norm(channels), nn.SiLU()]
+            channels_in = channels
+        self.layers = nn.Sequential(*layers)
+        self.head = _head(channels_in, config, nn.SiLU, width)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Compute the output."""
+        y: Tensor = self.head(self.layers(image).flatten(1))
+        return y
+
+
 class Impala(nn.Module):
     """Stages of convolution, max pooling and residual blocks (Espeholt et al., 2018): (B, a, H, W) -> (B, width)."""
 
@@ -26,10 +56,7 @@ class Impala(nn.Module):
             layers += [_Plain(channels) for _ in range(config.idm_blocks)]
             channels_in = channels
         self.layers = nn.Sequential(*layers)
-        down = 2 ** len(config.idm_channels)
-        flat = channels_in * (config.seen[0] // down) * (config.seen[1] // down)
-        # Flattened and not pooled: where something moves, and how far, is a matter of place.
-        self.head = nn.Sequential(nn.Linear(flat, config.idm_hidden), nn.ReLU(), nn.Linear(config.idm_hidden, width))
+        self.head = _head(channels_in, config, nn.ReLU, width)
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute the output."""

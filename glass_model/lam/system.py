@@ -1,7 +1,7 @@
 """Latent action models as a system: what the training loop and the list of systems know of them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -35,7 +35,8 @@ Sample = dict[str, Tensor]
 def network(config: Config) -> LAM:
     """The network of a configuration."""
     train, labels = config.train, _ACTIONS[config.train.label] if config.train.labels else 0
-    return LAM(config.model, keep=train.keep, reset=train.reset, follow=train.follow, labels=labels, behind=train.behind > 0)
+    apart = config.loss.persist > 0
+    return LAM(config.model, keep=train.keep, reset=train.reset, follow=train.follow, labels=labels, behind=train.behind > 0, apart=apart)
 
 
 def system(config: Config, setup: Setup) -> "LamSystem":
@@ -87,6 +88,7 @@ class LamSystem:
             self._optimizer.register_step_pre_hook(clip)
         self.optimizers = (self._optimizer,)
         self._last: Result | None = None
+        self._drawn: Tensor | None = None  # of it
         self._back = model.context if train.behind else 0
         self._first = model.context + self._back  # the first frame of a sequence that is predicted
 
@@ -112,16 +114,30 @@ class LamSystem:
         corner, place = self._windows(sample, x, masks)
         seen = network.view(x, corner)
         shown, mask = self._shown(sample, x, seen, corner, masks)
+        if self.config.model.figure_only:
+            seen = augment.disguised(network.read_from(seen, corner, masks, ground=torch.rand(len(x), 3, device=x.device) - 0.5))
         # A pass, and its terms.
         count = seen.shape[1] - self._first - reach + 1
         ahead = torch.randint(1, reach + 1, (len(seen), count), device=seen.device) if reach > 1 else None
         if train.augment == "shared":
             seen = augment.changed(seen, augment.draw(len(seen), seen.device))
-        result: Result = network(seen, shown, ahead, reach, back=back, still=config.zero > 0)
-        of_targets = None if mask is None else mask[:, self._first : self._first + count].flatten(0, 1)
-        terms = losses.terms(result, config, mask=of_targets, label=self._label(sample, result, count), place=place)
+        self._drawn = self._draw(count, seen.device)
+        result: Result = network(seen, shown, ahead, reach, back=back, still=config.zero > 0, drawn=self._drawn)
+        if mask is not None:
+            mask = mask[:, self._first : self._first + count]
+            mask = (mask if self._drawn is None else mask[:, self._drawn]).flatten(0, 1)
+        label, lags = self._label(sample, result, count), (train.near, train.far)
+        terms = losses.terms(result, config, mask=mask, label=label, place=place, lags=lags)
         self._last = result
         yield Turn(self._optimizer, losses.total(terms, config), {**terms, **losses.logged(result)}, self._usage(result))
+
+    def _draw(self, count: int, device: torch.device) -> Tensor | None:
+        """Which of the transitions of each sequence the forward model learns from, (N',); None: all."""
+        every = self.config.train.every
+        if every == 1:
+            return None
+        first = int(torch.randint(min(every, count), ()))
+        return torch.arange(first, count, every, device=device)
 
     def _windows(
         self, sample: Sample, x: Tensor, found: Tensor | None = None
@@ -186,7 +202,9 @@ class LamSystem:
         train, first = self.config.train, self.config.model.context
         if self._back:
             first = train.window - train.ahead  # the last transition alone
-        return strip(self._last, train.window - first - train.ahead + 1, first) if self._last else []
+        every = torch.arange(train.window - first - train.ahead + 1)
+        drawn = (every if self._drawn is None else self._drawn).tolist()
+        return strip(self._last, [first + at for at in drawn]) if self._last else []
 
     @torch.no_grad()
     def finish(self, batches: Iterator[Tensor | Sample]) -> None:
@@ -201,23 +219,22 @@ class LamSystem:
             frames = batch["frames"] if isinstance(batch, dict) else batch
             if self._back:  # the last transition alone
                 frames = frames[:, -self.config.model.context - 1 :]
-            x = network.to_model(frames)
-            vectors.append(network(seen := network.view(x, network.corners(x)), seen).through.vector)
+            seen = network.readable(network.to_model(frames))[0]
+            vectors.append(network(seen, seen).through.vector)
         network.train(mode)
         assert network.bottleneck.codebooks
         network.bottleneck.codebooks.cluster(torch.cat(vectors).float().cpu().numpy())
 
 
 @torch.no_grad()
-def strip(result: Result, count: int, first: int) -> list[Strip]:
+def strip(result: Result, frames: Sequence[int]) -> list[Strip]:
     """The first transitions of a batch as the forward model sees them, with a column for each.
 
     Args:
-        count: transitions of each sequence.
-        first: the frame that the first of them leads to.
+        frames: the frames that the transitions of each sequence lead to.
     """
     given = [] if torch.equal(result.given, result.before) else [("frame given", result.given)]
     rows = [("frame before", result.before), *given, ("true frame", result.target), ("prediction", result.frame)]
-    places = (divmod(n, count) for n in range(min(_STRIP_COLUMNS, len(result.frame))))
-    columns = [Column(clip, first + t, first + t - 1) for clip, t in places]
+    places = (divmod(n, len(frames)) for n in range(min(_STRIP_COLUMNS, len(result.frame))))
+    columns = [Column(clip, frames[t], frames[t] - 1) for clip, t in places]
     return [Strip(columns, [(name, images(2 * row[:_STRIP_COLUMNS])) for name, row in rows])]

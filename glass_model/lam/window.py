@@ -105,6 +105,19 @@ def look(frames: Tensor, corner: Tensor | None, config: ModelConfig) -> Tensor:
     return downscale(frames, config.seen)
 
 
+def figure_alone(images: Tensor, share: Tensor, ground: Tensor | None = None) -> Tensor:
+    """Images (B, T, 3, h, w) of the figure on a plain ground.
+
+    Args:
+        images: in [-0.5, 0.5].
+        share: (B, T, 1, h, w) the figure's share of each pixel; up to 1 / 7 counts as none, and from 6 / 7 on as all.
+        ground: (B, 3), the colour of the ground; None: 0, grey.
+    """
+    share = (1.4 * share - 0.2).clamp(0, 1)
+    alone = images * share
+    return alone if ground is None else alone + ground[:, None, :, None, None] * (1 - share)
+
+
 def put_back(image: Tensor, frames: Tensor, corner: Tensor | None, config: ModelConfig) -> Tensor:
     """Frames (N, 3, H, W) with what the networks drew, (N, 3, h, w), at the place of their windows.
 
