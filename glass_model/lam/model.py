@@ -17,7 +17,7 @@ from glass_model.lam.bottleneck import Bottleneck, Passed
 from glass_model.lam.config import ModelConfig
 from glass_model.lam.networks import Head, UNet, encoder
 from glass_model.lam.transformer import Forward, Inverse
-from glass_model.lam.window import Follower, figure_alone, look, put_back
+from glass_model.lam.window import Follower, figure_alone, histories, look, put_back
 from glass_model.systems import Action, Controls, Reading, check_frames
 
 MOST_CODES = 1024
@@ -134,13 +134,13 @@ class LAM(nn.Module):
         count = seen.shape[1] - first - reach + 1
         steps = torch.ones(len(seen), count, dtype=torch.int64, device=seen.device) if ahead is None else ahead
         at = torch.arange(count, device=seen.device) + first - 1
-        history, given = _histories(seen, at.expand_as(steps), k), _histories(shown, (at - back).expand_as(steps), k)
-        later = _histories(seen, at + steps, k)
+        history, given = histories(seen, at.expand_as(steps), k), histories(shown, (at - back).expand_as(steps), k)
+        later = histories(seen, at + steps, k)
         raw, before = self._read(history, later)
         through: Passed = self.bottleneck(raw)
         passed, latent = through.passed, None
         if self.config.latent:
-            same, after = seen is shown and not back, _histories(shown, at.expand_as(steps) + 1, k)
+            same, after = seen is shown and not back, histories(shown, at.expand_as(steps) + 1, k)
             latent = self._predict_latent(before, given, after, passed, same=same)
         alone = self.bottleneck.read(self._read(history, history)[0])[0] if still else None
         share = by_sequence(through.vector.softmax(1), len(seen)) if self.config.bottleneck == "softmax" else None
@@ -270,7 +270,7 @@ class LAM(nn.Module):
         read = []
         for video in torch.split(images, 1):
             for at in torch.split(torch.arange(length - 1, device=frames.device)[None], _AT_ONCE, 1):
-                before, after = _histories(video, at, k), _histories(video, at + 1, k)
+                before, after = histories(video, at, k), histories(video, at + 1, k)
                 read.append(self.bottleneck.read(self._read(before, after)[0]))
         vectors, codes = (by_sequence(torch.cat(each), batch) for each in zip(*read, strict=True))
         if not self.follower:
@@ -348,19 +348,3 @@ class LAM(nn.Module):
         groups = torch.arange(self.config.groups, device=device)
         each = action.codes.to(device)[:, None] // self.config.codes**groups % self.config.codes if self.config.groups > 1 else None
         return self.bottleneck.look_up(action.codes.to(device)[:, None] if each is None else each)
-
-
-def _histories(images: Tensor, at: Tensor, k: int) -> Tensor:
-    """The k images up to some frames of each sequence, the oldest first; before the first frame there is the first one.
-
-    Args:
-        images: (B, T, 3, h, w).
-        at: (B, N) int64, frames.
-        k: number of images.
-
-    Returns:
-        (B N, 3 k, h, w).
-    """
-    frame = (at[..., None] + torch.arange(1 - k, 1, device=at.device)).clamp_min(0)
-    row = torch.arange(len(images), device=at.device)[:, None, None]
-    return images[row, frame].flatten(2, 3).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""The window: a square that follows the figure, which the networks see instead of whole frames. Places are (..., 2) = (x, y) in pixels.
+"""What the networks see: whole frames, or a window, a square that follows the figure. Places are (..., 2) = (x, y) in pixels.
 
 Windows are cut and put back as those of GLASS are (glass/figure.py); here the networks see the scene in them as well.
 """
@@ -147,3 +147,19 @@ def tracked(frames: Tensor) -> tuple[Tensor, Tensor]:
     middle = np.array([(0, 0) if xy is None else xy for xy in places], np.float32)
     found = torch.tensor([xy is not None for xy in places], device=frames.device)
     return torch.from_numpy(middle).to(frames.device), found
+
+
+def histories(images: Tensor, at: Tensor, k: int) -> Tensor:
+    """The k images up to some frames of each sequence, the oldest first; before the first frame there is the first one.
+
+    Args:
+        images: (B, T, 3, h, w).
+        at: (B, N) int64, frames.
+        k: number of images.
+
+    Returns:
+        (B N, 3 k, h, w).
+    """
+    frame = (at[..., None] + torch.arange(1 - k, 1, device=at.device)).clamp_min(0)
+    row = torch.arange(len(images), device=at.device)[:, None, None]
+    return images[row, frame].flatten(2, 3).flatten(0, 1)

@@ -136,15 +136,15 @@ def test_spread_rewards_large_deviations() -> None:
     assert spread(3 * z).item() < spread(z).item() < spread(torch.zeros(2, 2)).item() <= 1
 
 
-@pytest.mark.parametrize("kind", ["vq", "fsq", "vae", "none"])
+@pytest.mark.parametrize("kind", ["vq", "fsq", "vae", "none", "softmax"])
 def test_every_bottleneck(kind: str) -> None:
     """Shapes, the gradient that reaches z, and that reading is what passes in eval mode, whatever the mode."""
     torch.manual_seed(0)
     bottleneck = Bottleneck(ModelConfig(bottleneck=kind, size=4, codes=5, levels=(3, 5)), keep=0.9, reset=0)
     z = seeded(32, bottleneck.width).requires_grad_()
     through = bottleneck(z)
-    assert through.vector.shape == through.passed.shape == (32, {"fsq": 2}.get(kind, 4)) and through.codes.shape == (32, 1)
-    assert set(through.terms) == {"vq": {"commit"}, "fsq": {"spread"}, "vae": {"kl"}, "none": set()}[kind]
+    assert through.vector.shape == through.passed.shape == (32, {"fsq": 2, "softmax": 5}.get(kind, 4)) and through.codes.shape == (32, 1)
+    assert set(through.terms) == {"vq": {"commit"}, "fsq": {"spread"}, "vae": {"kl"}, "none": set(), "softmax": set()}[kind]
     through.passed.square().sum().backward()
     assert z.grad is not None and (z.grad != 0).any(0).all()
     read, codes = bottleneck.read(z)
@@ -152,11 +152,11 @@ def test_every_bottleneck(kind: str) -> None:
     torch.testing.assert_close(read, evaluated.vector)
     assert torch.equal(codes, evaluated.codes)
     torch.testing.assert_close(bottleneck.pass_vectors(read), evaluated.passed)
-    if kind in ("vq", "fsq"):
+    if kind in ("vq", "fsq", "softmax"):
         torch.testing.assert_close(bottleneck.look_up(codes), evaluated.passed)
         assert len({tuple(row) for row in evaluated.passed.tolist()}) == len(codes.unique())
     first, second = (bottleneck.train()(z).passed for _ in range(2))
-    assert torch.equal(first, second) == (kind in ("fsq", "none"))  # noise, and codebooks that move
+    assert torch.equal(first, second) == (kind in ("fsq", "none", "softmax"))  # noise, and codebooks that move
 
 
 def test_the_straight_through_gradient_and_commitment() -> None:

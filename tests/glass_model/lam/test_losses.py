@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import fields
+from itertools import permutations
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy
 from sklearn.metrics import log_loss
 
 from glass_model.lam import augment, losses
@@ -48,6 +50,42 @@ def test_place_loss_is_in_halves_of_the_frame() -> None:
         assert losses.place_loss(middle, true, torch.tensor(known), (96, 128)).item() == pytest.approx(expected)
 
 
+def test_persist_loss_is_its_definition() -> None:
+    torch.manual_seed(0)
+    near, far = 2, 4
+    share = torch.randn(3, 12, 5, dtype=torch.float64).softmax(2)
+    mean, terms = share.mean((0, 1)), []
+    for p in share.numpy():
+        for i in range(12 - near):
+            score = [(p[i] * p[j] / mean.numpy()).sum() + 1e-4 for j in range(12)]
+            among = sum(score[j] for j in range(12) if abs(i - j) >= near)
+            terms.append(np.mean([-math.log(score[j] / among) for j in range(i + near, min(i + far, 11) + 1)]))
+    assert losses.persist_loss(share, near, far).item() == pytest.approx(np.mean(terms))
+
+
+def test_persist_loss_wants_codes_that_last_and_that_differ_within_a_sequence() -> None:
+    def loss(code: np.ndarray) -> float:
+        certain = torch.nn.functional.one_hot(torch.from_numpy(code), 4).double()
+        return losses.persist_loss(0.8 * certain + 0.05, 2, 4).item()
+
+    runs, same = np.repeat([[0, 1, 2, 3], [1, 0, 3, 2]], 10, 1), np.repeat([[0], [1]], 40, 1)
+    noise = np.random.default_rng(0).integers(0, 4, (2, 40))
+    assert loss(runs) < loss(noise) and loss(runs) < loss(same)
+    assert loss(same) == pytest.approx(loss(0 * same), rel=1e-6)  # what tells the sequences apart is worth nothing
+    # A code follows what comes after it: in between two runs, it becomes that of the later one.
+    logits = torch.tensor(np.eye(2)[np.repeat([0, 1], 8)] * 9).unsqueeze(0)
+    logits[0, 8] = 0
+    logits.requires_grad_()
+    losses.persist_loss(logits.softmax(2), 2, 4).backward()
+    assert logits.grad is not None and logits.grad[0, 8, 1] < 0 < logits.grad[0, 8, 0]
+
+
+def test_entropy_loss_is_that_of_scipy() -> None:
+    share = torch.rand(3, 7, 5, dtype=torch.float64).softmax(2)
+    assert losses.entropy_loss(share).item() == pytest.approx(-np.mean(entropy(share.mean(1).numpy(), axis=1)))
+    assert losses.entropy_loss(torch.eye(4).repeat(1, 3, 1)).item() == pytest.approx(-math.log(4))
+
+
 def test_labelled_clips_are_a_share_that_the_seed_draws() -> None:
     index = torch.arange(200_000)
     for share in (0.01, 0.025, 0.5):
@@ -65,7 +103,7 @@ def test_labelled_clips_are_a_share_that_the_seed_draws() -> None:
 def result(**changes: object) -> Result:
     images = torch.rand(2, 3, 4, 4)
     through = Passed(torch.ones(2, 3), torch.ones(2, 3), torch.zeros(2, 1, dtype=torch.int64), {"commit": torch.tensor(2.0)})
-    return Result(through, images, images + 0.1, images, images, None, None)._replace(**changes)
+    return Result(through, images, images + 0.1, images, images, None, None, None)._replace(**changes)
 
 
 def test_terms_and_their_weights() -> None:
@@ -81,7 +119,10 @@ def test_terms_and_their_weights() -> None:
     weights = {"rec": 1, "commit": 0.05, "latent": 1, "variance": 1, "label": 0.1, "zero": 0.5, "place": 0.1}
     assert losses.total(every, LossConfig(zero=0.5)).item() == pytest.approx(sum(weights[n] * v for n, v in expected.items()), rel=1e-4)
     assert set(losses.terms(result(), LossConfig(commit=0.0))) == {"rec"}
-    assert set(expected) | {"kl", "spread"} == {f.name for f in fields(LossConfig)} - {"target", "outside", "margin"}
+    share = torch.full((1, 9, 4), 0.25)
+    codes = losses.terms(result(share=share), LossConfig(commit=0.0, persist=1.0, entropy=0.5), lags=(1, 2))
+    assert set(codes) == {"rec", "persist", "entropy"}
+    assert set(expected) | {"kl", "spread", "persist", "entropy"} == {f.name for f in fields(LossConfig)} - {"target", "outside", "margin"}
     assert losses.logged(result(latent=latent))["latent_std"] == 0  # all true encodings are equal: a collapse
     assert losses.logged(result())["copy"].item() == pytest.approx(0.01)
 
@@ -105,3 +146,25 @@ def test_changes_that_are_drawn() -> None:
     for axis in (0, 1):
         assert torch.bincount(change.shift[:, axis] + 4).min() > 0.8 * 5000 / 9 and change.shift[:, axis].abs().max() == 4
     assert change.brightness.abs().max() <= 0.1 and change.brightness.std().item() == pytest.approx(0.1 / math.sqrt(3), rel=0.05)
+
+
+def test_disguises_are_shared_by_a_sequence() -> None:
+    torch.manual_seed(0)
+    still = torch.rand(40, 1, 3, 12, 16).expand(-1, 2, -1, -1, -1) - 0.5
+    ours = augment.disguised(still)
+    assert torch.equal(ours[:, 0], ours[:, 1])
+    # Each channel is one of the true ones, up to a factor, a constant and a shift, which keep its order inside.
+    inside, orders = ours[:, 0, :, 4:8, 4:12].flatten(2).numpy(), set()
+    for b in range(40):
+        best = []
+        for channel in inside[b]:
+            moved = [
+                [still[b, 0, c, 4 - y : 8 - y, 4 - x : 12 - x].flatten().numpy() for c in range(3)]
+                for y in range(-2, 3)
+                for x in range(-2, 3)
+            ]
+            fits = np.array([[np.corrcoef(channel, one)[0, 1] for one in three] for three in moved])
+            assert fits.max() > 0.999
+            best.append(int(fits.max(0).argmax()))
+        orders.add(tuple(best))
+    assert orders == set(permutations(range(3)))

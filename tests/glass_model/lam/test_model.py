@@ -10,7 +10,8 @@ from narrow_lam import NARROW
 
 from glass_model.images import resize
 from glass_model.lam.config import PRESETS, ModelConfig
-from glass_model.lam.model import LAM, _histories
+from glass_model.lam.model import LAM
+from glass_model.lam.window import histories
 from glass_model.systems import Action, Observing
 from wsprites.errors import ArgumentError
 
@@ -36,6 +37,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "window": {"figure": 16, "height": 32},
     "scaled window": {"figure": 16, "scale": 2},
     "gma": {"figure": 16, "follow": "gma", "mask_scale": 1, "mask_channels": 2},
+    "softmax": {"bottleneck": "softmax", "encoder": "strided"},
+    "figure alone": {"figure": 16, "follow": "gma", "mask_scale": 1, "mask_channels": 2, "figure_only": True},
 }
 
 
@@ -191,7 +194,7 @@ def test_windows_are_drawn_from_the_last_true_frame_by_a_model_of_earlier_frames
 
 def test_histories_are_oldest_first_and_repeat_the_first_frame() -> None:
     images = torch.arange(5.0).reshape(1, 5, 1, 1, 1).expand(1, 5, 3, 1, 1)
-    stacks = _histories(images, torch.tensor([[0, 1, 4]]), 3)
+    stacks = histories(images, torch.tensor([[0, 1, 4]]), 3)
     assert stacks[:, ::3, 0, 0].tolist() == [[0, 0, 0], [0, 0, 1], [2, 3, 4]]
 
 
@@ -347,6 +350,26 @@ def test_windows_follow_and_only_they_change(kind: str) -> None:
     assert shift is not None and twice is not None
     torch.testing.assert_close(shift, corner.diff(dim=1), rtol=1e-4, atol=1e-4)
     assert twice.shape == shift.shape
+
+
+def test_an_inverse_model_of_the_figure_alone() -> None:
+    """It sees what the mask net finds and nothing of the scene, in training and when it reads."""
+    model = model_of("figure alone")
+    assert model.follower is not None
+    model.follower.mask = Blob()
+    torch.manual_seed(0)
+    frame = torch.rand(1, 2, 3, 32, 48) - 1  # no red: scene
+    frame[:, :, 0, 8:20, 18:28] = 1
+    other = torch.rand(1, 2, 3, 32, 48) - 1
+    other[..., 8:20, 18:28] = frame[..., 8:20, 18:28]
+    (seen, corner), (also, _) = model.readable(frame), model.readable(other)
+    assert torch.equal(seen, also) and torch.equal(model.infer(frame).vectors, model.infer(other).vectors)
+    masks = model.follower.masks(frame.flatten(0, 1))
+    ground = torch.tensor([[0.1, 0.2, 0.3]])
+    painted = model.read_from(model.view(frame, corner), corner, masks, ground=ground)
+    where = (painted - seen).abs().amax(2, keepdim=True) > 0
+    torch.testing.assert_close(painted, torch.where(where, ground[:, None, :, None, None], seen))
+    assert 0 < where.float().mean() < 1 and not torch.equal(model.view(frame, corner), model.view(other, corner))
 
 
 def test_a_mask_net_is_not_trained() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from glass_model.lam.config import PRESETS, ModelConfig
-from glass_model.lam.networks import Head, Impala, UNet
+from glass_model.lam.networks import Head, Impala, UNet, encoder
 from glass_model.lam.system import network
 from glass_model.lam.transformer import Forward, Inverse
 
@@ -47,6 +47,14 @@ def test_parameters_of_impala(preset: str) -> None:
     config = PRESETS[preset].model
     with torch.device("meta"):
         assert parameters(Impala(9, config, 16)) == by_hand(9, config, 16)
+
+
+def test_parameters_of_the_strided_encoder() -> None:
+    config = PRESETS["tiny"].override(model={"figure": 64, "scale": 1, "encoder": "strided", "idm_channels": (16, 32, 64, 96)}).model
+    with torch.device("meta"):
+        model = encoder(6, config, 9)
+    convolutions = sum(9 * a * b + 2 * b for a, b in ((6, 16), (16, 32), (32, 64), (64, 96)))
+    assert parameters(model) == convolutions + (96 * 4 * 4 + 1) * 256 + (256 + 1) * 9
 
 
 @pytest.mark.parametrize("config", [SMALL, PATCHES], ids=["conv", "transformer"])

@@ -119,6 +119,13 @@ def test_learning_rates() -> None:
         ({"model": {"figure": 64}, "train": {"augment": "shared"}}, "it needs model.figure = 0"),
         ({"model": {"figure": 64, "follow": "gma", "mask_scale": 5}}, "divisible by 8 times mask_scale = 5"),
         ({"loss": {"target": "found"}}, "loss.target = 'found' needs a window"),
+        ({"model": {"figure_only": True}}, "figure_only = true needs a window, figure > 0, with follow = 'gma'"),
+        ({"loss": {"entropy": 0.1}}, "loss.persist and loss.entropy need model.bottleneck = 'softmax'"),
+        ({"train": {"near": 5}}, "train.near = 5 must not be above train.far = 4"),
+        (
+            {"loss": {"persist": 1.0}, "model": {"bottleneck": "softmax"}, "train": {"window": 5}},
+            "loss.persist needs train.behind = 0 and more than train.far = 4 transitions, not 4",
+        ),
         ({"model": {"levels": (1, 3)}}, "levels = .1, 3. is outside the range"),
     ],
 )
@@ -148,6 +155,8 @@ TRACKS: dict[str, tuple[dict[str, dict[str, Any]], tuple[str, ...]]] = {
     "fsq": ({"model": {"bottleneck": "fsq"}}, ()),
     "many levels": ({"model": {"bottleneck": "fsq", "levels": (8, 8, 8, 8)}}, ()),
     "zero": ({"loss": {"zero": 0.1}}, ()),
+    "softmax": ({"model": {"bottleneck": "softmax"}}, ()),
+    "persist": ({"model": {"bottleneck": "softmax"}, "loss": {"persist": 1.0, "entropy": 0.3}, "train": {"window": 8}}, ()),
 }
 
 
@@ -159,8 +168,15 @@ def test_terms_of_every_track(track: str) -> None:
     system = system_of(config)
     sample = next(guided(config)(0))
     (turn,) = system.turns(sample if fields else sample["frames"], 0)
-    bottleneck = {"vq": {"commit"}, "fsq": {"spread"}, "vae": {"kl"}, "none": set()}[config.model.bottleneck]
-    more = {"window": {"place"}, "tracker": {"place"}, "labels": {"label"}, "latent": {"latent", "variance"}, "zero": {"zero"}}
+    bottleneck = {"vq": {"commit"}, "fsq": {"spread"}, "vae": {"kl"}, "none": set(), "softmax": set()}[config.model.bottleneck]
+    more = {
+        "persist": {"persist", "entropy"},
+        "window": {"place"},
+        "tracker": {"place"},
+        "labels": {"label"},
+        "latent": {"latent", "variance"},
+        "zero": {"zero"},
+    }
     assert set(turn.terms) - {"copy", "latent_std"} == {"rec"} | bottleneck | more.get(track.removeprefix("behind, "), set())
     train, k = config.train, config.model.context
     first = train.window - train.ahead if train.behind else k
@@ -303,6 +319,44 @@ def test_the_figure_that_is_found_weights_the_pixels(glass: Path) -> None:
     assert not torch.allclose(turn.terms["rec"], (result.frame - result.target).square().mean(), rtol=1e-3)
 
 
+PERSIST = WITH_GMA.override(
+    model={"bottleneck": "softmax", "figure_only": True},
+    loss={"target": "found", "persist": 1.0, "entropy": 0.3},
+    train={"window": 12, "every": 4},
+)
+
+
+def test_what_is_drawn_of_a_sequence(glass: Path) -> None:
+    """Every fourth transition, with its masks; codes are learned from all."""
+    one, firsts = module.system(PERSIST, replace(CPU, gma=glass)), set()
+    frames = next(guided(PERSIST)(0))["frames"]
+    for seed in range(8):
+        torch.manual_seed(seed)
+        (turn,) = one.turns(frames, 0)
+        result = one._last
+        assert result is not None and result.share is not None and result.share.shape == (3, 11, PERSIST.model.codes)
+        ((columns, _),) = one.strip()
+        first, here = columns[0].before, [column for column in columns if column.clip == 0]
+        assert [column.before for column in here] == list(range(first, 11, 4))
+        firsts.add(first)
+        network = one.network
+        x = network.to_model(frames)
+        seen = network.view(x, network.corners(x))
+        torch.testing.assert_close(result.before, seen[:, first:11:4].flatten(0, 1))
+        torch.testing.assert_close(result.target, seen[:, first + 1 :: 4].flatten(0, 1))
+        assert turn.usage is not None and turn.usage.sum() == 33
+    assert firsts == set(range(4))
+
+
+def test_pixels_do_not_teach_codes_that_persist(glass: Path) -> None:
+    one = module.system(PERSIST, replace(CPU, gma=glass))
+    (turn,) = one.turns(next(guided(PERSIST)(0))["frames"], 0)
+    turn.terms["rec"].backward(retain_graph=True)
+    assert not any(p.grad is not None for p in one.network.inverse.parameters())
+    turn.terms["persist"].backward()
+    assert all(p.grad is not None for p in one.network.inverse.parameters())
+
+
 def test_the_small_glass_fits_as_it_is(tmp_path: Path) -> None:
     """It has the sizes that a model begins with."""
     save(tmp_path / "small", GLASS["small"], glass_network(GLASS["small"]), 1, notes={})
@@ -339,7 +393,7 @@ class Stop:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("track", ["frames", "window", "latent", "vae", "labels"])
+@pytest.mark.parametrize("track", ["frames", "window", "latent", "vae", "labels", "persist"])
 def test_a_resumed_run_is_the_uninterrupted_one(track: str, tmp_path: Path) -> None:
     """Weights, codebooks, the count of their idle steps, the target encoder and the optimiser are equal, bit for bit."""
     config = CONFIG.override(**TRACKS[track][0])
