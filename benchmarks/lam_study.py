@@ -55,6 +55,12 @@ TARGETS: dict[str, Settings] = {"pixel": {}, "foreground": {"loss.target": "fore
 CONTEXTS: dict[str, Settings] = {"pairs": {}, "k2": {"model.context": "2", "train.window": "3"}}
 _WINDOW = {"model.figure": "64", "model.scale": "1"}
 _FOUND = {**_WINDOW, "model.follow": "gma", "loss.target": "found"}
+_PERSIST = {
+    **_FOUND,
+    **{"model.figure_only": "true", "model.bottleneck": "softmax", "loss.persist": "1", "loss.entropy": "0.3"},
+    **{"model.encoder": "strided", "model.idm_channels": "[16, 32, 64, 96]", "model.idm_hidden": "128"},
+    **{"train.window": "90", "train.batch": "4", "train.every": "6", "train.rate": "3e-3"},
+}
 _BEHIND = {"train.behind": "20", "train.window": "22"}
 CURES: dict[str, Settings] = {
     "window": {**_WINDOW, "model.follow": "place"},
@@ -65,6 +71,7 @@ CURES: dict[str, Settings] = {
     "window-gma": {**_WINDOW, "model.follow": "gma"},
     "window-found": _FOUND,
     "window-found-behind-20": {**_FOUND, **_BEHIND},
+    "window-found-persist": _PERSIST,
     "shared": {"train.augment": "shared"},
     "twin": {"train.augment": "twin"},
     "twin-foreground": {"train.augment": "twin", "loss.target": "foreground"},
@@ -110,6 +117,7 @@ def rows() -> Iterator[Row]:
 
 
 ALSO = (
+    *("local.facing.conditional", "local.animation.conditional"),
     *("local.ami", "local.matched_accuracy", "local.onset.ami", "global.ami", "background.ami"),
     *("leakage.background.codes", "vectors.local.mlp", "vectors.global.mlp", "vectors.background.mlp", "codes.usage", "null.vectors"),
     *("nuisance.background_motion.vectors", "nuisance.character.vectors", "control.unreadable", "control.delta_psnr", "control.ghost"),

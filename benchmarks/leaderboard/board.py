@@ -41,6 +41,12 @@ COLUMNS = (
         _own("local", "local.conditional"),
     ),
     Column(
+        "animation",
+        "more",
+        "What the codes tell of the animation, of those seen from one side: local.animation.conditional, 0 is chance.",
+        _own("animation", "local.animation.conditional"),
+    ),
+    Column(
         "switches",
         "more",
         "The codes against the local action where it changes: local.onset.ami, 0 is chance.",

@@ -1,6 +1,6 @@
 """What stands on the leaderboard: tracks, budgets, and the systems that `benchmarks.leaderboard.run` can train by name. See RULES.md."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from benchmarks.runs import Settings
@@ -105,6 +105,8 @@ _GMA = Entry(
     settings={"train.steps": "2000"},
     by_budget={"minutes": _GLASS_SMALL["minutes"] | {"train.steps": _GLASS_SMALL["minutes"]["train.alone"]}},
 )
+_SHORT = {"train.steps": "600", "train.alone": "600", "train.freeze": "600", "train.bin_begin": "240", "train.bin_steps": "150"}
+_GMA_SHORT = replace(_GMA, by_budget={"minutes": _GLASS_SMALL["minutes"] | _SHORT | {"train.given_steps": "360"}})
 _LAM = "latent action model: "
 
 ENTRIES = {
@@ -213,6 +215,14 @@ ENTRIES = {
         },
         by_budget={"minutes": {"train.steps": "700"}},
         first=_GMA,
+    ),
+    "lam-persist": Entry(
+        _LAM + "codes that persist and differ within a clip, read from the figure alone that a GLASS finds",
+        "unsupervised",
+        kind="lam",
+        preset="persist",
+        by_budget={"minutes": {"train.steps": "200"}},
+        first=_GMA_SHORT,
     ),
     "lam-tiny-twin": Entry(
         _LAM + "decodes the clip's twin in another scene", "guided", kind="lam", preset="tiny", settings={"train.augment": "twin"}

@@ -340,5 +340,20 @@ _SMALL = Config("small").override(
     train={"steps": 2_500, "batch": 64, "rate": 6e-4, "keep": 0.99},
 )
 
-PRESETS = {preset.name: preset for preset in (_BASE, _LAPO, _GENIE, _ADAWORLD, _LAOM, _TINY, _SMALL)}
-"""`base` for one GPU, the published models, and `tiny` and `small` for two CPU cores."""
+_PERSIST = Config("persist").override(
+    model={
+        "scale": 1,
+        "figure": 64,
+        "follow": "gma",
+        "figure_only": True,
+        "bottleneck": "softmax",
+        "encoder": "strided",
+        "idm_channels": (16, 32, 64, 96),
+        "idm_hidden": 128,
+    },
+    loss={"rec": 10.0, "target": "found", "persist": 1.0, "entropy": 0.3},
+    train={"steps": 1_000, "batch": 4, "window": 90, "every": 6, "rate": 3e-3},
+)
+
+PRESETS = {preset.name: preset for preset in (_BASE, _LAPO, _GENIE, _ADAWORLD, _LAOM, _TINY, _SMALL, _PERSIST)}
+"""`base` for one GPU, the published models, and `tiny`, `small` and `persist` for two CPU cores; the last needs a checkpoint of GLASS."""

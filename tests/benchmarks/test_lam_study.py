@@ -57,7 +57,7 @@ def test_which_rows_need_labels() -> None:
     fields = {row.name: run_of(row, OPTIONS, 0).config.fields for row in rows()}
     guided = {name for name, of_row in fields.items() if of_row}
     assert {name for name in CURES if name in guided} == {*CURES} - {
-        *("window-tracker", "window-gma", "window-found", "window-found-behind-20"),
+        *("window-tracker", "window-gma", "window-found", "window-found-behind-20", "window-found-persist"),
         *("shared", "product", "ahead-3", "zero"),
     }
     assert {name for name in guided if name not in CURES} == {name for name in fields if "-foreground-" in name and name not in CURES}
@@ -120,7 +120,7 @@ def test_runs_and_tables(tmp_path: Path, commands: Commands, monkeypatch: pytest
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert (
         text.startswith("# What latent action models encode\n\nLAM, preset tiny, train.steps=7, first 6 clips")
-        and "4 of 101 rows have runs." in text
+        and "4 of 102 rows have runs." in text
     )
     assert "\n## factorial with a still scene\n" in text and "![Scores of the rows that differ in their context](context.png)" in text
     assert "| vq-pixel-k2 | `model.context=2`, `train.window=3` | 1 | 0.125" in text
@@ -258,8 +258,8 @@ def test_wrong_arguments(more: list[str], words: str, tmp_path: Path, commands: 
 def test_rows_with_the_windows_of_glass(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a checkpoint of it they are left out, which is said; with one, their trainings are given it, and no other is."""
     _, wanted = parse(["--out", str(tmp_path), "--worlds", "factorial"])
-    assert len(wanted) == 24 + len(CURES) - 3 and not any(row.settings.get("model.follow") == "gma" for row in wanted)
-    assert capsys.readouterr().out == "not done without --gma: window-gma, window-found, window-found-behind-20\n"
+    assert len(wanted) == 24 + len(CURES) - 4 and not any(row.settings.get("model.follow") == "gma" for row in wanted)
+    assert capsys.readouterr().out == "not done without --gma: window-gma, window-found, window-found-behind-20, window-found-persist\n"
     only = ["--only", "window-tracker", "window-found", "--seeds", "0", "--clips", "6"]
     with pytest.raises(SystemExit) as exit_:
         main(["--out", str(tmp_path), *only, "--gma", "runs/glass.safetensors"])

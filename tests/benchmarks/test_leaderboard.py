@@ -613,7 +613,7 @@ def test_rows_with_another_score_are_not_compared(tmp_path: Path) -> None:
     put(tmp_path, record_of("c"), made(local__many_to_one=entry(0.96, 0.01, direction=0.5)))
     put(tmp_path, record_of("d"), made(vectors__local__linear=replace(entry(0.99, 0.001), baselines={})))
     (board,) = boards(tmp_path, verified=tmp_path / "none")
-    cells = board.cells(board.rows, 2)
+    cells = board.cells(board.rows, 3)
     assert [cell.best for cell in cells] == [True, False, False, False] and [cell.other for cell in cells] == [False, False, True, False]
     assert "| 0.960 [0.950, 0.970] `local.many_to_one` |" in table.markdown([board])
 
