@@ -33,7 +33,8 @@ from wsprites.errors import ArgumentError, UserError
 from wsprites.generate import replace_file
 
 ALSO = (
-    *("local.matched_accuracy", "local.conditional", "local.onset.ami", "local.onset.matched_accuracy", "vectors.local.linear"),
+    *("local.matched_accuracy", "local.conditional", "local.facing.conditional", "local.animation.conditional"),
+    *("local.onset.ami", "local.onset.matched_accuracy", "vectors.local.linear"),
     *("leakage.background.vectors", "codes.perplexity", "codes.usage", "masks.hard_iou", "background_shift.mean", "shift.action_accuracy"),
     *("control.unreadable", "control.shift.action_accuracy", "drift.position.16", "transfer.position.16", "drift.psnr.1"),
 )
