@@ -57,9 +57,17 @@ _WINDOW = {"model.figure": "64", "model.scale": "1"}
 _FOUND = {**_WINDOW, "model.follow": "gma", "loss.target": "found"}
 _PERSIST = {
     **_FOUND,
-    "model.figure_only": "true", "model.bottleneck": "softmax", "loss.persist": "1", "loss.entropy": "0.3",
-    "model.encoder": "strided", "model.idm_channels": "[16, 32, 64, 96]", "model.idm_hidden": "128",
-    "train.window": "90", "train.batch": "4", "train.every": "6", "train.rate": "3e-3",
+    "model.figure_only": "true",
+    "model.bottleneck": "softmax",
+    "loss.persist": "1",
+    "loss.entropy": "0.3",
+    "model.encoder": "strided",
+    "model.idm_channels": "[16, 32, 64, 96]",
+    "model.idm_hidden": "128",
+    "train.window": "90",
+    "train.batch": "4",
+    "train.every": "6",
+    "train.rate": "3e-3",
 }
 _BEHIND = {"train.behind": "20", "train.window": "22"}
 CURES: dict[str, Settings] = {

@@ -286,15 +286,7 @@ _TRANSFORMER = {"backbone": "transformer", "scale": 1, "difference": False}
 _BASE = Config().override(model={**_LARGE, "scale": 1})
 _LAPO_SIZES = {"height": 64, "width": 64, "scale": 1, "difference": False, "fdm_channels": 24, "fdm_stages": 5}
 _LAPO = Config("lapo").override(
-    model={
-        **_LAPO_SIZES,
-        "context": 2,
-        "idm_channels": (64, 128, 128),
-        "size": 16,
-        "codes": 64,
-        "groups": 8,
-        "books": 2,
-    },
+    model={**_LAPO_SIZES, "context": 2, "idm_channels": (64, 128, 128), "size": 16, "codes": 64, "groups": 8, "books": 2},
     train={"window": 3},
 )
 _GENIE = Config("genie").override(
@@ -340,17 +332,9 @@ _SMALL = Config("small").override(
     train={"steps": 2_500, "batch": 64, "rate": 6e-4, "keep": 0.99},
 )
 
+_STRIDED = {"encoder": "strided", "idm_channels": (16, 32, 64, 96), "idm_hidden": 128}
 _PERSIST = Config("persist").override(
-    model={
-        "scale": 1,
-        "figure": 64,
-        "follow": "gma",
-        "figure_only": True,
-        "bottleneck": "softmax",
-        "encoder": "strided",
-        "idm_channels": (16, 32, 64, 96),
-        "idm_hidden": 128,
-    },
+    model={**_STRIDED, "scale": 1, "figure": 64, "follow": "gma", "figure_only": True, "bottleneck": "softmax"},
     loss={"rec": 10.0, "target": "found", "persist": 1.0, "entropy": 0.3},
     train={"steps": 1_000, "batch": 4, "window": 90, "every": 6, "rate": 3e-3},
 )
