@@ -44,7 +44,7 @@ class ModelConfig:
     backbone: str = choice("conv", "conv", "transformer")
     """"conv": IMPALA and a U-Net. "transformer": spatio-temporal transformers on patches."""
     encoder: str = field(default="impala", metadata={"choices": ("impala", "strided"), "added": True})
-    """The inverse model's convolutions, with the conv backbone: "impala", or "strided", one convolution a stage, a fifth of the time."""
+    """The inverse model's convolutions, with the conv backbone: "impala", or "strided", a single one of stride 2 in each stage."""
     idm_channels: tuple[int, ...] = number((16, 32, 32), 1, 2048)
     """Channels of the stages of the inverse model, each of which halves height and width."""
     idm_blocks: int = number(2, 0, 16)

@@ -130,7 +130,7 @@ def expected(
     - all labels are those of the other clip. Exact for codes that know nothing of the labels that strata are made of.
     - only the labels of the target are, so that codes keep what they know of the strata. Exact for labels that do not depend on the strata.
       Only for views `by_others`.
-    - only the part of the label is that strata are not made of, so that codes keep what they know of the other part. Only for views with
+    - only that part of the label is which strata are not made of, so that codes keep what they know of the other part. Only for views with
       `moved`.
 
     Args:
