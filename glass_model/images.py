@@ -31,14 +31,19 @@ def to_bytes(frames: Tensor) -> Tensor:
     return ((frames.float().clamp(-1, 1) + 1) * 127.5).round().byte()
 
 
+def constants(values: Sequence[float], like: Tensor) -> Tensor:
+    """Numbers, (N,), of the type and on the device of a tensor. They are made there: copies from the host would wait for a GPU."""
+    return torch.stack([like.new_full((), value) for value in values])
+
+
 def to_pixels(shift: Tensor, size: tuple[int, int]) -> Tensor:
     """Normalised shifts (..., 2), where the full width and the full height are 2, in pixels of frames of (height, width)."""
-    return shift * shift.new_tensor([size[1] / 2, size[0] / 2])
+    return shift * constants([size[1] / 2, size[0] / 2], shift)
 
 
 def to_normalised(shift: Tensor, size: tuple[int, int]) -> Tensor:
     """Shifts in pixels of frames of (height, width) as normalised shifts: the inverse of `to_pixels`."""
-    return shift / shift.new_tensor([size[1] / 2, size[0] / 2])
+    return shift / constants([size[1] / 2, size[0] / 2], shift)
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glass_model.images import constants
 from glass_model.lam.config import ModelConfig
 
 _LEAST = 1e-5  # of a count that sums are divided by
@@ -142,7 +143,7 @@ class Rounding:
 
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Rounded vectors in -1 to 1, (N, D), with the gradient of what was bounded; and codes, (N, 1)."""
-        levels = z.new_tensor(self._levels)
+        levels = constants(self._levels, z)
         half, offset = (levels - 1) * (1 + 1e-3) / 2, (levels % 2 == 0) * 0.5
         bounded = (z + (offset / half).atanh()).tanh() * half - offset
         rounded = bounded.detach().round() + (bounded - bounded.detach())
@@ -152,12 +153,12 @@ class Rounding:
 
     def look_up(self, codes: Tensor) -> Tensor:
         """The rounded vectors (N, D) of codes (N, 1)."""
-        basis, levels = self._basis(codes).long(), codes.new_tensor(self._levels)
+        basis, levels = self._basis(codes), constants(self._levels, codes)
         whole = levels // 2
         return ((codes // basis) % levels - whole).float() / whole
 
     def _basis(self, like: Tensor) -> Tensor:
-        return like.new_tensor(np.cumprod([1, *self._levels[:-1]]).tolist())
+        return constants(np.cumprod([1, *self._levels[:-1]]).tolist(), like)
 
 
 class Softmax:

@@ -10,7 +10,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from glass_model.blocks import by_sequence
 from glass_model.glass.config import Config as GlassConfig
-from glass_model.images import resize
+from glass_model.images import constants, resize
 from glass_model.lam import augment, losses
 from glass_model.lam.config import PRESETS, Config
 from glass_model.lam.model import LAM, Result
@@ -149,7 +149,7 @@ class LamSystem:
         if found is not None:
             return by_sequence(network.follower.around(found), len(x)), None
         assert network.follower.locator
-        scale = x.new_tensor([model.width / sample["frames"].shape[-1], model.height / sample["frames"].shape[-2]])
+        scale = constants([model.width / sample["frames"].shape[-1], model.height / sample["frames"].shape[-2]], x)
         if model.follow == "place":
             middle = sample["centre"].to(x) * scale
             learned, true = x.flatten(0, 1), middle.flatten(0, 1)
