@@ -62,6 +62,7 @@ _MODEL = click.option(
     type=PATH,
     help="GLASS: begin with the global motion analysis of this checkpoint; train.freeze=0 keeps it. LAM: it places windows.",
 )
+@click.option("--reader", type=PATH, help="GLASS with model.reader: learn to draw the codes of this checkpoint of LAM.")
 @click.option("--precise", is_flag=True, help="Compute in float32 throughout and compile nothing.")
 @click.option(
     "--validate-every",
@@ -89,6 +90,7 @@ def train(
     resume: bool,
     vgg: Path | None,
     gma: Path | None,
+    reader: Path | None,
     precise: bool,
     validate_every: int,
     tensorboard: bool,
@@ -108,13 +110,11 @@ def train(
     from tqdm import tqdm
 
     # What is trained, where, and on what.
-    if (data is None) != stream:
-        raise click.UsageError("give either --data FILE or --stream")
     presets = find(system).PRESETS
     short = [f"train.{name}={value}" for name, value in (("steps", steps), ("batch", batch)) if value is not None]
     config = load_config(presets, preset or next(iter(presets)), [*settings, *short])
     process = join(device)
-    source = _source(config, process, data, world, sheets, animations, backgrounds, skip_incomplete)
+    source = _source(config, process, data, stream, world, sheets, animations, backgrounds, skip_incomplete)
     validation = source.validation() if process.leads and validate_every else None
 
     # The run.
@@ -131,6 +131,7 @@ def train(
             resume=resume,
             vgg=vgg,
             gma=gma,
+            reader=reader,
             precise=precise,
             actions=source.actions,
             validate=validation,
@@ -202,6 +203,7 @@ def _source(
     config: "Config",
     process: "Process",
     data: Path | None,
+    stream: bool,
     world: str | None,
     sheets: str | None,
     animations: str | None,
@@ -213,6 +215,8 @@ def _source(
     from glass_model.training.data import from_file, from_world
     from wsprites.art import load_world
 
+    if (data is None) != stream:
+        raise click.UsageError("give either --data FILE or --stream")
     fields = fields_of(config)
 
     if data is None:

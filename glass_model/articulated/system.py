@@ -70,8 +70,7 @@ class ArticulatedSystem:
     """Articulated motion in training: everything but AVD, and from `train.freeze` on AVD alone, each with an optimiser."""
 
     def __init__(self, config: Config, setup: Setup) -> None:
-        if setup.gma:
-            raise ArgumentError("gma", "articulated motion has no global motion analysis; leave it out")
+        setup.check_alone("articulated motion")
         self.config, speed, train = config, setup.speed, config.train
         vgg = _perceptual(config, setup.vgg)
         self._features: Features | None = vgg.to(setup.device) if vgg else None

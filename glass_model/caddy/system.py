@@ -38,8 +38,7 @@ class CaddySystem:
 
     def __init__(self, config: Config, setup: Setup) -> None:
         self.config, speed, model = config, setup.speed, config.model
-        if setup.gma:
-            raise ArgumentError("gma", "CADDY has no global motion analysis; leave it out")
+        setup.check_alone("CADDY")
         self._features: Features | None = None
         if setup.vgg:
             if min(model.height, model.width) < _LEAST_FOR_VGG:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from glass_model.training import config as general
-from wsprites.fields import SpecError, build, check, choice, number
+from wsprites.fields import SpecError, build, check, choice, flag, number
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,9 @@ class ModelConfig:
     """How two encodings become a direction: "bilinear" by delayed bilinear blocks, "plain" as their difference."""
     quantizer: str = choice("vq", "vq", "gumbel")
     """How a direction becomes a code: "vq" the nearest vector, "gumbel" a Gumbel softmax."""
+    reader: bool = flag(False, added=True)
+    """True: codes are those of a latent action model, `wsprites train --reader`, whose inverse model reads them in the window; LMA learns
+    no codes of its own, but how they look. `direction`, `quantizer`, and what is said of them, then play no part."""
     modulated: bool = True
     """True: actions modulate convolutions. False: actions are concatenated to the inputs of the ConvLSTMs."""
     joint: bool = False
@@ -63,6 +66,8 @@ class ModelConfig:
                 raise SpecError(f"{name} = {size} must be divisible by 8 times {scale} = {factor}, and at least 16 times")
         if self.reference and not self.figure:
             raise SpecError(f"reference = {self.reference} needs a window, figure > 0")
+        if self.reader and (self.figure, self.local_scale) != (64, 1):
+            raise SpecError(f"reader needs figure, local_scale = 64, 1, not {self.figure}, {self.local_scale}")
         if not self.figure and (self.global_scale, self.local_scale) != (1, 1):
             raise SpecError(f"global_scale, local_scale = {self.global_scale}, {self.local_scale} need a window, figure > 0")
 
@@ -204,6 +209,8 @@ class Config:
         check(self)
         if self.train.behind and not self.model.reference:
             raise SpecError(f"train.behind = {self.train.behind} needs model.reference > 0")
+        if self.model.reader and self.loss.vq:
+            raise SpecError(f"loss.vq = {self.loss.vq:g} is about directions, which a model with model.reader does not have; set it to 0")
         if self.loss.revive and self.model.quantizer != "vq":
             raise SpecError(f"loss.revive = {self.loss.revive} needs model.quantizer = 'vq'")
 
@@ -273,6 +280,22 @@ _SMALL = Config("small").override(
     },
 )
 _HOUR = dataclasses.replace(_SMALL, name="hour").override(train={"steps": 6_500, "given_steps": 4_000, "temperature_steps": 5_000})
+_DRAWN = dataclasses.replace(_SMALL, name="drawn").override(
+    model={"reader": True, "reference": 8},
+    train={
+        "steps": 2_000,
+        "alone": 0,
+        "freeze": 0,
+        "bin_begin": 0,
+        "local_skip": 1,
+        "behind": 16,
+        "window": 22,
+        "length_from": 6,
+        "length_to": 6,
+        "given_from": 6,
+        "given_steps": 1_200,
+    },
+)
 Changes = dict[str, dict[str, Any]]
 """Values that differ from those of a preset, by group and field, as `Config.override` takes them."""
 
@@ -304,6 +327,7 @@ PRESETS = {
     "tiny": _TINY,
     "small": _SMALL,
     "hour": _HOUR,
+    "drawn": _DRAWN,
     **{name: dataclasses.replace(_PAPER, name=name).override(**changes) for name, changes in _CHANGED.items()},
 }
 """`paper` and `released`; `tiny`, `small` and `hour` for two CPU cores; ablations and other data sets by what differs from `paper`."""

@@ -16,6 +16,7 @@ from glass_model.blocks import SLOPE, ConvLSTM, Memory, Mlp, Modulated, Residual
 from glass_model.encoder import Encoded, Encoder
 from glass_model.glass.config import ModelConfig
 from glass_model.glass.gma import move
+from glass_model.glass.reader import Reader
 from glass_model.quantize import Quantized, Quantizer
 
 ACTION_SIZE = 8
@@ -186,8 +187,10 @@ class LMA(nn.Module):
         c = config.local_channels
         self.encoder = Encoder(c)
         self.compress = conv(4 * c, config.appearance or c // 2, 1)
-        self.action_net = ActionNet(c, config.code_size, config.direction == "bilinear")
-        self.quantizer = Quantizer(config.codes, config.code_size, config.quantizer == "gumbel", averaged=averaged)
+        self.reader = Reader(config.codes) if config.reader else None
+        self.action_net = None if config.reader else ActionNet(c, config.code_size, config.direction == "bilinear")
+        gumbel = config.quantizer == "gumbel" and not config.reader
+        self.quantizer = Quantizer(config.codes, config.code_size, gumbel, averaged=averaged)
         self.dynamics = Dynamics(config)
         self.decoder = Decoder(c, config.reference)
         self.look = Look(config.reference) if config.reference else None
@@ -199,8 +202,17 @@ class LMA(nn.Module):
 
     def act(self, moved: Encoded, after: Encoded, temperature: float | Tensor = 1.0) -> Quantized:
         """Infer the local action that led from a foreground, moved and encoded, to another one."""
+        assert self.action_net
         action: Quantized = self.quantizer(self.action_net(moved, after), temperature)
         return action
+
+    def infer(self, before: Tensor, after: Tensor, shift: Tensor) -> Quantized:
+        """Infer the local action that led from a foreground, (B, 3, H, W), to another one, which it has moved to by a shift."""
+        if self.reader is None:
+            return self.act(self.moved(before, shift), Encoded(*self.encoder(after)))
+        logits: Tensor = self.reader(before, after)
+        code = logits.argmax(1)
+        return Quantized(code, self.quantizer.vectors[code], logits)
 
     def looks(self, foreground: Tensor) -> tuple[Tensor, ...]:
         """What the decoder sees of an earlier foreground, (B, 3, H, W); nothing without `config.reference`."""
@@ -222,9 +234,10 @@ class LMA(nn.Module):
         memory: Memory,
         temperature: float | Tensor,
         look: tuple[Tensor, ...] = (),
+        read: Quantized | None = None,
     ) -> tuple[Quantized, Decoded, Encoded, Memory]:
-        """One transition in training: infer the action, predict the next foreground, and encode it."""
-        action = self.act(encoded if self._follows else self.moved(fed, shift), after, temperature)
+        """One transition in training: infer the action, unless it was read, predict the next foreground, and encode it."""
+        action = self.act(encoded if self._follows else self.moved(fed, shift), after, temperature) if read is None else read
         made, memory = self.predict(encoded.state, shift, action.vector, memory, look)
         return action, made, self.encoder(made.images[-1]), memory
 
@@ -244,12 +257,15 @@ class LMA(nn.Module):
         look = self.looks(foregrounds[:, 0] if earlier is None else earlier)
         flat = self.encoder(foregrounds.flatten(0, 1))
         true = Encoded(*(by_sequence(x, batch) for x in flat))
+        pairs = (foregrounds[:, :-1].flatten(0, 1), foregrounds[:, 1:].flatten(0, 1), shifts.flatten(0, 1))
+        read = Quantized(*(by_sequence(x, batch) for x in self.infer(*pairs))) if self.reader else None
         memory = self.dynamics.start(batch)
         fed, encoded = foregrounds[:, 0], Encoded(true.state[:, 0], true.attention[:, 0])
         actions, decoded, feds, states = [], [], [], []
         for t in range(length - 1):
             after = Encoded(true.state[:, t + 1], true.attention[:, t + 1])
-            action, made, encoded_made, memory = self.transition(fed, encoded, shifts[:, t], after, memory, temperature, look)
+            now = None if read is None else Quantized(*(x[:, t] for x in read))
+            action, made, encoded_made, memory = self.transition(fed, encoded, shifts[:, t], after, memory, temperature, look, now)
             actions.append(action)
             decoded.append(made)
             feds.append(fed)

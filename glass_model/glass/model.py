@@ -140,7 +140,7 @@ class GLASS(nn.Module):
         else:
             foreground = motion.parts.foreground
             before, after, shift = (y.flatten(0, 1) for y in (foreground[:, :-1], foreground[:, 1:], motion.shift))
-        action = self.lma.act(self.lma.moved(before, shift), Encoded(*self.lma.encoder(after)))
+        action = self.lma.infer(before, after, shift)
         return Reading(
             by_sequence(action.code, batch),
             by_sequence(self.lma.quantizer.vectors[action.code], batch),

@@ -13,6 +13,7 @@ from glass_model.glass.config import PRESETS, Config, ModelConfig
 from glass_model.glass.figure import put_back
 from glass_model.glass.gma import Motion, Parts, compose
 from glass_model.glass.model import GLASS, Analysis
+from glass_model.glass.reader import load_reader
 from glass_model.glass.schedule import phase
 from glass_model.images import resize
 from glass_model.perceptual import load_vgg
@@ -70,6 +71,11 @@ class GlassSystem:
         self.network = network(config)
         if setup.gma:
             _load_gma(self.network, setup.gma)
+        if config.model.reader != bool(setup.reader):
+            problem = "model.reader needs a checkpoint of lam with codes that persist"
+            raise ArgumentError("reader", problem if config.model.reader else "only model.reader = true uses one; leave it out")
+        if setup.reader and self.network.lma.reader:
+            load_reader(self.network.lma.reader, config.model.codes, setup.reader)
         self.network.to(setup.device).train()
         train = config.train
         self._optimizer = torch.optim.Adam(

@@ -69,6 +69,8 @@ class LamSystem:
         self.config, model, speed = config, config.model, setup.speed
         if setup.vgg:
             raise ArgumentError("vgg", "latent action models have no perceptual terms; leave it out")
+        if setup.reader:
+            raise ArgumentError("reader", "latent action models have their own codes; leave it out")
         follows_mask = bool(model.figure) and model.follow == "gma"
         if follows_mask != bool(setup.gma):
             problem = "model.follow = gma needs a checkpoint of glass" if follows_mask else "only model.follow = gma uses one; leave it out"

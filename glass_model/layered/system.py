@@ -42,8 +42,7 @@ class LayeredSystem:
 
     def __init__(self, config: Config, setup: Setup) -> None:
         self.config, fused = config, setup.speed.fused or None
-        if setup.gma:
-            raise ArgumentError("gma", "Layered has no global motion analysis; leave it out")
+        setup.check_alone("Layered")
         loss = config.loss
         if loss.gan and not (loss.rec or (loss.perceptual and setup.vgg)):
             raise ArgumentError("settings", "the weight of GAN is measured against REC or PERC: set loss.rec above 0, or loss.gan to 0")

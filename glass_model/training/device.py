@@ -66,6 +66,15 @@ class Setup:
     """torchvision's weights of VGG19 for perceptual terms; None leaves these terms out."""
     gma: Path | None = None
     """Checkpoint of GLASS with the global motion analysis to begin with; None begins with random weights."""
+    reader: Path | None = None
+    """Checkpoint of a latent action model whose codes GLASS learns to draw."""
+
+    def check_alone(self, name: str) -> None:
+        """Raise ArgumentError if there are checkpoints of others, for a system of this name, which uses none."""
+        if self.gma:
+            raise ArgumentError("gma", f"{name} has no global motion analysis; leave it out")
+        if self.reader:
+            raise ArgumentError("reader", f"{name} has its own codes; leave it out")
 
 
 def join(device: str = "") -> Process:

@@ -45,6 +45,7 @@ def train(
     resume: bool = False,
     vgg: Path | None = None,
     gma: Path | None = None,
+    reader: Path | None = None,
     precise: bool = False,
     save_every: int = 1000,
     save_minutes: float = 2.0,
@@ -70,6 +71,7 @@ def train(
         vgg: torchvision's weights of VGG19 for perceptual terms; None leaves these terms out.
         gma: checkpoint of GLASS, or name of a trained model, with the global motion analysis to begin with; `train.freeze` says from which
             step it is kept.
+        reader: checkpoint of a latent action model whose codes GLASS learns to draw, with `model.reader`.
         precise: float32 throughout, nothing compiled, no special memory layout: slower, but equal on all devices up to rounding.
         save_every: steps between two checkpoints.
         save_minutes: minutes after which a checkpoint is written in any case.
@@ -93,10 +95,9 @@ def train(
     """
     # The system, its folder, and where the run begins.
     folder = RunFolder(out, leads=process.leads, resume=resume)
-    system = build(config, Setup(process.device, Speed.of(process.device, precise), vgg, gma))
+    system = build(config, Setup(process.device, Speed.of(process.device, precise), vgg, gma, reader))
     notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19", "processes": str(process.count)}
-    if gma:
-        notes["gma"] = f"sha256 {hashlib.sha256(checkpoint_path(gma).read_bytes()).hexdigest()}"
+    notes |= {name: f"sha256 {_hash(path)}" for name, path in (("gma", gma), ("reader", reader)) if path}
     first, data = _restored(folder, config, data, system, notes, notice)
     if process.count > 1:
         broadcast(system.network.state_dict().values())
@@ -137,6 +138,10 @@ def train(
     keep(config.train.steps)
     folder.close()
     return folder.checkpoint
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(checkpoint_path(path).read_bytes()).hexdigest()
 
 
 class _Log:
@@ -180,8 +185,9 @@ def _restored(
         raise ArgumentError("steps", f"{config.train.steps}: the run has done {saved.step} steps already")
     if saved.notes.get("perceptual", notes["perceptual"]) != notes["perceptual"]:
         raise ArgumentError("vgg", f"the run has perceptual terms {saved.notes['perceptual']}; resume it in the same way")
-    if saved.notes.get("gma") != notes.get("gma"):
-        raise ArgumentError("gma", f"the run began with {saved.notes.get('gma', 'random weights')}; resume it in the same way")
+    for name in ("gma", "reader"):
+        if saved.notes.get(name) != notes.get(name):
+            raise ArgumentError(name, f"the run began with {saved.notes.get(name, 'random weights')}; resume it in the same way")
     if saved.notes.get("processes", notes["processes"]) != notes["processes"]:
         notice(f"begun by {saved.notes['processes']} processes: with {notes['processes']} it learns from other batches")
     if data and saved.data is None:

@@ -66,8 +66,15 @@ def test_networks(name: str) -> None:
 def shortest(name: str) -> Any:
     """The preset of a system with the fewest steps, of those that need no checkpoint of another system."""
     presets = find(name).PRESETS.values()
-    alone = (one for one in presets if getattr(getattr(one, "model", None), "follow", "") != "gma")
+    models = ((one, getattr(one, "model", None)) for one in presets)
+    alone = (one for one, model in models if getattr(model, "follow", "") != "gma" and not getattr(model, "reader", False))
     return min(alone, key=lambda config: config.train.steps)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_reader_is_refused_by_all_others(name: str) -> None:
+    with pytest.raises(ArgumentError, match=r"^reader: .*; leave it out"):
+        find(name).system(shortest(name), Setup(torch.device("cpu"), reader=Path("lam.safetensors")))
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
