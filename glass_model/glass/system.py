@@ -126,14 +126,14 @@ class GlassSystem:
         last, skip = self._last
         with torch.no_grad():  # a GMA that is not trained has only tracked the foreground
             motion = last.motion or self.network.gma(last.frames[:_STRIP_ROWS])
-        return strip(last, motion, self.config.model, skip)
+        return strip(last, motion, self.config.model, skip, self.config.train.behind)
 
     def finish(self, batches: Iterator[Tensor]) -> None:
         """Nothing is left to be computed after training."""
 
 
 @torch.no_grad()
-def strip(analysis: Analysis, motion: Motion, config: ModelConfig, skip: int = 1) -> list[Strip]:
+def strip(analysis: Analysis, motion: Motion, config: ModelConfig, skip: int = 1, first: int = 0) -> list[Strip]:
     """The first sequences of a batch as the model sees them, with one column for each transition.
 
     GMA's parts and frame and, once LMA is trained, LMA's in front of GMA's background. What LMA draws in a window is shown at
@@ -141,6 +141,7 @@ def strip(analysis: Analysis, motion: Motion, config: ModelConfig, skip: int = 1
 
     Args:
         skip: the model saw every `skip`-th frame of the batch.
+        first: the first frame of the batch that it saw.
     """
     frames, _, view, local = analysis
     strips = []
@@ -154,6 +155,6 @@ def strip(analysis: Analysis, motion: Motion, config: ModelConfig, skip: int = 1
                 corner = view.corner[i, 1:]
                 drawn = drawn._replace(mask=put_back(drawn.mask, corner, config), foreground=put_back(drawn.foreground, corner, config))
             rows += [("LMA's foreground", drawn.foreground), ("LMA's mask", drawn.mask * 2 - 1), ("LMA's frame", compose(drawn))]
-        columns = [Column(i, skip * t, skip * (t - 1)) for t in range(1, frames.shape[1])]
+        columns = [Column(i, first + skip * t, first + skip * (t - 1)) for t in range(1, frames.shape[1])]
         strips.append(Strip(columns, [(name, images(resize(row, config.size))) for name, row in rows]))
     return strips

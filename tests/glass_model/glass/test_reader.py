@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,13 +11,16 @@ from torch import Tensor
 from glass_model.glass.config import PRESETS
 from glass_model.glass.model import GLASS
 from glass_model.glass.reader import Reader, load_reader
+from glass_model.glass.system import GlassSystem
+from glass_model.images import downscale, resize
 from glass_model.lam.config import PRESETS as LAM_PRESETS
 from glass_model.lam.config import Config as LamConfig
 from glass_model.lam.system import network
 from glass_model.systems import Action
 from glass_model.training.checkpoint import load, save
-from glass_model.training.device import Process
+from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
+from glass_model.training.strips import images
 from wsprites.errors import ArgumentError
 from wsprites.fields import SpecError
 
@@ -109,6 +113,18 @@ def test_a_resumed_run_needs_the_same_reader(tmp_path: Path, lam: Path) -> None:
     with pytest.raises(ArgumentError, match="reader: the run began with sha256"):
         train(longer, noise, tmp_path / "run", ALONE, resume=True, reader=other)
     train(longer, noise, tmp_path / "run", ALONE, resume=True, reader=lam)
+
+
+def test_strips_name_the_frames_that_they_show(lam: Path) -> None:
+    """Two earlier frames lie before the first one, so that the first transition leads to frame 3 of the batch."""
+    system = GlassSystem(CONFIG, Setup(torch.device("cpu"), reader=lam))
+    frames = next(noise(0))
+    list(system.turns(frames, 0))
+    shown = system.strip()[0]
+    assert [(column.frame, column.before) for column in shown.columns] == [(3, 2), (4, 3)]
+    name, shown_frames = shown.rows[0]
+    expected = resize(downscale(system.network.to_model(frames[0, 3:]), CONFIG.model.global_size), CONFIG.model.size)
+    assert name == "true frame" and np.array_equal(shown_frames, images(expected))
 
 
 @pytest.mark.parametrize(
