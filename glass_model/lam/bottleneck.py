@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from glass_model.images import constants
 from glass_model.lam.config import ModelConfig
 
-_LEAST = 1e-5  # of a count that sums are divided by
+_LEAST, _ADDED = 1e-5, 1e-6  # of a count that sums are divided by; to variances, relative to their mean
+_KEPT = 0.9  # of the averages that whiten, per step
 
 
 class Passed(NamedTuple):
@@ -161,6 +162,48 @@ class Rounding:
         return constants(np.cumprod([1, *self._levels[:-1]]).tolist(), like)
 
 
+class Whitening(nn.Module):
+    """Vectors (N, D) with mean 0, variance 1 and no correlation over the batch (Huang et al., Decorrelated batch normalization, 2018).
+
+    Without it, all dimensions of what is rounded soon lie beyond the outermost level, where tanh has no gradient, and lie there together:
+    one code is left. In eval mode, and in `read`, mean and covariance are moving averages of those of batches.
+
+    Example:
+        >>> z = Whitening(2)(torch.tensor([[100.0, 100.0], [100.0, 101.0], [102.0, 101.0], [102.0, 102.0]]))
+        >>> torch.allclose(z.T @ z / 4, torch.eye(2), atol=1e-3)
+        True
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("covariance", torch.eye(size))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Whiten by the batch in training mode, otherwise as `read`."""
+        if not self.training:
+            return self.read(z)
+        mean = z.mean(0)
+        covariance = (z - mean).T @ (z - mean) / len(z)
+        with torch.no_grad():
+            self.mean.lerp_(mean, 1 - _KEPT)
+            self.covariance.lerp_(covariance, 1 - _KEPT)
+        return self._whitened(z - mean, covariance)
+
+    def read(self, z: Tensor) -> Tensor:
+        """Whiten by the moving averages."""
+        return self._whitened(z - self.mean, self.covariance)
+
+    def _whitened(self, centred: Tensor, covariance: Tensor) -> Tensor:
+        least = _ADDED * (1 + covariance.diagonal().mean())
+        root = torch.linalg.cholesky_ex(covariance + least * torch.eye(len(covariance), device=centred.device))[0]
+        white: Tensor = torch.linalg.solve_triangular(root, centred.T, upper=False).T
+        return white
+
+
 class Softmax:
     """Codes from logits: the likeliest passes, as a one-hot vector with the gradient of the probabilities (straight-through).
 
@@ -198,6 +241,7 @@ class Bottleneck(nn.Module):
         self.width = 2 * size if self._kind == "vae" else size
         """Dimensions of the input: mean and logarithm of the variance for "vae"."""
         self._fixed = Softmax(config.codes) if self._kind == "softmax" else Rounding(config.levels)
+        self.whitening = Whitening(size) if self._kind == "fsq" else None
         # For "vae" and "none" the codes are clusters that nothing learns from.
         grouped = (config.size, config.groups, config.books) if self._kind == "vq" else (size,)
         learned = self._kind not in ("fsq", "softmax")
@@ -208,8 +252,8 @@ class Bottleneck(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             z = z.float()
             if self.codebooks is None:
-                passed, codes = self._fixed(z)
-                return Passed(z, passed, codes, {"spread": spread(z)} if self._kind == "fsq" else {})
+                z = self.whitening(z) if self.whitening else z
+                return Passed(z, *self._fixed(z), {})
             if self._kind == "vq":
                 nearest, codes = self.codebooks(z)
                 return Passed(z, nearest + (z - z.detach()), codes, {"commit": F.mse_loss(z, nearest)})
@@ -222,6 +266,7 @@ class Bottleneck(nn.Module):
     def read(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors (N, D) and codes (N, G), as in `Passed`. Nothing is drawn or changed, in any mode."""
         z = z.float().chunk(2, 1)[0] if self._kind == "vae" else z.float()
+        z = self.whitening.read(z) if self.whitening else z
         return z, (self._fixed(z) if self.codebooks is None else self.codebooks.nearest(z))[1]
 
     def look_up(self, codes: Tensor) -> Tensor:

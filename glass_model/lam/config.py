@@ -146,12 +146,12 @@ class LossConfig:
     """Weight of COMMIT, the mean squared distance of vectors from their codes, for "vq"."""
     kl: float = number(2e-4, 0.0, 1e6)
     """Weight of KL, in nats, for "vae"."""
-    spread: float = number(0.1, 0.0, 1e6)
-    """Weight of SPREAD, for "fsq": how far the standard deviation of each dimension over the batch is below 1."""
+    spread: float = number(0.1, 0.1, 0.1)
+    """Has no effect, since z is whitened for "fsq"; earlier files name it."""
     latent: float = number(1.0, 0.0, 1e6)
     """Weight of LATENT, the mean squared difference of predicted and true encodings, with `model.latent`."""
     variance: float = number(1.0, 0.0, 1e6)
-    """Weight of VARIANCE, the same as SPREAD for encodings of frames, with `model.latent`."""
+    """Weight of VARIANCE, how far standard deviations of encodings of frames over the batch are below 1, with `model.latent`."""
     label: float = number(0.1, 0.0, 1e6)
     """Weight of LABEL, the cross-entropy of labels that are read linearly from z, where `train.labels` is above 0."""
     zero: float = number(0.0, 0.0, 1e6)

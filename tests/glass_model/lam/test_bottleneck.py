@@ -9,7 +9,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import nn
 
-from glass_model.lam.bottleneck import Bottleneck, Codebooks, Rounding, kl, spread
+from glass_model.lam.bottleneck import Bottleneck, Codebooks, Rounding, Whitening, kl, spread
 from glass_model.lam.config import ModelConfig
 
 
@@ -120,6 +120,45 @@ def test_rounding_passes_the_gradient_of_the_bound() -> None:
     torch.testing.assert_close(z.grad, 1.001 * (1 - z.detach().tanh() ** 2))
 
 
+# Whitening.
+
+
+def correlated(count: int) -> torch.Tensor:
+    """Vectors far from 0 whose dimensions are nearly the same, as an untrained encoder makes them."""
+    common = 80 * seeded(count, 1, seed=2) + 350
+    return common.expand(-1, 2) + seeded(count, 2, seed=3)
+
+
+def test_whitening_against_numpy() -> None:
+    z, whitening = correlated(400), Whitening(2)
+    white = whitening(z)
+    theirs = np.linalg.inv(np.linalg.cholesky(np.cov(z.numpy().T.astype(float), bias=True))) @ (z - z.mean(0)).numpy().T
+    np.testing.assert_allclose(white.numpy(), theirs.T, atol=0.1)
+    np.testing.assert_allclose(np.cov(white.numpy().T, bias=True), np.eye(2), atol=0.05)
+    assert whitening(torch.ones(4, 2)).isfinite().all()  # where nothing differs
+
+
+def test_whitening_reads_by_what_it_remembers() -> None:
+    """After many batches of one kind, reading one vector is what the batch made of it, and changes nothing."""
+    z, whitening = correlated(400), Whitening(2)
+    for _ in range(200):
+        white = whitening(z)
+    before = {name: buffer.clone() for name, buffer in whitening.named_buffers()}
+    torch.testing.assert_close(whitening.read(z[:1]), white[:1], rtol=0, atol=0.05)
+    torch.testing.assert_close(whitening.eval()(z[:1]), whitening.read(z[:1]))
+    assert all(torch.equal(before[name], buffer) for name, buffer in whitening.named_buffers())
+
+
+def test_rounding_uses_all_codes_of_vectors_far_away() -> None:
+    """Unwhitened, they have one code and no gradient: what `fsq` ended in."""
+    z = correlated(400).requires_grad_()
+    assert len(Rounding((3, 3))(z)[1].unique()) == 1
+    through = Bottleneck(ModelConfig(bottleneck="fsq", levels=(3, 3)), keep=0.9, reset=0)(z)
+    assert torch.bincount(through.codes.flatten(), minlength=9).min() > 10
+    through.passed[:, 0].sum().backward()
+    assert z.grad is not None and z.grad.abs().max() > 1e-6
+
+
 # All bottlenecks.
 
 
@@ -144,7 +183,7 @@ def test_every_bottleneck(kind: str) -> None:
     z = seeded(32, bottleneck.width).requires_grad_()
     through = bottleneck(z)
     assert through.vector.shape == through.passed.shape == (32, {"fsq": 2, "softmax": 5}.get(kind, 4)) and through.codes.shape == (32, 1)
-    assert set(through.terms) == {"vq": {"commit"}, "fsq": {"spread"}, "vae": {"kl"}, "none": set(), "softmax": set()}[kind]
+    assert set(through.terms) == {"vq": {"commit"}, "fsq": set(), "vae": {"kl"}, "none": set(), "softmax": set()}[kind]
     through.passed.square().sum().backward()
     assert z.grad is not None and (z.grad != 0).any(0).all()
     read, codes = bottleneck.read(z)

@@ -168,7 +168,7 @@ def test_terms_of_every_track(track: str) -> None:
     system = system_of(config)
     sample = next(guided(config)(0))
     (turn,) = system.turns(sample if fields else sample["frames"], 0)
-    bottleneck = {"vq": {"commit"}, "fsq": {"spread"}, "vae": {"kl"}, "none": set(), "softmax": set()}[config.model.bottleneck]
+    bottleneck = {"vq": {"commit"}, "fsq": set(), "vae": {"kl"}, "none": set(), "softmax": set()}[config.model.bottleneck]
     more = {
         "persist": {"persist", "entropy"},
         "window": {"place"},
