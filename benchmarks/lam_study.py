@@ -89,6 +89,8 @@ CURES: dict[str, Settings] = {
     "zero": {"loss.zero": "0.1"},
     "labels-1": {"train.labels": "0.01"},
     "labels-2.5": {"train.labels": "0.025"},
+    "window-found-labels-1": {**_FOUND, "train.labels": "0.01"},
+    "window-found-labels-2.5": {**_FOUND, "train.labels": "0.025"},
 }
 """What is said to help, by what differs from vq-pixel-pairs."""
 AXES: dict[str, tuple[str, ...]] = {
