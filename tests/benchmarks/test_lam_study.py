@@ -120,7 +120,7 @@ def test_runs_and_tables(tmp_path: Path, commands: Commands, monkeypatch: pytest
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert (
         text.startswith("# What latent action models encode\n\nLAM, preset tiny, train.steps=7, first 6 clips")
-        and "4 of 102 rows have runs." in text
+        and "4 of 104 rows have runs." in text
     )
     assert "\n## factorial with a still scene\n" in text and "![Scores of the rows that differ in their context](context.png)" in text
     assert "| vq-pixel-k2 | `model.context=2`, `train.window=3` | 1 | 0.125" in text
