@@ -298,7 +298,9 @@ def test_codes_that_know_nothing_score_nothing(world: str):
         got, _ = actions.values(laid := Laid(code, truth, int(code.max()) + 1), laid, [1])
         coupled = world == "paper" and "direction" in name  # there the direction tells much
         for score in ("standing.ami", "conditional") if coupled else CORRECTED:
-            limit = 0.03 if name == "direction and character" else 0.0101 if name in ("character", "clip") else 0.006
+            # Of one facing there is a third of the transitions, and 129 characters: what is left of chance is larger.
+            rare = name == "character" and score == "animation.conditional"
+            limit = 0.03 if name == "direction and character" or rare else 0.0101 if name in ("character", "clip") else 0.006
             assert abs(got[f"local.{score}"]) < limit, (name, score)
     got, _ = actions.values(laid := Laid(truth.labels[1], truth, 9), laid, [1])
     assert [got[f"local.{score}"] for score in CORRECTED] == pytest.approx([1.0] * 7)
