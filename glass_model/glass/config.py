@@ -51,7 +51,7 @@ class ModelConfig:
     """How a direction becomes a code: "vq" the nearest vector, "gumbel" a Gumbel softmax."""
     reader: bool = flag(False, added=True)
     """True: codes are those of a latent action model, `wsprites train --reader`, whose inverse model reads them in the window; LMA learns
-    no codes of its own, but how they look. `direction`, `quantizer`, and what is said of them, then play no part."""
+    no codes of its own, but how they look. `direction` and `quantizer` then have no effect."""
     modulated: bool = True
     """True: actions modulate convolutions. False: actions are concatenated to the inputs of the ConvLSTMs."""
     joint: bool = False
@@ -209,8 +209,9 @@ class Config:
         check(self)
         if self.train.behind and not self.model.reference:
             raise SpecError(f"train.behind = {self.train.behind} needs model.reference > 0")
-        if self.model.reader and self.loss.vq:
-            raise SpecError(f"loss.vq = {self.loss.vq:g} is about directions, which a model with model.reader does not have; set it to 0")
+        for name, value in (("vq", self.loss.vq), ("revive", self.loss.revive)):
+            if self.model.reader and value:
+                raise SpecError(f"loss.{name} = {value:g} is about directions, which a model with model.reader does not have; set it to 0")
         if self.loss.revive and self.model.quantizer != "vq":
             raise SpecError(f"loss.revive = {self.loss.revive} needs model.quantizer = 'vq'")
 
@@ -330,4 +331,4 @@ PRESETS = {
     "drawn": _DRAWN,
     **{name: dataclasses.replace(_PAPER, name=name).override(**changes) for name, changes in _CHANGED.items()},
 }
-"""`paper` and `released`; `tiny`, `small` and `hour` for two CPU cores; ablations and other data sets by what differs from `paper`."""
+"""`paper`, `released`; `tiny`, `small`, `hour`, `drawn` for two CPU cores; ablations and other data sets by what differs from `paper`."""

@@ -257,8 +257,10 @@ class LMA(nn.Module):
         look = self.looks(foregrounds[:, 0] if earlier is None else earlier)
         flat = self.encoder(foregrounds.flatten(0, 1))
         true = Encoded(*(by_sequence(x, batch) for x in flat))
-        pairs = (foregrounds[:, :-1].flatten(0, 1), foregrounds[:, 1:].flatten(0, 1), shifts.flatten(0, 1))
-        read = Quantized(*(by_sequence(x, batch) for x in self.infer(*pairs))) if self.reader else None
+        read = None
+        if self.reader:
+            pairs = (x.flatten(0, 1) for x in (foregrounds[:, :-1], foregrounds[:, 1:], shifts))
+            read = Quantized(*(by_sequence(x, batch) for x in self.infer(*pairs)))
         memory = self.dynamics.start(batch)
         fed, encoded = foregrounds[:, 0], Encoded(true.state[:, 0], true.attention[:, 0])
         actions, decoded, feds, states = [], [], [], []

@@ -14,8 +14,6 @@ from glass_model.training.checkpoint import load
 from wsprites.errors import ArgumentError
 
 _MODEL = PRESETS["persist"].model
-SIDE = _MODEL.figure
-"""Side of the window that it sees, at full resolution."""
 
 
 class Reader(nn.Module):

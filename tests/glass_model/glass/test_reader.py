@@ -159,6 +159,7 @@ def test_a_reader_that_is_missing_or_not_wanted(tmp_path: Path, lam: Path) -> No
         ({"model": {"local_scale": 2}}, "reader needs figure, local_scale = 64, 1, not 64, 2"),
         ({"model": {"figure": 0, "reference": 0, "global_scale": 1}, "train": {"behind": 0}}, "reader needs figure"),
         ({"loss": {"vq": 0.25}}, "loss.vq = 0.25 is about directions"),
+        ({"loss": {"revive": 100}, "model": {"quantizer": "vq"}}, "loss.revive = 100 is about directions"),
     ],
 )
 def test_impossible_configurations(groups: dict[str, dict[str, object]], problem: str) -> None:
