@@ -211,19 +211,19 @@ def _source(
     skip_incomplete: bool | None,
 ) -> "Source":
     """The data file, or the world with its art. An option of the one that is given with the other is refused."""
-    from glass_model.training.config import fields_of
+    from glass_model.training.config import few_labels_of, fields_of
     from glass_model.training.data import from_file, from_world
     from wsprites.art import load_world
 
     if (data is None) != stream:
         raise click.UsageError("give either --data FILE or --stream")
-    fields = fields_of(config)
+    fields, few = fields_of(config), few_labels_of(config)
 
     if data is None:
         shown = () if animations is None else [name.strip() for name in animations.split(",")]
         skip = bool(skip_incomplete)
         art = load_world(world or "paper", sheets or "own", backgrounds or "painted", skip_incomplete=skip, animations=shown)
-        return from_world(art, config.train, process, fields=fields)
+        return from_world(art, config.train, process, fields=fields, few=few)
     given = {
         "--world": world,
         "--sheets": sheets,
@@ -234,7 +234,7 @@ def _source(
     for option, value in given.items():
         if value is not None:
             raise click.UsageError(f"{option} goes with --stream; a data file has its own world and art")
-    return from_file(data, config.train, process, fields=fields)
+    return from_file(data, config.train, process, fields=fields, few=few)
 
 
 @click.command()

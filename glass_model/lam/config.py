@@ -212,6 +212,8 @@ class TrainConfig(general.TrainConfig):
     """Share of the clips whose labels are used."""
     label: str = choice("local", "local", "global", "background")
     """The action that these labels name."""
+    labelled: int = number(0, 0, 65536, added=True)
+    """Sequences of each batch that are drawn from the clips with labels alone; 0: those that chance brings."""
 
     def rate_at(self, step: int) -> float:
         """Learning rate at a step."""
@@ -258,6 +260,8 @@ class Config:
             raise SpecError(f"loss.persist needs train.behind = 0 and more than train.far = {self.train.far} transitions, not {count}")
         if (self.loss.persist or self.loss.entropy) and self.model.bottleneck != "softmax":
             raise SpecError("loss.persist and loss.entropy need model.bottleneck = 'softmax'")
+        if self.train.labelled and not (self.train.labels and self.train.labelled < self.train.batch):
+            raise SpecError(f"train.labelled = {self.train.labelled} needs train.labels > 0, and to be less than train.batch")
         if self.train.augment == "shared" and self.model.figure:
             raise SpecError("train.augment = 'shared' shifts whole frames; it needs model.figure = 0")
 
@@ -274,6 +278,11 @@ class Config:
             f"{self.train.label}_action": self.train.labels > 0,
         }
         return tuple(name for name, is_needed in needed.items() if is_needed)
+
+    @property
+    def few_labels(self) -> general.FewLabels | None:
+        """The clips with labels that sequences of each batch are drawn from; None: from all alike."""
+        return general.FewLabels(self.train.labels, self.train.seed, self.train.labelled) if self.train.labelled else None
 
     def override(self, **groups: dict[str, Any]) -> "Config":
         """A copy with other values for some fields. Raises SpecError for a field or value that is not possible."""
@@ -294,18 +303,9 @@ _GENIE = Config("genie").override(
     loss={"commit": 0.25},
     train={"steps": 200_000, "batch": 36, "window": 16, "rate": 3e-5, "weight_decay": 1e-4, "warm": 5_000, "clip": 0.0},
 )
+_VAE = {"bottleneck": "vae", "size": 32, "codes": 8}
 _ADAWORLD = Config("adaworld").override(
-    model={
-        **_TRANSFORMER,
-        "height": 256,
-        "width": 256,
-        "layers": 16,
-        "heads": 16,
-        "embedding": 1024,
-        "bottleneck": "vae",
-        "size": 32,
-        "codes": 8,
-    },
+    model={**_TRANSFORMER, **_VAE, "height": 256, "width": 256, "layers": 16, "heads": 16, "embedding": 1024},
     train={"batch": 60, "rate": 2.5e-5, "weight_decay": 0.01, "clip": 0.3},
 )
 _LAOM = Config("laom").override(

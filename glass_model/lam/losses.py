@@ -73,20 +73,6 @@ def entropy_loss(share: Tensor) -> Tensor:
     return torch.xlogy(mean, mean.clamp_min(1e-6)).sum(1).mean()
 
 
-def labelled(index: Tensor, share: float, seed: int) -> Tensor:
-    """Which clips have labels: (B,) bool of (B,) int64 clip numbers, a share of all that depends on number and seed alone.
-
-    Example:
-        >>> labelled(torch.arange(100_000), 0.01, 0).sum().item()
-        975
-    """
-    begin = ((seed + 1) * 3_037_000_493 + 2**63) % 2**64 - 2**63  # as int64: all of this is modulo 2**64
-    x = index * 2_862_933_555_777_941_757 + begin
-    for shift, factor in ((31, -7_046_029_254_386_353_131), (29, -4_658_895_280_553_007_687), (32, 1)):
-        x = (x ^ ((x >> shift) & ((1 << (64 - shift)) - 1))) * factor
-    return (x & ((1 << 32) - 1)) < share * (1 << 32)
-
-
 def terms(
     result: Result,
     config: LossConfig,

@@ -19,6 +19,7 @@ from glass_model.quantize import code_usage
 from glass_model.systems import Turn
 from glass_model.training.checkpoint import load
 from glass_model.training.device import Setup
+from glass_model.training.labels import labelled
 from glass_model.training.strips import Column, Strip, images
 from wsprites.errors import ArgumentError
 from wsprites.world.actions import GlobalAction, LocalAction
@@ -188,7 +189,7 @@ class LamSystem:
         if not head:
             return None
         label = sample[f"{train.label}_action"][:, self._first : self._first + count].long().flatten()
-        known = losses.labelled(sample["index"], train.labels, train.seed)[:, None].expand(-1, count).flatten()
+        known = labelled(sample["index"], train.labels, train.seed)[:, None].expand(-1, count).flatten()
         return head(result.through.vector), label, known
 
     def _usage(self, result: Result) -> Tensor:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from wsprites.errors import ArgumentError, nearest
 from wsprites.fields import SpecError, build, check, number
@@ -57,6 +57,17 @@ def ramp(first: float, last: float, steps: int, at: int) -> float:
     return last if at >= steps else first + (last - first) * at / steps
 
 
+class FewLabels(NamedTuple):
+    """Few labels, and how many windows of a batch have them."""
+
+    share: float
+    """Share of the clips that have labels, 0 to 1."""
+    seed: int
+    """Seed that draws these clips, and their windows."""
+    windows: int
+    """Windows of clips with labels in each batch of a process; the others are drawn from all clips."""
+
+
 class Config(Protocol):
     """A configuration of a system: a frozen dataclass from which its network can be rebuilt."""
 
@@ -85,9 +96,24 @@ class Guided(Protocol):
         ...
 
 
+@runtime_checkable
+class FewLabelled(Protocol):
+    """A configuration of a system that may learn from the labels of few clips."""
+
+    @property
+    def few_labels(self) -> FewLabels | None:
+        """The clips with labels that windows of each batch are drawn from; None: from all alike."""
+        ...
+
+
 def fields_of(config: Config) -> tuple[str, ...]:
     """The arrays that a system learns from beside frames: none, unless its configuration says so."""
     return config.fields if isinstance(config, Guided) else ()
+
+
+def few_labels_of(config: Config) -> FewLabels | None:
+    """The clips with labels that windows of each batch are drawn from: None, unless its configuration says so."""
+    return config.few_labels if isinstance(config, FewLabelled) else None
 
 
 _Config = TypeVar("_Config", bound="DataclassInstance")

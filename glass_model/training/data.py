@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +22,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import wsprites
-from glass_model.training.config import TrainConfig
+from glass_model.training.config import FewLabels, TrainConfig
 from glass_model.training.device import Process
+from glass_model.training.labels import STREAM_CLIPS, LabelledWindows
 from glass_model.training.validation import Validation, of_file, of_world
 from wsprites.art import World
 from wsprites.errors import ArgumentError, UserError
@@ -32,8 +33,9 @@ from wsprites.file import DataFile
 from wsprites.render import render
 from wsprites.render.batch import BatchRenderer
 from wsprites.stream import FileClips, RenderedClips, Sample, WindowSampler, collate
+from wsprites.stream.samples import tensors
 from wsprites.videos import VideoFile
-from wsprites.world.script import LABELS, Script
+from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS, Script, scripts, split_indices
 from wsprites.world.spec import WorldSpec
 
 _ACTIONS = ("global_action", "local_action", "background_action")
@@ -111,7 +113,7 @@ class Source(NamedTuple):
     """The true actions of batches; None for data without labels, and where frames are skipped, so that several actions lie between two."""
 
 
-def from_file(path: Path, config: TrainConfig, process: Process, *, fields: Sequence[str] = ()) -> Source:
+def from_file(path: Path, config: TrainConfig, process: Process, *, fields: Sequence[str] = (), few: FewLabels | None = None) -> Source:
     """Random windows of the train split of a data file, generated or imported.
 
     Args:
@@ -119,21 +121,30 @@ def from_file(path: Path, config: TrainConfig, process: Process, *, fields: Sequ
         config: numbers of training.
         process: this process.
         fields: arrays that batches have beside frames; none makes batches of frames alone.
+        few: the clips with labels that the last windows of each batch are drawn from; None: from all clips alike.
 
     Raises:
-        UserError: it cannot be read, is too short, or has not all fields.
+        UserError: it cannot be read, is too short, has not all fields, or none of its clips has labels.
     """
     extras = _Extras.of_file(path, fields, config, process)
     with _named_window(config):
         clips = FileClips(path, "train", window=config.span, keys=["frames", *extras.read])
     cuda = process.device.type == "cuda"
+    windows = _LabelledOfFile(clips, few) if few else None
+    others = config.batch - (few.windows if few else 0)
+
+    def items(first: int) -> Iterator[int]:
+        """Numbers of the windows of a batch and of all that follow."""
+        sampler = iter(WindowSampler(clips, seed=config.seed, start=first * others, rank=process.rank, ranks=process.count))
+        for batch in count(first):
+            yield from islice(sampler, others)
+            yield from windows(batch * process.count + process.rank) if windows else ()
 
     def batches(first: int) -> Iterator[Tensor | Sample]:
-        sampler = WindowSampler(clips, seed=config.seed, start=first * config.batch, rank=process.rank, ranks=process.count)
         loader = DataLoader(
             clips,
             config.batch,
-            sampler=sampler,
+            sampler=items(first),
             collate_fn=collate,
             num_workers=_WORKERS if cuda else 0,
             pin_memory=cuda,
@@ -144,8 +155,7 @@ def from_file(path: Path, config: TrainConfig, process: Process, *, fields: Sequ
 
     def actions(number: int) -> Sample:
         labels = FileClips(path, "train", window=config.span, keys=_ACTIONS)
-        sampler = WindowSampler(labels, seed=config.seed, start=number * config.batch, rank=process.rank, ranks=process.count)
-        return collate(labels.__getitems__(list(islice(sampler, config.batch))))
+        return collate(labels.__getitems__(list(islice(items(number), config.batch))))
 
     record = record_of(path)
     return Source(batches, record, lambda: of_file(path), actions if record.source == "file" and config.skip == 1 else None)
@@ -168,32 +178,91 @@ def _ignore_signals(_worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def from_world(world: World, config: TrainConfig, process: Process, *, fields: Sequence[str] = ()) -> Source:
+def from_world(world: World, config: TrainConfig, process: Process, *, fields: Sequence[str] = (), few: FewLabels | None = None) -> Source:
     """Random windows of the train split of a world, rendered on the device, without end; arguments are as of `from_file`.
 
     Raises:
-        UserError: its clips are too short, or it has not all fields.
+        UserError: its clips are too short, it has not all fields, or none of its clips has labels.
     """
-    extras = _Extras(world, fields, config, process)
+    extras, others = _Extras(world, fields, config, process), config.batch - (few.windows if few else 0)
 
     def stream(device: torch.device = process.device, first: int = 0) -> RenderedClips:
-        clips = RenderedClips(world, "train", config.span, config.seed, config.batch, device, rank=process.rank, ranks=process.count)
+        clips = RenderedClips(world, "train", config.span, config.seed, others, device, rank=process.rank, ranks=process.count)
         clips.load_state_dict({"batches": first})
         return clips
 
     with _named_window(config):
         stream()  # a world that cannot be streamed is refused before anything is written
 
+    windows = _LabelledOfWorld(world, few, config, process.device) if few else None
+
     def batches(first: int) -> Iterator[Tensor | Sample]:
-        for sample in stream(first=first):
-            yield extras(sample)
+        for batch, sample in enumerate(stream(first=first), first):
+            yield extras(_joined(sample, windows(batch * process.count + process.rank)) if windows else sample)
 
     def actions(number: int) -> Sample:
         sample = next(iter(stream(torch.device("cpu"), number)))
-        return {name: sample[name] for name in _ACTIONS}
+        also = windows.labels(number * process.count + process.rank) if windows else {}
+        return {name: torch.cat([sample[name], also[name]]) if also else sample[name] for name in _ACTIONS}
 
     record = DataRecord("stream", world.spec.to_json(), world.art.sha256, config.seed)
     return Source(batches, record, lambda: of_world(world), actions if config.skip == 1 else None)
+
+
+class _LabelledOfFile:
+    """Numbers of windows of the clips of a file that have labels."""
+
+    def __init__(self, clips: FileClips, few: FewLabels) -> None:
+        with wsprites.open(clips.path) as data:
+            self._draw, self._starts = LabelledWindows(few, data["train"]["index"][:].astype(np.int64), clips.starts), clips.starts
+
+    def __call__(self, batch: int) -> list[int]:
+        clip, start = self._draw(batch)
+        items: list[int] = (self._draw.rows[clip] * self._starts + start).tolist()
+        return items
+
+
+class _LabelledOfWorld:
+    """Windows of the clips of a stream that have labels."""
+
+    def __init__(self, world: World, few: FewLabels, config: TrainConfig, device: torch.device) -> None:
+        index_n = split_indices(world.spec, config.seed, STREAM_CLIPS)["train"]
+        self._draw, self._span = LabelledWindows(few, index_n, world.spec.frames - config.span + 1), config.span
+        self._script, self._render, self._device = (
+            scripts(world.spec, config.seed, index_n[self._draw.rows]),
+            _Renderer(world, device),
+            device,
+        )
+
+    def labels(self, batch: int) -> Sample:
+        """Their labels, on the CPU."""
+        clip, start = self._draw(batch)
+        labels = {name: getattr(self._script, name)[clip] for name in CLIP_LABELS} | {"start": start}
+        at = clip[:, None], start[:, None] + np.arange(self._span)
+        return tensors(labels | {name: getattr(self._script, name)[at] for name in FRAME_LABELS})
+
+    def __call__(self, batch: int) -> Sample:
+        labels = {name: label.to(self._device) for name, label in self.labels(batch).items()}
+        frames, masks = self._render(labels)
+        return labels | {"frames": frames, "masks": masks}
+
+
+def _joined(first: Sample, last: Sample) -> Sample:
+    """One batch of two."""
+    return {name: torch.cat([first[name], last[name]]) for name in first}
+
+
+class _Renderer:
+    """Renders windows from their labels, which are on a device: frames (B, T, 3, H, W) and masks (B, T, H, W) there."""
+
+    def __init__(self, world: World, device: torch.device) -> None:
+        self._world, self._draw = world, BatchRenderer(world, device) if device.type != "cpu" else None
+
+    def __call__(self, labels: Sample) -> tuple[Tensor, Tensor]:
+        if self._draw:
+            return self._draw(labels)
+        clip = render(self._world, Script(**{name: labels[name].numpy() for name in LABELS}))
+        return torch.from_numpy(clip.frames_thwc).movedim(-1, -3), torch.from_numpy(clip.masks_thw)
 
 
 class _Extras:
@@ -204,7 +273,7 @@ class _Extras:
         labels = [name for name in fields if name not in (*_OF_FRAMES, *_OF_CLIPS)]
         if labels and config.skip > 1:
             raise UserError(f"train.skip = {config.skip}: {', '.join(labels)} is of single transitions; set train.skip to 1")
-        self._draw = BatchRenderer(world, process.device) if world and process.device.type != "cpu" and _TWIN & {*fields} else None
+        self._render = _Renderer(world, process.device) if world and _TWIN & {*fields} else None
 
     @classmethod
     def of_file(cls, path: Path, fields: Sequence[str], config: TrainConfig, process: Process) -> "_Extras":
@@ -236,11 +305,8 @@ class _Extras:
     def _twin(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """Frames and masks with characters and scenes of the next clips of the batch."""
         labels = {name: sample[name].roll(-1, 0) if name in ("character", "parts", "background") else sample[name] for name in LABELS}
-        if self._draw:
-            return self._draw(labels)
-        assert self._world
-        clip = render(self._world, Script(**{name: label.numpy() for name, label in labels.items()}))
-        return torch.from_numpy(clip.frames_thwc).movedim(-1, -3), torch.from_numpy(clip.masks_thw)
+        assert self._render
+        return self._render(labels)
 
 
 def record_of(path: Path) -> DataRecord:

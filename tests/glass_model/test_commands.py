@@ -188,7 +188,7 @@ def test_a_signal_ends_a_process_with_a_checkpoint(data_file: Path, tmp_path: Pa
 def test_a_guided_model_is_trained_and_played(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Masks, places, twins and labels of a file, at the command line; what is learned from is named; nothing else is special about it."""
     train = ["train", "--system", "lam", "--preset", "tiny", "--device", "cpu", "--batch", "2", "--steps", "2", "--data", str(data_file)]
-    sets = ["model.figure=32", "model.idm_hidden=4", "loss.target=foreground", "train.augment=twin", "train.labels=0.5"]
+    sets = ["model.figure=32", "model.idm_hidden=4", "loss.target=foreground", "train.augment=twin", "train.labels=0.5", "train.labelled=1"]
     main([*train, *(f"--set={text}" for text in sets), "--out", str(tmp_path / "run"), "--validate-every", "0"])
     assert "learns   from frames and twin, twin_masks, centre, index, local_action" in capsys.readouterr().out.splitlines()
     model, picture = str(tmp_path / "run" / "checkpoint.safetensors"), tmp_path / "a.png"

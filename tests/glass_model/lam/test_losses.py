@@ -86,20 +86,6 @@ def test_entropy_loss_is_that_of_scipy() -> None:
     assert losses.entropy_loss(torch.eye(4).repeat(1, 3, 1)).item() == pytest.approx(-math.log(4))
 
 
-def test_labelled_clips_are_a_share_that_the_seed_draws() -> None:
-    index = torch.arange(200_000)
-    for share in (0.01, 0.025, 0.5):
-        known = losses.labelled(index, share, 0)
-        assert known.float().mean().item() == pytest.approx(share, abs=4 * math.sqrt(share / 200_000))
-        # Independent of the neighbours, of other seeds, and the same for whatever else is in the batch.
-        for other in (losses.labelled(index + 1, share, 0), losses.labelled(index, share, 1)):
-            assert (known & other).float().mean().item() == pytest.approx(share**2, abs=4 * math.sqrt(share**2 / 200_000))
-        assert torch.equal(losses.labelled(index[777:790], share, 0), known[777:790])
-        assert (known <= losses.labelled(index, min(2 * share, 1), 0)).all()
-    assert losses.labelled(index, 0.5, 2**62).float().mean().item() == pytest.approx(0.5, abs=0.01)  # the largest seed
-    assert losses.labelled(index, 1.0, 5).all() and not losses.labelled(index, 0.0, 5).any()
-
-
 def result(**changes: object) -> Result:
     images = torch.rand(2, 3, 4, 4)
     through = Passed(torch.ones(2, 3), torch.ones(2, 3), torch.zeros(2, 1, dtype=torch.int64), {"commit": torch.tensor(2.0)})

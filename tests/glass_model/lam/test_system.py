@@ -126,6 +126,8 @@ def test_learning_rates() -> None:
             {"loss": {"persist": 1.0}, "model": {"bottleneck": "softmax"}, "train": {"window": 5}},
             "loss.persist needs train.behind = 0 and more than train.far = 4 transitions, not 4",
         ),
+        ({"train": {"labelled": 2}}, "train.labelled = 2 needs train.labels > 0, and to be less than train.batch"),
+        ({"train": {"labelled": 64, "labels": 0.1}}, "train.labelled = 64 needs train.labels > 0, and to be less than train.batch"),
         ({"model": {"levels": (1, 3)}}, "levels = .1, 3. is outside the range"),
     ],
 )

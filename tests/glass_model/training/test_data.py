@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,17 @@ import pytest
 import torch
 from PIL import Image
 
-from glass_model.training.config import TrainConfig
+from glass_model.training.config import FewLabels, TrainConfig
 from glass_model.training.data import DataRecord, Source, from_file, from_world, record_of
 from glass_model.training.device import Process
+from glass_model.training.labels import labelled
 from wsprites.art import Art, World, load_world
 from wsprites.errors import UserError
 from wsprites.fields import SpecError, from_json, to_json
 from wsprites.generate import Order, generate
 from wsprites.render import render
 from wsprites.videos import import_videos, plan
-from wsprites.world.script import LABELS, Script
+from wsprites.world.script import LABELS, Script, script
 from wsprites.world.spec import PRESETS, WorldSpec
 
 CONFIG = TrainConfig(batch=2, window=3, skip=2)
@@ -174,3 +176,73 @@ def test_fields_that_cannot_be_had(data_file: Path, spec: WorldSpec, art: Art, t
     import_videos(plan(videos(tmp_path / "videos", 3, False, 1), frames=6), tmp_path / "videos.h5")
     with pytest.raises(UserError, match=r"videos\.h5: imported videos have no centre, which this configuration learns from"):
         from_file(tmp_path / "videos.h5", replace(CONFIG, skip=1), ALONE, fields=["centre"])
+
+
+# Few labels.
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_windows_of_clips_with_labels(data_file: Path, spec: WorldSpec, art: Art, stored: bool) -> None:
+    """The last windows of a batch are of clips with labels, rendered or read as they are; the others are those of smaller batches."""
+    config, few = TrainConfig(batch=5, window=3), FewLabels(0.3, 0, 2)
+    fields = ["index", "masks", "twin", *_SHOWN]
+
+    def source(process: Process = ALONE, config: TrainConfig = config, few: FewLabels | None = few) -> Source:
+        if stored:
+            return from_file(data_file, config, process, fields=fields, few=few)
+        return from_world(World(spec, art), config, process, fields=fields, few=few)
+
+    batches = list(itertools.islice(source().batches(0), 6))
+    assert all(sample["frames"].shape == (5, 3, 3, 96, 128) for sample in batches)
+    for name in ("frames", "index", "local_action"):
+        alone = itertools.islice(source(config=replace(config, batch=3), few=None).batches(0), 6)
+        assert all(torch.equal(sample[name][:3], other[name]) for sample, other in zip(batches, alone, strict=True))
+    assert torch.equal(next(source().batches(4))["frames"], batches[4]["frames"])  # resumed
+    actions = source().actions
+    assert actions and torch.equal(actions(4)["local_action"], batches[4]["local_action"])
+    others = [next(source(Process(rank, 2, ALONE.device)).batches(1))["index"][3:] for rank in (0, 1)]
+    assert torch.equal(torch.cat(others), torch.cat([sample["index"][3:] for sample in batches[2:4]]))  # ranks share what one sees alone
+    # Against the scripts of the clips: every window lies in its clip, begins anywhere, and shows what its labels say.
+    index = torch.cat([sample["index"][3:] for sample in batches])
+    assert labelled(index, 0.3, 0).all() and len(index.unique()) > 3
+    seed, begins = 5 if stored else 0, set[int]()
+    for sample in batches:
+        for b in (3, 4):
+            whole = script(spec, seed, int(sample["index"][b]))
+            start = next(t for t in range(spec.frames - 2) if _shows(sample, b, whole.window(t, t + 3)))
+            begins.add(start)
+            own = render(World(spec, art), whole.window(start, start + 3))
+            assert np.array_equal(own.frames_thwc.transpose(0, 3, 1, 2), sample["frames"][b].numpy())
+            assert np.array_equal(own.masks_thw, sample["masks"][b].numpy())
+    assert len(begins) > 5
+
+
+_SHOWN = ("local_action", "animation_frame", "position", "background_offset")
+"""What decides what the frames of a clip show."""
+
+
+def _shows(sample: dict[str, torch.Tensor], b: int, window: Script) -> bool:
+    return all(np.array_equal(sample[name][b].numpy(), getattr(window, name)) for name in _SHOWN)
+
+
+@pytest.mark.bad_input
+def test_too_few_labels(data_file: Path, spec: WorldSpec, art: Art) -> None:
+    few = FewLabels(1e-7, 0, 1)
+    with pytest.raises(UserError, match=r"^train\.labels = 1e-07: none of the \d+ clips has labels; set a larger share$"):
+        from_file(data_file, CONFIG, ALONE, fields=["index"], few=few)
+    with pytest.raises(UserError, match=r"^train\.labels = 1e-07: none of the \d+ clips has labels"):
+        from_world(World(spec, art), CONFIG, ALONE, fields=["index"], few=few)
+
+
+def test_labelled_clips_are_a_share_that_the_seed_draws() -> None:
+    index = torch.arange(200_000)
+    for share in (0.01, 0.025, 0.5):
+        known = labelled(index, share, 0)
+        assert known.float().mean().item() == pytest.approx(share, abs=4 * math.sqrt(share / 200_000))
+        # Independent of the neighbours, of other seeds, and the same for whatever else is in the batch.
+        for other in (labelled(index + 1, share, 0), labelled(index, share, 1)):
+            assert (known & other).float().mean().item() == pytest.approx(share**2, abs=4 * math.sqrt(share**2 / 200_000))
+        assert torch.equal(labelled(index[777:790], share, 0), known[777:790])
+        assert (known <= labelled(index, min(2 * share, 1), 0)).all()
+    assert labelled(index, 0.5, 2**62).float().mean().item() == pytest.approx(0.5, abs=0.01)  # the largest seed
+    assert labelled(index, 1.0, 5).all() and not labelled(index, 0.0, 5).any()
