@@ -70,6 +70,7 @@ _PERSIST = {
     "train.rate": "3e-3",
 }
 _BEHIND = {"train.behind": "20", "train.window": "22"}
+_LABELLED = {"train.labelled": "16"}
 CURES: dict[str, Settings] = {
     "window": {**_WINDOW, "model.follow": "place"},
     "window-foreground": {**_WINDOW, "model.follow": "place", "loss.target": "foreground"},
@@ -87,10 +88,10 @@ CURES: dict[str, Settings] = {
     "product-foreground": {"model.groups": "3", "model.books": "3", "loss.target": "foreground"},
     "ahead-3": {"train.ahead": "3", "train.window": "4"},
     "zero": {"loss.zero": "0.1"},
-    "labels-1": {"train.labels": "0.01"},
-    "labels-2.5": {"train.labels": "0.025"},
-    "window-found-labels-1": {**_FOUND, "train.labels": "0.01"},
-    "window-found-labels-2.5": {**_FOUND, "train.labels": "0.025"},
+    "labels-1": {"train.labels": "0.01", **_LABELLED},
+    "labels-2.5": {"train.labels": "0.025", **_LABELLED},
+    "window-found-labels-1": {**_FOUND, "train.labels": "0.01", **_LABELLED},
+    "window-found-labels-2.5": {**_FOUND, "train.labels": "0.025", **_LABELLED},
 }
 """What is said to help, by what differs from vq-pixel-pairs."""
 AXES: dict[str, tuple[str, ...]] = {
