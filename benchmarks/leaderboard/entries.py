@@ -108,6 +108,7 @@ _GMA = Entry(
 _SHORT = {"train.steps": "600", "train.alone": "600", "train.freeze": "600", "train.bin_begin": "240", "train.bin_steps": "150"}
 _GMA_SHORT = replace(_GMA, by_budget={"minutes": _GLASS_SMALL["minutes"] | _SHORT | {"train.given_steps": "360"}})
 _LAM = "latent action model: "
+_WINDOW_FOUND = {"model.figure": "64", "model.scale": "1", "model.follow": "gma", "loss.target": "found"}
 
 ENTRIES = {
     # Without training.
@@ -205,14 +206,7 @@ ENTRIES = {
         "unsupervised",
         kind="lam",
         preset="tiny",
-        settings={
-            "model.figure": "64",
-            "model.scale": "1",
-            "model.follow": "gma",
-            "loss.target": "found",
-            "train.behind": "20",
-            "train.window": "22",
-        },
+        settings={**_WINDOW_FOUND, "train.behind": "20", "train.window": "22"},
         by_budget={"minutes": {"train.steps": "700"}},
         first=_GMA,
     ),
@@ -228,13 +222,39 @@ ENTRIES = {
         _LAM + "decodes the clip's twin in another scene", "guided", kind="lam", preset="tiny", settings={"train.augment": "twin"}
     ),
     "lam-tiny-labels-1": Entry(
-        _LAM + "with local labels of 1 % of the clips", "labels", kind="lam", preset="tiny", settings={"train.labels": "0.01"}
+        _LAM + "with local labels of 1 % of the clips, of which half of each batch is",
+        "labels",
+        kind="lam",
+        preset="tiny",
+        settings={"train.labels": "0.01", "train.labelled": "32"},
     ),
     "lam-tiny-labels-2.5": Entry(
-        _LAM + "with local labels of 2.5 % of the clips", "labels", kind="lam", preset="tiny", settings={"train.labels": "0.025"}
+        _LAM + "with local labels of 2.5 % of the clips, of which half of each batch is",
+        "labels",
+        kind="lam",
+        preset="tiny",
+        settings={"train.labels": "0.025", "train.labelled": "32"},
+    ),
+    "lam-tiny-window-found-labels-1": Entry(
+        _LAM + "sees a window around the figure that a GLASS finds, with local labels of 1 % of the clips, of which half of each batch is",
+        "labels",
+        kind="lam",
+        preset="tiny",
+        settings={**_WINDOW_FOUND, "train.labels": "0.01", "train.labelled": "32"},
+        by_budget={"minutes": {"train.steps": "700"}},
+        first=_GMA,
     ),
     "lam-tiny-oracle": Entry(
         _LAM + "with local labels of all clips", "oracle", kind="lam", preset="tiny", settings={"train.labels": "1.0"}
+    ),
+    "lam-tiny-window-found-oracle": Entry(
+        _LAM + "sees a window around the figure that a GLASS finds, with local labels of all clips",
+        "oracle",
+        kind="lam",
+        preset="tiny",
+        settings={**_WINDOW_FOUND, "train.labels": "1.0"},
+        by_budget={"minutes": {"train.steps": "700"}},
+        first=_GMA,
     ),
     "lam-small": Entry(_LAM + "vector quantisation, wider networks", "unsupervised", kind="lam", preset="small"),
     "lam-base": Entry(_LAM + "vector quantisation, networks for a GPU", "unsupervised", kind="lam", preset="base"),
