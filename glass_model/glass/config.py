@@ -52,6 +52,9 @@ class ModelConfig:
     reader: bool = flag(False, added=True)
     """True: codes are those of a latent action model, `wsprites train --reader`, whose inverse model reads them in the window; LMA learns
     no codes of its own, but how they look. `direction` and `quantizer` then have no effect."""
+    pose: int = number(0, 0, 4096, added=True)
+    """Dimensions of a vector that names the pose of a foreground, which the dynamics predict in place of a map; the looks come from
+    `reference`. 0: no such vector. Needs `reader`; `appearance`, `modulated` and `joint` then have no effect."""
     modulated: bool = True
     """True: actions modulate convolutions. False: actions are concatenated to the inputs of the ConvLSTMs."""
     joint: bool = False
@@ -68,6 +71,8 @@ class ModelConfig:
             raise SpecError(f"reference = {self.reference} needs a window, figure > 0")
         if self.reader and (self.figure, self.local_scale) != (64, 1):
             raise SpecError(f"reader needs figure, local_scale = 64, 1, not {self.figure}, {self.local_scale}")
+        if self.pose and not (self.reader and self.reference):
+            raise SpecError(f"pose = {self.pose} needs reader = true and a reference > 0")
         if not self.figure and (self.global_scale, self.local_scale) != (1, 1):
             raise SpecError(f"global_scale, local_scale = {self.global_scale}, {self.local_scale} need a window, figure > 0")
 

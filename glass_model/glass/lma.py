@@ -16,6 +16,7 @@ from glass_model.blocks import SLOPE, ConvLSTM, Memory, Mlp, Modulated, Residual
 from glass_model.encoder import Encoded, Encoder
 from glass_model.glass.config import ModelConfig
 from glass_model.glass.gma import move
+from glass_model.glass.pose import Poses, disguised
 from glass_model.glass.reader import Reader
 from glass_model.quantize import Quantized, Quantizer
 
@@ -169,9 +170,9 @@ class Local(NamedTuple):
     decoded: Decoded
     """Predictions of the next foregrounds."""
     state_decoded: Tensor
-    """(B, T - 1, 4c, h, w): encoder states of the predicted next foregrounds."""
+    """(B, T - 1, 4c, h, w): encoder states of the predicted next foregrounds; with `config.pose`, (B, T - 1, D), the predicted poses."""
     state_true: Tensor
-    """(B, T - 1, 4c, h, w): encoder states of the true next foregrounds, without gradient."""
+    """The same of the true next foregrounds, without gradient."""
 
 
 class LMA(nn.Module):
@@ -186,12 +187,14 @@ class LMA(nn.Module):
         super().__init__()
         c = config.local_channels
         self.encoder = Encoder(c)
-        self.compress = conv(4 * c, config.appearance or c // 2, 1)
+        self.compress = None if config.pose else conv(4 * c, config.appearance or c // 2, 1)
         self.reader = Reader(config.codes) if config.reader else None
         self.action_net = None if config.reader else ActionNet(c, config.code_size, config.direction == "bilinear")
         gumbel = config.quantizer == "gumbel" and not config.reader
         self.quantizer = Quantizer(config.codes, config.code_size, gumbel, averaged=averaged)
-        self.dynamics = Dynamics(config)
+        h, w = config.local_size[0] // 8, config.local_size[1] // 8
+        self.poses = Poses(config.pose, config.code_size, (4 * c, h, w), (2 * c, h, w)) if config.pose else None
+        self.dynamics = None if config.pose else Dynamics(config)
         self.decoder = Decoder(c, config.reference)
         self.look = Look(config.reference) if config.reference else None
         self._follows = config.figure > 0
@@ -218,10 +221,26 @@ class LMA(nn.Module):
         """What the decoder sees of an earlier foreground, (B, 3, H, W); nothing without `config.reference`."""
         return self.look(foreground) if self.look else ()
 
+    def start(self, foreground: Tensor) -> Memory:
+        """The memory of a video that begins with a foreground, (B, 3, H, W)."""
+        if self.dynamics:
+            return self.dynamics.start(len(foreground))
+        assert self.poses
+        return self.poses.start(self.poses.read(self.encoder(foreground)[0]))
+
+    def step(self, foreground: Tensor, shift: Tensor, code: Tensor, memory: Memory, look: tuple[Tensor, ...]) -> tuple[Decoded, Memory]:
+        """Generate the next foreground from the last one, (B, 3, H, W), a shift, codes, (B,), and an earlier one, from `looks`."""
+        vector = self.quantizer.vectors[code]
+        if self.poses is None:
+            return self.predict(self.encoder(foreground)[0], shift, vector, memory, look)
+        pose, memory = self.poses.step(memory, vector)
+        return self.decoder(self.poses.draw(pose), look), memory
+
     def predict(
         self, state: Tensor, shift: Tensor, vector: Tensor, memory: Memory, look: tuple[Tensor, ...] = ()
     ) -> tuple[Decoded, Memory]:
         """Predict the next foreground from an encoder state, (B, 4c, h, w), a shift, a code vector, and an earlier one, from `looks`."""
+        assert self.dynamics and self.compress
         y, memory = self.dynamics(self.compress(state), shift, vector, memory)
         return self.decoder(y, look), memory
 
@@ -242,7 +261,13 @@ class LMA(nn.Module):
         return action, made, self.encoder(made.images[-1]), memory
 
     def forward(
-        self, foregrounds: Tensor, shifts: Tensor, given: int, temperature: float | Tensor = 1.0, earlier: Tensor | None = None
+        self,
+        foregrounds: Tensor,
+        shifts: Tensor,
+        given: int,
+        temperature: float | Tensor = 1.0,
+        earlier: Tensor | None = None,
+        masks: Tensor | None = None,
     ) -> Local:
         """Infer the action of every transition, and predict every foreground but the first.
 
@@ -252,16 +277,19 @@ class LMA(nn.Module):
             given: T_f, the number of first steps that get true foregrounds; later ones get the previous prediction.
             temperature: temperature of the Gumbel softmax.
             earlier: foregrounds that the decoder sees with `config.reference`, (B, 3, H, W); None is the first of each sequence.
+            masks: their masks, (B, T, 1, H, W), which disguise needs, with `config.pose`.
         """
         batch, length = foregrounds.shape[:2]
-        look = self.looks(foregrounds[:, 0] if earlier is None else earlier)
-        flat = self.encoder(foregrounds.flatten(0, 1))
-        true = Encoded(*(by_sequence(x, batch) for x in flat))
-        read = None
+        look, read = self.looks(foregrounds[:, 0] if earlier is None else earlier), None
         if self.reader:
             pairs = (x.flatten(0, 1) for x in (foregrounds[:, :-1], foregrounds[:, 1:], shifts))
             read = Quantized(*(by_sequence(x, batch) for x in self.infer(*pairs)))
-        memory = self.dynamics.start(batch)
+        if self.poses:
+            assert read and masks is not None
+            return self._of_poses(foregrounds, disguised(foregrounds, masks) if self.training else foregrounds, given, look, read)
+        flat = self.encoder(foregrounds.flatten(0, 1))
+        true = Encoded(*(by_sequence(x, batch) for x in flat))
+        memory = self.start(foregrounds[:, 0])
         fed, encoded = foregrounds[:, 0], Encoded(true.state[:, 0], true.attention[:, 0])
         actions, decoded, feds, states = [], [], [], []
         for t in range(length - 1):
@@ -285,3 +313,14 @@ class LMA(nn.Module):
             torch.stack(states, 1),
             true.state[:, 1:].detach(),
         )
+
+    def _of_poses(self, foregrounds: Tensor, seen: Tensor, given: int, look: tuple[Tensor, ...], read: Quantized) -> Local:
+        """As `forward`. What is decoded are the poses of the true foregrounds; predicted poses have no gradient but their own."""
+        assert self.poses
+        batch, after = len(seen), seen.shape[1] - 1
+        pose = by_sequence(self.poses.read(self.encoder(seen.flatten(0, 1))[0]), batch)
+        made: Decoded = self.decoder(self.poses.draw(pose[:, 1:].flatten(0, 1)), [x.repeat_interleave(after, 0) for x in look])
+        small, middle, full = (by_sequence(x, batch) for x in made.images)
+        decoded = Decoded((small, middle, full), by_sequence(made.mask, batch))
+        vectors, true = self.quantizer.vectors[read.code], pose.detach()
+        return Local(read, vectors, foregrounds[:, :-1], decoded, self.poses.predict(true, vectors, given), true[:, 1:])

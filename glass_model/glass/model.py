@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from glass_model.blocks import Memory, by_sequence
-from glass_model.encoder import Encoded
 from glass_model.glass.config import ModelConfig
 from glass_model.glass.figure import View, cut, enlarge_mask, follow, place, put_back, whole
 from glass_model.glass.gma import GMA, Motion, Parts, compose, move
@@ -88,7 +87,7 @@ class GLASS(nn.Module):
             figure = self.config.figure
             view = follow(frames, self._enlarged(motion.parts.mask), motion.shift, self.config) if figure else whole(motion)
         foreground = None if earlier is None else self._windowed(earlier)
-        return Analysis(seen, motion, view, self.lma(view.foreground, view.shift, given, temperature, foreground))
+        return Analysis(seen, motion, view, self.lma(view.foreground, view.shift, given, temperature, foreground, view.mask))
 
     @torch.no_grad()
     def _windowed(self, frames: Tensor) -> Tensor:
@@ -165,7 +164,7 @@ class GLASS(nn.Module):
             place_xy = place(mask, config.figure)
             foreground, mask_seen = cut(x, mask, place_xy.round().long(), config)
             parts = Parts(mask_seen, foreground, (1 - mask) * x + mask * painted)
-        memory, look = self.lma.dynamics.start(len(x)), self.lma.looks(parts.foreground)
+        memory, look = self.lma.start(parts.foreground), self.lma.looks(parts.foreground)
         return State(parts, place_xy, x.new_zeros(len(x), 2), memory, look, (frame.shape[-2], frame.shape[-1]))
 
     @torch.inference_mode()
@@ -192,8 +191,7 @@ class GLASS(nn.Module):
             place_xy = place_xy + to_pixels(shift, size)
             left = to_pixels(shift, size) - (place_xy.round() - state.place.round())
             shift = to_normalised(left, (self.config.figure, self.config.figure))
-        encoded: Encoded = self.lma.encoder(foreground)
-        decoded, memory = self.lma.predict(encoded.state, shift, self.lma.quantizer.vectors[action.codes], state.memory, state.look)
+        decoded, memory = self.lma.step(foreground, shift, action.codes, state.memory, state.look)
         if action.background_shift is not None:
             offset = offset + to_normalised(action.background_shift.to(foreground), state.size)
         parts = Parts(decoded.mask, decoded.images[-1], background)
