@@ -1,0 +1,175 @@
+"""Poses between the encoder and the dynamics of LMA: disguise, what learns from what, and rollouts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from glass_model.glass.config import PRESETS
+from glass_model.glass.losses import local_terms
+from glass_model.glass.model import GLASS, Analysis
+from glass_model.glass.pose import Poses, disguised
+from glass_model.lam.config import PRESETS as LAM_PRESETS
+from glass_model.lam.system import network
+from glass_model.systems import Action
+from glass_model.training.checkpoint import load, save
+from glass_model.training.device import Process
+from glass_model.training.loop import train
+from wsprites.fields import SpecError
+
+NARROW = {"mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2, "reference": 2}
+CONFIG = PRESETS["drawn"].override(
+    model={**NARROW, "height": 64, "width": 80, "pose": 5},
+    train={
+        "steps": 4,
+        "batch": 2,
+        "window": 6,
+        "behind": 2,
+        "length_from": 4,
+        "length_to": 4,
+        "given_from": 2,
+        "given_steps": 1,
+        "cooldown": 0,
+    },
+)
+ALONE = Process(0, 1, torch.device("cpu"))
+
+
+def noise(first: int) -> Iterator[Tensor]:
+    while True:
+        yield torch.randint(0, 256, (2, 6, 3, 64, 80), dtype=torch.uint8, generator=torch.Generator().manual_seed(first))
+        first += 1
+
+
+def model_of(seed: int = 0) -> GLASS:
+    torch.manual_seed(seed)
+    return GLASS(CONFIG.model)
+
+
+def poses(seed: int = 0) -> Poses:
+    torch.manual_seed(seed)
+    return Poses(5, 3, (4, 2, 2), (2, 2, 2)).eval()
+
+
+@pytest.fixture
+def lam(tmp_path: Path) -> Path:
+    torch.manual_seed(3)
+    path = tmp_path / "lam.safetensors"
+    save(path, LAM_PRESETS["persist"], network(LAM_PRESETS["persist"]), 1, notes={})
+    return path
+
+
+def test_disguise_changes_the_colours_of_a_sequence_and_nothing_else() -> None:
+    """Each channel of the result is an affine function of one channel, on the figure; around it, where both are 0, nothing changes."""
+    torch.manual_seed(0)
+    mask = (torch.rand(3, 4, 1, 8, 8) > 0.5).float()
+    foreground = (2 * torch.rand(3, 4, 3, 8, 8) - 1) * mask
+    changed = disguised(foreground, mask)
+    assert (changed[(mask == 0).expand_as(changed)] == 0).all()
+    drawn = []
+    for n in range(3):
+        on = mask[n, :, 0] > 0
+        before, after = foreground[n].movedim(1, -1)[on].numpy(), changed[n].movedim(1, -1)[on].numpy()
+        sources = []
+        for channel in range(3):
+            fits = [np.polyfit(before[:, source], after[:, channel], 1) for source in range(3)]
+            errors = [np.abs(np.polyval(fit, before[:, source]) - after[:, channel]).max() for source, fit in enumerate(fits)]
+            source = int(np.argmin(errors))
+            assert errors[source] < 1e-5 and 0.4 <= fits[source][0] <= 1.2 and abs(fits[source][1]) <= 0.4
+            sources.append(source)
+        assert sorted(sources) == [0, 1, 2]
+        drawn.append(after.mean(0).tolist())
+    assert drawn[0] != drawn[1]
+
+
+@pytest.mark.parametrize("given", [0, 1, 3, 9])
+def test_poses_are_predicted_from_the_given_ones_and_then_from_predictions(given: int) -> None:
+    """Against a GRU written out, step by step."""
+    net = poses()
+    pose, vector = torch.randn(2, 5, 5), torch.randn(2, 4, 3)
+    hidden, last, expected = torch.zeros(2, 256), pose[:, 0], []
+    for t in range(4):
+        x = torch.cat([last, vector[:, t]], 1)
+        reset_x, update_x, new_x = (x @ net.cell.weight_ih.T + net.cell.bias_ih).chunk(3, 1)
+        reset_h, update_h, new_h = (hidden @ net.cell.weight_hh.T + net.cell.bias_hh).chunk(3, 1)
+        update = (update_x + update_h).sigmoid()
+        hidden = (1 - update) * (new_x + (reset_x + reset_h).sigmoid() * new_h).tanh() + update * hidden
+        after = last + net.change(torch.cat([hidden, vector[:, t]], 1))
+        expected.append(after)
+        last = pose[:, t + 1] if t + 1 < given else after
+    torch.testing.assert_close(net.predict(pose, vector, given), torch.stack(expected, 1))
+
+
+def test_poses_are_normalised_by_moving_averages() -> None:
+    """With mean 0 and variance 1 once the averages have settled; a pose does not depend on what else is in its batch."""
+    net = poses().train()
+    states = 3 * torch.randn(64, 4, 2, 2) + 1
+    for _ in range(200):
+        net.read(states)
+    settled = net.read(states)
+    torch.testing.assert_close(settled.mean(0), torch.zeros(5), atol=1e-4, rtol=0)
+    torch.testing.assert_close(settled.var(0), torch.ones(5), atol=1e-2, rtol=0)
+    net.eval()
+    torch.testing.assert_close(net.read(states[:2]), net.read(states)[:2])
+
+
+def test_what_learns_from_what() -> None:
+    """CYC teaches the prediction of poses and code vectors alone; the terms of what is drawn teach the rest, and not the prediction."""
+    model = model_of().train()
+    model.gma.eval().requires_grad_(False)
+    analysis: Analysis = model(model.to_model(next(noise(0))), 2)
+    assert analysis.local and analysis.view
+    terms = local_terms(analysis.view, analysis.local, CONFIG.loss)
+    assert set(terms) == {"recu", "recs", "msk", "cyc"} and analysis.local.state_decoded.shape == (2, 5, 5)
+    names = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    predicts = {name for name in names if name.startswith(("lma.poses.cell.", "lma.poses.change.", "lma.quantizer."))}
+    reached = {}
+    for term in ("cyc", "recu"):
+        gradients = torch.autograd.grad(terms[term], [*names.values()], retain_graph=True, allow_unused=True)
+        reached[term] = {name for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+    assert reached["cyc"] == predicts
+    assert reached["recu"].isdisjoint(predicts) and {"lma.poses.reads.0.weight", "lma.poses.draws.0.weight"} < reached["recu"]
+    assert reached["recu"] | predicts | {"lma.decoder.heads.2.weight"} >= {name for name in names if "lma" in name}
+
+
+@torch.inference_mode()
+def test_rollouts_stay_in_poses() -> None:
+    """A video is the decoded rollout of poses from the first frame's, in its looks: the frames between are not read again."""
+    model = model_of().eval()
+    frames = model.to_model(next(noise(1))[:, 0])
+    codes = torch.tensor([[0, 3, 8], [1, 1, 2]])
+    state = model.start(frames)
+    first = state.parts.foreground
+    pose, look = model.lma.poses.read(model.lma.encoder(first)[0]), model.lma.looks(first)
+    expected = model.lma.poses.predict(pose[:, None].expand(-1, 4, -1), model.lma.quantizer.vectors[codes], 1)
+    for t in range(3):
+        blank = state._replace(parts=state.parts._replace(foreground=torch.zeros_like(first)))
+        _, after = model.step(state, Action(codes=codes[:, t]))
+        _, same = model.step(blank, Action(codes=codes[:, t]))
+        drawn = model.lma.decoder(model.lma.poses.draw(expected[:, t]), look)
+        torch.testing.assert_close(after.parts.foreground, drawn.images[-1])
+        assert torch.equal(after.parts.mask, same.parts.mask)
+        state = after
+
+
+def test_a_run_is_resumed_to_the_same_numbers(tmp_path: Path, lam: Path) -> None:
+    def stop(step: int, metrics: dict[str, object]) -> None:
+        if step == 2:
+            raise KeyboardInterrupt
+
+    whole = train(CONFIG, noise, tmp_path / "whole", ALONE, reader=lam)
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, noise, tmp_path / "parts", ALONE, reader=lam, progress=stop)
+    parts = train(CONFIG, noise, tmp_path / "parts", ALONE, reader=lam, resume=True)
+    ours, theirs = load(parts).weights, load(whole).weights
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], weight) for name, weight in theirs.items())
+    assert not any(name.startswith(("lma.dynamics.", "lma.compress.")) for name in ours)
+
+
+@pytest.mark.parametrize("changes", [{"reader": False}, {"reference": 0}])
+def test_poses_need_a_reader_and_looks(changes: dict[str, object]) -> None:
+    with pytest.raises(SpecError, match="pose = 5 needs reader = true and a reference > 0"):
+        CONFIG.override(model=changes, train={"behind": 0})
