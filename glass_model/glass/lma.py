@@ -315,7 +315,7 @@ class LMA(nn.Module):
         )
 
     def _of_poses(self, foregrounds: Tensor, seen: Tensor, given: int, look: tuple[Tensor, ...], read: Quantized) -> Local:
-        """As `forward`. What is decoded are the poses of the true foregrounds; predicted poses have no gradient but their own."""
+        """Do what `forward` does with poses. Decoded are those of the true foregrounds; predicted ones have no gradient but their own."""
         assert self.poses
         batch, after = len(seen), seen.shape[1] - 1
         pose = by_sequence(self.poses.read(self.encoder(seen.flatten(0, 1))[0]), batch)
