@@ -172,7 +172,7 @@ class Local(NamedTuple):
     state_decoded: Tensor
     """(B, T - 1, 4c, h, w): encoder states of the predicted next foregrounds; with `config.pose`, (B, T - 1, D), the predicted poses."""
     state_true: Tensor
-    """The same of the true next foregrounds, without gradient."""
+    """What `state_decoded` is for the true next foregrounds, without gradient."""
 
 
 class LMA(nn.Module):
