@@ -323,4 +323,5 @@ class LMA(nn.Module):
         small, middle, full = (by_sequence(x, batch) for x in made.images)
         decoded = Decoded((small, middle, full), by_sequence(made.mask, batch))
         vectors, true = self.quantizer.vectors[read.code], pose.detach()
-        return Local(read, vectors, foregrounds[:, :-1], decoded, self.poses.predict(true, vectors, given), true[:, 1:])
+        # Nothing was fed but the pose itself: what is drawn has not changed, and weights of RECU come from true frames alone.
+        return Local(read, vectors, full.detach(), decoded, self.poses.predict(true, vectors, given), true[:, 1:])
