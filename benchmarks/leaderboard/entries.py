@@ -222,21 +222,21 @@ ENTRIES = {
         _LAM + "decodes the clip's twin in another scene", "guided", kind="lam", preset="tiny", settings={"train.augment": "twin"}
     ),
     "lam-tiny-labels-1": Entry(
-        _LAM + "with local labels of 1 % of the clips, of which half of each batch is",
+        _LAM + "with local labels of 1 % of the clips, half of each batch from these",
         "labels",
         kind="lam",
         preset="tiny",
         settings={"train.labels": "0.01", "train.labelled": "32"},
     ),
     "lam-tiny-labels-2.5": Entry(
-        _LAM + "with local labels of 2.5 % of the clips, of which half of each batch is",
+        _LAM + "with local labels of 2.5 % of the clips, half of each batch from these",
         "labels",
         kind="lam",
         preset="tiny",
         settings={"train.labels": "0.025", "train.labelled": "32"},
     ),
     "lam-tiny-window-found-labels-1": Entry(
-        _LAM + "sees a window around the figure that a GLASS finds, with local labels of 1 % of the clips, of which half of each batch is",
+        _LAM + "sees a window around the figure that a GLASS finds, with local labels of 1 % of the clips, half of each batch from these",
         "labels",
         kind="lam",
         preset="tiny",
