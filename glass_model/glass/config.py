@@ -124,6 +124,8 @@ class LossConfig:
     """Weight of the perceptual distance of LMA's foregrounds."""
     equi: float = number(0.0, 0.0, 1e6, added=True)
     """Weight of EQUI, the equivariance of the shift nets, which the paper does not have."""
+    recu_floor: float = number(0.001, 0.0, 1e3, added=True)
+    """Weight in RECU of a pixel that does not change."""
     mask_size: float = number(0.06, 0.0, 1.0)
     """Share of the frame that SIZE wants a mask to cover."""
     recb_power: int = choice(1, 1, 2)
@@ -175,6 +177,10 @@ class TrainConfig(general.TrainConfig):
     """Step from which the global motion analysis keeps its weights and only the local one is trained."""
     cooldown: int = number(0, 0, 10**9, added=True)
     """Steps before `freeze`, and before the end, in which the learning rate falls linearly to 0."""
+    fit_batches: int = number(48, 1, 10**6, added=True)
+    """With `model.pose`: batches after the last step, whole sequences, whose poses the dynamics are fitted to."""
+    fit_steps: int = number(2_500, 0, 10**9, added=True)
+    """With `model.pose`: steps of fitting."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -217,6 +223,8 @@ class Config:
         for name, value in (("vq", self.loss.vq), ("revive", self.loss.revive)):
             if self.model.reader and value:
                 raise SpecError(f"loss.{name} = {value:g} is about directions, which a model with model.reader does not have; set it to 0")
+        if self.model.pose and self.loss.cyc:
+            raise SpecError(f"loss.cyc = {self.loss.cyc:g} compares predictions that train.fit_steps makes with model.pose; set it to 0")
         if self.loss.revive and self.model.quantizer != "vq":
             raise SpecError(f"loss.revive = {self.loss.revive} needs model.quantizer = 'vq'")
 
@@ -233,11 +241,7 @@ _RELEASED = Config("released").override(
 _NARROW = {"mask_channels": 8, "mask_blocks": 1, "mask_bias": -2.0, "shift_channels": 8, "inpaint_channels": 8, "local_channels": 8}
 _FIND_MASKS = {"size": 2.0, "recb": 8.0, "recb_power": 2, "mask_size": 0.076}
 _TINY = Config("tiny").override(
-    model={
-        "height": 32,
-        "width": 40,
-        **_NARROW,
-    },
+    model={"height": 32, "width": 40, **_NARROW},
     loss={"bin": 0.2, **_FIND_MASKS},
     train={
         "steps": 2_000,
@@ -287,19 +291,23 @@ _SMALL = Config("small").override(
 )
 _HOUR = dataclasses.replace(_SMALL, name="hour").override(train={"steps": 6_500, "given_steps": 4_000, "temperature_steps": 5_000})
 _DRAWN = dataclasses.replace(_SMALL, name="drawn").override(
-    model={"reader": True, "reference": 8},
+    model={"reader": True, "reference": 8, "pose": 64},
+    loss={"recs": 0.0, "cyc": 0.0, "recu_floor": 0.05},
     train={
-        "steps": 2_000,
+        "steps": 1_200,
+        "batch": 24,
+        "rate": 2e-3,
         "alone": 0,
         "freeze": 0,
+        "cooldown": 1_150,
         "bin_begin": 0,
         "local_skip": 1,
         "behind": 16,
-        "window": 22,
-        "length_from": 6,
-        "length_to": 6,
-        "given_from": 6,
-        "given_steps": 1_200,
+        "window": 24,
+        "length_from": 2,
+        "length_to": 2,
+        "given_from": 1,
+        "given_steps": 0,
     },
 )
 Changes = dict[str, dict[str, Any]]

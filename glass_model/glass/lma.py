@@ -170,7 +170,7 @@ class Local(NamedTuple):
     decoded: Decoded
     """Predictions of the next foregrounds."""
     state_decoded: Tensor
-    """(B, T - 1, 4c, h, w): encoder states of the predicted next foregrounds; with `config.pose`, (B, T - 1, D), the predicted poses."""
+    """(B, T - 1, 4c, h, w): encoder states of the predicted next foregrounds; with `config.pose`, (B, T - 1, D), the poses themselves."""
     state_true: Tensor
     """What `state_decoded` is for the true next foregrounds, without gradient."""
 
@@ -286,7 +286,7 @@ class LMA(nn.Module):
             read = Quantized(*(by_sequence(x, batch) for x in self.infer(*pairs)))
         if self.poses:
             assert read and masks is not None
-            return self._of_poses(foregrounds, disguised(foregrounds, masks) if self.training else foregrounds, given, look, read)
+            return self._of_poses(disguised(foregrounds, masks) if self.training else foregrounds, look, read)
         flat = self.encoder(foregrounds.flatten(0, 1))
         true = Encoded(*(by_sequence(x, batch) for x in flat))
         memory = self.start(foregrounds[:, 0])
@@ -314,14 +314,13 @@ class LMA(nn.Module):
             true.state[:, 1:].detach(),
         )
 
-    def _of_poses(self, foregrounds: Tensor, seen: Tensor, given: int, look: tuple[Tensor, ...], read: Quantized) -> Local:
-        """Do what `forward` does with poses. Decoded are those of the true foregrounds; predicted ones have no gradient but their own."""
+    def _of_poses(self, seen: Tensor, look: tuple[Tensor, ...], read: Quantized) -> Local:
+        """Do what `forward` does with poses: decode those of the true foregrounds. `fit` teaches how they change."""
         assert self.poses
         batch, after = len(seen), seen.shape[1] - 1
         pose = by_sequence(self.poses.read(self.encoder(seen.flatten(0, 1))[0]), batch)
         made: Decoded = self.decoder(self.poses.draw(pose[:, 1:].flatten(0, 1)), [x.repeat_interleave(after, 0) for x in look])
         small, middle, full = (by_sequence(x, batch) for x in made.images)
         decoded = Decoded((small, middle, full), by_sequence(made.mask, batch))
-        vectors, true = self.quantizer.vectors[read.code], pose.detach()
         # Nothing was fed but the pose itself: what is drawn has not changed, and weights of RECU come from true frames alone.
-        return Local(read, vectors, full.detach(), decoded, self.poses.predict(true, vectors, given), true[:, 1:])
+        return Local(read, self.quantizer.vectors[read.code], full.detach(), decoded, pose[:, 1:], pose[:, 1:])

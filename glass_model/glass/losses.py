@@ -19,7 +19,7 @@ from glass_model.terms import total as total
 from glass_model.terms import weighted
 
 MOTION_FLOOR = 0.001
-"""Weight of a pixel that does not change, in RECJ and RECU."""
+"""Weight of a pixel that does not change, in RECJ."""
 
 
 def bin_loss(mask: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def vq_loss(direction: Tensor, code: Tensor, commitment: float) -> Tensor:
     return F.mse_loss(code, direction.detach()) + commitment * F.mse_loss(direction, code.detach())
 
 
-def recu_loss(made: Sequence[Tensor], foreground: Tensor, before: Tensor, fed: Tensor) -> Tensor:
+def recu_loss(made: Sequence[Tensor], foreground: Tensor, before: Tensor, fed: Tensor, floor: float = 0.001) -> Tensor:
     """RECU: L1 distance of the next foreground at every scale, weighted by how much the true or the predicted one changed.
 
     Args:
@@ -72,8 +72,9 @@ def recu_loss(made: Sequence[Tensor], foreground: Tensor, before: Tensor, fed: T
         foreground: true foreground t + 1, (..., 3, H, W).
         before: true foreground t.
         fed: input of the dynamics at t, true or predicted.
+        floor: weight of a pixel that does not change.
     """
-    weight = motion_weight(foreground - before, made[-1] - fed, floor=MOTION_FLOOR)
+    weight = motion_weight(foreground - before, made[-1] - fed, floor=floor)
     return multiscale(made, foreground, weight)
 
 
@@ -149,7 +150,7 @@ def local_terms(view: View, local: Local, config: LossConfig, features: Features
     made, after, before = local.decoded.images, view.foreground[:, 1:], view.foreground[:, :-1]
     terms: dict[str, Callable[[], Tensor]] = {
         "vq": lambda: vq_loss(local.action.direction, local.codes, config.commitment),
-        "recu": lambda: recu_loss(made, after, before, local.fed),
+        "recu": lambda: recu_loss(made, after, before, local.fed, config.recu_floor),
         "recs": lambda: recs_loss(made, after, view.moved),
         "msk": lambda: msk_loss(local.decoded.mask, view.mask[:, 1:]),
         "cyc": lambda: cyc_loss(local.state_decoded, local.state_true),

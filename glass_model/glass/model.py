@@ -95,6 +95,18 @@ class GLASS(nn.Module):
         mask = enlarge_mask(self.gma.mask(downscale(frames, self.config.global_size)), self.config.global_scale)
         return cut(frames, mask, place(mask, self.config.figure).round().long(), self.config)[0]
 
+    @torch.no_grad()
+    def poses(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """The poses and codes of sequences (B, T, 3, H, W), from `to_model`: (B, T, D), and (B, T - 1), of a model with `config.pose`.
+
+        The window of each frame is placed by its mask, as those of the latent action model are: errors of shifts would add up.
+        """
+        assert self.lma.poses and self.lma.reader
+        seen = by_sequence(self._windowed(frames.flatten(0, 1)), len(frames))
+        code = self.lma.reader(seen[:, :-1].flatten(0, 1), seen[:, 1:].flatten(0, 1)).argmax(1)
+        pose = self.lma.poses.read(self.lma.encoder(seen.flatten(0, 1))[0])
+        return by_sequence(pose, len(frames)), by_sequence(code, len(frames))
+
     def to_model(self, frames: Tensor) -> Tensor:
         """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1] at the model's size."""
         return resize(to_float(frames), self.config.size)

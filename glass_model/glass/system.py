@@ -13,6 +13,7 @@ from glass_model.glass.config import PRESETS, Config, ModelConfig
 from glass_model.glass.figure import put_back
 from glass_model.glass.gma import Motion, Parts, compose
 from glass_model.glass.model import GLASS, Analysis
+from glass_model.glass.pose import fit
 from glass_model.glass.reader import load_reader
 from glass_model.glass.schedule import phase
 from glass_model.images import resize
@@ -129,7 +130,16 @@ class GlassSystem:
         return strip(last, motion, self.config.model, skip, self.config.train.behind)
 
     def finish(self, batches: Iterator[Tensor]) -> None:
-        """Nothing is left to be computed after training."""
+        """Fit the dynamics of poses to those of further batches, whole sequences; without `model.pose`, nothing is left to be done."""
+        lma, config = self.network.lma, self.config.train
+        if lma.poses is None:
+            return
+        mode = self.network.training
+        self.network.eval()
+        observed = [self.network.poses(self.network.to_model(next(batches))) for _ in range(config.fit_batches)]
+        pose, code = (torch.cat(x) for x in zip(*observed, strict=True))
+        fit(lma.poses, lma.quantizer.vectors, pose, code, config.fit_steps)
+        self.network.train(mode)
 
 
 @torch.no_grad()
