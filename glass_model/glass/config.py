@@ -291,23 +291,19 @@ _SMALL = Config("small").override(
 )
 _HOUR = dataclasses.replace(_SMALL, name="hour").override(train={"steps": 6_500, "given_steps": 4_000, "temperature_steps": 5_000})
 _DRAWN = dataclasses.replace(_SMALL, name="drawn").override(
-    model={"reader": True, "reference": 8, "pose": 64},
-    loss={"recs": 0.0, "cyc": 0.0, "recu_floor": 0.05},
+    model={"reader": True, "reference": 8},
     train={
-        "steps": 1_200,
-        "batch": 24,
-        "rate": 2e-3,
+        "steps": 2_000,
         "alone": 0,
         "freeze": 0,
-        "cooldown": 1_150,
         "bin_begin": 0,
         "local_skip": 1,
         "behind": 16,
-        "window": 24,
-        "length_from": 2,
-        "length_to": 2,
-        "given_from": 1,
-        "given_steps": 0,
+        "window": 22,
+        "length_from": 6,
+        "length_to": 6,
+        "given_from": 6,
+        "given_steps": 1_200,
     },
 )
 Changes = dict[str, dict[str, Any]]

@@ -101,6 +101,14 @@ def follow(frames: Tensor, mask: Tensor, shift: Tensor, config: ModelConfig) -> 
     return View(foreground, seen, rest, by_sequence(moved, batch), corner)
 
 
+def apart(frames: Tensor, mask: Tensor, config: ModelConfig) -> View:
+    """Windows of sequences, each placed by the mask of its frame alone: errors of shifts do not add up. Arguments are as of `follow`."""
+    batch, mask = len(frames), mask.detach()
+    corner = place(mask.flatten(0, 1), config.figure).round().long()
+    foreground, seen = (by_sequence(y, batch) for y in cut(frames.flatten(0, 1), mask.flatten(0, 1), corner, config))
+    return View(foreground, seen, foreground.new_zeros(batch, foreground.shape[1] - 1, 2), foreground[:, :-1], by_sequence(corner, batch))
+
+
 def cut(frames: Tensor, mask: Tensor, corner: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor]:
     """Foregrounds and masks as LMA sees them, (B, 3, h, w) and (B, 1, h, w), from frames and masks of their size."""
     both = crop(torch.cat([mask * frames, mask], 1), corner, (config.figure, config.figure))

@@ -317,10 +317,10 @@ class LMA(nn.Module):
     def _of_poses(self, seen: Tensor, look: tuple[Tensor, ...], read: Quantized) -> Local:
         """Do what `forward` does with poses: decode those of the true foregrounds. `fit` teaches how they change."""
         assert self.poses
-        batch, after = len(seen), seen.shape[1] - 1
-        pose = by_sequence(self.poses.read(self.encoder(seen.flatten(0, 1))[0]), batch)
-        made: Decoded = self.decoder(self.poses.draw(pose[:, 1:].flatten(0, 1)), [x.repeat_interleave(after, 0) for x in look])
+        batch, after = len(seen), seen[:, 1:]
+        pose = self.poses.read(self.encoder(after.flatten(0, 1))[0])
+        made: Decoded = self.decoder(self.poses.draw(pose), [x.repeat_interleave(after.shape[1], 0) for x in look])
         small, middle, full = (by_sequence(x, batch) for x in made.images)
         decoded = Decoded((small, middle, full), by_sequence(made.mask, batch))
         # Nothing was fed but the pose itself: what is drawn has not changed, and weights of RECU come from true frames alone.
-        return Local(read, self.quantizer.vectors[read.code], full.detach(), decoded, pose[:, 1:], pose[:, 1:])
+        return Local(read, self.quantizer.vectors[read.code], full.detach(), decoded, by_sequence(pose, batch), by_sequence(pose, batch))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from glass_model.blocks import Memory, by_sequence
 from glass_model.glass.config import ModelConfig
-from glass_model.glass.figure import View, cut, enlarge_mask, follow, place, put_back, whole
+from glass_model.glass.figure import View, apart, cut, enlarge_mask, follow, place, put_back, whole
 from glass_model.glass.gma import GMA, Motion, Parts, compose, move
 from glass_model.glass.lma import LMA, Local
 from glass_model.images import downscale, resize, to_float, to_normalised, to_pixels
@@ -78,16 +78,19 @@ class GLASS(nn.Module):
         """
         seen, motion = downscale(frames, self.config.global_size), None
         if given is not None and self.config.figure and not self.gma.training:
-            mask, shift = self.gma.track(seen)
-            view = follow(frames, self._enlarged(mask), shift, self.config)
+            view = self._view(frames, *self.gma.track(seen))
         else:
             motion = self.gma(seen)
             if given is None:
                 return Analysis(seen, motion, None, None)
-            figure = self.config.figure
-            view = follow(frames, self._enlarged(motion.parts.mask), motion.shift, self.config) if figure else whole(motion)
+            view = self._view(frames, motion.parts.mask, motion.shift) if self.config.figure else whole(motion)
         foreground = None if earlier is None else self._windowed(earlier)
         return Analysis(seen, motion, view, self.lma(view.foreground, view.shift, given, temperature, foreground, view.mask))
+
+    def _view(self, frames: Tensor, mask: Tensor, shift: Tensor) -> View:
+        """Windows of sequences, from GMA's masks and shifts. A pose does not tell where the figure is in its window."""
+        mask = self._enlarged(mask)
+        return apart(frames, mask, self.config) if self.config.pose else follow(frames, mask, shift, self.config)
 
     @torch.no_grad()
     def _windowed(self, frames: Tensor) -> Tensor:
