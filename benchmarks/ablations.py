@@ -160,11 +160,12 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str], bool]:
     parser.add_argument("--table", action="store_true", help="do nothing but the table and the plot of the runs that are done")
     parser.add_argument("--vgg", type=Path, help="torchvision's vgg19-dcbb9e9d.pth, for the perceptual terms")
     parser.add_argument("--device", default="", help="cpu or cuda  [cuda if available]")
+    parser.add_argument("--no-rollouts", action="store_true", help="leave out the scores of generated video, which take longest")
     given = parser.parse_args(arguments)
     lines = [*given.set, *([f"train.steps={given.steps}"] if given.steps is not None else [])]
     settings = {key: value for key, _, value in (setting.partition("=") for setting in lines)}
     options = Options(given.out, given.preset, settings, tuple(given.seeds), given.world, given.clips, given.vgg, given.device)
-    options = replace(options, results=given.results, kept=(*SCORES, *ALSO))
+    options = replace(options, results=given.results, kept=(*SCORES, *ALSO), rollouts=not given.no_rollouts)
     try:
         load_config(PRESETS, given.preset, lines)
         names = [row.name for row in rows(options)]
