@@ -151,6 +151,8 @@ def test_one_seed_after_the_other_and_gma_first(tmp_path: Path, commands: Comman
     assert commands.last[commands.last.index("--data") :][:2] == ["--data", "wsprites-paper-v1"]
     assert commands.last[-2:] == ["--clips", "6"]
     assert done(tmp_path, "--clips", "6") == 0 and len(commands.calls) == 10  # nothing is done twice
+    assert "--no-rollouts" not in commands.last
+    assert done(tmp_path / "other", "--seeds", "0", "--only", "plain", "--no-rollouts") == 0 and commands.last[-1] == "--no-rollouts"
 
 
 def test_what_is_asked_of_a_training(tmp_path: Path, commands: Commands) -> None:
