@@ -198,3 +198,8 @@ class GMA(nn.Module):
 def compose(parts: Parts) -> Tensor:
     """Compose frames from their parts: mask * foreground + (1 - mask) * background."""
     return parts.mask * parts.foreground + (1 - parts.mask) * parts.background
+
+
+def over(parts: Parts) -> Tensor:
+    """Compose frames of foregrounds that are multiplied by their masks already: foreground + (1 - mask) * background."""
+    return parts.foreground + (1 - parts.mask) * parts.background

@@ -7,12 +7,13 @@ follow `glass_model.systems.Playable`: frames of any size, shifts in pixels of t
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glass_model.blocks import Memory, by_sequence
 from glass_model.glass.config import ModelConfig
 from glass_model.glass.figure import View, apart, cut, enlarge_mask, follow, place, put_back, whole
-from glass_model.glass.gma import GMA, Motion, Parts, compose, move
+from glass_model.glass.gma import GMA, Motion, Parts, compose, move, over
 from glass_model.glass.lma import LMA, Local
 from glass_model.images import downscale, resize, to_float, to_normalised, to_pixels
 from glass_model.systems import Action, Controls, Reading, check_frames
@@ -64,6 +65,9 @@ class GLASS(nn.Module):
         self.config = config
         self.controls = Controls(codes=config.codes, shift=True, background_shift=True)
         self.gma, self.lma = GMA(config, equivariant=equivariant), LMA(config, averaged=averaged)
+        # Of readings, in pixels: the shift (x, y, 1) @ calibration. Other models' LMA has learned to live with the error.
+        self.calibration: Tensor | None
+        self.register_buffer("calibration", torch.eye(3, 2) if config.pose else None)
 
     def forward(
         self, frames: Tensor, given: int | None = None, temperature: float | Tensor = 1.0, earlier: Tensor | None = None
@@ -110,6 +114,19 @@ class GLASS(nn.Module):
         pose = self.lma.poses.read(self.lma.encoder(seen.flatten(0, 1))[0])
         return by_sequence(pose, len(frames)), by_sequence(code, len(frames))
 
+    @torch.no_grad()
+    def motions(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """GMA's shifts of sequences (B, T, 3, H, W), from `to_model`, and how far its masks' centres move: (B, T - 1, 2) pixels each."""
+        mask, shift = self.gma.track(downscale(frames, self.config.global_size))
+        centre = place(self._enlarged(mask).flatten(0, 1), self.config.figure)
+        return to_pixels(shift, self.config.size), by_sequence(centre, len(frames)).diff(dim=1)
+
+    def calibrate(self, shift: Tensor, moved: Tensor) -> None:
+        """Find the affine map from shifts to motions of centres, from `motions`, with the least squares of differences."""
+        assert self.calibration is not None
+        known, wanted = F.pad(shift.flatten(0, -2), (0, 1), value=1.0), moved.flatten(0, -2)
+        self.calibration.copy_(torch.linalg.lstsq(known, wanted).solution)
+
     def to_model(self, frames: Tensor) -> Tensor:
         """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1] at the model's size."""
         return resize(to_float(frames), self.config.size)
@@ -154,11 +171,13 @@ class GLASS(nn.Module):
         else:
             foreground = motion.parts.foreground
             before, after, shift = (y.flatten(0, 1) for y in (foreground[:, :-1], foreground[:, 1:], motion.shift))
-        action = self.lma.infer(before, after, shift)
+        action, read = self.lma.infer(before, after, shift), motion.shift
+        if self.calibration is not None:
+            read = to_normalised(F.pad(to_pixels(read, self.config.size), (0, 1), value=1.0) @ self.calibration, self.config.size)
         return Reading(
             by_sequence(action.code, batch),
             by_sequence(self.lma.quantizer.vectors[action.code], batch),
-            to_pixels(motion.shift, size),
+            to_pixels(read, size),
             to_pixels(motion.background_shift, size),
             resize(mask, size)[:, :, 0],
         )
@@ -210,7 +229,8 @@ class GLASS(nn.Module):
         if action.background_shift is not None:
             offset = offset + to_normalised(action.background_shift.to(foreground), state.size)
         parts = Parts(decoded.mask, decoded.images[-1], background)
-        shown = compose(self.placed(parts, place_xy)._replace(background=move(background, offset, border=True)))
+        placed = self.placed(parts, place_xy)._replace(background=move(background, offset, border=True))
+        shown = over(placed) if self.lma.poses else compose(placed)
         return resize(shown, state.size).clamp(-1, 1), State(parts, place_xy, offset, memory, state.look, state.size)
 
     def placed(self, parts: Parts, place_xy: Tensor) -> Parts:

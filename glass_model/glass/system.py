@@ -28,6 +28,7 @@ from wsprites.errors import ArgumentError
 __all__ = ["PRESETS", "GlassSystem", "network", "strip", "system"]
 
 _STRIP_ROWS = 2  # sequences in a strip
+_CALIBRATED = 8  # batches that shifts are calibrated with: six numbers need no more
 
 
 def network(config: Config) -> GLASS:
@@ -130,13 +131,19 @@ class GlassSystem:
         return strip(last, motion, self.config.model, skip, self.config.train.behind)
 
     def finish(self, batches: Iterator[Tensor]) -> None:
-        """Fit the dynamics of poses to those of further batches, whole sequences; without `model.pose`, nothing is left to be done."""
+        """Fit the dynamics of poses to those of further batches, whole sequences, and calibrate shifts; nothing without `model.pose`."""
         lma, config = self.network.lma, self.config.train
         if lma.poses is None:
             return
         mode = self.network.training
         self.network.eval()
-        observed = [self.network.poses(self.network.to_model(next(batches))) for _ in range(config.fit_batches)]
+        observed, motions = list[tuple[Tensor, Tensor]](), list[tuple[Tensor, Tensor]]()
+        for number in range(config.fit_batches):
+            frames = self.network.to_model(next(batches))
+            observed.append(self.network.poses(frames))
+            if number < _CALIBRATED:
+                motions.append(self.network.motions(frames))
+        self.network.calibrate(*(torch.cat(x) for x in zip(*motions, strict=True)))
         pose, code = (torch.cat(x) for x in zip(*observed, strict=True))
         fit(lma.poses, lma.quantizer.vectors, pose, code, config.fit_steps)
         self.network.train(mode)

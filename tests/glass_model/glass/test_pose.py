@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LinearRegression
 from torch import Tensor
 
 from glass_model.glass.config import PRESETS
@@ -14,6 +15,7 @@ from glass_model.glass.losses import local_terms
 from glass_model.glass.model import GLASS, Analysis
 from glass_model.glass.pose import Poses, disguised, fit
 from glass_model.glass.system import GlassSystem
+from glass_model.images import resize
 from glass_model.lam.config import PRESETS as LAM_PRESETS
 from glass_model.lam.system import network
 from glass_model.systems import Action
@@ -143,7 +145,7 @@ def test_dynamics_are_fitted_when_training_ends_and_nothing_else_is(lam: Path) -
     assert torch.equal(next(batches), next(noise(7)))
     assert system.network.training
     changed = {name for name, weight in system.network.state_dict().items() if not torch.equal(before[name], weight)}
-    assert changed == {name for name in before if name.startswith(DYNAMICS)}
+    assert changed == {"calibration"} | {name for name in before if name.startswith(DYNAMICS)}
 
 
 def test_fitted_dynamics_predict_poses_that_codes_turn() -> None:
@@ -166,6 +168,37 @@ def test_fitted_dynamics_predict_poses_that_codes_turn() -> None:
         error = (net.predict(pose, vectors[code], 1) - pose[:, 1:]).square().mean()
     still = (pose[:, :1] - pose[:, 1:]).square().mean()
     assert error < 0.05 * still and loss < 0.05 * still
+
+
+def test_shifts_are_calibrated_by_motions_of_masks() -> None:
+    """Against scikit-learn's regression; readings are in pixels of the frames, whatever their size."""
+    model, rng = model_of().eval(), np.random.default_rng(0)
+    shift, noise_ = rng.normal(0, 3, (4, 9, 2)), rng.normal(0, 0.1, (4, 9, 2))
+    moved = shift @ [[1.1, -0.1], [0.2, 0.9]] + [0.5, -0.25] + noise_
+    frames = next(noise(3))
+    before = model.infer(frames).shift
+    assert before is not None
+    model.calibrate(torch.from_numpy(shift).float(), torch.from_numpy(moved).float())
+    fitted = LinearRegression().fit(shift.reshape(-1, 2), moved.reshape(-1, 2))
+    for size, factor in (((64, 80), 1), ((128, 160), 2)):
+        after = model.infer(resize(frames / 127.5 - 1, size)).shift
+        expected = fitted.predict(before.reshape(-1, 2).numpy()).reshape(before.shape)
+        assert after is not None
+        np.testing.assert_allclose(after.numpy(), factor * expected, atol=0.02 * factor)
+    assert GLASS(CONFIG.override(model={"pose": 0}, loss={"cyc": 0.2}).model).calibration is None
+
+
+def test_motions_are_those_of_the_masks_centres() -> None:
+    model = model_of().eval()
+    frames = model.to_model(next(noise(4)))
+    shift, moved = model.motions(frames)
+    reading = model.infer(frames)
+    assert reading.masks is not None and reading.shift is not None
+    torch.testing.assert_close(shift, reading.shift)  # nothing is calibrated yet
+    weight = reading.masks.numpy().astype(np.float64) ** 2 + 1e-6
+    y, x = np.mgrid[:64, :80]
+    centre = np.stack([(weight * x).sum((2, 3)), (weight * y).sum((2, 3))], -1) / weight.sum((2, 3))[..., None]
+    np.testing.assert_allclose(moved.numpy(), np.diff(centre, axis=1), atol=1e-3)
 
 
 def test_poses_and_codes_of_sequences_are_those_of_single_frames_and_pairs(lam: Path) -> None:
@@ -196,10 +229,12 @@ def test_rollouts_stay_in_poses() -> None:
     expected = model.lma.poses.predict(pose[:, None].expand(-1, 4, -1), model.lma.quantizer.vectors[codes], 1)
     for t in range(3):
         blank = state._replace(parts=state.parts._replace(foreground=torch.zeros_like(first)))
-        _, after = model.step(state, Action(codes=codes[:, t]))
+        frame, after = model.step(state, Action(codes=codes[:, t]))
         _, same = model.step(blank, Action(codes=codes[:, t]))
         drawn = model.lma.decoder(model.lma.poses.draw(expected[:, t]), look)
         torch.testing.assert_close(after.parts.foreground, drawn.images[-1])
+        placed = model.placed(after.parts, after.place)
+        torch.testing.assert_close(frame, (placed.foreground + (1 - placed.mask) * state.parts.background).clamp(-1, 1))
         assert torch.equal(after.parts.mask, same.parts.mask)
         state = after
 
