@@ -177,7 +177,7 @@ class TrainConfig(general.TrainConfig):
     """Step from which the global motion analysis keeps its weights and only the local one is trained."""
     cooldown: int = number(0, 0, 10**9, added=True)
     """Steps before `freeze`, and before the end, in which the learning rate falls linearly to 0."""
-    fit_batches: int = number(48, 1, 10**6, added=True)
+    fit_batches: int = number(30, 1, 10**6, added=True)
     """With `model.pose`: batches after the last step, whole sequences, whose poses the dynamics are fitted to."""
     fit_steps: int = number(2_500, 0, 10**9, added=True)
     """With `model.pose`: steps of fitting."""
@@ -291,19 +291,23 @@ _SMALL = Config("small").override(
 )
 _HOUR = dataclasses.replace(_SMALL, name="hour").override(train={"steps": 6_500, "given_steps": 4_000, "temperature_steps": 5_000})
 _DRAWN = dataclasses.replace(_SMALL, name="drawn").override(
-    model={"reader": True, "reference": 8},
+    model={"reader": True, "reference": 8, "pose": 64},
+    loss={"recs": 0.0, "cyc": 0.0, "recu_floor": 0.05},
     train={
-        "steps": 2_000,
+        "steps": 2_400,
+        "batch": 24,
+        "rate": 2e-3,
         "alone": 0,
         "freeze": 0,
+        "cooldown": 2_350,
         "bin_begin": 0,
-        "local_skip": 1,
-        "behind": 16,
-        "window": 22,
-        "length_from": 6,
-        "length_to": 6,
-        "given_from": 6,
-        "given_steps": 1_200,
+        "local_skip": 3,
+        "behind": 33,
+        "window": 40,
+        "length_from": 3,
+        "length_to": 3,
+        "given_from": 1,
+        "given_steps": 0,
     },
 )
 Changes = dict[str, dict[str, Any]]

@@ -122,10 +122,15 @@ class GLASS(nn.Module):
         return to_pixels(shift, self.config.size), by_sequence(centre, len(frames)).diff(dim=1)
 
     def calibrate(self, shift: Tensor, moved: Tensor) -> None:
-        """Find the affine map from shifts to motions of centres, from `motions`, with the least squares of differences."""
+        """Find the affine map from shifts to motions of centres, from `motions`, by least squares.
+
+        What shifts do not tell, such as their factor where nothing moves, stays as it is: a ridge of 0.001 holds the map at the identity.
+        """
         assert self.calibration is not None
-        known, wanted = F.pad(shift.flatten(0, -2), (0, 1), value=1.0), moved.flatten(0, -2)
-        self.calibration.copy_(torch.linalg.lstsq(known, wanted).solution)
+        known, same = F.pad(shift.flatten(0, -2), (0, 1), value=1.0).double(), torch.eye(3, 2, device=shift.device, dtype=torch.float64)
+        gram = known.T @ known / len(known) + 0.001 * torch.eye(3, device=shift.device, dtype=torch.float64)
+        change = torch.linalg.solve(gram, known.T @ (moved.flatten(0, -2).double() - known @ same) / len(known))
+        self.calibration.copy_(same + change)
 
     def to_model(self, frames: Tensor) -> Tensor:
         """Frames (..., 3, H, W), uint8 or float in [-1, 1], as float32 in [-1, 1] at the model's size."""

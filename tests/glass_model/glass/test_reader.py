@@ -27,11 +27,13 @@ from wsprites.fields import SpecError
 PERSIST = LAM_PRESETS["persist"]
 NARROW = {"mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2, "reference": 2}
 CONFIG = PRESETS["drawn"].override(
-    model={**NARROW, "height": 64, "width": 80},
+    model={**NARROW, "height": 64, "width": 80, "pose": 0},
+    loss={"recs": 1.0, "cyc": 0.2},
     train={
         "steps": 2,
         "batch": 2,
         "window": 5,
+        "local_skip": 1,
         "behind": 2,
         "length_from": 3,
         "length_to": 3,
