@@ -94,7 +94,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the twelve terms of the loss, where 0 leaves a term out; and three numbers that define terms."""
+    """Weights of the twelve terms of the loss, where 0 leaves a term out; and four numbers that define terms."""
 
     bin: float = number(0.5, 0.0, 1e6)
     """Weight of BIN, which makes masks binary."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from samples import ROOT
 
-from benchmarks import lam_study
+from benchmarks import ablations, lam_study
 from glass_model.articulated.toy.config import PRESETS
 from glass_model.articulated.toy.results import measured, table
 
@@ -13,6 +13,17 @@ RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
 
 
 BRIEF = ("--set", "train.steps=600", "train.batch=32")
+SHORT = {
+    "alone": 1000,
+    "freeze": 1000,
+    "steps": 1800,
+    "bin_begin": 400,
+    "bin_steps": 250,
+    "given_steps": 560,
+    "temperature_steps": 680,
+    "cooldown": 200,
+}
+"""Half of `small`."""
 
 
 @pytest.mark.parametrize(("results", "page", "settings"), [("lam", "lam-study", ()), ("lam-brief", "lam-brief", BRIEF)])
@@ -27,6 +38,31 @@ def test_the_study_of_latent_action_models(
     assert made == kept
     for name in ("table.md", "table.json"):
         assert (tmp_path / name).read_text(encoding="utf-8") == (DOCS / page / name).read_text(encoding="utf-8")
+
+
+def test_the_ablations_of_glass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablations, "as_plot", lambda *_: b"a plot")
+    settings = [f"train.{name}={value}" for name, value in SHORT.items()]
+    with pytest.raises(SystemExit) as exit_:
+        ablations.main(
+            [
+                "--results",
+                str(RESULTS / "ablations"),
+                "--clips",
+                "40",
+                "--no-rollouts",
+                "--set",
+                *settings,
+                "--table",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+    assert exit_.value.code == 0
+    made, kept = ({path.name for path in folder.iterdir()} for folder in (tmp_path, DOCS / "ablations"))
+    assert made == kept
+    for name in ("table.md", "table.json"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == (DOCS / "ablations" / name).read_text(encoding="utf-8")
 
 
 def test_the_experiment_with_rectangles() -> None:

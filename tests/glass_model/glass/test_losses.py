@@ -76,6 +76,7 @@ def test_recu_and_recs_at_three_scales() -> None:
     foreground, before, fed, moved = full(0.2), full(0.1), full(0.4), full(0.6)
     recu = losses.recu_loss(made, foreground, before, fed)
     assert recu.item() == pytest.approx((3 * 0.1 + 3 * 0.1 + 0.001) * 0.3)
+    assert losses.recu_loss(made, foreground, before, fed, floor=0.05).item() == pytest.approx((3 * 0.1 + 3 * 0.1 + 0.05) * 0.3)
     recs = losses.recs_loss(made, foreground, moved)
     assert recs.item() == pytest.approx((3 * 0.4 + 3 * 0.3) * 0.3)
     perfect = [full(0.2, size=size) for size in sizes]
@@ -132,7 +133,7 @@ LMA_TERMS = {
 
 
 def test_all_terms_are_known() -> None:
-    names = {f.name for f in fields(PRESETS["paper"].loss)} - {"mask_size", "recb_power", "commitment", "revive", "bin_to"}
+    names = {f.name for f in fields(PRESETS["paper"].loss)} - {"mask_size", "recb_power", "commitment", "revive", "bin_to", "recu_floor"}
     assert set(GMA_TERMS) | set(LMA_TERMS) == names == set(forward(SMALL)[1])
     assert set(forward(SMALL, alone=True)[1]) == set(GMA_TERMS)
 
