@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from statistics import fmean
+from statistics import fmean, median
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +32,7 @@ SCORES = {
     "shift.mean": "shift error, px ↓",
 }
 """The scores of the table and their headings, which say whether more or less is better."""
+_FAR = 10  # times the median of all rows: where the axis of an error ends at the latest
 _COLOURS = ("#2563a8", "#c2540a", "#2e7d4f", "#7b4fa3", "#8a6d1f")
 
 
@@ -184,5 +185,18 @@ def _draw(axes: "Axes", name: str, lines: Sequence[Line], places: Mapping[int, f
                     axes.plot([cell.mean] * 2, [min(ys) - 0.4, max(ys) + 0.4], ":", color=colour, lw=1)
         floor, _ = floors([lines[n] for n in of_part], name)
         axes.plot([floor] * 2, [min(ys) - 0.4, max(ys) + 0.4], "--", color="#6b7280", lw=1)
+    if less_is_better(name):
+        _end(axes, name, lines, places)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
+
+
+def _end(axes: "Axes", name: str, lines: Sequence[Line], places: Mapping[int, float]) -> None:
+    """End the axis of an error before rows that lie far beyond the others, which are written instead."""
+    means = {n: cell.mean for n, line in enumerate(lines) if (cell := line.cells.get(name))}
+    if not means or max(means.values()) <= (end := _FAR * median(means.values())):
+        return
+    axes.set_xlim(0, end)
+    for n, mean in means.items():
+        if mean > end:
+            axes.text(end, places[n], f"{number(mean)} \N{RIGHTWARDS ARROW} ", ha="right", va="center", fontsize=8, backgroundcolor="white")

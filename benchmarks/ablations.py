@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.ablation_table import REFERENCE, SCORES, Row, as_json, as_markdown, as_plot, line
+from benchmarks.ablation_table import PARTS, REFERENCE, SCORES, Row, as_json, as_markdown, as_plot, line
 from benchmarks.runs import Options, Run, Settings, do_all, finish, scores_of
 from glass_model.glass.config import GLOBAL_ABLATIONS, LOCAL_ABLATIONS, PRESETS, Changes
 from glass_model.training.config import load_config
@@ -107,13 +107,16 @@ def write_table(row_list: Sequence[Row], options: Options) -> None:
     for row, *of_row in zip(row_list, *by_seed, strict=True):
         lines.append(line(row, [file for run in of_row if (file := scores_of(run, options))]))
     clips = "" if options.clips is None else f", first {options.clips} clips"
-    caption = f"Preset {options.preset}, {options.data}{clips}, {PROTOCOL}: means over seeds, and 95 % intervals for other clips and seeds"
+    caption = f"{options.data}{clips}, {PROTOCOL}: means over seeds, and 95 % intervals for other clips and seeds"
+    settings = ", ".join(f"{name}={value}" for name, value in options.settings.items())
+    scores = {name: heading for name, heading in SCORES.items() if options.rollouts or not name.startswith("control.")}
     about: dict[str, object] = {"data": options.data, "clips": options.clips, "protocol": PROTOCOL, "seeds": options.seeds}
     about |= {"preset": options.preset, "settings": options.settings}
     replace_file(options.out / "table.json", as_json(lines, about).encode())
     pictures = {"plot.png": "Scores of all rows"} if any(line.runs for line in lines) else {}
-    replace_file(options.out / "table.md", as_markdown(lines, "Ablations of GLASS", caption, pictures=pictures).encode())
-    replace_file(options.out / "plot.png", as_plot(lines, caption))
+    words = f"Preset {options.preset}{settings and ' with '}{settings}. {caption}"
+    replace_file(options.out / "table.md", as_markdown(lines, "Ablations of GLASS", words, PARTS, scores, pictures).encode())
+    replace_file(options.out / "plot.png", as_plot(lines, f"Preset {options.preset}{settings and ', changed'}, {caption}", PARTS, scores))
 
 
 def work(only: Sequence[str], options: Options, *, table: bool = False) -> list[str]:
