@@ -170,7 +170,7 @@ def _of_checkpoint(folder: Path, record: Record, entry: Entry | None) -> Iterato
     if not saved.standard or saved.world != _world(record):
         yield Finding(False, f"the checkpoint did not learn from the stream of the world {_world(record)}")
     if entry and entry.first and not saved.is_of(Plan(record.system, entry, _world(record), record.budget, record.seed)):
-        yield Finding(False, f"train/{FIRST} is not the GLASS that {record.system} trains first at the budget {record.budget}")
+        yield Finding(False, f"train/{FIRST} is not what {record.system} trains first at the budget {record.budget}")
     if saved.helped and record.track != "guided":
         yield Finding(False, f"the checkpoint learned with weights from elsewhere: its track is guided, not {record.track}")
     if record.track == "unsupervised" and fields_of(saved.config):

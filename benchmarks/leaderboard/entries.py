@@ -54,7 +54,10 @@ class Entry:
     by_budget: dict[str, Settings] = field(default_factory=dict)
     """What differs at a budget: schedules that fit into it."""
     first: "Entry | None" = None
-    """The GLASS that is trained first, in the time of the run, for the windows of a latent action model; None for systems without one."""
+    """What is trained first, in the time of the run; None for a system that needs nothing.
+
+    It is a GLASS for the windows of a latent action model, or such a model for a GLASS that draws its codes.
+    """
 
     def changes(self, budget: str) -> Settings:
         """All that differs from the preset."""
@@ -108,6 +111,14 @@ _GMA = Entry(
 _SHORT = {"train.steps": "600", "train.alone": "600", "train.freeze": "600", "train.bin_begin": "240", "train.bin_steps": "150"}
 _GMA_SHORT = replace(_GMA, by_budget={"minutes": _GLASS_SMALL["minutes"] | _SHORT | {"train.given_steps": "360"}})
 _LAM = "latent action model: "
+_PERSIST = Entry(
+    _LAM + "codes that persist and differ within a clip, read from the figure alone that a GLASS finds",
+    "unsupervised",
+    kind="lam",
+    preset="persist",
+    by_budget={"minutes": {"train.steps": "200"}},
+    first=_GMA_SHORT,
+)
 _WINDOW_FOUND = {"model.figure": "64", "model.scale": "1", "model.follow": "gma", "loss.target": "found"}
 
 ENTRIES = {
@@ -136,6 +147,13 @@ ENTRIES = {
         "unsupervised",
         kind="glass",
         preset="hour",
+    ),
+    "glass-drawn": Entry(
+        "GLASS, our re-implementation, narrow networks, draws rollouts of poses from the codes of lam-persist",
+        "unsupervised",
+        kind="glass",
+        preset="drawn",
+        first=_PERSIST,
     ),
     "glass-small-no-window": Entry(
         "GLASS, our re-implementation, narrow networks, local actions seen in whole frames",
@@ -210,14 +228,7 @@ ENTRIES = {
         by_budget={"minutes": {"train.steps": "700"}},
         first=_GMA,
     ),
-    "lam-persist": Entry(
-        _LAM + "codes that persist and differ within a clip, read from the figure alone that a GLASS finds",
-        "unsupervised",
-        kind="lam",
-        preset="persist",
-        by_budget={"minutes": {"train.steps": "200"}},
-        first=_GMA_SHORT,
-    ),
+    "lam-persist": _PERSIST,
     "lam-tiny-twin": Entry(
         _LAM + "decodes the clip's twin in another scene", "guided", kind="lam", preset="tiny", settings={"train.augment": "twin"}
     ),

@@ -68,7 +68,7 @@ def record_of(plan: Plan, options: Options) -> Record:
     board = f"{data_of(plan.world)}{first}/{PROTOCOL}"
     command = ""
     if not (entry.model or options.checkpoint):
-        command = " && ".join(" ".join(["wsprites", *one]) for one in plan.commands(Path("train")))
+        command = " && ".join(" ".join(["wsprites", *one]) for one in (stage.command(at) for stage, at in plan.stages(Path("train"))))
     model = entry.model or CHECKPOINT
     return Record(plan.name, entry.track, plan.budget, board, plan.seed, entry.words, model, command, commit())
 
@@ -156,11 +156,11 @@ def _adopted(plan: Plan, options: Options, folder: Path) -> Training:
         raise ArgumentError(
             "checkpoint", f"{options.checkpoint} is not of {plan.name} with seed {plan.seed} in {plan.world}, after its last step"
         )
-    (folder / "train").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(options.checkpoint, folder / CHECKPOINT)
-    if saved.first:
-        (folder / "train" / FIRST).parent.mkdir(exist_ok=True)
-        shutil.copyfile(options.checkpoint.parent / FIRST, folder / "train" / FIRST)
+    source, copy = options.checkpoint, folder / CHECKPOINT
+    for _ in saved.chain:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
+        source, copy = source.parent / FIRST, copy.parent / FIRST
     metrics = options.checkpoint.with_name("metrics.jsonl")
     if metrics.exists() and not (folder / "log.txt").exists():
         shutil.copyfile(metrics, folder / "log.txt")

@@ -127,7 +127,7 @@ def add(name: str, changes: str, folders: Sequence[Path], *, records: Path = REC
 
 def _check_runs(runs: Sequence[Record], saved: Sequence[Saved]) -> None:
     """Raise UserError unless these are runs of one configuration of the track, with seeds from 0, on two cores of one machine."""
-    configs = [[of.config for of in (one, one.first) if of] for one in saved]
+    configs = [[of.config for of in one.chain] for one in saved]
     seeds, train = sorted(run.seed for run in runs), {re.sub(r"\bseed=\d+", "", str(config)) for config in configs}
     if len(runs) < RUNS or seeds != [*range(len(runs))] or seeds != sorted(one.config.train.seed for one in saved):
         raise UserError(f"the seeds are {', '.join(map(str, seeds))}; a record needs 0 to {RUNS - 1} at least, each once and none left out")

@@ -27,7 +27,7 @@ from wsprites.world.spec import PRESETS, WorldSpec
 _RESERVE = 0.05
 """Share of the time that is kept for the end: the last checkpoint, and what a system computes after training."""
 FIRST = "first/checkpoint.safetensors"
-"""The GLASS that was trained first, from the folder of the training that uses its GMA."""
+"""What was trained first, from the folder of the training that uses it."""
 _LEAST = 60.0
 """Seconds that the end gets at least."""
 
@@ -54,19 +54,23 @@ class Plan:
 
     @property
     def first(self) -> "Plan | None":
-        """The training of the GLASS whose GMA it uses; None for a system without one."""
+        """The training whose result it uses; None for a system without one."""
         return replace(self, entry=self.entry.first) if self.entry.first else None
 
-    def commands(self, folder: Path) -> list[list[str]]:
-        """The arguments of `wsprites` that train it in a folder, one command after the other."""
-        return [*([self.first.command((folder / FIRST).parent)] if self.first else []), self.command(folder)]
+    def stages(self, folder: Path) -> list[tuple["Plan", Path]]:
+        """The trainings that make it in a folder, one after the other, and the folder of each."""
+        return [*(self.first.stages((folder / FIRST).parent) if self.first else []), (self, folder)]
 
     def command(self, folder: Path, steps: int | None = None) -> list[str]:
-        """The last of these commands, with other steps than planned."""
+        """The arguments of `wsprites` that do this training alone, with other steps than planned."""
         changed = self.settings | ({} if steps is None else {"train.steps": str(steps)})
         values = [f"--set={key}={value}" for key, value in changed.items()]
         device = ["--device", "cuda" if BUDGETS[self.budget].gpu else "cpu"] if self.budget != "open" else []
-        given = ["--gma", str(folder / FIRST)] if self.first else []
+        given = list[str]()
+        if self.first:  # a GLASS that draws the codes of a latent action model uses the GMA in whose windows these were learned
+            read = self.first.entry.kind == "lam"
+            given = ["--gma", str(folder / FIRST if not read else (folder / FIRST).parent / FIRST)]
+            given += ["--reader", str(folder / FIRST)] if read else []
         made = ["train", "--system", self.entry.kind, "--preset", self.entry.preset, *values, *given, "--stream", "--world", self.world]
         return [*made, *device, "--validate-every", "0", "--out", str(folder), "--resume"]
 
@@ -86,7 +90,8 @@ class Saved:
         except (KeyError, TypeError, ValueError, RecursionError, MemoryError) as error:
             raise UserError(f"{path}: no checkpoint that says how it was trained ({error})") from None
         self.versions = metadata.get("versions", "")[:500]
-        self._perceptual, self._gma = metadata.get("perceptual", "").startswith("on"), metadata.get("gma", "")
+        self._perceptual = metadata.get("perceptual", "").startswith("on")
+        self._gma, self._reader = metadata.get("gma", ""), metadata.get("reader", "")
         self.json = json.dumps(json.loads(metadata["config"]), indent=1) + "\n"
         self._path = path
 
@@ -101,19 +106,25 @@ class Saved:
 
     @cached_property
     def first(self) -> "Saved | None":
-        """The checkpoint of GLASS whose GMA it uses, if that was trained first beside it; None otherwise."""
-        path = self._path.parent / FIRST
-        return Saved(path) if self._gma and path.is_file() and self._gma == f"sha256 {sha256(path)}" else None
+        """The checkpoint of the GLASS or latent action model that it uses, if that was trained first beside it; None otherwise."""
+        path, uses = self._path.parent / FIRST, self._reader or self._gma
+        return Saved(path) if uses and path.is_file() and uses == f"sha256 {sha256(path)}" else None
+
+    @property
+    def chain(self) -> list["Saved"]:
+        """The checkpoints of all trainings that made it, as far as they lie beside it, the last one first."""
+        return [self, *(self.first.chain if self.first else [])]
 
     @cached_property
     def helped(self) -> bool:
-        """Whether weights from elsewhere took part: of a perceptual loss, or of a GMA that was not trained first, on its world."""
-        if self._perceptual or not self._gma:
+        """Whether weights from elsewhere took part: of a perceptual loss, or of a GMA or reader that was not trained first in its world."""
+        if self._perceptual or not (self._gma or self._reader):
             return self._perceptual
         if not (first := self.first) or first.helped or fields_of(first.config):
             return True
         same = (first.world, first.config.train.seed) == (self.world, self.config.train.seed)
-        return not (same and first.standard and first.complete)
+        # With a reader, the GMA has to be the one that the reader learned with.
+        return not (same and first.standard and first.complete and (not self._reader or self._gma == first._gma))
 
     @property
     def complete(self) -> bool:
@@ -164,16 +175,15 @@ def train(plan: Plan, folder: Path, lock: int, interrupted: Event) -> str:
         KeyboardInterrupt: `interrupted` was set.
     """
     out, log, limit = folder / "train", folder / "log.txt", BUDGETS[plan.budget].seconds
-    commands = plan.commands(out)
     try:
-        for command in commands:
-            if plan.first and command is not commands[-1] and _is_trained(plan.first, out / FIRST):
+        for stage, at in plan.stages(out):
+            if stage is not plan and _is_trained(stage, at / Path(CHECKPOINT).name):
                 continue
             left = limit - max(_RESERVE * limit, _LEAST) - seconds(folder) if limit else math.inf
             if left <= 0:
                 raise TimeoutError
             with _clock(folder):
-                if (failure := runs.call(command, log, lock, interrupted, seconds=left)) or command is commands[-1]:
+                if (failure := runs.call(stage.command(at), log, lock, interrupted, seconds=left)) or stage is plan:
                     return failure
     except TimeoutError:
         pass
@@ -194,8 +204,8 @@ def seconds(folder: Path) -> float:
     done, since = _read_clock(folder)
     if since is None:
         return done
-    checkpoints = [folder / CHECKPOINT, (folder / CHECKPOINT).parent / FIRST]
-    return done + max([0.0, *(path.stat().st_mtime - since for path in checkpoints if path.exists())])
+    checkpoints = (folder / CHECKPOINT).parent.rglob(Path(CHECKPOINT).name)
+    return done + max([0.0, *(path.stat().st_mtime - since for path in checkpoints)])
 
 
 def _read_clock(folder: Path) -> tuple[float, float | None]:

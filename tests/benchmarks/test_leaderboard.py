@@ -99,8 +99,8 @@ class Commands:
             sets = [text.removeprefix("--set=") for text in arguments if text.startswith("--set=")]
             config = load_config(find(given["--system"]).PRESETS, given["--preset"], sets)
             over = self.ends_at is not None and seconds < math.inf
-            gma = f"sha256 {sha256(Path(given['--gma']))}" if "--gma" in given else ""
-            checkpoint(out, config, str(self.ends_at) if over else str(config.train.steps), given["--world"], gma)
+            uses = {name: sha256(Path(given[f"--{name}"])) for name in ("gma", "reader") if f"--{name}" in given}
+            checkpoint(out, config, str(self.ends_at) if over else str(config.train.steps), given["--world"], **uses)
             if over:
                 raise TimeoutError
         else:
@@ -110,9 +110,11 @@ class Commands:
         return ""
 
 
-def checkpoint(out: Path, config, step: str, world: str, gma: str = "") -> Path:
+def checkpoint(out: Path, config, step: str, world: str, **uses: str) -> Path:
+    """A checkpoint whose training used those with these hashes."""
     out.mkdir(parents=True, exist_ok=True)
-    about = {"format": config.system, "config": to_json(config), "step": step, "versions": '{"torch": "2"}'} | ({"gma": gma} if gma else {})
+    about = {"format": config.system, "config": to_json(config), "step": step, "versions": '{"torch": "2"}'}
+    about |= {name: f"sha256 {digest}" for name, digest in uses.items()}
     weights = {"a": np.zeros((2, 3), np.float32), "b": np.zeros(4, np.float32)}
     made_from = load_standard(world)
     data = {"source": "stream", "world": made_from.spec.to_json(), "art_sha256": made_from.art.sha256, "seed": 0}
@@ -253,15 +255,50 @@ def test_a_glass_is_trained_first(tmp_path: Path, commands: Commands, monkeypatc
     ):
         path = checkpoint(folder / "train" / "first", other, step, world)
         assert Saved(folder / CHECKPOINT).first is None and Saved(folder / CHECKPOINT).helped
-        checkpoint(folder / "train", saved.config, str(saved.step), "factorial", f"sha256 {sha256(path)}")
+        checkpoint(folder / "train", saved.config, str(saved.step), "factorial", gma=sha256(path))
         mixed = Saved(folder / CHECKPOINT)
         assert mixed.helped == elsewhere and not mixed.is_of(BEHIND)
-        assert [any(words in line for line in wrong(folder)) for words in ("is not the GLASS that", "weights from elsewhere")] == [
+        assert [any(words in line for line in wrong(folder)) for words in ("is not what lam", "weights from elsewhere")] == [
             True,
             elsewhere,
         ]
     path.unlink()
     assert Saved(folder / CHECKPOINT).helped and any("weights from elsewhere" in words for words in wrong(folder))
+
+
+DRAWN = Plan("glass-drawn", ENTRIES["glass-drawn"], "factorial", "hour", 0)
+
+
+def test_a_glass_that_draws_the_codes_of_a_latent_action_model(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three trainings, each in the folder of the next; the last one uses both before it, and nothing else will do."""
+    monkeypatch.setattr(training.time, "monotonic", lambda: commands.now)
+    commands.takes = 800.0
+    assert done(tmp_path, DRAWN.name, "--budget", "hour", "--seeds", "1") == 0
+    assert [dict(pairwise(call)).get("--preset") for call in commands.calls] == ["small", "persist", "drawn", None]
+    folder = tmp_path / BOARD / "hour" / DRAWN.name / "seed-0"
+    reader, gma = folder / "train" / FIRST, folder / "train" / "first" / FIRST
+    _, second, third = (dict(pairwise(call)) for call in commands.calls[:3])
+    assert (second["--gma"], third["--gma"], third["--reader"]) == (str(gma), str(gma), str(reader)) and "--reader" not in second
+    saved = Saved(folder / CHECKPOINT)
+    assert [one.config.name for one in saved.chain] == ["drawn", "persist", "small"]
+    assert saved.is_of(DRAWN) and not saved.helped and seconds(folder) == 2400 and wrong(folder) == []
+    # What is there is kept: after a loss of the last two, they alone are trained again.
+    (folder / CHECKPOINT).unlink()
+    reader.unlink()
+    assert done(tmp_path, DRAWN.name, "--budget", "hour", "--seeds", "1") == 0
+    assert [dict(pairwise(call)).get("--preset") for call in commands.calls[4:]] == ["persist", "drawn", None]
+    # Given by hand, it comes with both.
+    given = ["--budget", "hour", "--checkpoint", str(folder / CHECKPOINT), "--seconds", "700", "--machine", "m"]
+    assert done(tmp_path / "out", DRAWN.name, *given) == 0
+    assert [one.config.name for one in Saved(tmp_path / "out" / folder.relative_to(tmp_path) / CHECKPOINT).chain] == [
+        "drawn",
+        "persist",
+        "small",
+    ]
+    # A reader from elsewhere, or one that learned with another GMA than the one that is used, is help.
+    for uses in ({"reader": "0"}, {"gma": sha256(gma), "reader": "0"}, {"gma": "0", "reader": sha256(reader)}, {"reader": sha256(reader)}):
+        checkpoint(folder / "train", saved.config, str(saved.step), "factorial", **uses)
+        assert Saved(folder / CHECKPOINT).helped and any("weights from elsewhere" in words for words in wrong(folder))
 
 
 def test_the_time_of_the_first_training_counts(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:

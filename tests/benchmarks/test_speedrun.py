@@ -86,12 +86,12 @@ def test_codes_below_the_target_are_no_record(codes: list[np.ndarray]) -> None:
 class Made:
     """What a checkpoint says."""
 
-    complete, standard, helped, first = True, True, False, None
+    complete, standard, helped = True, True, False
 
     def __init__(self, seed: int, world: str = "factorial", **settings: str) -> None:
         changes = {f"train.{name}": value for name, value in {"steps": "2000", **settings}.items()}
         self.config = Plan("lam-tiny", replace(ENTRIES["lam-tiny"], settings=changes), "factorial", "minutes", seed).config
-        self.world = world
+        self.world, self.chain = world, [self]
 
 
 class First(Made):
@@ -99,7 +99,7 @@ class First(Made):
 
     def __init__(self, seed: int, steps: int = 1000) -> None:
         super().__init__(seed)
-        self.first = Made(seed, steps=str(steps))
+        self.chain = [self, Made(seed, steps=str(steps))]
 
 
 class Unfinished(Made):
