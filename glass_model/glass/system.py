@@ -21,7 +21,7 @@ from glass_model.perceptual import load_vgg
 from glass_model.quantize import code_usage
 from glass_model.systems import Turn
 from glass_model.training.checkpoint import load
-from glass_model.training.device import Setup
+from glass_model.training.device import Setup, evaluated
 from glass_model.training.strips import Column, Strip, images
 from wsprites.errors import ArgumentError
 
@@ -135,18 +135,16 @@ class GlassSystem:
         lma, config = self.network.lma, self.config.train
         if lma.poses is None:
             return
-        mode = self.network.training
-        self.network.eval()
         observed, motions = list[tuple[Tensor, Tensor]](), list[tuple[Tensor, Tensor]]()
-        for number in range(config.fit_batches):
-            frames = self.network.to_model(next(batches))
-            observed.append(self.network.poses(frames))
-            if number < _CALIBRATED:
-                motions.append(self.network.motions(frames))
+        with evaluated(self.network):
+            for number in range(config.fit_batches):
+                frames = self.network.to_model(next(batches))
+                observed.append(self.network.poses(frames))
+                if number < _CALIBRATED:
+                    motions.append(self.network.motions(frames))
         self.network.calibrate(*(torch.cat(x) for x in zip(*motions, strict=True)))
         pose, code = (torch.cat(x) for x in zip(*observed, strict=True))
         fit(lma.poses, lma.quantizer.vectors, pose, code, config.fit_steps)
-        self.network.train(mode)
 
 
 @torch.no_grad()

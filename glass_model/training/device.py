@@ -1,14 +1,16 @@
 """Where training runs: this process among those of a run, its device, and what makes the device faster."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsprites.errors import ArgumentError
 
@@ -75,6 +77,23 @@ class Setup:
             raise ArgumentError("gma", f"{name} has no global motion analysis; leave it out")
         if self.reader:
             raise ArgumentError("reader", f"{name} has its own codes; leave it out")
+
+
+@contextmanager
+def evaluated(network: nn.Module) -> Iterator[Any]:
+    """The network in eval mode, without gradients; afterwards each module is in its own mode again.
+
+    Compiled parts run as they are written: new shapes would be compiled, which takes minutes, and count for the limit of torch.compile.
+    """
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        # Not inference_mode: a tensor that a network keeps from it could not be used in training.
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
+            yield network
+    finally:
+        for module in training:
+            module.training = True
 
 
 def join(device: str = "") -> Process:

@@ -6,8 +6,6 @@ data file. So its characters are neither those of training nor those of test. Wi
 
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +15,7 @@ from torch import nn
 
 import wsprites
 from glass_model.systems import Playable
+from glass_model.training.device import evaluated
 from wsprites.art import World
 from wsprites.bench.data import Part
 from wsprites.bench.metrics import actions, motion
@@ -104,7 +103,7 @@ class Validation:
             network: in any mode.
             device: where the network is.
         """
-        with _evaluated(network) as model:
+        with evaluated(network) as model:
             arrays, iou_nt = self._infer(model, device)
         code_nt = arrays.get("codes")
         ami, standing_ami = (None, None) if code_nt is None else self._ami(code_nt)
@@ -182,23 +181,6 @@ def _windows(script: Script) -> Script:
     first_n = window_n * (length - frames) // max(count - 1, 1)
     windows = [script[int(n) % clips, first : first + frames] for n, first in zip(window_n, first_n, strict=True)]
     return Script(**{name: np.stack([getattr(window, name) for window in windows]) for name in LABELS})
-
-
-@contextmanager
-def _evaluated(network: nn.Module) -> Iterator[Any]:
-    """The network in eval mode, without gradients; afterwards each module is in its own mode again.
-
-    Compiled parts run as they are written: new shapes would be compiled, which takes minutes, and count for the limit of torch.compile.
-    """
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        # Not inference_mode: a tensor that a network keeps from it could not be used in training.
-        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
-            yield network
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _mean(values: Any) -> float | None:
