@@ -68,7 +68,7 @@ def record_of(plan: Plan, options: Options) -> Record:
     board = f"{data_of(plan.world)}{first}/{PROTOCOL}"
     command = ""
     if not (entry.model or options.checkpoint):
-        command = " && ".join(" ".join(["wsprites", *one]) for one in (stage.command(at) for stage, at in plan.stages(Path("train"))))
+        command = " && ".join(" ".join(["wsprites", *stage.command(at)]) for stage, at in plan.stages(Path("train")))
     model = entry.model or CHECKPOINT
     return Record(plan.name, entry.track, plan.budget, board, plan.seed, entry.words, model, command, commit())
 

@@ -66,11 +66,12 @@ class Plan:
         changed = self.settings | ({} if steps is None else {"train.steps": str(steps)})
         values = [f"--set={key}={value}" for key, value in changed.items()]
         device = ["--device", "cuda" if BUDGETS[self.budget].gpu else "cpu"] if self.budget != "open" else []
-        given = list[str]()
-        if self.first:  # a GLASS that draws the codes of a latent action model uses the GMA in whose windows these were learned
-            read = self.first.entry.kind == "lam"
-            given = ["--gma", str(folder / FIRST if not read else (folder / FIRST).parent / FIRST)]
-            given += ["--reader", str(folder / FIRST)] if read else []
+        given, first = list[str](), folder / FIRST
+        if self.first and self.first.entry.kind == "lam":
+            given = ["--reader", str(first)]
+            first = first.parent / FIRST  # the GMA in whose windows its codes were learned
+        if self.first:
+            given += ["--gma", str(first)]
         made = ["train", "--system", self.entry.kind, "--preset", self.entry.preset, *values, *given, "--stream", "--world", self.world]
         return [*made, *device, "--validate-every", "0", "--out", str(folder), "--resume"]
 
