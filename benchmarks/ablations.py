@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.ablation_table import PARTS, REFERENCE, SCORES, Row, as_json, as_markdown, as_plot, line
-from benchmarks.runs import Options, Run, Settings, do_all, finish, scores_of
+from benchmarks.runs import Options, Run, Settings, do_all, finish, is_done, scores_of
 from glass_model.glass.config import GLOBAL_ABLATIONS, LOCAL_ABLATIONS, PRESETS, Changes
 from glass_model.training.config import load_config
 from wsprites.bench.data import STANDARD
@@ -138,7 +138,7 @@ def work(only: Sequence[str], options: Options, *, table: bool = False) -> list[
         return []
     wanted = [row for row in every_row if not only or row.name in only]
     todo = [run for seed in options.seeds for run in runs(wanted, options, seed)]
-    needed = {run.gma.folder for run in todo if run.gma and scores_of(run, options) is None}
+    needed = {run.gma.folder for run in todo if run.gma and not is_done(run, options)}
     todo = [run for run in todo if run.system or run.folder in needed]
     return do_all(todo, lambda _: options, options.out, lambda: write_table(every_row, options))
 

@@ -24,6 +24,7 @@ from benchmarks.results import Result, read_result, world_of, write_result
 from glass_model.systems import find
 from glass_model.training.config import load_config
 from wsprites.bench.data import STANDARD
+from wsprites.bench.run import NO_ROLLOUTS
 from wsprites.bench.scores import PROTOCOL, ScoreFile, read
 from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import from_json
@@ -131,11 +132,18 @@ def _is_of(run: Run, options: Options, config: str, world: str, terms: str) -> b
 def scores_of(run: Run, options: Options) -> ScoreFile | None:
     """The scores of a run on the same clips by the present protocol, kept or of its checkpoint; None if there are none.
 
+    Those without scores of generated video, where they are wanted, are better than none.
+
     Raises:
         ArgumentError: what is kept under its name is of something else.
     """
-    kept = kept_scores(run, options)
-    return kept or _scores_of_checkpoint(run, options)
+    files = [file for file in (kept_scores(run, options), _scores_of_checkpoint(run, options)) if file]
+    return next((file for file in files if _is_whole(file, options)), files[0] if files else None)
+
+
+def _is_whole(file: ScoreFile, options: Options) -> bool:
+    """Whether scores of generated video were not left out that are wanted."""
+    return not (options.rollouts and NO_ROLLOUTS in file.not_scored.values())
 
 
 def kept_scores(run: Run, options: Options) -> ScoreFile | None:
@@ -156,7 +164,8 @@ def kept_scores(run: Run, options: Options) -> ScoreFile | None:
 
 def keep(run: Run, options: Options) -> None:
     """Keep the scores of a run, if there are some and they are to be kept."""
-    if options.results is None or kept_scores(run, options) or not (scores := _scores_of_checkpoint(run, options)):
+    kept = kept_scores(run, options)
+    if options.results is None or (kept and _is_whole(kept, options)) or not (scores := _scores_of_checkpoint(run, options)):
         return
     options.results.mkdir(parents=True, exist_ok=True)
     write_result(run.result(options.results), Result.of(safetensors_metadata(run.checkpoint) or {}, scores, options.kept))
@@ -181,8 +190,11 @@ def _scores_of_checkpoint(run: Run, options: Options) -> ScoreFile | None:
 
 
 def is_done(run: Run, options: Options) -> bool:
-    """Whether a run is trained, and scored if it is to be."""
-    return scores_of(run, options) is not None if run.system else is_trained(run, options)
+    """Whether a run is trained, and scored as it is to be."""
+    if not run.system:
+        return is_trained(run, options)
+    file = scores_of(run, options)
+    return file is not None and _is_whole(file, options)
 
 
 # Doing it.
@@ -247,7 +259,7 @@ def do(run: Run, options: Options, lock: int, interrupted: Event) -> str:
         train = ["train", "--system", options.kind, "--preset", options.preset, *values, "--stream", "--world", options.world]
         if failure := call([*train, *paths, *shared, "--out", str(run.folder), "--resume"], run.log, lock, interrupted):
             return failure
-    if run.system and scores_of(run, options) is None:
+    if run.system and not is_done(run, options):
         bench = ["bench", "--model", str(run.checkpoint), "--data", options.data, "--system", run.system, "--out", str(run.scores)]
         bench += ["--clips", str(options.clips)] if options.clips else []
         return call(bench + ([] if options.rollouts else ["--no-rollouts"]), run.log, lock, interrupted)

@@ -26,6 +26,7 @@ from benchmarks.runs import Options, alone_in, call
 from glass_model.glass.config import PRESETS
 from glass_model.glass.schedule import phase
 from glass_model.training.config import load_config
+from wsprites.bench.run import NO_ROLLOUTS
 from wsprites.bench.scores import Hashes, write
 from wsprites.errors import ArgumentError
 from wsprites.fields import to_json
@@ -120,7 +121,9 @@ class Commands:
             file = made(local__ami=entry(self.value[seed], 0.1), shift__mean=entry(1.5, 0.1, "px"))
             name = given["--data"] + (f"-first-{given['--clips']}" if "--clips" in given else "")
             data = replace(file.data, name=name, clips={"val": 12, "test": int(given.get("--clips", 500))})
-            write(out, replace(file, system=given["--system"], hashes=Hashes(sha256, "checkpoint.safetensors", "0" * 64), data=data))
+            left_out = {"control": NO_ROLLOUTS} if "--no-rollouts" in arguments else {}
+            hashes = Hashes(sha256, "checkpoint.safetensors", "0" * 64)
+            write(out, replace(file, system=given["--system"], hashes=hashes, data=data, not_scored=left_out))
         return ""
 
 
@@ -153,6 +156,19 @@ def test_one_seed_after_the_other_and_gma_first(tmp_path: Path, commands: Comman
     assert done(tmp_path, "--clips", "6") == 0 and len(commands.calls) == 10  # nothing is done twice
     assert "--no-rollouts" not in commands.last
     assert done(tmp_path / "other", "--seeds", "0", "--only", "plain", "--no-rollouts") == 0 and commands.last[-1] == "--no-rollouts"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_run_without_scores_of_generated_video_is_scored_again_where_they_are_wanted(
+    kept: bool, tmp_path: Path, commands: Commands
+) -> None:
+    only = ["--seeds", "0", "--only", "plain", *(["--results", str(tmp_path / "kept")] if kept else [])]
+    assert done(tmp_path, *only, "--no-rollouts") == 0 and len(commands.calls) == 3
+    assert done(tmp_path, *only, "--table") == 0 and len(commands.calls) == 3
+    rows_of_table = json.loads((tmp_path / "out" / "table.json").read_text())["rows"]
+    assert [row["runs"] for row in rows_of_table if row["name"] == "plain"] == [1]  # the table has what there is
+    assert done(tmp_path, *only) == 0 and commands.calls[3:] == ["bench local-plain-0"] and "--no-rollouts" not in commands.last
+    assert done(tmp_path, *only) == done(tmp_path, *only, "--no-rollouts") == 0 and len(commands.calls) == 4
 
 
 def test_what_is_asked_of_a_training(tmp_path: Path, commands: Commands) -> None:

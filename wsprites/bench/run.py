@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 OF_ROLLOUTS = ("control", "drift", "transfer")
 """How the names of scores of generated video begin."""
+NO_ROLLOUTS = "left out by --no-rollouts"
+"""Why they are not scored, where the user did not want them."""
 Bar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 """From a number of clips to a context whose value is called with the clips done since its last call."""
 
@@ -134,7 +136,7 @@ class Job:
         begin, data, networks = time.perf_counter(), self.opened, self.networks
         said, scored, missing = _rollout_actions(model, name), model, {}
         if not self.rollouts and isinstance(model, Model) and isinstance(model, Controllable):
-            scored, missing = Reading(model), dict.fromkeys(OF_ROLLOUTS, "left out by --no-rollouts")
+            scored, missing = Reading(model), dict.fromkeys(OF_ROLLOUTS, NO_ROLLOUTS)
         if isinstance(data, VideoData):
             with bar(videos.clips_to_do(scored, data)) as progress:
                 evaluation = videos.evaluate(scored, data, name, progress=progress, networks=networks)
