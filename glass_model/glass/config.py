@@ -94,7 +94,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the twelve terms of the loss, where 0 leaves a term out; and four numbers that define terms."""
+    """Weights of the terms of the loss, twelve of the paper and two of ours, where 0 leaves a term out; and numbers that define terms."""
 
     bin: float = number(0.5, 0.0, 1e6)
     """Weight of BIN, which makes masks binary."""
@@ -124,6 +124,8 @@ class LossConfig:
     """Weight of the perceptual distance of LMA's foregrounds."""
     equi: float = number(0.0, 0.0, 1e6, added=True)
     """Weight of EQUI, the equivariance of the shift nets, which the paper does not have."""
+    known: float = number(0.0, 0.0, 1e6, added=True)
+    """Weight of KNOWN, the error of the shift nets for an image and itself, moved, which the paper does not have either."""
     recu_floor: float = number(0.001, 0.0, 1e3, added=True)
     """Weight in RECU of a pixel that does not change."""
     mask_size: float = number(0.06, 0.0, 1.0)
@@ -259,14 +261,7 @@ _TINY = Config("tiny").override(
     },
 )
 _SMALL = Config("small").override(
-    model={
-        "global_scale": 2,
-        "figure": 64,
-        **_NARROW,
-        "appearance": 16,
-        "codes": 9,
-        "quantizer": "gumbel",
-    },
+    model={"global_scale": 2, "figure": 64, **_NARROW, "appearance": 16, "codes": 9, "quantizer": "gumbel"},
     loss={"bin": 0.3, "bin_to": 1.0, **_FIND_MASKS, "equi": 1.0, "vq": 0.0},
     train={
         "steps": 4_000,
@@ -289,6 +284,7 @@ _SMALL = Config("small").override(
         "temperature_steps": 1_700,
     },
 )
+_GMA = dataclasses.replace(_SMALL, name="gma").override(loss={"bin_to": 2.0, "known": 1.0}, train={"steps": 2_000})
 _HOUR = dataclasses.replace(_SMALL, name="hour").override(train={"steps": 6_500, "given_steps": 4_000, "temperature_steps": 5_000})
 _DRAWN = dataclasses.replace(_SMALL, name="drawn").override(
     model={"reader": True, "reference": 8, "pose": 64},
@@ -340,8 +336,9 @@ PRESETS = {
     "released": _RELEASED,
     "tiny": _TINY,
     "small": _SMALL,
+    "gma": _GMA,
     "hour": _HOUR,
     "drawn": _DRAWN,
     **{name: dataclasses.replace(_PAPER, name=name).override(**changes) for name, changes in _CHANGED.items()},
 }
-"""`paper`, `released`; `tiny`, `small`, `hour`, `drawn` for two CPU cores; ablations and other data sets by what differs from `paper`."""
+"""`paper`, `released`; `tiny` to `drawn` for two CPU cores; ablations and other data sets by what differs from `paper`."""

@@ -4,6 +4,8 @@ Shifts are normalised: the full width and the full height are 2, so a shift of s
 the screen: moving a frame by it gives the next one.
 """
 
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -129,8 +131,8 @@ class Motion(NamedTuple):
     """(B, T - 1, ...): the parts of frames 0 to T - 2, moved to where they should be in the next frame."""
     frame: Tensor
     """(B, T - 1, 3, H, W): frames 1 to T - 1, predicted by composing the moved parts."""
-    equivariance: Tensor | None = None
-    """Scalar: how far the shift nets are from being equivariant; None where it is not computed."""
+    known: Mapping[str, Tensor] = MappingProxyType({})
+    """Scalars: errors of the shift nets where the shift is known, by the names of their terms; without those that are not computed."""
 
 
 class GMA(nn.Module):
@@ -138,12 +140,12 @@ class GMA(nn.Module):
 
     Args:
         config: sizes of the networks.
-        equivariant: compute `Motion.equivariance` in training.
+        known: terms of known shifts, "equi" and "known", that are computed in training for `Motion.known`.
     """
 
-    def __init__(self, config: ModelConfig, *, equivariant: bool = False) -> None:
+    def __init__(self, config: ModelConfig, *, known: Collection[str] = ()) -> None:
         super().__init__()
-        self._equivariant = equivariant
+        self._known = known
         self.mask = MaskNet(config.mask_channels, config.mask_blocks, config.mask_bias)
         self.inpainter = Inpainter(config.inpaint_channels)
         self.shift = ShiftNet(config.shift_channels)
@@ -161,8 +163,8 @@ class GMA(nn.Module):
         parts = Parts(*(by_sequence(x, batch) for x in flat))
         before = Parts(*(x[:, :-1].flatten(0, 1) for x in parts))
         after = Parts(*(x[:, 1:].flatten(0, 1) for x in parts))
-        shift, error = self._shift(self.shift, before.foreground, after.foreground, border=False)
-        background_shift, background_error = self._shift(self.background_shift, before.background, after.background, border=True)
+        shift, known = self._shift(self.shift, before.foreground, after.foreground, border=False)
+        background_shift, background_known = self._shift(self.background_shift, before.background, after.background, border=True)
         moved = Parts(move(before.mask, shift), move(before.foreground, shift), move(before.background, background_shift, border=True))
         frame = compose(moved)
         return Motion(
@@ -171,7 +173,7 @@ class GMA(nn.Module):
             by_sequence(background_shift, batch),
             Parts(*(by_sequence(x, batch) for x in moved)),
             by_sequence(frame, batch),
-            None if error is None or background_error is None else error + background_error,
+            {name: error + background_known[name] for name, error in known.items()},
         )
 
     def track(self, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,18 +183,22 @@ class GMA(nn.Module):
         shift: Tensor = self.shift(foreground[:, :-1].flatten(0, 1), foreground[:, 1:].flatten(0, 1))
         return mask, by_sequence(shift, len(frames))
 
-    def _shift(self, net: ShiftNet, before: Tensor, after: Tensor, *, border: bool) -> tuple[Tensor, Tensor | None]:
-        """The shifts of pairs of images; and, if wanted, the mean absolute error when the second image is moved by a known random shift.
+    def _shift(self, net: ShiftNet, before: Tensor, after: Tensor, *, border: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """The shifts of pairs of images; and, of wanted terms, the mean absolute error for pairs whose second image was moved at random.
 
-        That shift has to be added to the answer. The error has no gradient to that answer, and to the images only by the statistics of
-        BatchNorm: pairs and moved pairs are one batch, since BatchNorm would make different nets of two.
+        EQUI moves the second image of each pair: the known shift has to be added to the answer, which may be off by a constant. KNOWN
+        moves the first image: the known shift is the answer. Errors have no gradient to the answer of EQUI, and to the images only by
+        the statistics of BatchNorm: all pairs are one batch, since BatchNorm would make different nets of several.
         """
-        if not (self._equivariant and self.training):
-            return net(before, after), None
-        known = (2 * torch.rand(len(before), 2, device=before.device) - 1) * KNOWN
-        moved = move(after.detach(), known, border)
-        shift, other = net(torch.cat([before, before.detach()]), torch.cat([after, moved])).chunk(2)
-        return shift, (other - shift.detach() - known).abs().mean()
+        wanted = [name for name in ("equi", "known") if name in self._known and self.training]
+        if not wanted:
+            return net(before, after), {}
+        known = [(2 * torch.rand(len(before), 2, device=before.device) - 1) * KNOWN for _ in wanted]
+        moved = [move((after if name == "equi" else before).detach(), x, border) for name, x in zip(wanted, known, strict=True)]
+        firsts, seconds = torch.cat([before, *[before.detach()] * len(wanted)]), torch.cat([after, *moved])
+        shift, *answers = net(firsts, seconds).chunk(1 + len(wanted))
+        expected = [x + shift.detach() if name == "equi" else x for name, x in zip(wanted, known, strict=True)]
+        return shift, {name: (answer - x).abs().mean() for name, answer, x in zip(wanted, answers, expected, strict=True)}
 
 
 def compose(parts: Parts) -> Tensor:

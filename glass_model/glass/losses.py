@@ -4,6 +4,7 @@ Names are those of the paper (section 3 and its supplement). Weights of pixels c
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -131,8 +132,7 @@ def global_terms(frames: Tensor, motion: Motion, config: LossConfig, features: F
         "recb": lambda: recb_loss(parts.background[:, 1:], moved.background, config.recb_power),
         "recj": lambda: recj_loss(frames[:, 1:], frames[:, :-1], motion.frame, made_before),
     }
-    if (equivariance := motion.equivariance) is not None:
-        terms["equi"] = lambda: equivariance
+    terms |= {name: partial(motion.known.__getitem__, name) for name in motion.known}
     if features:
         terms["vgg"] = lambda: perceptual_loss(features, [motion.frame], frames[:, 1:])
     return weighted(terms, config)

@@ -4,6 +4,7 @@ Inside, frames are float32 (B, T, 3, H, W) in [-1, 1] at the model's size, and s
 follow `glass_model.systems.Playable`: frames of any size, shifts in pixels of those frames.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
@@ -56,15 +57,15 @@ class GLASS(nn.Module):
 
     Args:
         config: sizes of the networks.
-        equivariant: the shift nets are also trained on known shifts; see `glass_model.glass.gma.GMA`.
+        known: terms of known shifts that the shift nets are also trained on; see `glass_model.glass.gma.GMA`.
         averaged: the code vectors are moving averages of directions; see `glass_model.quantize.Quantizer`.
     """
 
-    def __init__(self, config: ModelConfig, *, equivariant: bool = False, averaged: bool = False) -> None:
+    def __init__(self, config: ModelConfig, *, known: Collection[str] = (), averaged: bool = False) -> None:
         super().__init__()
         self.config = config
         self.controls = Controls(codes=config.codes, shift=True, background_shift=True)
-        self.gma, self.lma = GMA(config, equivariant=equivariant), LMA(config, averaged=averaged)
+        self.gma, self.lma = GMA(config, known=known), LMA(config, averaged=averaged)
         # Of readings, in pixels: the shift (x, y, 1) @ calibration. Other models' LMA has learned to live with the error.
         self.calibration: Tensor | None
         self.register_buffer("calibration", torch.eye(3, 2) if config.pose else None)

@@ -33,7 +33,8 @@ _CALIBRATED = 8  # batches that shifts are calibrated with: six numbers need no 
 
 def network(config: Config) -> GLASS:
     """The network of a configuration."""
-    return GLASS(config.model, equivariant=config.loss.equi > 0, averaged=config.loss.revive > 0)
+    known = [name for name in ("equi", "known") if getattr(config.loss, name)]
+    return GLASS(config.model, known=known, averaged=config.loss.revive > 0)
 
 
 def system(config: Config, setup: Setup) -> "GlassSystem":

@@ -46,7 +46,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 def test_every_preset_is_listed() -> None:
-    assert set(PRESETS) == set(CHANGES) | {"tiny", "small", "hour", "drawn"}
+    assert set(PRESETS) == set(CHANGES) | {"tiny", "small", "gma", "hour", "drawn"}
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -39,3 +39,29 @@ def test_the_inpainter_changes_nothing_outside_the_mask() -> None:
     hidden = frame.clone()
     hidden[..., 10:20, 30:40] = 0.5
     torch.testing.assert_close(gma.inpainter(hidden, mask), painted)  # nor does it see what is in the hole
+
+
+def centre(image: torch.Tensor) -> torch.Tensor:
+    """Normalised centres of mass, (B, 2), of images (B, C, H, W)."""
+    ys, xs = (torch.linspace(-1 + 1 / n, 1 - 1 / n, n) for n in image.shape[-2:])
+    weight = image.sum(1)
+    return torch.stack([(weight.sum(1) * xs).sum(1), (weight.sum(2) * ys).sum(1)], 1) / weight.sum((1, 2))[:, None]
+
+
+@pytest.mark.parametrize(("gain", "offset", "equi", "known"), [(1.0, 0.0, 0.0, 0.0), (1.0, 0.3, 0.0, 0.3), (0.0, 0.0, 0.1, 0.1)])
+def test_known_shifts_see_a_constant_error_that_equivariance_does_not(gain: float, offset: float, equi: float, known: float) -> None:
+    """A net that answers the motion of the centres, right or with an offset, and one that answers nothing."""
+    gma = GMA(PRESETS["tiny"].model, known=("equi", "known")).train()
+    ys, xs = torch.meshgrid(torch.linspace(-1, 1, 40), torch.linspace(-1, 1, 48), indexing="ij")
+    blob = torch.exp(-(xs.square() + ys.square()) / 0.02).expand(64, 1, 40, 48)
+    moved = move(blob, torch.full((64, 2), 0.15))
+    gma.shift.forward = lambda a, b: gain * (centre(b) - centre(a)) + offset  # type: ignore[method-assign]
+    shift, errors = gma._shift(gma.shift, blob, moved, border=False)
+    torch.testing.assert_close(shift, torch.full((64, 2), 0.15 * gain + offset), atol=1e-3, rtol=0)
+    # A random shift has a mean absolute value of 0.1, half of the largest, with a standard error of 0.005.
+    assert {name: error.item() for name, error in errors.items()} == {
+        "equi": pytest.approx(equi, abs=0.02),
+        "known": pytest.approx(known, abs=0.02),
+    }
+    gma.eval()
+    assert gma._shift(gma.shift, blob, moved, border=False)[1] == {}

@@ -11,7 +11,7 @@ from glass_model.glass.config import PRESETS, Config
 from glass_model.glass.model import GLASS
 
 SMALL = PRESETS["paper"].override(
-    loss={"equi": 1.0},
+    loss={"equi": 1.0, "known": 1.0},
     model={
         "height": 32,
         "width": 40,
@@ -98,7 +98,7 @@ def test_perceptual_is_a_sum_over_layers_and_a_mean_over_scales() -> None:
 
 def forward(config: Config, alone: bool = False) -> tuple[GLASS, dict[str, Tensor]]:
     torch.manual_seed(0)
-    model = GLASS(config.model, equivariant=True)
+    model = GLASS(config.model, known=("equi", "known"))
     frames = torch.rand(2, 4, 3, 32, 40) * 2 - 1
     for net in (model.gma.shift, model.gma.background_shift):  # whose last layers begin at 0, where gradients do as well
         last = net.head[-1]
@@ -120,7 +120,9 @@ GMA_TERMS = {
     "recb": {"mask", "inpainter", "background_shift"},
     "vgg": {"mask", "shift", "inpainter", "background_shift"},
     "recj": {"mask", "shift", "inpainter", "background_shift"},
-    "equi": {"mask", "shift", "inpainter", "background_shift"},  # not of the paper; the images only by BatchNorm's statistics
+    # Not of the paper; the images only by BatchNorm's statistics.
+    "equi": {"mask", "shift", "inpainter", "background_shift"},
+    "known": {"mask", "shift", "inpainter", "background_shift"},
 }
 LMA_TERMS = {
     "vq": {"encoder", "action_net", "quantizer"},
