@@ -118,6 +118,8 @@ def as_markdown(
     """
     done = [line for line in lines if line.runs]
     floor = "Dashed lines and the first row of a table: the strongest floor."
+    if any(name not in line.cells for line in done for name in scores):
+        floor += " `-`: not scored, or not in all runs of the row."
     text = f"# {title}\n\n{caption}. {len(done)} of {len(lines)} rows have runs. {floor}\n"
     text += "".join(f"\n![{words}]({file})\n" for file, words in pictures.items())
     heads = ["", "differs in", "runs", *scores.values()]

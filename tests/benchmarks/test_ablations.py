@@ -363,11 +363,8 @@ def test_means_of_what_there_is(tmp_path: Path, commands: Commands) -> None:
     assert "| plain | `model.direction=plain` | 3 | 0.530 | - | - | - | 1.500 |\n" in text
     assert "| no-bin | `loss.bin=0.0` | 2 | 0.420 | - | - | - | 1.500 |\n" in text
     assert "| *strongest floor* |  |  | 0.100 `random` | - | - | - | 0.100 `random` |\n" in text
-    assert (
-        "| joint |" not in text
-        and "2 of 15 rows have runs. Dashed lines and the first row of a table: the strongest floor.\n\n![Scores of all rows](plot.png)\n"
-        in text
-    )
+    words = "2 of 15 rows have runs. Dashed lines and the first row of a table: the strongest floor. `-`: not scored, or not in all runs"
+    assert "| joint |" not in text and f"{words} of the row.\n\n![Scores of all rows](plot.png)\n" in text
 
 
 def test_intervals_and_plot() -> None:
