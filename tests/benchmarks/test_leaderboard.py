@@ -62,9 +62,12 @@ def test_a_trained_system_is_of_its_track(name: str) -> None:
         if hasattr(config.train, "alone"):  # the schedule of GLASS ends before training does
             train = config.train
             assert train.alone < train.steps and train.alone + train.given_steps < train.steps and train.decay_step > train.alone
-    assert [other for other, its in ENTRIES.items() if (its.kind, its.preset, its.settings) == (one.kind, one.preset, one.settings)] == [
-        name
+    same = [
+        other
+        for other, its in ENTRIES.items()
+        if (its.kind, its.preset, its.settings, its.first) == (one.kind, one.preset, one.settings, one.first)
     ]
+    assert same == [name]
 
 
 def test_systems_without_training() -> None:
