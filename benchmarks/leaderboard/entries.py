@@ -110,7 +110,7 @@ _GMA = Entry(
 )
 _SHORT = {"train.steps": "600", "train.alone": "600", "train.freeze": "600", "train.bin_begin": "240", "train.bin_steps": "150"}
 _GMA_SHORT = replace(_GMA, by_budget={"minutes": _GLASS_SMALL["minutes"] | _SHORT | {"train.given_steps": "360"}})
-_GMA_KNOWN = Entry("the same, with sharper masks and known shifts", "unsupervised", kind="glass", preset="gma")
+_GMA_KNOWN = Entry("the global motion analysis of GLASS, with sharper masks and known shifts", "unsupervised", kind="glass", preset="gma")
 _LAM = "latent action model: "
 _PERSIST = Entry(
     _LAM + "codes that persist and differ within a clip, read from the figure alone that a GLASS finds",
