@@ -138,11 +138,11 @@ def scores_of(run: Run, options: Options) -> ScoreFile | None:
         ArgumentError: what is kept under its name is of something else.
     """
     files = [file for file in (kept_scores(run, options), _scores_of_checkpoint(run, options)) if file]
-    return next((file for file in files if _is_whole(file, options)), files[0] if files else None)
+    return next((file for file in files if _is_complete(file, options)), files[0] if files else None)
 
 
-def _is_whole(file: ScoreFile, options: Options) -> bool:
-    """Whether scores of generated video were not left out that are wanted."""
+def _is_complete(file: ScoreFile, options: Options) -> bool:
+    """Whether a score file has the scores of generated video, where these are wanted."""
     return not (options.rollouts and NO_ROLLOUTS in file.not_scored.values())
 
 
@@ -165,7 +165,7 @@ def kept_scores(run: Run, options: Options) -> ScoreFile | None:
 def keep(run: Run, options: Options) -> None:
     """Keep the scores of a run, if there are some and they are to be kept."""
     kept = kept_scores(run, options)
-    if options.results is None or (kept and _is_whole(kept, options)) or not (scores := _scores_of_checkpoint(run, options)):
+    if options.results is None or (kept and _is_complete(kept, options)) or not (scores := _scores_of_checkpoint(run, options)):
         return
     options.results.mkdir(parents=True, exist_ok=True)
     write_result(run.result(options.results), Result.of(safetensors_metadata(run.checkpoint) or {}, scores, options.kept))
@@ -194,7 +194,7 @@ def is_done(run: Run, options: Options) -> bool:
     if not run.system:
         return is_trained(run, options)
     file = scores_of(run, options)
-    return file is not None and _is_whole(file, options)
+    return file is not None and _is_complete(file, options)
 
 
 # Doing it.

@@ -187,18 +187,20 @@ class GMA(nn.Module):
         """The shifts of pairs of images; and, of wanted terms, the mean absolute error for pairs whose second image was moved at random.
 
         EQUI moves the second image of each pair: the known shift has to be added to the answer, which may be off by a constant. KNOWN
-        moves the first image: the known shift is the answer. Errors have no gradient to the answer of EQUI, and to the images only by
-        the statistics of BatchNorm: all pairs are one batch, since BatchNorm would make different nets of several.
+        moves the first image: the known shift is the answer. The error of EQUI has no gradient to the answer that it adds to; both
+        reach the images by the statistics of BatchNorm alone: all pairs are one batch, since BatchNorm would make several nets of one.
         """
-        wanted = [name for name in ("equi", "known") if name in self._known and self.training]
-        if not wanted:
-            return net(before, after), {}
-        known = [(2 * torch.rand(len(before), 2, device=before.device) - 1) * KNOWN for _ in wanted]
-        moved = [move((after if name == "equi" else before).detach(), x, border) for name, x in zip(wanted, known, strict=True)]
-        firsts, seconds = torch.cat([before, *[before.detach()] * len(wanted)]), torch.cat([after, *moved])
-        shift, *answers = net(firsts, seconds).chunk(1 + len(wanted))
-        expected = [x + shift.detach() if name == "equi" else x for name, x in zip(wanted, known, strict=True)]
-        return shift, {name: (answer - x).abs().mean() for name, answer, x in zip(wanted, answers, expected, strict=True)}
+        images = {"equi": after, "known": before}
+        known = {
+            name: (2 * torch.rand(len(before), 2, device=before.device) - 1) * KNOWN
+            for name in images
+            if name in self._known and self.training
+        }
+        moved = [move(images[name].detach(), x, border) for name, x in known.items()]
+        first, second = torch.cat([before, *[before.detach()] * len(moved)]), torch.cat([after, *moved])
+        shift, *answers = net(first, second).chunk(1 + len(moved))
+        expected = [x + shift.detach() if name == "equi" else x for name, x in known.items()]
+        return shift, {name: (answer - x).abs().mean() for name, answer, x in zip(known, answers, expected, strict=True)}
 
 
 def compose(parts: Parts) -> Tensor:

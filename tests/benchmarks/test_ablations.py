@@ -166,7 +166,7 @@ def test_a_run_without_scores_of_generated_video_is_scored_again_where_they_are_
     assert done(tmp_path, *only, "--no-rollouts") == 0 and len(commands.calls) == 3
     assert done(tmp_path, *only, "--table") == 0 and len(commands.calls) == 3
     rows_of_table = json.loads((tmp_path / "out" / "table.json").read_text())["rows"]
-    assert [row["runs"] for row in rows_of_table if row["name"] == "plain"] == [1]  # the table has what there is
+    assert [row["runs"] for row in rows_of_table if row["name"] == "plain"] == [1]  # the table has the scores that exist
     assert done(tmp_path, *only) == 0 and commands.calls[3:] == ["bench local-plain-0"] and "--no-rollouts" not in commands.last
     assert done(tmp_path, *only) == done(tmp_path, *only, "--no-rollouts") == 0 and len(commands.calls) == 4
 
