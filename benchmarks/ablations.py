@@ -14,7 +14,8 @@ With `--results FOLDER`, a small file of each run stays there, and what is there
 that is needed and gone is trained again; the files say which one a run had.
 
 An ablation is what differs from the preset `paper`. One that the preset has already is turned round: the row gets the value of `paper`,
-and its name, such as vq for a preset with gumbel. One that makes no difference either way is left out, as no-vgg without --vgg.
+and its name, such as vq for a preset with gumbel, which has the loss of the codebook as well. One that makes no difference either way is
+left out, as no-vgg without --vgg.
 """
 
 import argparse
@@ -59,9 +60,11 @@ def _turned_round(part: str, changes: Changes) -> Row:
     """The row of a preset that has an ablation already: the same fields with the values of `paper`, and a name that says these."""
     ((group, fields),) = changes.items()
     ((field, _),) = fields.items()
-    value = getattr(getattr(PRESETS["paper"], group), field)
+    paper = PRESETS["paper"]
+    value = getattr(getattr(paper, group), field)
     names = {bool: field if value else f"not-{field}", str: value, int: f"{field}-{value}", float: f"with-{field}"}
-    return Row(part, names[type(value)], _flat({group: {field: value}}))
+    also: Changes = {"loss": {"vq": paper.loss.vq}} if value == "vq" else {}  # without this loss, code vectors stay random
+    return Row(part, names[type(value)], _flat({group: {field: value}} | also))
 
 
 def _flat(changes: Changes) -> Settings:

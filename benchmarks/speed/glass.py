@@ -1,10 +1,10 @@
 """How fast GLASS is: forward and training steps, eager against optimised, float32 against bfloat16.
 
-    python benchmarks/speed/glass.py [--preset paper tiny] [--batch 4 64] [--device cuda] [--steps 20]
+    python benchmarks/speed/glass.py [--preset paper tiny] [--set model.figure=64] [--batch 4 64] [--device cuda] [--steps 20]
 
 Prints a table: steps/s, frames/s, the share of the device's matrix rate, which is measured in the same process with a large product of
 the same type, and the loss of the first step, which has to agree with that of eager float32 within a tolerance. Sequences are 12 frames of
-noise; both analyses are trained, and all but the first frame of LMA's are its own.
+noise in a row; both analyses are trained, and all but the first frame of LMA's are its own. `drawn`, which needs a reader, is not timed.
 """
 
 import argparse
@@ -22,9 +22,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from glass_model.glass.config import PRESETS, Config
 from glass_model.glass.model import GLASS
 from glass_model.systems import System
+from glass_model.training.config import load_config
 from glass_model.training.device import Process, Setup, Speed, join
 from glass_model.training.loop import build, train_step
 from glass_model.training.meter import Meter
+from wsprites.errors import ArgumentError
 
 LENGTH = 12
 TOLERANCE = {"eager float32": 0.0, "optimised float32": 0.01, "optimised bfloat16": 0.05}
@@ -32,19 +34,22 @@ TOLERANCE = {"eager float32": 0.0, "optimised float32": 0.01, "optimised bfloat1
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", nargs="+", default=["paper", "tiny"])
+    parser.add_argument("--preset", nargs="+", default=["paper", "tiny"], choices=sorted(PRESETS.keys() - {"drawn"}), metavar="PRESET")
+    parser.add_argument("--set", nargs="+", default=[], dest="settings", metavar="GROUP.FIELD=VALUE", help="changes of all presets")
     parser.add_argument("--batch", nargs="+", type=int, default=[4, 64])
     parser.add_argument("--device", default="")
     parser.add_argument("--steps", type=int, default=20)
     options = parser.parse_args()
+    try:
+        configs = [load_config(PRESETS, preset, options.settings) for preset in options.preset]
+    except ArgumentError as error:
+        parser.error(str(error))
     process = join(options.device)
     name = torch.cuda.get_device_name(process.device) if process.device.type == "cuda" else platform.processor() or platform.machine()
     print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads, medians of {options.steps} steps\n")
     print("| preset, batch | way | forward steps/s | training steps/s | frames/s | of the matrix rate | first loss |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
-    wrong = [
-        line for preset in options.preset for batch in options.batch for line in compare(PRESETS[preset], batch, process, options.steps)
-    ]
+    wrong = [line for config in configs for batch in options.batch for line in compare(config, batch, process, options.steps)]
     sys.exit("\n".join(wrong) or None)
 
 
@@ -53,9 +58,15 @@ def ways(cuda: bool) -> dict[str, Speed]:
     return {"eager float32": Speed(), "optimised float32": fast, "optimised bfloat16": replace(fast, bfloat16=True)}
 
 
+def at_once(config: Config) -> Config:
+    """A configuration that trains both analyses from its first step on, with sequences of LENGTH frames in a row."""
+    lengths = {"window": LENGTH, "length_from": LENGTH, "length_to": LENGTH}
+    return config.override(train={"alone": 0, "freeze": config.train.steps, "given_from": 1, "local_skip": 1, **lengths})
+
+
 def compare(config: Config, batch: int, process: Process, steps: int) -> list[str]:
     """Print the rows of a preset; returns what is wrong."""
-    config = replace(config, train=replace(config.train, alone=0, given_from=1, window=LENGTH, length_from=LENGTH, length_to=LENGTH))
+    config = at_once(config)
     frames = torch.randint(0, 256, (batch, LENGTH, 3, config.model.height, config.model.width), dtype=torch.uint8).to(process.device)
     wrong, first_loss, flops = [], 0.0, count(config, frames, process)
     for way, speed in ways(process.device.type == "cuda").items():

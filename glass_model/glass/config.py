@@ -229,6 +229,8 @@ class Config:
             raise SpecError(f"loss.cyc = {self.loss.cyc:g} compares predictions that train.fit_steps makes with model.pose; set it to 0")
         if self.loss.revive and self.model.quantizer != "vq":
             raise SpecError(f"loss.revive = {self.loss.revive} needs model.quantizer = 'vq'")
+        if self.model.quantizer == "vq" and not (self.loss.vq or self.loss.revive or self.model.reader):
+            raise SpecError("loss.vq = 0 leaves the code vectors of model.quantizer = 'vq' at random; set loss.vq or loss.revive")
 
     def override(self, **groups: dict[str, Any]) -> "Config":
         """A copy with other values for some fields. Raises SpecError for a field or value that is not possible."""

@@ -72,6 +72,13 @@ def test_ablations_that_the_preset_has_are_turned_round() -> None:
         assert all(value != given.settings.get(key) for key, value in row.settings.items())
 
 
+def test_a_row_with_a_codebook_trains_it() -> None:
+    """`small` has neither vector quantisation nor its loss: the row that brings back one brings back the other."""
+    given = options("small")
+    (row,) = (row for row in rows(given) if row.name == "vq")
+    assert given.config(row.settings).loss.vq == PRESETS["paper"].loss.vq > given.config().loss.vq == 0.0
+
+
 def test_lma_on_a_trained_gma_has_the_schedules_of_the_whole_run() -> None:
     given = options("paper", train__decay_step="30000", train__steps="90000")
     whole, alone = given.config().train, 3_000

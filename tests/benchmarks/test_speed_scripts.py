@@ -7,7 +7,8 @@ import pytest
 import torch
 from samples import ROOT
 
-from glass_model.glass.config import PRESETS
+from glass_model.glass.config import PRESETS, Config
+from glass_model.glass.schedule import phase
 from glass_model.training.device import Process
 
 SPEED = ROOT / "benchmarks" / "speed"
@@ -58,3 +59,26 @@ def test_glass_compares_losses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.setitem(script["TOLERANCE"], "optimised float32", -1.0)
     (line,) = script["compare"](config, 2, alone, 1)
     assert line.startswith("tiny, 2, optimised float32: the first loss is ")
+
+
+@pytest.mark.parametrize("settings", [[], ["model.figure=0", "model.global_scale=1", "model.local_scale=1"]])
+def test_glass_times_a_preset_with_and_without_its_window(settings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`small` sees every second frame, and its GMA keeps its weights after 2,000 steps: neither stands in the way."""
+    script = runpy.run_path(str(SPEED / "glass.py"))
+    timed: list[Config] = []
+    monkeypatch.setitem(script["main"].__globals__, "compare", lambda config, *_: timed.append(config) or [])
+    changes = ["--set", *settings] if settings else []
+    monkeypatch.setattr(sys, "argv", ["glass.py", "--preset", "small", "--batch", "4", "--device", "cpu", *changes])
+    with pytest.raises(SystemExit) as exit_:
+        script["main"]()
+    assert exit_.value.code is None and timed[0].model.figure == (0 if settings else 64)
+    first = phase(script["at_once"](timed[0]).train, 0)
+    assert not first.alone and not first.frozen and (first.length, first.skip) == (12, 1)
+
+
+def test_glass_refuses_what_cannot_be_set(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    script = runpy.run_path(str(SPEED / "glass.py"))
+    monkeypatch.setattr(sys, "argv", ["glass.py", "--preset", "tiny", "--set", "model.figur=64"])
+    with pytest.raises(SystemExit) as exit_:
+        script["main"]()
+    assert exit_.value.code == 2 and "figur" in capsys.readouterr().err.splitlines()[-1]

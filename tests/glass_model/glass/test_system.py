@@ -173,6 +173,7 @@ def test_checkpoints_of_averaged_vectors(tmp_path: Path) -> None:
         ({"model": {"figure": 0}}, "global_scale, local_scale = 2, 2 need a window, figure > 0"),
         ({"model": {"height": 24}}, "height = 24 must be divisible by 8 times global_scale = 2"),
         ({"model": {"quantizer": "gumbel"}}, "loss.revive = 2 needs model.quantizer = 'vq'"),
+        ({"loss": {"vq": 0.0, "revive": 0}}, "loss.vq = 0 leaves the code vectors of model.quantizer = 'vq' at random"),
         ({"train": {"freeze": 1}}, "freeze = 1 must not be below alone = 2"),
     ],
 )
