@@ -12,6 +12,8 @@ from torch import Tensor
 
 from glass_model.systems import Turn
 
+_COLLAPSED = 0.99  # share of the transitions that one code has: a perplexity of at most 1.06 with two codes in use
+
 
 @dataclass
 class _Sums:
@@ -32,7 +34,7 @@ class Meter:
 
     Args:
         device: device of the terms.
-        notice: called by `read` with a line for the user if all transitions have one code; again only after others were in use.
+        notice: called by `read` with a line for the user if 99 % of the transitions have one code; again only after others were in use.
     """
 
     def __init__(self, device: torch.device, notice: Callable[[str], None] = lambda line: None) -> None:
@@ -98,12 +100,13 @@ class Meter:
         return metrics
 
     def _warn(self, used: NDArray[np.float64]) -> None:
-        """Give notice if one code of several has all transitions, for the first time since others had some."""
-        collapsed = len(used) > 1 and np.count_nonzero(used) == 1
+        """Give notice if one code of several has nearly all transitions, for the first time since others had more."""
+        share = used.max() / used.sum()
+        collapsed = len(used) > 1 and share >= _COLLAPSED
         if collapsed and not self._collapsed:
             self._notice(
-                f"all {used.sum():,.0f} transitions of the last {self._steps_with_codes} steps have code {used.argmax()}: the codes have "
-                "collapsed and tell nothing; if code_perplexity in metrics.jsonl stays at 1, train again with other settings, such as "
-                "another train.seed or a lower train.rate"
+                f"{share:.1%} of the {used.sum():,.0f} transitions of the last {self._steps_with_codes} steps have code {used.argmax()}: "
+                "the codes have collapsed and tell nothing; if code_perplexity in metrics.jsonl stays near 1, train again with other "
+                "settings, such as another train.seed or a lower train.rate"
             )
         self._collapsed = collapsed

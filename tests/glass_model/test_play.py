@@ -120,6 +120,21 @@ def test_animate(checkpoint: Path, picture: Path, tmp_path: Path, capsys: pytest
         assert np.array_equal(np.asarray(image)[28:124, 8:136], np.asarray(first))
 
 
+def test_a_trained_model_with_a_window_is_played(picture: Path, short_file: Path, tmp_path: Path) -> None:
+    """`small`, which looks at a window around the figure, by name: an animation, and a transfer to the clip's own first frame."""
+    gif, transfer = tmp_path / "play.gif", tmp_path / "transfer.gif"
+    main(["animate", "--model", "small", "--image", str(picture), "--actions", "right*3 code2*2", "--out", str(gif)])
+    assert shown(gif) == ((256, 192), 6)
+    main(["transfer", "--model", "small", "--from", str(short_file), "--clip", "2", "--to", f"{short_file}:2:0", "--out", str(transfer)])
+    assert shown(transfer) == ((8 + 2 * 264, 8 + 20 + 200), 8)
+    with Image.open(transfer) as image:
+        seconds = [np.asarray(frame.convert("RGB"))[28:220, 8:].astype(int) for frame in ImageSequence.Iterator(image)]
+    true, drawn = ([frame[:, left : left + 256] for frame in seconds] for left in (0, 264))
+    assert np.abs(drawn[0] - true[0]).max() < 40  # begins with the frame, up to the palette
+    moved = [np.abs(frames[-1] - frames[0]).mean() for frames in (true, drawn)]
+    assert 0.5 < moved[1] / moved[0] < 2
+
+
 def test_grid(checkpoint: Path, picture: Path, tmp_path: Path) -> None:
     """Two rows; the picture, four directions and six codes in each: six cells side by side, and five below, enlarged twice."""
     out = tmp_path / "grid.png"

@@ -55,7 +55,7 @@ def test_codes() -> None:
 
 
 def test_collapsed_codes() -> None:
-    """A notice when one code of several has everything, and again only after others were in use."""
+    """A notice when one code of several has 99 % of the transitions, and again only after others had more."""
     notices: list[str] = []
     meter = Meter(torch.device("cpu"), notices.append)
 
@@ -64,16 +64,17 @@ def test_collapsed_codes() -> None:
             meter.add([turn(0.0, usage=one)])
         return meter.read()
 
-    assert read([600.0, 1.0, 0.0], [600.0, 0.0, 0.0])["code_perplexity"] > 1 and not notices
-    assert read([0.0, 0.0, 800.0], [0.0, 0.0, 800.0], None)["code_perplexity"] == 1
-    assert len(notices) == 1 and notices[0].startswith("all 1,600 transitions of the last 2 steps have code 2: the codes have collapsed")
+    assert read([600.0, 7.0, 0.0], [33.0, 0.0, 0.0])["code_perplexity"] > 1.06 and not notices
+    assert 1 < read([0.0, 8.0, 792.0], [0.0, 0.0, 800.0], None)["code_perplexity"] < 1.06
+    (notice,) = notices
+    assert notice.startswith("99.5% of the 1,600 transitions of the last 2 steps have code 2: the codes have collapsed")
     read([0.0, 0.0, 5.0])
     read(None)
     read([0.0, 5.0, 0.0])  # another one has everything
     assert len(notices) == 1
     read([1.0, 5.0, 0.0])
     read([4.0, 0.0, 0.0])
-    assert len(notices) == 2 and notices[1].startswith("all 4 transitions of the last 1 steps have code 0")
+    assert len(notices) == 2 and notices[1].startswith("100.0% of the 4 transitions of the last 1 steps have code 0")
 
 
 def test_a_single_code_does_not_collapse() -> None:
