@@ -1,4 +1,4 @@
-"""The twelve terms of the loss: pure functions from tensors to a scalar, a mean over all batch axes. Images are (..., C, H, W).
+"""The terms of the loss: pure functions from tensors to a scalar, a mean over all batch axes. Images are (..., C, H, W).
 
 Names are those of the paper (section 3 and its supplement). Weights of pixels carry no gradient.
 """
