@@ -162,7 +162,7 @@ class Board:
     def made_by(self) -> str:
         """What scored its runs, in a sentence; empty if no score file says it."""
         versions = "one version" if self.versions == 1 else f"{self.versions} versions"
-        said = f"The runs of this board were scored by {versions} of the source of the benchmark (hashes.code in a score file), by one protocol, "
+        said = f"These runs were scored by {versions} of the source of the benchmark (hashes.code in a score file), by one protocol, "
         return f"{said}{self.rows[0].file.settings.protocol}." if self.versions else ""
 
     def at(self, budget: str) -> tuple[Row, ...]:
