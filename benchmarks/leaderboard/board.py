@@ -241,12 +241,14 @@ def boards(root: Path, *, verified: Path = VERIFIED) -> list[Board]:
         run = read_run(folder)
         by_row.setdefault((run.record.board, run.record.budget, run.record.system), []).append(run)
     rows: dict[str, list[Row]] = {}
-    for (board, _, _), runs in by_row.items():
-        rows.setdefault(board, []).append(_row(sorted(runs, key=lambda run: run.record.seed), known))
+    for (board, _, _), made in by_row.items():
+        rows.setdefault(board, []).append(_row(sorted(made, key=lambda run: run.record.seed), known))
     order = [*BUDGETS]
     for of in rows.values():
         of.sort(key=lambda row: (TRACKS.index(row.track), row.system, order.index(row.budget)))
-        _check_same([run for row in of for run in row.runs], "it has other data", lambda run: run.scores.data.sha256)
+        runs = [run for row in of for run in row.runs]
+        _check_same(runs, "it has other data", lambda run: run.scores.data.sha256)
+        _check_same(runs, "it is of another protocol", lambda run: run.scores.settings.protocol)
     return [Board(board, tuple(of)) for board, of in sorted(rows.items())]
 
 

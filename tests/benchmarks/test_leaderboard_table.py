@@ -208,12 +208,17 @@ def test_runs_that_do_not_belong_together(change, words: str, tmp_path: Path, ca
 
 
 @pytest.mark.bad_input
-def test_rows_of_other_data_or_track_are_in_no_table(tmp_path: Path) -> None:
+def test_rows_of_other_data_protocol_or_track_are_in_no_table(tmp_path: Path) -> None:
     put(tmp_path, record_of("mine"), made(**WHOLE))
     file = made(**WHOLE)
     put(tmp_path, record_of("other"), replace(file, data=replace(file.data, sha256="1" * 64)))
     with pytest.raises(UserError, match="it has other data than"):
         boards(tmp_path)
+    scored = put(tmp_path / "protocol", record_of("a"), file) / "scores.json"
+    put(tmp_path / "protocol", record_of("b"), file)
+    scored.write_text(scored.read_text().replace(f'"protocol": "{PROTOCOL}"', '"protocol": "bench-9"'))
+    with pytest.raises(UserError, match="it is of another protocol than"):
+        boards(tmp_path / "protocol")
     put(tmp_path / "track", record_of("mine"), file)
     put(tmp_path / "track", record_of("mine", "guided", seed=1), file)
     with pytest.raises(UserError, match="it is of another track than"):
