@@ -44,3 +44,26 @@ def test_nothing_is_wider_than_the_window_and_nothing_is_loaded(tmp_path: Path) 
                 boxes = "[...document.querySelectorAll('section, .scroll')].filter(box => box.scrollWidth > box.clientWidth).length"
                 assert tab.evaluate(boxes) == 0, (file.name, width)
         assert asked == [file.as_uri() for file in files for _ in range(2)]
+
+
+@pytest.mark.slow
+def test_scores_that_are_not_compared_are_sorted_behind_the_others() -> None:
+    """In both directions; rows without a value come last."""
+    with sync_api.sync_playwright() as playwright:
+        path = CHROMIUM or playwright.chromium.executable_path
+        if not os.path.exists(path):
+            pytest.skip("there is no Chromium; install one, or run playwright install chromium")
+        tab = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]).new_page()
+        tab.goto((ROOT / "docs" / "leaderboard.html").as_uri())
+        kinds = "cells => cells.map(cell => cell.dataset.v === undefined ? 2 : 'other' in cell.dataset ? 1 : 0)"
+        values = "cells => cells.filter(cell => cell.dataset.v !== undefined && !('other' in cell.dataset)).map(cell => +cell.dataset.v)"
+        cells = "tbody td:nth-child({})"
+        for title, less in (("readable", False), ("scene leaks", True)):
+            heads = tab.eval_on_selector_all("thead tr:first-child th", "heads => heads.map(head => head.textContent.trim())")
+            at = next(number for number, text in enumerate(heads, start=1) if text.startswith(title))
+            for ascending in (less, not less):
+                tab.click(f"thead tr:first-child th:nth-child({at}) button")
+                found = tab.eval_on_selector_all(cells.format(at), kinds)
+                assert found == sorted(found) and 1 in found, title
+                shown = tab.eval_on_selector_all(cells.format(at), values)
+                assert shown == sorted(shown, reverse=not ascending), title

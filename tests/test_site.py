@@ -78,3 +78,14 @@ def test_the_table_of_standard_worlds():
     for name in ("wsprites-paper-v1", "wsprites-factorial-v1"):
         stored = json.loads((ROOT / "wsprites" / "bench" / "reference" / f"{name}.json").read_text(encoding="utf-8"))
         assert rows[name] == stored["sha256"]
+
+
+def test_the_first_page_names_the_results():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert [name for name in ("models", "leaderboard", "speedrun", "results") if f"({name}.md)" not in index] == []
+
+
+def test_a_release_scores_the_leaderboard_on_a_new_seed():
+    """A step of the list, as rule 4 of the leaderboard says."""
+    steps = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## How to release a version")[2]
+    assert "wsprites bench --seed" in steps and "benchmarks/leaderboard/RULES.md" in steps

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.leaderboard.board import COLUMNS, TASK, Board, Cell, Row
+from benchmarks.leaderboard.board import Board, Cell, Row, between
+from benchmarks.leaderboard.columns import COLUMNS, TASK
+from benchmarks.leaderboard.costs import ABOUT, Costs, costs
 from benchmarks.leaderboard.entries import BUDGETS, TRACKS
 from wsprites.bench.headline import SAYS
 from wsprites.bench.table import number
@@ -29,6 +31,10 @@ class Drawn(NamedTuple):
     """A latent that tells nothing."""
     title: str
     """All of it in words."""
+    other: str = ""
+    """The score, where it is not the common one of the column."""
+    own_floor: str = ""
+    """The floor, where that of the column depends on the model."""
 
 
 class Shown(NamedTuple):
@@ -36,6 +42,7 @@ class Shown(NamedTuple):
 
     row: Row
     words: str
+    costs: Costs
     cells: tuple[Drawn | None, ...]
     """One for each column; None without a score."""
     task: tuple[Drawn | None, ...]
@@ -57,32 +64,35 @@ def page(all_boards: Sequence[Board]) -> str:
         task=TASK,
         tracks=[name for name in TRACKS if name in used[0]],
         budgets=[(name, BUDGETS[name].words) for name in BUDGETS if name in used[1]],
-        needed={name: budget.runs for name, budget in BUDGETS.items()},
+        about=ABOUT,
         width=WIDTH,
     )
 
 
 def _ends(board: Board) -> list[tuple[str, str]]:
     """The strongest floor and the ceiling of each column, as text."""
-    pairs = (board.ends(board.rows, column) for column in range(len(COLUMNS)))
-    floor, best = zip(*(tuple(f"{number(end.value)} {end.name}" if end else "" for end in pair) for pair in pairs), strict=True)
-    return [*zip(floor, best, strict=True)]
+    ends = (board.ends(board.rows, column) for column in range(len(COLUMNS)))
+    return [(between(one.floors), between(one.ceilings)) for one in ends]
 
 
 def _shown(board: Board) -> list[Shown]:
-    """The rows of a board. A cell is the best of its column if it is among the rows of every budget that it stands beside."""
+    """The rows of a board. A cell is the best of its column and track if it is among the rows of every budget that it stands beside."""
     best: dict[int, list[list[bool]]] = {id(row): [] for row in board.rows}
     for budget in board.budgets:
         rows = board.at(budget)
         by_column = [board.cells(rows, column) for column in range(len(COLUMNS))]
         for at, row in enumerate(rows):
             best[id(row)].append([column[at].best for column in by_column])
+    by_column = [board.cells(board.rows, column) for column in range(len(COLUMNS))]
     ranges = [_range(board, column) for column in range(len(COLUMNS))]
     shown = []
-    for row in board.rows:
+    for at, row in enumerate(board.rows):
         marks = [all(each) for each in zip(*best[id(row)], strict=True)]
-        cells = tuple(_drawn(Cell(one, mark), *ends) for one, mark, ends in zip(row.headlines, marks, ranges, strict=True))
-        shown.append(Shown(row, row.record.words, cells, tuple(_task(row, name) for name in TASK)))
+        of_row = [column[at] for column in by_column]
+        cells = tuple(
+            _drawn(cell._replace(best=mark and not cell.other), *ends) for cell, mark, ends in zip(of_row, marks, ranges, strict=True)
+        )
+        shown.append(Shown(row, row.record.words, costs(row), cells, tuple(_task(row, name) for name in TASK)))
     return shown
 
 
@@ -117,10 +127,11 @@ def _drawn(cell: Cell, low: float, high: float) -> Drawn | None:
     parts += [f"normalised {number(normalised)}"] if not math.isnan(normalised) else []
     parts += [SAYS[one.verdict]] if SAYS[one.verdict] else []
     parts += ["it tells nothing"] if cell.silent else []
+    parts += ["not the score of most rows of the column: not compared"] if cell.other else []
     floor = _place(one.floor.value, low, high) if one.floor else None
-    return Drawn(
-        entry.value, number(entry.value), _place(entry.value, low, high), interval, floor, cell.best, cell.silent, "; ".join(parts)
-    )
+    place, other = _place(entry.value, low, high), one.name if cell.other else ""
+    own_floor = number(one.floor.value) if cell.own_floor and one.floor else ""
+    return Drawn(entry.value, number(entry.value), place, interval, floor, cell.best, cell.silent, "; ".join(parts), other, own_floor)
 
 
 def _task(row: Row, name: str) -> Drawn | None:

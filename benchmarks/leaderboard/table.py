@@ -2,16 +2,18 @@
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.leaderboard.board import COLUMNS, TASK, Board, Cell, Row, boards
+from benchmarks.leaderboard.board import Board, Cell, Row, between, boards
+from benchmarks.leaderboard.columns import COLUMNS, TASK
+from benchmarks.leaderboard.costs import ABOUT, costs
 from benchmarks.leaderboard.entries import BUDGETS
 from benchmarks.leaderboard.page import page
 from benchmarks.leaderboard.record import escaped
 from benchmarks.leaderboard.run import RUNS
-from wsprites.bench.floors import Baseline
 from wsprites.bench.table import number
 from wsprites.errors import UserError
 from wsprites.generate import replace_file
@@ -23,11 +25,13 @@ Made by `python -m benchmarks.leaderboard.table` from the folders in `benchmarks
 here is written by hand. The rules, and how to submit a row, are in `benchmarks/leaderboard/RULES.md`.
 [leaderboard.html](leaderboard.html) is the same as a page that can be sorted and filtered, with every interval drawn.
 
-Values are medians over runs, with the 95 % interval of their mean for other clips and other seeds. **Bold**: the best of a column, if it is
-better than its floor, and what ties with it, among the rows with the score that most have: a cell with another score names it, and is not
-compared. ° : a latent that tells nothing leaks nothing. Anchors are broken on purpose: where one of
-them looks good, do not trust the column. Re-implementations are ours, trained for the time that is stated, and say nothing about what
-their authors' models reach.
+Values are medians over runs, with the 95 % interval of their mean for other clips and other seeds. **Bold**: in each track, the best of a
+column, if it is better than its floor, and what ties with it, among the rows with the score that most have: a cell with another score
+names it, and is not compared. Rows of the tracks oracle and anchor are never bold. Where the strongest floor depends on the model, the row
+of floors has the smallest and the largest, and each cell its own. ° : a latent that tells nothing leaks nothing. Anchors are broken on
+purpose: where one of them looks good, do not trust the column. Re-implementations are ours, trained for the time that is stated, and say
+nothing about what their authors' models reach. *Reported*: no maintainer has repeated a run. Systems without training are code of the
+repository, of which `python -m benchmarks.leaderboard.check` infers a sample of the clips again.
 """
 
 
@@ -35,11 +39,12 @@ def markdown(all_boards: Sequence[Board]) -> str:
     """The document."""
     parts = [_ABOUT]
     for board in all_boards:
-        parts.append(f"## {escaped(board.name)}\n")
+        parts.append(f"## {_text(board.name)}\n")
         for budget in board.budgets:
             words = BUDGETS[budget].words
             rows = board.at(budget)
             parts += [f"### {words[0].upper()}{words[1:]}\n", _scores(board, rows), "The task, and what it took:\n", _costs(rows)]
+        parts.append(f"{ABOUT}\n\n{_text(board.made_by)}\n")
     parts.append("## Columns\n\n" + "".join(f"- **{column.title}**: {column.words}\n" for column in COLUMNS) + _OF_TASK)
     return "\n".join(parts)
 
@@ -59,20 +64,27 @@ def _scores(board: Board, rows: Sequence[Row]) -> str:
     arrows = {"more": " ↑", "less": " ↓", "neither": ""}
     table = [["system", "track", *(column.title + arrows[column.better] for column in COLUMNS)]]
     ends = [board.ends(rows, column) for column in range(len(COLUMNS))]
-    table.append(["*strongest floor*", "", *(_end(floor) for floor, _ in ends)])
-    table.append(["*ceiling*", "", *(_end(best) for _, best in ends)])
+    table.append(["*strongest floor*", "", *(_text(between(one.floors)) for one in ends)])
+    table.append(["*ceiling*", "", *(_text(between(one.ceilings)) for one in ends)])
     by_column = [board.cells(rows, column) for column in range(len(COLUMNS))]
     table += [[_name(row), row.track, *(_cell(column[at]) for column in by_column)] for at, row in enumerate(rows)]
     return _lines(table, left=2)
 
 
 def _name(row: Row) -> str:
-    remarks = [f"{len(row.runs)} of {BUDGETS[row.budget].runs} runs"] * (not row.complete) + ["reported"] * (not row.verified)
-    return f"`{row.system}`" + f" ({', '.join(remarks)})" * bool(remarks)
+    return f"`{row.system}`" + f" ({', '.join(row.remarks)})" * bool(row.remarks)
 
 
-def _end(baseline: Baseline | None) -> str:
-    return f"{number(baseline.value)} {escaped(baseline.name)}" if baseline else ""
+def _text(text: str) -> str:
+    """Text in which nothing is markup, and no address becomes a link.
+
+    Example:
+        >>> _text("a <b>, https://c.d")
+        'a &#60;b&#62;, https:&#47;&#47;c.d'
+    """
+    return re.sub(
+        r"://|(?<=www)\.|@", lambda found: "".join(f"&#{ord(sign)};" if sign != ":" else sign for sign in found[0]), escaped(text)
+    )
 
 
 def _cell(cell: Cell) -> str:
@@ -81,16 +93,16 @@ def _cell(cell: Cell) -> str:
         return "-"
     text = f"**{number(one.entry.value)}**" if cell.best else number(one.entry.value)
     interval = "" if math.isnan(one.entry.low) else f" [{number(one.entry.low)}, {number(one.entry.high)}]"
-    return text + ("°" if cell.silent else "") + interval + (f" `{one.name}`" if cell.other else "")
+    floor = f" (floor {number(one.floor.value)})" if cell.own_floor and one.floor else ""
+    return text + ("°" if cell.silent else "") + interval + floor + (f" `{one.name}`" if cell.other else "")
 
 
 def _costs(rows: Sequence[Row]) -> str:
     table = [["system", *TASK.values(), "minutes", "steps", "frames", "parameters", "runs", "scored on test", "machine"]]
     for row in rows:
-        training = row.record.training
-        steps = f"{training.steps:,}" + (f" of {training.planned:,}" if training.planned > training.steps else "")
-        trained = [number(row.minutes), steps, f"{training.frames:,}", f"{training.parameters:,}"] if training.steps else ["-"] * 4
-        counts = [str(len(row.runs)), str(row.evaluations), escaped(training.machine) or "-"]
+        took = costs(row)
+        trained = [number(row.minutes), took.steps, took.frames, took.parameters] if took.steps else ["-"] * 4
+        counts = [str(len(row.runs)), str(row.evaluations), "<br>".join(map(_text, took.machines)) or "-"]
         table.append([f"`{row.system}`", *(_rates(row, name) for name in TASK), *trained, *counts])
     ends = [f"{name} {number(rates[0])}" for name in ("true", "none") for row in rows if (rates := row.success(name))]
     foot = f"\nThe task with all labels, and with none: {', '.join(dict.fromkeys(ends))}.\n" if ends else ""
@@ -113,11 +125,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         made = boards(given.runs)
         if not made:
             raise UserError(f"{given.runs}: no runs; python -m benchmarks.leaderboard.run makes them")
+        text, html = markdown(made), page(made)
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    replace_file(given.out / "leaderboard.md", markdown(made).encode())
-    replace_file(given.out / "leaderboard.html", page(made).encode())
+    replace_file(given.out / "leaderboard.md", text.encode())
+    replace_file(given.out / "leaderboard.html", html.encode())
     systems = len({row.system for board in made for row in board.rows})
     print(f"done: {given.out / 'leaderboard.md'} and leaderboard.html: {len(made)} boards, {systems} systems")
 

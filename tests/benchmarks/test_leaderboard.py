@@ -13,28 +13,24 @@ from threading import Event
 
 import numpy as np
 import pytest
+from leaderboard_runs import BOARD, put, record_of
 from made_scores import LEAK, NUISANCE, WHOLE, entry, made
 from safetensors.numpy import save_file
-from score_files import clips, file_of, free
 
 from benchmarks import runs as running
-from benchmarks.leaderboard import check, run, table, training
+from benchmarks.leaderboard import check, run, training
 from benchmarks.leaderboard.anchors import WITHOUT, CharacterId, Copy, FrameCopy, OneCode, SceneCode, unearned
-from benchmarks.leaderboard.board import COLUMNS, boards
 from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS
-from benchmarks.leaderboard.page import page
 from benchmarks.leaderboard.record import CHECKPOINT, SUMS, Record, Training, folders, read_record, sha256, write_record
 from benchmarks.leaderboard.training import FIRST, Plan, Saved, seconds
 from glass_model.systems import find
 from glass_model.training.config import fields_of, load_config
 from wsprites.bench.data import STANDARD_SEED, load_standard, standard
 from wsprites.bench.provenance import hashes
-from wsprites.bench.scores import PROTOCOL, Hashes, ScoreFile, write
-from wsprites.errors import UserError
+from wsprites.bench.scores import Hashes, ScoreFile, write
 from wsprites.fields import to_json
 from wsprites.world.spec import SplitSpec
 
-BOARD = f"wsprites-factorial-v1/{PROTOCOL}"
 TINY = Plan("lam-tiny", ENTRIES["lam-tiny"], "factorial", "minutes", 0)
 
 
@@ -365,34 +361,7 @@ def test_wrong_arguments(arguments: list[str], words: str, tmp_path: Path, comma
     assert words in capsys.readouterr().err and not commands.calls and not (tmp_path / "out").exists()
 
 
-# The table and the page.
-
-
-def put(root: Path, record: Record, file: ScoreFile, success: dict[str, float] | None = None) -> Path:
-    """A folder of a run, made by hand."""
-    folder = root / record.path
-    folder.mkdir(parents=True)
-    name, _, protocol = record.board.partition("/")
-    write(
-        folder / "scores.json",
-        replace(file, system=record.system, data=replace(file.data, name=name), settings=replace(file.settings, protocol=protocol)),
-    )
-    (folder / "log.txt").write_text("")
-    if success:
-        (folder / "task.json").write_text(json.dumps({"success": success}))
-    if record.model == CHECKPOINT:
-        (folder / "config.json").write_text(
-            json.dumps({"train": {"steps": record.training.steps, "seed": record.seed, "batch": 2, "window": 3}})
-        )
-    write_record(folder, record)
-    return folder
-
-
-def record_of(system: str, track: str = "unsupervised", budget: str = "minutes", seed: int = 0, **more) -> Record:
-    steps = 10 + 10 * seed
-    training = Training(steps, 100, steps * 6, 1234, 600.0, "a machine") if budget != NONE else Training()
-    words, model = f"what {system} is", CHECKPOINT if budget != NONE else "a:b"
-    return Record(system, track, budget, BOARD, seed, words, model, evaluations=1, training=training, **more)
+# The checks.
 
 
 @pytest.mark.parametrize("track", TRACKS)
@@ -403,90 +372,6 @@ def test_video_by_the_true_actions_is_of_the_track_oracle(track: str, tmp_path: 
     wrong = "its video is driven by the true actions: the track is oracle, not "
     found = [[one.text for one in check.findings(folder, sample=False) if one.text.startswith(wrong)] for folder in (own, driven)]
     assert found == [[], [] if track in ("oracle", "anchor") else [wrong + track]]
-
-
-def test_rows_ties_and_the_table(tmp_path: Path) -> None:
-    """`good` and `near` tie in local.conditional, `bad` does not; the anchor and the oracle are no candidates."""
-    clusters, easy, rng = clips(0)
-    values = {"good": 0.0, "near": -0.001, "bad": -0.2, "one-code": 0.3, "told": 0.4}
-    for name, ability in values.items():
-        for seed in range(5 if name != "near" else 2):
-            value_n = easy + ability + rng.normal(0, 0.02, len(easy))
-            file = file_of({"local.conditional": free(value_n, clusters)})
-            one = replace(file.scores["local.conditional"], baselines={"random": 0.01, "oracle": 1.0})
-            file = replace(file, model=f"{name}{seed}", hashes=Hashes(f"{name}{seed}", "x", ""), scores={"local.conditional": one})
-            track = {"one-code": "anchor", "told": "oracle"}.get(name, "unsupervised")
-            put(
-                tmp_path,
-                record_of(name, track, seed=seed),
-                file,
-                {"latents-1": 0.5 + 0.1 * seed, "labels-1": 0.25, "true": 1.0, "none": 0.05},
-            )
-    (board,) = boards(tmp_path, verified=tmp_path / "none")
-    rows = board.at("minutes")
-    assert [row.system for row in rows] == ["bad", "good", "near", "told", "one-code"] and board.budgets == ("minutes",)
-    assert [cell.best for cell in board.cells(rows, 0)] == [False, True, True, False, False]
-    floor, best = board.ends(rows, 0)
-    assert floor and best and (floor.name, floor.value, best.value) == ("random", 0.01, 1.0)
-    assert [row.complete for row in rows] == [True, True, False, True, True] and rows[1].evaluations == 5
-    text = table.markdown([board])
-    assert "| *strongest floor* |  | 0.010 random |" in text and "| *ceiling* |  | 1.000 oracle |" in text
-    assert "| `near` (2 of 5 runs, reported) | unsupervised | **" in text and "| `bad` (reported) | unsupervised | 0." in text
-    assert "| `good` | - | 0.700 (0.250) | - | 10.000 | 10 of 100 | 60 | 1,234 | 5 | 5 | a machine |" in text
-    # A maintainer has made one of the runs.
-    known = tmp_path / "verified.txt"
-    made_again = record_of("good", seed=3).path
-    digest = sha256(tmp_path / made_again / SUMS)
-    for folder, verified in (("somewhere", False), (made_again.as_posix(), True)):
-        known.write_text(f"{digest}  {folder}\n")
-        (board,) = boards(tmp_path, verified=known)
-        assert [row.verified for row in board.rows] == [False, verified, False, False, False]
-    scores = tmp_path / made_again / "scores.json"
-    scores.write_text(scores.read_text() + " ")  # after it was verified
-    (board,) = boards(tmp_path, verified=known)
-    assert not any(row.verified for row in board.rows)
-
-
-def test_what_is_not_better_than_its_floor_is_not_the_best(tmp_path: Path) -> None:
-    for name, value in (("above", 0.3), ("within", 0.22)):
-        put(tmp_path, record_of(name), made(local__conditional=entry(value, 0.05, random=0.2)))
-    for name, value in (("low", 0.1), ("lower", 0.05)):
-        put(tmp_path, replace(record_of(name), board=f"other/{PROTOCOL}"), made(local__conditional=entry(value, 0.05, random=0.2)))
-    other, board = boards(tmp_path, verified=tmp_path / "none")
-    assert [cell.best for cell in board.cells(board.rows, 0)] == [True, False]
-    assert [cell.best for cell in other.cells(other.rows, 0)] == [False, False]
-
-
-def test_the_page_has_every_row_and_loads_nothing(tmp_path: Path) -> None:
-    put(tmp_path, record_of("mine"), made(**WHOLE, local__conditional=entry(0.125, 0.1)))
-    put(tmp_path, record_of("classical", budget=NONE), made(**WHOLE))
-    html = page(boards(tmp_path, verified=tmp_path / "none"))
-    for text in (
-        "mine",
-        "classical",
-        BOARD,
-        "vectors.local.linear 0.620; 95 % 0.570 to 0.670; floor 0.510 (direction)",
-        "normalised",
-        "reported",
-    ):
-        assert text in html, text
-    assert html.count("<tbody>") == 1 and html.count('<tr data-track="unsupervised"') == 2
-    assert "http" not in html and "src=" not in html and all(column.title in html for column in COLUMNS)
-
-
-def test_a_row_of_words_is_text_on_the_page(tmp_path: Path) -> None:
-    put(tmp_path, replace(record_of("mine"), words="<script>alert(1)</script>"), made(**WHOLE))
-    assert "<script>alert" not in page(boards(tmp_path, verified=tmp_path / "none"))
-
-
-def test_the_table_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    put(tmp_path / "runs", record_of("mine"), made(**WHOLE))
-    table.main(["--runs", str(tmp_path / "runs"), "--out", str(tmp_path)])
-    assert "1 boards, 1 systems" in capsys.readouterr().out
-    assert (tmp_path / "leaderboard.md").read_text().startswith("# The leaderboard") and (tmp_path / "leaderboard.html").exists()
-
-
-# The checks.
 
 
 def wrong(folder: Path) -> list[str]:
@@ -540,12 +425,6 @@ def test_no_code_of_a_stranger_is_run(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_runs_of_the_repository_hold() -> None:
     """Hashes, schema, budgets and anchors; what their models infer is checked by the command."""
     assert {str(folder): text for folder in folders(run.RUNS) for text in wrong(folder)} == {}
-
-
-def test_the_table_of_the_repository_is_that_of_its_runs() -> None:
-    made_now = boards(run.RUNS)
-    assert (table.DOCS / "leaderboard.md").read_text(encoding="utf-8") == table.markdown(made_now)
-    assert (table.DOCS / "leaderboard.html").read_text(encoding="utf-8") == page(made_now)
 
 
 def test_a_system_of_the_list_is_of_its_track(tmp_path: Path) -> None:
@@ -633,29 +512,6 @@ def test_a_configuration_of_a_stranger_is_no_crash(text: str, tmp_path: Path) ->
     folder = put(tmp_path, record_of("mine"), made(**WHOLE))
     (folder / "config.json").write_text(text)
     assert "config.json is missing, or no configuration" in wrong(folder)
-
-
-@pytest.mark.bad_input
-def test_a_machine_is_a_line_and_no_markup(tmp_path: Path) -> None:
-    for name in ("machine", "versions"):
-        with pytest.raises(UserError, match=f"{name} is not a line of text"):
-            Training(**{name: "a\n\n<script>"})
-    record = record_of("mine")
-    put(tmp_path, replace(record, training=replace(record.training, machine="x | <script>alert(1)</script>")), made(**WHOLE))
-    text = table.markdown(boards(tmp_path, verified=tmp_path / "none"))
-    assert "<script>" not in text and "x / &#60;script&#62;alert(1)" in text
-
-
-def test_rows_with_another_score_are_not_compared(tmp_path: Path) -> None:
-    """The best of vectors is no worse for a larger share of another kind; without a floor, nothing is the best."""
-    for name, value in (("a", 0.8), ("b", 0.7)):
-        put(tmp_path, record_of(name), made(vectors__local__linear=entry(value, 0.01, direction=0.5)))
-    put(tmp_path, record_of("c"), made(local__many_to_one=entry(0.96, 0.01, direction=0.5)))
-    put(tmp_path, record_of("d"), made(vectors__local__linear=replace(entry(0.99, 0.001), baselines={})))
-    (board,) = boards(tmp_path, verified=tmp_path / "none")
-    cells = board.cells(board.rows, 3)
-    assert [cell.best for cell in cells] == [True, False, False, False] and [cell.other for cell in cells] == [False, False, True, False]
-    assert "| 0.960 [0.950, 0.970] `local.many_to_one` |" in table.markdown([board])
 
 
 def test_the_command_says_what_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
