@@ -350,14 +350,14 @@ def test_figures_of_few_labels_in_the_documents() -> None:
 
 
 def test_what_is_not_above_its_floor_is_not_bold_in_the_readme() -> None:
-    """In the columns whose floor is the same for all; rows of GLASS are not checked."""
+    """In the columns whose floor is the same for all."""
     lines = (table.DOCS.parent / "README.md").read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
     (floors,) = [row for row in rows if row[0] == "*strongest floor*"]
     bold = [
         (min(map(float, cell.strip("*").split(", "))), float(floor.split()[0]))
         for row in rows
-        if len(row) == len(floors) and row is not floors and not row[0].startswith("[GLASS]")
+        if len(row) == len(floors) and row is not floors
         for cell, floor in zip(row[1:5], floors[1:5], strict=True)
         if cell.startswith("**")
     ]
