@@ -54,6 +54,8 @@ class Options:
     seconds: float = 0.0
     machine: str = ""
     """Time and machine of its training."""
+    command: str = ""
+    """The commands that trained it, joined by ` && `; empty if they are not told."""
 
 
 def data_of(world: str) -> str:
@@ -66,7 +68,7 @@ def record_of(plan: Plan, options: Options) -> Record:
     first = "" if options.clips is None else f"-first-{options.clips}"
     entry = plan.entry
     board = f"{data_of(plan.world)}{first}/{PROTOCOL}"
-    command = ""
+    command = options.command
     if not (entry.model or options.checkpoint):
         command = " && ".join(" ".join(["wsprites", *stage.command(at)]) for stage, at in plan.stages(Path("train")))
     model = entry.model or CHECKPOINT
@@ -242,6 +244,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[list[Plan], Options]:
     parser.add_argument("--checkpoint", type=Path, help="score this checkpoint, which was trained by other means")
     parser.add_argument("--seconds", type=float, help="with --checkpoint: the time that its training took")
     parser.add_argument("--machine", default="", help="with --checkpoint: the machine that trained it")
+    parser.add_argument("--command", default="", help="with --checkpoint: the commands that trained it, joined by ' && '")
     parser.add_argument("--model", default="", help="score package.module:factory, without training")
     parser.add_argument("--track", choices=TRACKS, help="of a system that is not in the list")
     parser.add_argument("--words", default="", help="what such a system is, in a line")
@@ -269,8 +272,12 @@ def _options(given: argparse.Namespace) -> Options:
         standard(data_of(given.world), clips=given.clips)
     if given.checkpoint and (given.seconds is None or not given.machine):
         raise ArgumentError("checkpoint", "give the time and the machine of its training as well, by --seconds and --machine")
+    if given.command and not given.checkpoint:
+        raise ArgumentError("command", "it is of a checkpoint that was trained by other means; leave it out, or give --checkpoint")
     train_only = given.stage == "train"
-    return Options(given.out, given.clips, train_only, not given.no_task, given.checkpoint, given.seconds or 0.0, given.machine)
+    return Options(
+        given.out, given.clips, train_only, not given.no_task, given.checkpoint, given.seconds or 0.0, given.machine, given.command
+    )
 
 
 def _plans(given: argparse.Namespace) -> list[Plan]:

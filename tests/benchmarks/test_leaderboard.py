@@ -314,11 +314,12 @@ def test_the_time_of_the_first_training_counts(tmp_path: Path, commands: Command
 def test_checkpoints_from_elsewhere(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
     plan = Plan("lam-base", ENTRIES["lam-base"], "factorial", "gpu", 2)
     path = checkpoint(tmp_path / "elsewhere", plan.config, str(plan.config.train.steps), "factorial")
-    given = ["--budget", "gpu", "--checkpoint", str(path), "--seconds", "3400", "--machine", "a GPU"]
+    given = ["--budget", "gpu", "--checkpoint", str(path), "--seconds", "3400", "--machine", "a GPU", "--command", "wsprites train -"]
     assert done(tmp_path / "out", "lam-base", *given) == 0
     assert [call[0] for call in commands.calls] == ["bench"]
     folder = tmp_path / "out" / BOARD / "gpu" / "lam-base" / "seed-2"
     record = read_record(folder)
+    assert record.command == "wsprites train -"
     assert (record.training.seconds, record.training.machine, record.seed) == (3400, "a GPU", 2) and sha256(folder / CHECKPOINT) == sha256(
         path
     )
@@ -351,6 +352,7 @@ def test_training_on_one_machine_and_scoring_on_another(tmp_path: Path, commands
         (["lam-tiny", "--cores", "0"], "--cores: 0: the budget minutes needs 2 of the cores"),
         (["lam-tiny", "--clips", "1"], "--clips: 1 is outside the range 2 to 500"),
         (["lam-tiny", "--checkpoint", "x"], "--checkpoint: give the time and the machine"),
+        (["lam-tiny", "--command", "wsprites train"], "--command: it is of a checkpoint that was trained by other means"),
         (["mine", "--model", "a:b"], "--track: mine is not in the list"),
         (["lam-tiny", "--model", "a:b"], "--model: lam-tiny is the name of another system"),
         (["lam-tiny", "--budget", "days"], "argument --budget: invalid choice"),
