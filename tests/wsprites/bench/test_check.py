@@ -1,6 +1,7 @@
 """Clips that nobody has seen, and score files that are not what they say: each way to cheat, and how it is found."""
 
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,11 +14,13 @@ from bench_models import CLIPS, predictions
 
 from wsprites.bench import check, data, scores
 from wsprites.bench import evaluation as evaluate
+from wsprites.bench.evaluation import Evaluation
 from wsprites.bench.packed import packed
 from wsprites.bench.protocol import Arrays, Model
 from wsprites.bench.provenance import hashes
-from wsprites.bench.run import Job
-from wsprites.bench.scores import ScoreFile
+from wsprites.bench.ranges import impossible
+from wsprites.bench.run import Job, score_file
+from wsprites.bench.scores import Entry, ScoreFile, StoredReplicates
 from wsprites.errors import ArgumentError, UserError
 
 pytestmark = pytest.mark.usefixtures("without_probes")
@@ -141,6 +144,102 @@ def test_edited_scores_do_not_follow_from_the_predictions(honest: ScoreFile, mod
     lines += [r"global.nmi is missing, although it .*", "the confusion matrices do not follow from the codes"]
     assert all(any(re.fullmatch(line, text) for text in wrong) for line in lines), wrong
     assert all(any(re.fullmatch(line, text) for line in lines) for text in wrong), wrong
+
+
+def test_scores_need_what_they_follow_from(honest: ScoreFile, model_file: Path):
+    """Without codes or shifts of each clip, their scores are not believed; a score that codes do not have is none of theirs."""
+    for array in ("codes", "shift"):
+        less = {key: values for key, values in honest.per_clip.items() if key != f"val/{array}"}
+        assert f"the file has scores of {array}, but does not hold its {array} of each clip" in findings(
+            replace(honest, per_clip=less), model_file
+        )
+    scores_left = {name: entry for name, entry in honest.scores.items() if name.startswith("shift.")}
+    only_shift = {key: values for key, values in honest.per_clip.items() if "shift" in key}
+    wrong = findings(replace(honest, scores=scores_left, per_clip=only_shift), model_file)
+    assert "the confusion matrices do not follow from the codes" in wrong
+    more = {**honest.scores, "local.invented": honest.scores["local.ami"], "fame": honest.scores["local.ami"]}
+    assert findings(replace(honest, scores=more), model_file) == [
+        "fame is no score of this benchmark",
+        "local.invented does not follow from the codes, although it is a score of codes",
+    ]
+
+
+def larger(entry: Entry, factor: float) -> StoredReplicates:
+    """The replicates of a score, further away from it."""
+    assert entry.replicates
+    return replace(entry.replicates, kinds=replace(entry.replicates.kinds, largest=factor * entry.replicates.kinds.largest))
+
+
+def test_replicates_and_baselines_are_compared(honest: ScoreFile, model_file: Path):
+    other = honest.scores["local.ami"].replicates
+    for name, replicates in (
+        *((name, larger(honest.scores[name], factor)) for name in ("local.ami", "codes.perplexity") for factor in (1000.0, 0.0)),
+        ("shift.mean", other),
+        ("local.nmi", None),
+    ):
+        line = f"the replicates of {name} are others in the file than by what it holds of each clip"
+        assert findings(changed(honest, name, replicates=replicates), model_file) == [line]
+    for name in ("local.ami", "shift.mean", "shift.action_accuracy"):
+        for who, line in (("zzz", f"{name} has no baseline zzz"), ("random", f"{name} of random is 9e+15 in the file, but ")):
+            wrong = findings(changed(honest, name, baselines={**honest.scores[name].baselines, who: 9e15}), model_file)
+            assert any(text.startswith(line) for text in wrong), wrong
+    wrong = findings(changed(honest, "local.ami", clips=5), model_file)
+    assert wrong == ["local.ami is of 5 clips in shares in the file, but of 6 by what it holds of each clip"]
+
+
+def test_an_interval_is_that_of_its_replicates(honest: ScoreFile):
+    """Of a score that cannot be computed again. An interval may be cut to the range of the score, and nowhere else."""
+    for name in ("local.matched_accuracy", "local.onset.matched_accuracy", "background.many_to_one", "codes.switch_rate"):
+        entry = replace(honest.scores[name], baselines={"oracle": 1.0})
+        assert entry.low < entry.value < entry.high and [*impossible("vectors.local.linear", entry)] == []
+        for values in (
+            {"replicates": larger(entry, 1000.0)},
+            {"replicates": larger(entry, 0.0)},
+            {"low": entry.value},
+            {"low": entry.value, "high": entry.value},
+            {"high": (entry.value + entry.high) / 2},
+        ):
+            (line,) = impossible("vectors.local.linear", replace(entry, **values))
+            assert line.endswith("which is not that of its replicates")
+
+
+def test_numbers_that_no_score_has(honest: ScoreFile, model_file: Path):
+    """Of scores that need the model; what noise can do, as a leakage below 0, is possible."""
+    for name, values, line in (
+        ("shift.action_accuracy", {"value": 37.0}, "shift.action_accuracy is 37, outside the range 0 to 1"),
+        ("shift.action_accuracy", {"low": -0.1}, "shift.action_accuracy low is -0.1, outside the range 0 to 1"),
+        ("shift.action_accuracy", {"value": 0.01}, "shift.action_accuracy is 0.01, outside of its interval"),
+        ("shift.action_accuracy", {"unit": "px"}, "shift.action_accuracy is in px, not in shares"),
+        ("shift.action_accuracy", {"replicates": None}, "shift.action_accuracy has an interval, but no replicates"),
+        ("shift.p95", {"value": -1.0, "low": -1.0, "high": -1.0}, "shift.p95 is -1, outside the range 0 to inf"),
+        ("shift.median", {"replicates": honest.scores["shift.mean"].replicates}, "shift.median has replicates, but no interval of them"),
+    ):
+        assert any(text.startswith(line) for text in findings(changed(honest, name, **values), model_file)), line
+    leakage = replace(honest.scores["local.ami"], value=-0.5, low=math.nan, high=math.nan, replicates=None, baselines={"oracle": 1.0})
+    assert [*impossible("leakage.background.vectors", leakage)] == []
+    assert [*impossible("leakage.background.vectors", replace(leakage, value=1.1, baselines={"all": 2.0}))] == [
+        "leakage.background.vectors is 1.1, outside the range -100 to 1",
+        "leakage.background.vectors of all is 2, outside the range -100 to 1",
+    ]
+
+
+def test_all_scores_of_a_model_are_possible(seen: Evaluation, few: data.Data):
+    """Those of codes, of which some may be below 0, are computed again instead."""
+    of_codes = ("local.", "global.", "background.", "codes.")
+    entries = {name: entry for name, entry in score_file(seen, "seer", few, 1.0).scores.items() if not name.startswith(of_codes)}
+    assert len(entries) > 100 and [line for name, entry in entries.items() for line in impossible(name, entry)] == []
+
+
+def test_a_confusion_matrix_of_any_size_is_not_computed(honest: ScoreFile, monkeypatch: pytest.MonkeyPatch):
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(check, "scores_of_codes", never)
+    local = honest.confusion["local"]
+    more = 1025 - len(local.counts)
+    counts = replace(local, counts=local.counts + (local.counts[0],) * more, matched=local.matched + (-1,) * more)
+    (found,) = check.check_without_model(replace(honest, confusion={**honest.confusion, "local": counts}))
+    assert found == check.Finding(False, "the confusion matrix of local is of more than 1,024 codes")
 
 
 def test_edited_predictions_are_not_those_of_the_model(honest: ScoreFile, model_file: Path, few: data.Data, tmp_path: Path):
