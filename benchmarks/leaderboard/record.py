@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distributions
@@ -22,8 +21,11 @@ from wsprites.terminal import cores
 SUMS, _MAX_BYTES = "SHA256SUMS", 2**24
 FILES = ("run.json", "config.json", "log.txt", "scores.json", "task.json", "lock.txt")
 """The files that are hashed, of which config.json is of trained systems alone."""
+_MADE = ("run.json", "scores.json")
+"""The files of which a folder of a run has one, at least."""
 CHECKPOINT = "train/checkpoint.safetensors"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
+_BOARD = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}/bench-\d{1,3}")
 
 
 def _check_lines(record: object, *names: str) -> None:
@@ -85,6 +87,8 @@ class Record:
         _check_lines(self, "system", "words", "board", "model", "command", "commit")
         if not _NAME.fullmatch(self.system):
             raise SpecError(f"system = {self.system!r:.80} is not a name of a-z, 0-9, - and .")
+        if self.board and not _BOARD.fullmatch(self.board):
+            raise SpecError(f"board = {self.board!r:.80} is not of the form DATA/bench-N, such as wsprites-factorial-v1/bench-2")
 
     @property
     def path(self) -> Path:
@@ -122,7 +126,7 @@ def _success(path: Path) -> dict[str, float]:
     try:
         values = json.loads(read_text(path))["success"]
         success = {str(name): float(value) for name, value in values.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{path}: not the results of the task; `python -m benchmarks.leaderboard.run` writes them") from None
     if len(success) > 100 or not all(0 <= value <= 1 and name.isprintable() for name, value in success.items()):
         raise UserError(f"{path}: a rate of success is outside the range 0 to 1")
@@ -139,9 +143,14 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
 
 
-def folders(root: Path) -> Iterator[Path]:
-    """The folders of runs below a folder, those with a score file, in the order of their names."""
-    yield from sorted(path.parent for path in root.glob("*/*/*/*/seed-*/scores.json"))
+def folders(root: Path) -> list[Path]:
+    """The folders of runs in a folder of all, of a board, a budget or a system, or the run itself, in the order of their names.
+
+    One with a record alone is among them, although it cannot be read: a run that was begun is never left out.
+    """
+    below = ("/".join([*["*"] * depth, "seed-*", name]) for depth in range(5) for name in _MADE)
+    found = {path.parent for pattern in below for path in root.glob(pattern)}
+    return sorted(found | ({root} if any((root / name).is_file() for name in _MADE) else set()))
 
 
 def write_record(folder: Path, record: Record) -> None:
