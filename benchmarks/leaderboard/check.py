@@ -22,7 +22,7 @@ from benchmarks.leaderboard.rates import wrong_rates
 from benchmarks.leaderboard.record import CHECKPOINT, Record, RunFolder, folders, read_run, read_text
 from benchmarks.leaderboard.rows import wrong_rows
 from benchmarks.leaderboard.run import RUNS
-from benchmarks.leaderboard.training import FIRST, Plan, Saved, configuration, least_track
+from benchmarks.leaderboard.training import FIRST, Plan, Saved, configuration, least_track, numbers_of
 from glass_model.training.config import fields_of
 from wsprites.bench.check import Finding, check, check_without_model, job_of
 from wsprites.bench.data import STANDARD_WORLD
@@ -109,11 +109,11 @@ def _of_training(folder: Path, record: Record) -> Iterator[str]:
     training, budget = record.training, BUDGETS[record.budget]
     if budget.seconds and not 0 < training.seconds <= budget.seconds * SLACK:
         yield f"training took {training.seconds:,.0f} s; the budget {record.budget} is {budget.seconds:,} s"
-    if not training.steps or not training.parameters or not training.machine:
-        yield "run.json does not say how many steps were done, of how many parameters, or by which machine"
+    if not training.steps or not training.machine:
+        yield "run.json does not say how many steps were done, or by which machine"
     if training.planned < training.steps:
         yield f"run.json says that {training.planned:,} steps were planned, fewer than the {training.steps:,} that were done"
-    if bool(_GPU.search(training.machine)) != budget.gpu if budget.seconds else False:
+    if budget.seconds and bool(_GPU.search(training.machine)) != budget.gpu:
         yield f"run.json says that the machine was {training.machine:.80}; the budget {record.budget} is of {budget.words}"
     try:
         config = configuration(read_text(folder / "config.json"))
@@ -123,6 +123,8 @@ def _of_training(folder: Path, record: Record) -> Iterator[str]:
     train, entry = config.train, ENTRIES.get(record.system)
     if (train.steps, train.seed, train.steps * train.batch * train.window) != (training.steps, record.seed, training.frames):
         yield "steps, seed or frames in run.json are not those of config.json"
+    if training.parameters != (numbers := numbers_of(config)):
+        yield f"run.json says that it has {training.parameters:,} parameters; the network of config.json has {numbers:,}"
     if TRACKS.index(least := least_track(config)) > TRACKS.index(record.track):
         yield f"config.json is of a training that sees more than the track {record.track} allows: its track is {least}"
     if entry and entry.kind and not _is_planned(config, Plan(record.system, entry, _world(record), record.budget, record.seed)):

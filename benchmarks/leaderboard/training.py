@@ -96,6 +96,14 @@ def configuration(text: str) -> Any:
     raise UserError("config.json is missing, or no configuration of a known system")
 
 
+def numbers_of(config: Any) -> int:
+    """Number of weights and buffers in the network of a configuration, which takes no memory."""
+    import torch
+
+    with torch.device("meta"):
+        return sum(weight.numel() for weight in find(config.system).network(config).state_dict().values())
+
+
 def least_track(config: Any) -> str:
     """The track of a training by what its configuration asks for: the first of TRACKS that allows it.
 

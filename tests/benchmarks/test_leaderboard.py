@@ -131,7 +131,13 @@ def scores_named(system: str, name: str, made_from: Hashes) -> ScoreFile:
 
 
 @pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+def ten_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks have as many weights as the checkpoints of `checkpoint`."""
+    monkeypatch.setattr(check, "numbers_of", lambda _: 10)
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch, ten_weights: None) -> Commands:
     commands = Commands()
     monkeypatch.setattr(running, "call", commands)
     return commands
@@ -405,7 +411,7 @@ def test_rows_ties_and_the_table(tmp_path: Path) -> None:
     text = table.markdown([board])
     assert "| *strongest floor* |  | 0.010 random |" in text and "| *ceiling* |  | 1.000 oracle |" in text
     assert "| `near` (2 of 5 runs, reported) | unsupervised | **" in text and "| `bad` (reported) | unsupervised | 0." in text
-    assert "| `good` | - | 0.700 (0.250) | - | 10.000 | 10 of 100 | 60 | 1,234 | 5 | 5 | a machine |" in text
+    assert "| `good` | - | 0.700 (0.250) | - | 10.000 | 10 of 100 | 60 | 709,278 | 5 | 5 | a machine |" in text
     # A maintainer has made one of the runs.
     known = tmp_path / "verified.txt"
     made_again = record_of("good", seed=3).path
@@ -531,6 +537,7 @@ def test_a_system_of_the_list_is_of_its_track(tmp_path: Path) -> None:
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("ten_weights")
 def test_a_system_of_the_list_has_its_configuration(tmp_path: Path) -> None:
     """Or one of fewer steps; one that learned from true actions is found under any name, with and without its checkpoint."""
     folder, name = tmp_path / TINY.world, "config.json is not that of lam-tiny at the budget minutes, or has more steps"
@@ -574,6 +581,7 @@ def trained_by_hand(root: Path, system: str, config) -> Path:
         ({}, {"perceptual": "on"}, "learned with weights from elsewhere"),
     ],
 )
+@pytest.mark.usefixtures("ten_weights")
 def test_a_checkpoint_learned_from_the_world_of_the_board(data, notes, words: str, tmp_path: Path) -> None:
     folder = trained_by_hand(tmp_path, "lam-tiny", TINY.config)
     assert Saved(folder / CHECKPOINT).is_of(TINY) and wrong(folder) == []

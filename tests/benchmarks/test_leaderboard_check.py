@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_scores import WHOLE, entry, made
-from run_folders import again, config_of, edit, put, record_of, task_of, wrong
+from run_folders import PARAMETERS, again, config_of, edit, put, record_of, task_of, wrong
 
 from benchmarks.leaderboard import check
 from benchmarks.leaderboard.anchors import WITHOUT, unearned
@@ -101,8 +101,14 @@ def test_a_folder_that_is_a_link_is_refused(folder: Path) -> None:
     ("changes", "words"),
     [
         ({"seed": 1000}, "its seed is 1000; runs of the budget minutes have the seeds 0 to 4"),
-        ({"training": Training(10, 9, 60, 1234, 600.0, "m")}, "run.json says that 9 steps were planned, fewer than the 10 that were done"),
-        ({"training": Training(10, 100, 60, 0, 600.0, "m")}, "run.json does not say how many steps were done, of how many parameters"),
+        (
+            {"training": Training(10, 9, 60, PARAMETERS, 600.0, "m")},
+            "run.json says that 9 steps were planned, fewer than the 10 that were done",
+        ),
+        (
+            {"training": Training(10, 100, 60, 1, 600.0, "m")},
+            "run.json says that it has 1 parameters; the network of config.json has 709,278",
+        ),
         (
             {"training": Training(10, 100, 60, 1, 600.0, "128 cores, NVIDIA H100")},
             "run.json says that the machine was 128 cores, NVIDIA H100;",
@@ -142,7 +148,10 @@ def edit_text(path: Path, old: str, new: str) -> None:
         ("guided", {"labels": 0.02}, "labels"),
     ],
 )
-def test_an_unlisted_system_is_of_the_track_of_its_configuration(folder: Path, track: str, train: dict[str, object], least: str) -> None:
+def test_an_unlisted_system_is_of_the_track_of_its_configuration(
+    folder: Path, track: str, train: dict[str, object], least: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "numbers_of", lambda _: PARAMETERS)  # a network that learns labels has a few more
     labelled = train | ({"labelled": 1} if "labels" in train else {})
     (folder / "config.json").write_text(config_of(10, 0, **labelled))
     again(folder, track=track)
@@ -278,7 +287,7 @@ FILE = made(**WHOLE)
         (FILE, {"words": "something else"}, "seed-0 and seed-1 differ in their description"),
         (replace(FILE, data=replace(FILE.data, sha256="1" * 64)), {}, "seed-0 and seed-1 differ in their data"),
         (replace(FILE, settings=replace(FILE.settings, rollout_actions="true")), {}, "seed-0 and seed-1 differ in their kind of rollouts"),
-        (FILE, {"training": Training(20, 99, 120, 1234, 600.0, "m")}, "seed-0 and seed-1 differ in their number of planned steps"),
+        (FILE, {"training": Training(20, 99, 120, PARAMETERS, 600.0, "m")}, "seed-0 and seed-1 differ in their number of planned steps"),
         (FILE, {"training": Training(20, 100, 120, 99, 600.0, "m")}, "seed-0 and seed-1 differ in their number of parameters"),
         (replace(FILE, hashes=Hashes("", "x", "")), {}, "scores.json of seed-1 does not have the hash of its model"),
     ],

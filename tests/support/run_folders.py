@@ -17,12 +17,14 @@ from wsprites.fields import to_json
 
 BOARD = f"wsprites-factorial-v1/{PROTOCOL}"
 TINY = Plan("lam-tiny", ENTRIES["lam-tiny"], "factorial", "minutes", 0)
+PARAMETERS = 709_278
+"""Those of lam-tiny."""
 
 
-def record_of(system: str, track: str = "unsupervised", budget: str = "minutes", seed: int = 0, **more) -> Record:
+def record_of(system: str, track: str = "unsupervised", budget: str = "minutes", seed: int = 0, **more: Any) -> Record:
     """A record of a run of few steps, of batches of 2 windows of 3 frames."""
     steps = 10 + 10 * seed
-    training = Training(steps, 100, steps * 6, 1234, 600.0, "a machine") if budget != NONE else Training()
+    training = Training(steps, 100, steps * 6, PARAMETERS, 600.0, "a machine") if budget != NONE else Training()
     words, model = f"what {system} is", CHECKPOINT if budget != NONE else "a:b"
     return Record(system, track, budget, BOARD, seed, words, model, evaluations=1, training=training, **more)
 
@@ -60,7 +62,7 @@ def config_of(steps: int, seed: int, **train: object) -> str:
     return to_json(TINY.config.override(train=values))
 
 
-def again(folder: Path, **changes: object) -> None:
+def again(folder: Path, **changes: Any) -> None:
     """Write a record again, and the hashes of all files."""
     write_record(folder, replace(read_record(folder), **changes))
 

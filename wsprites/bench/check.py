@@ -154,8 +154,8 @@ def _of_scores(file: ScoreFile, data: Data, kept: Kept) -> list[Finding]:
         if stored is None:
             wrong += [] if name in _ADDED else [f"{name} is missing, although it follows from what the file holds of each clip"]
             continue
-        if not score and "codes" in held and name.startswith(_OF_CODES):
-            wrong.append(f"{name} does not follow from the codes, although it is a score of codes")
+        if not score and name.startswith(_OF_CODES):
+            wrong += [f"{name} does not follow from the codes, although it is a score of codes"] if "codes" in held else []
             continue
         wrong += _differences(name, score, stored) if score else impossible(name, stored)
         floors |= {"classical": classical[name]} if "classical" in stored.baselines and name in classical else {}
