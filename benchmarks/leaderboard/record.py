@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -25,6 +25,7 @@ _MADE = ("run.json", "scores.json")
 """The files of which a folder of a run has one, at least."""
 CHECKPOINT = "train/checkpoint.safetensors"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
+_ADDRESS = re.compile(r"https://[a-z0-9][a-z0-9.-]*(:\d{1,5})?/[!-~]+")
 _BOARD = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}/bench-\d{1,3}")
 
 
@@ -81,10 +82,14 @@ class Record:
     evaluations: int = number(0, 0, 10**6)
     """How often this run was scored on the published clips."""
     training: Training = Training()
+    checkpoint: str = field(default="", metadata={"added": True})
+    """Where the checkpoint can be fetched: an https address. Empty, and not in the file, where that is not said."""
 
     def __post_init__(self) -> None:
         check(self)
-        _check_lines(self, "system", "words", "board", "model", "command", "commit")
+        _check_lines(self, "system", "words", "board", "model", "command", "commit", "checkpoint")
+        if self.checkpoint and not _ADDRESS.fullmatch(self.checkpoint):
+            raise SpecError(f"checkpoint = {self.checkpoint!r:.80} is not an address of the form https://HOST/PATH")
         if not _NAME.fullmatch(self.system):
             raise SpecError(f"system = {self.system!r:.80} is not a name of a-z, 0-9, - and .")
         if self.board and not _BOARD.fullmatch(self.board):

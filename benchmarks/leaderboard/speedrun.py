@@ -162,7 +162,7 @@ def parse(text: str) -> Entry:
         seeds, steps, files = ([run[name] for run in record["runs"]] for name in ("seed", "steps", "checkpoint"))
         if not all(re.fullmatch("[0-9a-f]{64}", str(file)) for file in files):
             raise ValueError("a checkpoint without its SHA-256")
-        inferred = (*files, *(hashlib.sha256(np.ascontiguousarray(code)).hexdigest() for *_, code in runs))
+        inferred = (*files, *(hashlib.sha256(code.tobytes()).hexdigest() for *_, code in runs))
         if len({*inferred}) < len(inferred):
             raise ValueError("a checkpoint is there twice, or two infer the same codes")
         if seeds != [*range(len(runs))] or len(set(steps)) > 1:

@@ -189,7 +189,10 @@ def test_what_is_not_as_it_should_be_is_done_again(tmp_path: Path, commands: Com
         commands.calls = []
         break_()
         assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0 and [call[0] for call in commands.calls] == repeated
-        assert read_record(folder).evaluations == number + 1  # every scoring on test counts
+        record = read_record(folder)
+        assert record.evaluations == number + 1  # every scoring on test counts
+        assert record.checkpoint == (f"https://example.org/{number - 1}" if number > 1 else "")
+        write_record(folder, replace(record, checkpoint=f"https://example.org/{number}"))  # which is kept
 
 
 def checkpoint_of(folder: Path, config, step: str, extra: str = "") -> None:

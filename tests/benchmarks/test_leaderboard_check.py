@@ -139,6 +139,18 @@ def edit_text(path: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
+def test_where_a_checkpoint_can_be_fetched(folder: Path) -> None:
+    """It stands in a record that says it alone, so that the others stay as they are."""
+    before, address = (folder / "run.json").read_bytes(), "https://example.org/runs/mine-0.safetensors?download=1"
+    again(folder, checkpoint=address)
+    assert wrong(folder) == [] and read_record(folder).checkpoint == address
+    again(folder, checkpoint="")
+    assert (folder / "run.json").read_bytes() == before and b'"checkpoint"' not in before
+    for other in ("http://example.org/x", "https://example.org", "https://example.org/a b", "https:///x", "file:///x", "https://e.org/\n"):
+        with pytest.raises(UserError, match="checkpoint"):
+            Record("mine", checkpoint=other)
+
+
 @pytest.mark.parametrize(
     ("track", "train", "least"),
     [
