@@ -161,12 +161,14 @@ def _of_checkpoint(folder: Path, record: Record, entry: Entry | None) -> Iterato
 
 def _checked(folder: Path, *, sample: bool) -> list[Finding]:
     """The findings of a folder, which is of a stranger: whatever goes wrong with it is one, and no end of the check."""
+    found: list[Finding] = []
     try:
-        return [*findings(folder, sample=sample)]
+        found.extend(findings(folder, sample=sample))
     except (UserError, ForeignError) as error:
-        return [Finding(False, str(error))]
+        found.append(Finding(False, str(error)))
     except Exception as error:
-        return [Finding(False, f"it cannot be checked: {type(error).__name__}: {' '.join(str(error).split())[:200]}")]
+        found.append(Finding(False, f"it cannot be checked: {type(error).__name__}: {' '.join(str(error).split())[:200]}"))
+    return found
 
 
 def _checked_rows(runs: Sequence[Path]) -> int:

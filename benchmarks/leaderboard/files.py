@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.leaderboard.record import FILES, SUMS, hashed, read_text, sums
+from wsprites.errors import UserError
 
 _TRAINED = "config.json"
 """The file that systems without training do not have."""
@@ -17,13 +18,12 @@ def wrong_files(folder: Path) -> Iterator[str]:
     """A line for each file of a folder that is missing, another than its hash says, or of no use there.
 
     Raises:
-        UserError: a file cannot be read as text, or there are no hashes.
+        UserError: a file is a link, or cannot be read as text, or there are no hashes.
     """
     at = folder.absolute()
     links = [path for path in (*at.parents[3::-1], at, *sorted(at.iterdir())) if path.is_symlink() and path.name not in _LOCAL]
-    yield from (f"{path.name} is a link; give the files themselves" for path in links)
-    if links:
-        return
+    if links:  # which may lead to anything, so that nothing is read
+        raise UserError(f"{', '.join(path.name for path in links)}: a link; give the files themselves")
     known = {*FILES, SUMS, *_LOCAL}
     yield from (f"{path.name} is none of the files of a run; remove it" for path in sorted(at.iterdir()) if path.name not in known)
     said, present = sums(folder), hashed(folder)

@@ -141,9 +141,13 @@ def _success(path: Path) -> dict[str, float]:
 def read_text(path: Path) -> str:
     """The text of a file. Raises UserError if it is missing, larger than 16 MiB or not UTF-8."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        if path.exists() and not path.is_file():  # a device has no end
+            raise UserError(f"{path}: not a file")
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
             raise UserError(f"{path}: more than {_MAX_BYTES // 2**20} MiB")
-        return path.read_text(encoding="utf-8")
+        return content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,8 @@ def wrong_rows(runs: Iterable[Path]) -> dict[str, list[str]]:
     rows = {folder.absolute().parent: list[RunFolder]() for folder in runs}
     for place, found in rows.items():
         for folder in folders(place):
-            try:
+            with suppress(Exception):
                 found.append(read_run(folder))
-            except UserError:
-                continue
     boards: dict[str, set[str]] = {}
     for run in (run for found in rows.values() for run in found):
         boards.setdefault(run.record.board, set()).add(run.scores.data.sha256)
@@ -59,7 +58,7 @@ def _config_but_for_seed(run: RunFolder) -> Any:
     try:
         config = json.loads(read_text(run.folder / "config.json"))
         train = {name: value for name, value in config["train"].items() if name not in ("seed", "steps")}
-    except (UserError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (UserError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
         return None  # none, or one that the check of the folder finds
     return {**config, "train": train}
 

@@ -48,7 +48,6 @@ def linked(folder: Path, name: str) -> None:
     [
         *((lambda folder, name=name: removed(folder, name), f"{name} is missing") for name in ("log.txt", "task.json")),
         (lambda folder: (folder / "evil.py").write_text("x"), "evil.py is none of the files of a run; remove it"),
-        (lambda folder: linked(folder, "log.txt"), "log.txt is a link; give the files themselves"),
         (lambda folder: hashed_again(folder, "lock.txt", b"numpy is there\n"), "lock.txt is not a list of packages"),
         (lambda folder: hashed_again(folder, "lock.txt", b""), "lock.txt is not a list of packages"),
         (lambda folder: hashed_again(folder, "log.txt", b"a\0b"), "log.txt is not a text"),
@@ -83,15 +82,26 @@ def test_what_training_needs_may_lie_in_a_folder(folder: Path) -> None:
     assert wrong(folder) == []
 
 
-def test_a_folder_that_is_a_link_is_refused(folder: Path) -> None:
-    """Also one that holds others; and it is found, as one with a record alone is."""
-    other = folder.with_name("seed-1")
+def test_links_are_refused_and_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file, a folder, and a folder that holds others; they are found, as a run with a record alone is."""
+    other, system = folder.with_name("seed-1"), folder.parent.with_name("other")
     other.symlink_to(folder)
-    assert "seed-1 is a link; give the files themselves" in wrong(other)
-    system = folder.parent.with_name("other")
-    system.symlink_to(folder.parent)
-    assert "other is a link; give the files themselves" in wrong(system / "seed-0")
     assert folders(folder.parent) == [folder, other]
+    system.symlink_to(folder.parent)
+    monkeypatch.setattr(check, "read_run", None)
+    for at, name in ((other, "seed-1"), (system / "seed-0", "other"), (system / "seed-1", "other, seed-1")):
+        with pytest.raises(UserError, match=f"^{name}: a link; give the files themselves$"):
+            wrong(at)
+    linked(folder, "log.txt")
+    assert run_check(folder) == 1
+    assert "FAILED   log.txt: a link; give the files themselves" in capsys.readouterr().out
+
+
+def test_a_device_is_not_read(folder: Path) -> None:
+    (folder / "run.json").unlink()
+    (folder / "run.json").symlink_to("/dev/zero")
+    with pytest.raises(UserError, match=r"run\.json: not a file"):
+        read_record(folder)
 
 
 # Records.
@@ -243,6 +253,15 @@ def run_check(*folders: Path) -> object:
     with pytest.raises(SystemExit) as exit_:
         check.main([*map(str, folders), "--no-sample"])
     return exit_.value.code
+
+
+def test_all_that_is_wrong_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was found before a file that cannot be read as well."""
+    (folder / "log.txt").unlink()
+    (folder / "scores.json").write_text("{")
+    assert run_check(folder) == 1
+    out = capsys.readouterr().out
+    assert "FAILED   log.txt is missing" in out and "FAILED   scores.json was changed" in out and "not a score file" in out
 
 
 def test_an_exception_of_one_folder_is_its_finding(

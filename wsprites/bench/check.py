@@ -199,6 +199,9 @@ def _computed(data: Data, kept: Kept, held: Sequence[str], k: int) -> tuple[ByPr
                 results.setdefault(who, {}).update(scores if who != "model" else {})
         unit = "" if array == "masks" else "px"
         results["model"][name] = mean(kept[f"{data.scored.name}/{array}"], data.scored.clusters, unit=unit)  # clips are of one length
+    if "vectors" in held and (probing := evaluation.probing_of(data)):
+        for who, scores in probing.floors_and_ceiling.items():
+            results.setdefault(who, {}).update(scores)
     leave_out(results, data.scored)
     return results, confusion
 
@@ -247,7 +250,7 @@ def _other_baselines(name: str, computed: Mapping[str, float], stored: Entry, *,
     wrong = [
         f"{name} of {who} is {stored.baselines.get(who, math.nan):.6g} in the file, but {value:.6g} by {_HELD}"
         for who, value in computed.items()
-        if not _close(stored.baselines.get(who, math.nan), value, _VALUES if who in _PROBED else _NUMERIC)
+        if not _close(stored.baselines.get(who, math.nan), value, _VALUES if who in _PROBED or name.startswith("vectors.") else _NUMERIC)
     ]
     unknown = stored.baselines.keys() - (computed.keys() if complete else BASELINES)
     return wrong + [f"{name} has no baseline {who:.60}" for who in sorted(unknown)]
