@@ -9,6 +9,7 @@ the clips is found with probability 1 - (1 - f)^n by n clips.
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,7 +73,8 @@ def job_of(file: ScoreFile, model: str, data: str) -> Job:
         raise UserError("the file holds nothing of single clips, as of videos and large data; score the model again and compare")
     name = re.fullmatch(r"(?P<world>.+?)(-seed-(?P<seed>\d{1,19}))?(-first-(?P<clips>\d{1,9}))?", file.data.name)
     if name and name["world"] in STANDARD:
-        job = Job((model,), name["world"], clips=_number(name["clips"]), seed=_number(name["seed"]))
+        make = _job if model else _without_model
+        job = make(model, name["world"], _number(name["clips"]), _number(name["seed"]))
     else:
         name = re.fullmatch(r".+:(?P<split>\w+?)(-first-(?P<clips>\d{1,9}))?", file.data.name)
         if not name or data in STANDARD:
@@ -81,6 +83,14 @@ def job_of(file: ScoreFile, model: str, data: str) -> Job:
     if not isinstance(job.opened, Data) or job.opened.sha256 != file.data.sha256:
         raise UserError(f"the scores are of other data than {job.opened.name}, although they say {file.data.name:.100}")
     return job
+
+
+def _job(model: str, world: str, clips: int | None, seed: int | None) -> Job:
+    return Job((model,), world, clips=clips, seed=seed)
+
+
+_without_model = lru_cache(maxsize=1)(_job)
+"""The same job for the next file on the same data, for which probes of the state are fitted once."""
 
 
 def _number(text: str | None) -> int | None:

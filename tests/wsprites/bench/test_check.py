@@ -241,6 +241,12 @@ def test_numbers_that_no_score_has(honest: ScoreFile, model_file: Path):
     ]
 
 
+def test_files_on_the_same_data_share_it_without_a_model(honest: ScoreFile, model_file: Path):
+    """Probes of the state are fitted once for all of them. A model is loaded again: its file may have changed."""
+    assert check.job_of(honest, "", "") is check.job_of(honest, "", "")
+    assert check.job_of(honest, str(model_file), "") is not check.job_of(honest, str(model_file), "")
+
+
 def test_a_confusion_matrix_of_any_size_is_not_computed(honest: ScoreFile, monkeypatch: pytest.MonkeyPatch):
     def never(*_: object) -> None:
         raise AssertionError
