@@ -113,8 +113,10 @@ def _of_training(folder: Path, record: Record) -> Iterator[str]:
         yield "run.json does not say how many steps were done, or by which machine"
     if training.planned < training.steps:
         yield f"run.json says that {training.planned:,} steps were planned, fewer than the {training.steps:,} that were done"
-    if budget.seconds and bool(_GPU.search(training.machine)) != budget.gpu:
-        yield f"run.json says that the machine was {training.machine:.80}; the budget {record.budget} is of {budget.words}"
+    named = not budget.cores or re.search(r"\bcores?\b", training.machine)
+    if budget.seconds and (not named or bool(_GPU.search(training.machine)) != budget.gpu):
+        what = "the processor and how many of its cores" if budget.cores else "the GPU"
+        yield f"run.json says that the machine was {training.machine!r:.80}; the budget is {budget.words}: name {what}"
     try:
         config = configuration(read_text(folder / "config.json"))
     except UserError:

@@ -1,4 +1,4 @@
-"""Whether the runs of a row are several runs of one system, and all runs of a board of the same data. See RULES.md, 5."""
+"""Whether the runs of a row are several runs of one system, and all runs of a board of the same data and task. See RULES.md, 5."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,12 +20,21 @@ def wrong_rows(runs: Iterable[Path]) -> dict[str, list[str]]:
         for folder in folders(place):
             with suppress(Exception):
                 found.append(read_run(folder))
-    boards: dict[str, set[str]] = {}
+    boards: dict[str, list[RunFolder]] = {}
     for run in (run for found in rows.values() for run in found):
-        boards.setdefault(run.record.board, set()).add(run.scores.data.sha256)
+        boards.setdefault(run.record.board, []).append(run)
     wrong = {"/".join(place.parts[-4:]): [*_of_row(found)] for place, found in rows.items()}
-    wrong |= {board: ["its runs are not of the same data"] for board, data in boards.items() if len(data) > 1}
+    wrong |= {board: [*_of_board(found)] for board, found in boards.items()}
     return {name: lines for name, lines in wrong.items() if lines}
+
+
+def _of_board(runs: Sequence[RunFolder]) -> Iterator[str]:
+    """A line for each thing in which the runs of a board differ, although they cannot."""
+    if len({run.scores.data.sha256 for run in runs}) > 1:
+        yield "its runs are not of the same data"
+    known = [{name: rate for name, rate in run.success.items() if not name.startswith("latents-")} for run in runs if run.success]
+    if any(rates != known[0] for rates in known):
+        yield "its runs differ in the rates of the task that need no model; score the task again"
 
 
 def _of_row(runs: Sequence[RunFolder]) -> Iterator[str]:

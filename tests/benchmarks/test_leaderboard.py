@@ -414,7 +414,7 @@ def test_rows_ties_and_the_table(tmp_path: Path) -> None:
     text = table.markdown([board])
     assert "| *strongest floor* |  | 0.010 random |" in text and "| *ceiling* |  | 1.000 oracle |" in text
     assert "| `near` (2 of 5 runs, reported) | unsupervised | **" in text and "| `bad` (reported) | unsupervised | 0." in text
-    assert "| `good` | - | 0.700 (0.250) | - | 10.000 | 10 of 100 | 60 | 709,278 | 5 | 5 | a machine |" in text
+    assert "| `good` | - | 0.700 (0.250) | - | 10.000 | 10 of 100 | 60 | 709,278 | 5 | 5 | a processor, 2 of 2 cores |" in text
     # A maintainer has made one of the runs.
     known = tmp_path / "verified.txt"
     made_again = record_of("good", seed=3).path
@@ -564,7 +564,9 @@ def trained_by_hand(root: Path, system: str, config) -> Path:
     """A folder of a run with the checkpoint of a configuration, again."""
     shutil.rmtree(root / BOARD, ignore_errors=True)
     train = config.train
-    training = Training(train.steps, max(2000, train.steps), train.steps * train.batch * train.window, 10, 600.0, "a machine")
+    training = Training(
+        train.steps, max(2000, train.steps), train.steps * train.batch * train.window, 10, 600.0, "a processor, 2 of 2 cores"
+    )
     folder = put(root, replace(record_of(system), training=training), made(**WHOLE))
     saved = Saved(checkpoint(folder / "train", config, str(train.steps), "factorial"))
     (folder / "config.json").write_text(saved.json)

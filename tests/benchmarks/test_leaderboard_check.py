@@ -121,9 +121,13 @@ def test_a_device_is_not_read(folder: Path) -> None:
         ),
         (
             {"training": Training(10, 100, 60, 1, 600.0, "128 cores, NVIDIA H100")},
-            "run.json says that the machine was 128 cores, NVIDIA H100;",
+            "run.json says that the machine was '128 cores, NVIDIA H100'; the budget is 15 minutes on two cores",
         ),
-        ({"budget": "gpu"}, "run.json says that the machine was a machine; the budget gpu is of 60 minutes on one GPU"),
+        ({"training": Training(10, 100, 60, PARAMETERS, 600.0, "fast")}, "run.json says that the machine was 'fast'; the budget is 15"),
+        (
+            {"budget": "gpu"},
+            "run.json says that the machine was 'a processor, 2 of 2 cores'; the budget is 60 minutes on one GPU:",
+        ),
         (
             {"budget": NONE, "model": "a:b"},
             "mine is not in the list of systems: a row without training, or an anchor, has to be in entries.py",
@@ -331,6 +335,17 @@ def test_runs_that_are_no_row(tmp_path: Path, file: ScoreFile, changes: dict[str
     assert len(lines[name]) == 1 and lines[name][0].startswith(words), lines
     assert wrong_rows(runs[:1]) == lines, "the other runs of the row are read as well"
     assert ("wsprites-factorial-v1/bench-2" in lines) == (words.endswith("data"))
+
+
+def test_rates_that_need_no_model_are_the_same_on_a_board(tmp_path: Path) -> None:
+    """Of any world; a run without rates has none that could be others."""
+    runs = [put(tmp_path, replace(record_of(name), board="wsprites-paper-v1/bench-2"), FILE) for name in ("one", "two", "three")]
+    edit(runs[0], "task.json", lambda task: task["success"].update({"latents-1": 0.9}))
+    edit(runs[1], "task.json", lambda task: task.update(success={}))
+    assert wrong_rows(runs) == {}
+    edit(runs[2], "task.json", lambda task: task["success"].update({"labels-1": 0.1}))
+    words = "its runs differ in the rates of the task that need no model; score the task again"
+    assert wrong_rows(runs) == {"wsprites-paper-v1/bench-2": [words]}
 
 
 def test_other_configurations_and_models_of_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

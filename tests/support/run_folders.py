@@ -24,7 +24,7 @@ PARAMETERS = 709_278
 def record_of(system: str, track: str = "unsupervised", budget: str = "minutes", seed: int = 0, **more: Any) -> Record:
     """A record of a run of few steps, of batches of 2 windows of 3 frames."""
     steps = 10 + 10 * seed
-    training = Training(steps, 100, steps * 6, PARAMETERS, 600.0, "a machine") if budget != NONE else Training()
+    training = Training(steps, 100, steps * 6, PARAMETERS, 600.0, "a processor, 2 of 2 cores") if budget != NONE else Training()
     words, model = f"what {system} is", CHECKPOINT if budget != NONE else "a:b"
     return Record(system, track, budget, BOARD, seed, words, model, evaluations=1, training=training, **more)
 
