@@ -2,25 +2,27 @@
 
 Without folders, all runs of the repository are checked. For each: its files are those that it says, by hash; every file can be read and
 says the same as the others; the training kept to its budget; no anchor is better than it can be; and the scores follow from what the score
-file holds of each clip. Where the model can be loaded, it infers a sample of clips again, drawn in this run: models without training always
-are; a trained one is `train/checkpoint.safetensors` in the folder.
+file holds of each clip. The runs of a row have to be several runs of one system. Where the model can be loaded, it infers a sample of clips
+again, drawn in this run: models without training always are; a trained one is `train/checkpoint.safetensors` in the folder.
 """
 
 import argparse
 import json
-import operator
+import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from benchmarks.leaderboard.anchors import WITHOUT, unearned
-from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, Entry
-from benchmarks.leaderboard.record import CHECKPOINT, FILES, SUMS, Record, RunFolder, folders, hashed, read_run, read_text, sums
+from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS, Entry
+from benchmarks.leaderboard.files import wrong_files
+from benchmarks.leaderboard.rates import wrong_rates
+from benchmarks.leaderboard.record import CHECKPOINT, Record, RunFolder, folders, read_run, read_text
+from benchmarks.leaderboard.rows import wrong_rows
 from benchmarks.leaderboard.run import RUNS
-from benchmarks.leaderboard.task import NAME
-from benchmarks.leaderboard.training import FIRST, Plan, Saved
+from benchmarks.leaderboard.training import FIRST, Plan, Saved, configuration, least_track, numbers_of
 from glass_model.training.config import fields_of
 from wsprites.bench.check import Finding, check, check_without_model, job_of
 from wsprites.bench.data import STANDARD_WORLD
@@ -30,6 +32,10 @@ from wsprites.foreign import ForeignError
 
 SLACK = 1.02
 """By which a training may be longer than its budget: the time that ending takes is not known before."""
+_LISTED = {NONE, "anchor"}
+"""Budget and track of systems in the list alone."""
+_GPU = re.compile(r"\b(nvidia|geforce|radeon|instinct|(?<!no )gpu|[abhv]\d00)\b", re.IGNORECASE)
+"""What the name of a machine with a GPU has."""
 
 
 def findings(folder: Path, *, sample: bool = True) -> Iterator[Finding]:
@@ -43,9 +49,11 @@ def findings(folder: Path, *, sample: bool = True) -> Iterator[Finding]:
         UserError: a file is missing or damaged, or the model cannot be loaded.
         ForeignError: the model raised an exception.
     """
-    yield from _of_files(folder)
+    yield from (Finding(False, line) for line in wrong_files(folder))
     run = read_run(folder)
-    yield from _of_record(run)
+    yield from (Finding(False, line) for line in _of_record(run))
+    if (folder / "task.json").is_file():
+        yield from (Finding(False, line) for line in wrong_rates(run, _world(run.record)))
     if run.record.system in WITHOUT and run.record.track == "anchor":
         wrong = unearned(run.record.system, run.scores)
         yield from (Finding(False, f"the anchor is better than its floor in {one.name}: this score is wrong") for one in wrong)
@@ -67,54 +75,28 @@ def _at_hand(run: RunFolder) -> str:
     return entry.model if entry and entry.model == run.record.model else ""
 
 
-def _of_files(folder: Path) -> Iterator[Finding]:
-    """Whether the files have the hashes that the folder says."""
-    said, present = sums(folder), hashed(folder)
-    for name, digest in said.items():
-        if name not in present:
-            yield Finding(False, f"{name} is missing")
-        elif present[name] != digest:
-            yield Finding(False, f"{name} was changed: it has another hash than {SUMS} says")
-    for name in FILES:
-        if name not in said and (name in present or name in ("run.json", "scores.json", "lock.txt")):
-            yield Finding(False, f"{SUMS} does not have {name}")
-
-
-def _of_record(run: RunFolder) -> Iterator[Finding]:
-    """Whether run.json says the same as the score file, the configuration, the list of systems and the place of the folder."""
+def _of_record(run: RunFolder) -> Iterator[str]:
+    """A line for each thing that run.json says otherwise than score file, configuration, list of systems or place of the folder."""
     record, scores, entry = run.record, run.scores, ENTRIES.get(run.record.system)
     if run.folder.resolve().parts[-5:] != record.path.parts[-5:]:
-        yield Finding(False, f"run.json says that it is {record.path}")
+        yield f"run.json says that it is {record.path}"
     if f"{scores.data.name}/{scores.settings.protocol}" != record.board or scores.system != record.system:
-        yield Finding(False, f"scores.json is of {scores.system} on {scores.data.name}/{scores.settings.protocol}")
+        yield f"scores.json is of {scores.system} on {scores.data.name}/{scores.settings.protocol}"
     if entry and (entry.track, entry.model or CHECKPOINT) != (record.track, record.model):
-        yield Finding(False, f"{record.system} is of the track {entry.track}, and its model is {entry.model or CHECKPOINT}")
-    if scores.settings.rollout_actions and record.track not in ("oracle", "anchor"):
-        yield Finding(False, f"its video is driven by the true actions: the track is oracle, not {record.track}")
+        yield f"{record.system} is of the track {entry.track}, and its model is {entry.model or CHECKPOINT}"
+    if not entry and _LISTED & {record.budget, record.track}:
+        yield f"{record.system} is not in the list of systems: a row without training, or an anchor, has to be in entries.py"
+    if scores.settings.rollout_actions and record.track != "oracle":
+        yield f"its video is driven by the true actions: the track is oracle, not {record.track}"
     if not record.evaluations:
-        yield Finding(False, "it was scored, but says that it never was scored on test")
+        yield "it was scored, but says that it never was scored on test"
+    if record.seed >= (seeds := BUDGETS[record.budget].runs):
+        yield f"its seed is {record.seed}; runs of the budget {record.budget} have the seeds 0 to {seeds - 1}"
     trained = record.model == CHECKPOINT
     if trained == (record.budget == NONE):
-        yield Finding(False, f"the budget is {record.budget}, and the model {record.model}")
+        yield f"the budget is {record.budget}, and the model {record.model}"
     if trained:
         yield from _of_training(run.folder, record)
-    if (run.folder / "task.json").is_file():
-        yield from _of_task(run)
-
-
-def _of_task(run: RunFolder) -> Iterator[Finding]:
-    """Whether the results of the downstream task are of this model and world, and follow from those of the draws."""
-    try:
-        task = json.loads(read_text(run.folder / "task.json"))
-        about = task["task"], task["world"], task["model"]
-        means = {name: fmean(values) for name, values in task["draws"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
-        yield Finding(False, "task.json is damaged")
-        return
-    if about != (NAME, _world(run.record), run.scores.hashes and run.scores.hashes.model):
-        yield Finding(False, "task.json is of another model or world than scores.json, or of another version of the task")
-    if means.keys() != run.success.keys() or any(abs(means[name] - rate) > 6e-5 for name, rate in run.success.items()):  # rounded
-        yield Finding(False, "the rates of success in task.json are not the means of its draws")
 
 
 def _world(record: Record) -> str:
@@ -122,59 +104,82 @@ def _world(record: Record) -> str:
     return record.board.removeprefix("wsprites-").partition("-v1")[0]
 
 
-def _of_training(folder: Path, record: Record) -> Iterator[Finding]:
-    """Whether the training kept to its budget, saw what its track may see, and is that of the configuration and of the checkpoint."""
-    training, limit = record.training, BUDGETS[record.budget].seconds
-    if limit and not 0 < training.seconds <= limit * SLACK:
-        yield Finding(False, f"training took {training.seconds:,.0f} s; the budget {record.budget} is {limit:,} s")
+def _of_training(folder: Path, record: Record) -> Iterator[str]:
+    """A line for each way in which the training broke its budget or track, or is not that of the configuration and of the checkpoint."""
+    training, budget = record.training, BUDGETS[record.budget]
+    if budget.seconds and not 0 < training.seconds <= budget.seconds * SLACK:
+        yield f"training took {training.seconds:,.0f} s; the budget {record.budget} is {budget.seconds:,} s"
     if not training.steps or not training.machine:
-        yield Finding(False, "run.json does not say how many steps were done, or by which machine")
+        yield "run.json does not say how many steps were done, or by which machine"
+    if training.planned < training.steps:
+        yield f"run.json says that {training.planned:,} steps were planned, fewer than the {training.steps:,} that were done"
+    named = not budget.cores or re.search(r"\bcores?\b", training.machine)
+    if budget.seconds and (not named or bool(_GPU.search(training.machine)) != budget.gpu):
+        what = "the processor and how many of its cores" if budget.cores else "the GPU"
+        yield f"run.json says that the machine was {training.machine!r:.80}; the budget is {budget.words}: name {what}"
     try:
-        config = json.loads(read_text(folder / "config.json"))
-        steps, seed, batch, window = (operator.index(config["train"][name]) for name in ("steps", "seed", "batch", "window"))
-        more = _sees_more_than_frames(config)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
-        yield Finding(False, "config.json is missing, or no configuration")
+        config = configuration(read_text(folder / "config.json"))
+    except UserError:
+        yield "config.json is missing, or no configuration of a known system"
         return
-    if (steps, seed, steps * batch * window) != (training.steps, record.seed, training.frames):
-        yield Finding(False, "steps, seed or frames in run.json are not those of config.json")
-    if more and record.track == "unsupervised":
-        yield Finding(False, "config.json is of a training that sees more than frames: the track is not unsupervised")
-    entry = ENTRIES.get(record.system)
+    train, entry = config.train, ENTRIES.get(record.system)
+    if (train.steps, train.seed, train.steps * train.batch * train.window) != (training.steps, record.seed, training.frames):
+        yield "steps, seed or frames in run.json are not those of config.json"
+    if training.parameters != (numbers := numbers_of(config)):
+        yield f"run.json says that it has {training.parameters:,} parameters; the network of config.json has {numbers:,}"
+    if TRACKS.index(least := least_track(config)) > TRACKS.index(record.track):
+        yield f"config.json is of a training that sees more than the track {record.track} allows: its track is {least}"
     if entry and entry.kind and not _is_planned(config, Plan(record.system, entry, _world(record), record.budget, record.seed)):
-        yield Finding(False, f"config.json is not that of {record.system} at the budget {record.budget}, or has more steps")
+        yield f"config.json is not that of {record.system} at the budget {record.budget}, or has more steps"
     if (folder / CHECKPOINT).is_file():
         yield from _of_checkpoint(folder, record, entry)
 
 
-def _sees_more_than_frames(config: dict[str, Any]) -> bool:
-    """Whether a configuration asks for labels, twins, true masks or true places. Raises AttributeError for one with other groups."""
-    train, loss, model = (config.get(group, {}) for group in ("train", "loss", "model"))
-    window = model.get("figure") and model.get("follow") == "place"
-    return bool(train.get("labels") or train.get("augment") == "twin" or loss.get("target") == "foreground" or window)
-
-
-def _is_planned(config: dict[str, Any], plan: Plan) -> bool:
+def _is_planned(config: Any, plan: Plan) -> bool:
     """Whether a configuration is that of a plan, of whose steps it may have fewer."""
-    planned = json.loads(to_json(plan.config))
-    steps, most = config["train"]["steps"], planned["train"]["steps"]
-    return bool(steps <= most and {**config, "train": {**config["train"], "steps": most}} == planned)
+    planned = plan.config
+    same = replace(config, train=replace(config.train, steps=planned.train.steps)) == planned
+    return bool(same and config.train.steps <= planned.train.steps)
 
 
-def _of_checkpoint(folder: Path, record: Record, entry: Entry | None) -> Iterator[Finding]:
-    """Whether a checkpoint is of the configuration, learned from the world of the board, and saw what its track may see."""
+def _of_checkpoint(folder: Path, record: Record, entry: Entry | None) -> Iterator[str]:
+    """A line for each way in which a checkpoint is not of the configuration, the world of the board, the record or the track."""
     saved = Saved(folder / CHECKPOINT)
     same = json.loads(to_json(saved.config)) == json.loads(saved.json) and saved.json.encode() == (folder / "config.json").read_bytes()
     if not same or not saved.complete:
-        yield Finding(False, "config.json is not the configuration in the checkpoint")
+        yield "config.json is not the configuration in the checkpoint"
+    made, training = saved.training(0, 0.0, ""), record.training
+    if (made.steps, made.frames, made.parameters) != (training.steps, training.frames, training.parameters):
+        yield f"the checkpoint has {made.steps:,} steps and {made.parameters:,} parameters; run.json says otherwise"
     if not saved.standard or saved.world != _world(record):
-        yield Finding(False, f"the checkpoint did not learn from the stream of the world {_world(record)}")
+        yield f"the checkpoint did not learn from the stream of the world {_world(record)}"
     if entry and entry.first and not saved.is_of(Plan(record.system, entry, _world(record), record.budget, record.seed)):
-        yield Finding(False, f"train/{FIRST} is not what {record.system} trains first at the budget {record.budget}")
+        yield f"train/{FIRST} is not what {record.system} trains first at the budget {record.budget}"
     if saved.helped and record.track != "guided":
-        yield Finding(False, f"the checkpoint learned with weights from elsewhere: its track is guided, not {record.track}")
+        yield f"the checkpoint learned with weights from elsewhere: its track is guided, not {record.track}"
     if record.track == "unsupervised" and fields_of(saved.config):
-        yield Finding(False, f"the checkpoint learned from {', '.join(fields_of(saved.config))}: its track is not unsupervised")
+        yield f"the checkpoint learned from {', '.join(fields_of(saved.config))}: its track is not unsupervised"
+
+
+def _checked(folder: Path, *, sample: bool) -> list[Finding]:
+    """The findings of a folder, which is of a stranger: whatever goes wrong with it is one, and no end of the check."""
+    found: list[Finding] = []
+    try:
+        found.extend(findings(folder, sample=sample))
+    except (UserError, ForeignError) as error:
+        found.append(Finding(False, str(error)))
+    except Exception as error:
+        found.append(Finding(False, f"it cannot be checked: {type(error).__name__}: {' '.join(str(error).split())[:200]}"))
+    return found
+
+
+def _checked_rows(runs: Sequence[Path]) -> int:
+    """Print what is wrong with the rows of some runs, and with their boards. Returns the number of those."""
+    wrong = wrong_rows(runs)
+    for name, lines in wrong.items():
+        print(f"check    {name}, all runs")
+        print("".join(f"FAILED   {line}\n" for line in lines), end="")
+    return len(wrong)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -185,22 +190,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="folders of runs, or folders that hold some  [all runs]")
     parser.add_argument("--no-sample", action="store_true", help="files and hashes alone: nothing is rendered or inferred")
     given = parser.parse_args(arguments)
-    runs = [one for folder in given.folders or [RUNS] for one in ([folder] if (folder / "run.json").exists() else folders(folder))]
-    if not runs:
-        print("no runs: name folders with a run.json", file=sys.stderr)
-        sys.exit(2)
+    below = {folder: folders(folder) for folder in given.folders or [RUNS]}
+    for folder, runs in below.items():
+        if not runs:
+            what = "no run in this folder; name one with a run.json, or one that holds some" if folder.is_dir() else "no such folder"
+            print(f"{folder}: {what}", file=sys.stderr)
+            sys.exit(2)
+    every = [*dict.fromkeys(run for runs in below.values() for run in runs)]
     failed = 0
-    for folder in runs:
+    for folder in every:
         print(f"check    {folder}")
-        try:
-            found = [*findings(folder, sample=not given.no_sample)]
-        except (UserError, ForeignError) as error:
-            found = [Finding(False, str(error))]
+        found = _checked(folder, sample=not given.no_sample)
         for finding in found:
             print(f"{'ok      ' if finding.fine else 'FAILED  '} {finding.text}", flush=True)
         failed += any(not finding.fine for finding in found)
-    print(f"{len(runs) - failed} of {len(runs)} runs hold")
-    sys.exit(1 if failed else 0)
+    rows = _checked_rows(every)
+    print(f"{len(every) - failed} of {len(every)} runs hold" + f", but {rows} rows or boards do not" * bool(rows))
+    sys.exit(1 if failed or rows else 0)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -22,8 +21,12 @@ from wsprites.terminal import cores
 SUMS, _MAX_BYTES = "SHA256SUMS", 2**24
 FILES = ("run.json", "config.json", "log.txt", "scores.json", "task.json", "lock.txt")
 """The files that are hashed, of which config.json is of trained systems alone."""
+_MADE = ("run.json", "scores.json")
+"""The files of which a folder of a run has one, at least."""
 CHECKPOINT = "train/checkpoint.safetensors"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
+_ADDRESS = re.compile(r"https://[a-z0-9][a-z0-9.-]*(:\d{1,5})?/[!-~]+")
+_BOARD = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}/bench-\d{1,3}")
 
 
 def _check_lines(record: object, *names: str) -> None:
@@ -79,12 +82,18 @@ class Record:
     evaluations: int = number(0, 0, 10**6)
     """How often this run was scored on the published clips."""
     training: Training = Training()
+    checkpoint: str = field(default="", metadata={"added": True})
+    """Where the checkpoint can be fetched: an https address. Empty, and not in the file, where that is not said."""
 
     def __post_init__(self) -> None:
         check(self)
-        _check_lines(self, "system", "words", "board", "model", "command", "commit")
+        _check_lines(self, "system", "words", "board", "model", "command", "commit", "checkpoint")
+        if self.checkpoint and not _ADDRESS.fullmatch(self.checkpoint):
+            raise SpecError(f"checkpoint = {self.checkpoint!r:.80} is not an address of the form https://HOST/PATH")
         if not _NAME.fullmatch(self.system):
             raise SpecError(f"system = {self.system!r:.80} is not a name of a-z, 0-9, - and .")
+        if self.board and not _BOARD.fullmatch(self.board):
+            raise SpecError(f"board = {self.board!r:.80} is not of the form DATA/bench-N, such as wsprites-factorial-v1/bench-2")
 
     @property
     def path(self) -> Path:
@@ -122,7 +131,7 @@ def _success(path: Path) -> dict[str, float]:
     try:
         values = json.loads(read_text(path))["success"]
         success = {str(name): float(value) for name, value in values.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{path}: not the results of the task; `python -m benchmarks.leaderboard.run` writes them") from None
     if len(success) > 100 or not all(0 <= value <= 1 and name.isprintable() for name, value in success.items()):
         raise UserError(f"{path}: a rate of success is outside the range 0 to 1")
@@ -132,16 +141,25 @@ def _success(path: Path) -> dict[str, float]:
 def read_text(path: Path) -> str:
     """The text of a file. Raises UserError if it is missing, larger than 16 MiB or not UTF-8."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        if path.exists() and not path.is_file():  # a device has no end
+            raise UserError(f"{path}: not a file")
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
             raise UserError(f"{path}: more than {_MAX_BYTES // 2**20} MiB")
-        return path.read_text(encoding="utf-8")
+        return content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
 
 
-def folders(root: Path) -> Iterator[Path]:
-    """The folders of runs below a folder, those with a score file, in the order of their names."""
-    yield from sorted(path.parent for path in root.glob("*/*/*/*/seed-*/scores.json"))
+def folders(root: Path) -> list[Path]:
+    """The folders of runs in a folder of all, of a board, a budget or a system, or the run itself, in the order of their names.
+
+    One with a record alone is among them, although it cannot be read: a run that was begun is never left out.
+    """
+    below = ("/".join([*["*"] * depth, "seed-*", name]) for depth in range(5) for name in _MADE)
+    found = {path.parent for pattern in below for path in root.glob(pattern)}
+    return sorted(found | ({root} if any((root / name).is_file() for name in _MADE) else set()))
 
 
 def write_record(folder: Path, record: Record) -> None:

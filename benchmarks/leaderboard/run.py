@@ -119,7 +119,8 @@ def do(plan: Plan, options: Options, lock: int, interrupted: Event) -> str:
             done = saved.training(plan.config.train.steps, training.seconds(folder), machine(gpu=BUDGETS[plan.budget].gpu))
         record = replace(record, training=done)
         replace_file(folder / "config.json", Saved(folder / CHECKPOINT).json.encode())
-    record = replace(record, evaluations=earlier.evaluations if earlier else 0)
+    if earlier:
+        record = replace(record, evaluations=earlier.evaluations, checkpoint=earlier.checkpoint)
     if options.train_only:
         _tidy(log, folder)
         write_record(folder, record)

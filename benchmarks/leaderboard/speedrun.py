@@ -9,7 +9,9 @@ holds, and writes the page. Test clips are never read.
 """
 
 import argparse
+import hashlib
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -39,6 +41,7 @@ RECORDS, PAGE = Path(__file__).parent / "speedrun", Path(__file__).parents[2] / 
 WORLD, TARGET, LEVEL, RUNS = "factorial", 0.3, 0.01, 5
 """World, the least mean of local.conditional, the largest p-value of a mean above it, and the least number of seeds."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _LOCAL = SOURCES.index("local")
 _MAX_BYTES, _TOLERANCE = 2**22, 1e-6
 _TRACKED = ("unsupervised",)
@@ -54,6 +57,8 @@ class Entry(NamedTuple):
     machine: str
     minutes: tuple[float, ...]
     scores: tuple[float, ...]
+    inferred: tuple[str, ...]
+    """Hashes of the checkpoints, and those of the codes that they infer: no two runs have the same."""
 
     @property
     def p(self) -> float:
@@ -155,18 +160,25 @@ def parse(text: str) -> Entry:
         words = [str(record[name])[:500] for name in ("name", "date", "changes", "machine")]
         runs = [(float(run["minutes"]), float(run["local.conditional"]), _codes(run["codes"])) for run in record["runs"]]
         seeds, steps, files = ([run[name] for run in record["runs"]] for name in ("seed", "steps", "checkpoint"))
-        if seeds != [*range(len(runs))] or len(set(steps)) > 1 or len({*map(str, files)}) < len(files):
-            raise ValueError("the seeds are not 0, 1, 2 and so on, the steps not equal, or a checkpoint is there twice")
-        if not all(word.isprintable() for word in words) or not all(minutes > 0 for minutes, *_ in runs):
+        if not all(re.fullmatch("[0-9a-f]{64}", str(file)) for file in files):
+            raise ValueError("a checkpoint without its SHA-256")
+        inferred = (*files, *(hashlib.sha256(code.tobytes()).hexdigest() for *_, code in runs))
+        if len({*inferred}) < len(inferred):
+            raise ValueError("a checkpoint is there twice, or two infer the same codes")
+        if seeds != [*range(len(runs))] or len(set(steps)) > 1:
+            raise ValueError("the seeds are not 0, 1, 2 and so on, or the steps not equal")
+        if not _NAME.fullmatch(words[0]) or not _DATE.fullmatch(words[1]) or not datetime.fromisoformat(words[1]):
+            raise ValueError("a name that is not of a-z, 0-9 and -, or a date that is not of the form 2026-01-31")
+        if not all(word.isprintable() for word in words) or not all(0 < minutes < math.inf for minutes, *_ in runs):
             raise ValueError("a text that is not a line, or no time")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
         raise UserError(f"not a record of the speedrun ({str(error)[:100]})") from None
     scores = []
     for number, (_, said, code) in enumerate(runs):
         scores.append(conditional(code))
-        if abs(scores[-1] - said) > _TOLERANCE:
+        if not abs(scores[-1] - said) <= _TOLERANCE:  # of NaN as well
             raise UserError(f"run {number} says {said:.6f}; its codes have {scores[-1]:.6f}")
-    entry = Entry(words[0], words[1], words[2], words[3], tuple(run[0] for run in runs), tuple(scores))
+    entry = Entry(words[0], words[1], words[2], words[3], tuple(run[0] for run in runs), tuple(scores), inferred)
     if len(runs) < RUNS or not (fmean(scores) >= TARGET and entry.p < LEVEL):
         raise UserError(f"{len(runs)} runs with a mean of {fmean(scores):.3f}, p = {entry.p:.3g}: the target is {TARGET} at p < {LEVEL}")
     return entry
@@ -181,15 +193,26 @@ def _codes(stored: dict[str, Any]) -> NDArray[Any]:
 
 
 def entries(records: Path = RECORDS) -> list[Entry]:
-    """All records, the oldest first. Raises UserError, which names the file, for one that does not hold."""
+    """All records, the oldest first.
+
+    Raises:
+        UserError: a record does not hold, has another name than its file, or has a run of another one; the message names the file.
+    """
     found = []
+    of_whom: dict[str, Path] = {}
     for path in sorted(records.glob("*.json")):
         try:
             if path.stat().st_size > _MAX_BYTES:
                 raise UserError(f"more than {_MAX_BYTES // 2**20} MiB")
-            found.append(parse(path.read_text(encoding="utf-8")))
+            entry = parse(path.read_text(encoding="utf-8"))
+            if entry.name != path.stem:
+                raise UserError(f"its name is {entry.name}; name the file as the record")
+            if other := next((of_whom[digest] for digest in entry.inferred if digest in of_whom), None):
+                raise UserError(f"a checkpoint, or what it infers, is that of {other.name}; a record has runs of its own")
         except (UserError, OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: {error}") from None
+        found.append(entry)
+        of_whom |= dict.fromkeys(entry.inferred, path)
     return sorted(found, key=lambda entry: (entry.date, -fmean(entry.minutes)))
 
 

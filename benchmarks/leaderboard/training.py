@@ -15,11 +15,11 @@ from benchmarks import runs
 from benchmarks.leaderboard.entries import BUDGETS, Entry
 from benchmarks.leaderboard.record import CHECKPOINT, Training, sha256
 from benchmarks.runs import Settings
-from glass_model.systems import find
+from glass_model.systems import SYSTEMS, find
 from glass_model.training.config import fields_of, load_config
 from wsprites.bench.data import STANDARD_SEED, load_standard
 from wsprites.errors import UserError
-from wsprites.fields import from_json
+from wsprites.fields import from_json, to_json
 from wsprites.generate import replace_file
 from wsprites.weights import safetensors_metadata
 from wsprites.world.spec import PRESETS, WorldSpec
@@ -28,6 +28,10 @@ _RESERVE = 0.05
 """Share of the time that is kept for the end: the last checkpoint, and what a system computes after training."""
 FIRST = "first/checkpoint.safetensors"
 """What was trained first, from the folder of the training that uses it."""
+_LATER = {"layered": frozenset({"model.margin", "model.carry"})}
+"""Fields by system that the configurations of some runs were made without."""
+MOST_LABELLED = 0.025
+"""The largest share of clips with labels on the track `labels`."""
 _LEAST = 60.0
 """Seconds that the end gets at least."""
 
@@ -74,6 +78,41 @@ class Plan:
             given += ["--gma", str(first)]
         made = ["train", "--system", self.entry.kind, "--preset", self.entry.preset, *values, *given, "--stream", "--world", self.world]
         return [*made, *device, "--validate-every", "0", "--out", str(folder), "--resume"]
+
+
+def configuration(text: str) -> Any:
+    """The configuration that a config.json holds. Raises UserError unless it is a whole one of a known system."""
+    for kind in SYSTEMS:
+        try:
+            config = from_json(next(iter(find(kind).PRESETS.values())), text)
+        except (UserError, TypeError, RecursionError, MemoryError):
+            continue
+        whole, given = json.loads(to_json(config)), json.loads(text)
+        missing = whole.keys() - given.keys()
+        for group, values in whole.items():
+            missing |= {f"{group}.{name}" for name in values.keys() - given.get(group, {}).keys()} if isinstance(values, dict) else set()
+        if missing <= _LATER.get(kind, frozenset()):
+            return config
+    raise UserError("config.json is missing, or no configuration of a known system")
+
+
+def numbers_of(config: Any) -> int:
+    """Number of weights and buffers in the network of a configuration, which takes no memory."""
+    import torch
+
+    with torch.device("meta"):
+        return sum(weight.numel() for weight in find(config.system).network(config).state_dict().values())
+
+
+def least_track(config: Any) -> str:
+    """The track of a training by what its configuration asks for: the first of TRACKS that allows it.
+
+    Weights from elsewhere are not in a configuration; see `Saved.helped`.
+    """
+    fields = fields_of(config)
+    labelled = any(field.endswith("_action") or field == "index" for field in fields)
+    many = labelled and getattr(config.train, "labels", 1.0) > MOST_LABELLED
+    return "oracle" if many else "labels" if labelled else "guided" if fields else "unsupervised"
 
 
 class Saved:

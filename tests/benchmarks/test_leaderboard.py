@@ -13,25 +13,25 @@ from threading import Event
 
 import numpy as np
 import pytest
-from leaderboard_runs import BOARD, put, record_of
 from made_scores import LEAK, NUISANCE, WHOLE, entry, made
+from run_folders import BOARD, TINY, again, put, record_of, task_of, wrong
 from safetensors.numpy import save_file
 
 from benchmarks import runs as running
 from benchmarks.leaderboard import check, run, training
 from benchmarks.leaderboard.anchors import WITHOUT, CharacterId, Copy, FrameCopy, OneCode, SceneCode, unearned
 from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS
-from benchmarks.leaderboard.record import CHECKPOINT, SUMS, Record, Training, folders, read_record, sha256, write_record
+from benchmarks.leaderboard.record import CHECKPOINT, SUMS, Record, Training, folders, read_record, read_run, sha256, write_record
+from benchmarks.leaderboard.rows import wrong_rows
 from benchmarks.leaderboard.training import FIRST, Plan, Saved, seconds
 from glass_model.systems import find
 from glass_model.training.config import fields_of, load_config
+from wsprites.bench.check import check_without_model
 from wsprites.bench.data import STANDARD_SEED, load_standard, standard
 from wsprites.bench.provenance import hashes
 from wsprites.bench.scores import Hashes, ScoreFile, write
 from wsprites.fields import to_json
 from wsprites.world.spec import SplitSpec
-
-TINY = Plan("lam-tiny", ENTRIES["lam-tiny"], "factorial", "minutes", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +51,9 @@ def test_a_trained_system_is_of_its_track(name: str) -> None:
     one = ENTRIES[name]
     for budget in BUDGETS:
         config = Plan(name, one, "factorial", budget, 3).config
-        fields, share = set(fields_of(config)), getattr(config.train, "labels", 0.0)
-        labels = {field for field in fields if field.endswith("_action") or field == "index"}
-        track = "oracle" if share > 0.025 else "labels" if labels else "guided" if fields else "unsupervised"
-        assert one.track == track and config.train.seed == 3 and bool(labels) == (share > 0)
+        labels = {field for field in fields_of(config) if field.endswith("_action") or field == "index"}
+        assert one.track == training.least_track(config) and config.train.seed == 3
+        assert bool(labels) == (getattr(config.train, "labels", 0.0) > 0)
         if hasattr(config.train, "alone"):  # the schedule of GLASS ends before training does
             train = config.train
             assert train.alone < train.steps and train.alone + train.given_steps < train.steps and train.decay_step > train.alone
@@ -106,6 +105,7 @@ class Commands:
             model = given["--model"]
             file_hashes = Hashes(sha256(Path(model)), "checkpoint.safetensors", "0" * 64) if ":" not in model else hashes(model)
             write(out, scores_named(given["--system"], given["--data"], file_hashes))
+            (out.parent / "task.json").write_text(json.dumps(task_of(file_hashes.model)))
         return ""
 
 
@@ -127,7 +127,13 @@ def scores_named(system: str, name: str, made_from: Hashes) -> ScoreFile:
 
 
 @pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+def ten_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks have as many weights as the checkpoints of `checkpoint`."""
+    monkeypatch.setattr(check, "numbers_of", lambda _: 10)
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch, ten_weights: None) -> Commands:
     commands = Commands()
     monkeypatch.setattr(running, "call", commands)
     return commands
@@ -175,11 +181,14 @@ def test_what_is_not_as_it_should_be_is_done_again(tmp_path: Path, commands: Com
         "an unfinished training": (lambda: checkpoint_of(folder, TINY.config, "1999"), ["train", "bench"]),
         "another configuration": (lambda: checkpoint_of(folder, replace(TINY.config, name="small"), "2000"), ["train", "bench"]),
     }
-    for number, (break_, again) in enumerate(cases.values(), start=1):
+    for number, (break_, repeated) in enumerate(cases.values(), start=1):
         commands.calls = []
         break_()
-        assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0 and [call[0] for call in commands.calls] == again
-        assert read_record(folder).evaluations == number + 1  # every scoring on test counts
+        assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0 and [call[0] for call in commands.calls] == repeated
+        record = read_record(folder)
+        assert record.evaluations == number + 1  # every scoring on test counts
+        assert record.checkpoint == (f"https://example.org/{number - 1}" if number > 1 else "")
+        write_record(folder, replace(record, checkpoint=f"https://example.org/{number}"))  # which is kept
 
 
 def checkpoint_of(folder: Path, config, step: str, extra: str = "") -> None:
@@ -373,11 +382,7 @@ def test_video_by_the_true_actions_is_of_the_track_oracle(track: str, tmp_path: 
     own, driven = (put(tmp_path / str(number), record_of("other", track), each) for number, each in enumerate((file, told)))
     wrong = "its video is driven by the true actions: the track is oracle, not "
     found = [[one.text for one in check.findings(folder, sample=False) if one.text.startswith(wrong)] for folder in (own, driven)]
-    assert found == [[], [] if track in ("oracle", "anchor") else [wrong + track]]
-
-
-def wrong(folder: Path) -> list[str]:
-    return [finding.text for finding in check.findings(folder, sample=False) if not finding.fine]
+    assert found == [[], [] if track == "oracle" else [wrong + track]]
 
 
 def test_a_run_that_holds(tmp_path: Path) -> None:
@@ -405,28 +410,36 @@ def test_what_does_not_hold_is_found(change, words: str, tmp_path: Path) -> None
     assert any(words in text for text in wrong(folder)), wrong(folder)
 
 
-def again(folder: Path, **changes) -> None:
-    write_record(folder, replace(read_record(folder), **changes))
-
-
 def test_no_code_of_a_stranger_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that names any factory is checked without it; so is one without its checkpoint."""
     monkeypatch.setattr(check, "check_without_model", lambda scores: [])
     (tmp_path / "mine_to_import.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    for number, (record, words) in enumerate(
+    for number, (record, failed, words) in enumerate(
         [
-            (replace(record_of("mine", budget=NONE), model="mine_to_import:make"), "mine_to_import:make is not in the list"),
-            (record_of("mine"), "train/checkpoint.safetensors is not here"),
+            (replace(record_of("mine", budget=NONE), model="mine_to_import:make"), 1, "mine_to_import:make is not in the list"),
+            (record_of("mine"), 0, "train/checkpoint.safetensors is not here"),
         ]
     ):
-        found = [*check.findings(put(tmp_path / str(number), record, made(**WHOLE)))]
-        assert [finding.fine for finding in found] == [True] and words in found[0].text
+        *others, found = check.findings(put(tmp_path / str(number), record, made(**WHOLE)))
+        assert found.fine and words in found.text
+        assert [finding.fine for finding in others] == [False] * failed, others
 
 
 def test_the_runs_of_the_repository_hold() -> None:
-    """Hashes, schema, budgets and anchors; what their models infer is checked by the command."""
-    assert {str(folder): text for folder in folders(run.RUNS) for text in wrong(folder)} == {}
+    """Files, records, rows and anchors; and the scores follow from what the score files hold of each clip."""
+    every = folders(run.RUNS)
+    assert {str(folder): text for folder in every for text in wrong(folder)} == {} and wrong_rows(every) == {}
+    followed = {folder: check_without_model(read_run(folder).scores) for folder in every}
+    assert {str(folder): one.text for folder, found in followed.items() for one in found if not one.fine} == {}
+
+
+@pytest.mark.parametrize("name", ["one-code", "scene-code"])
+def test_an_anchor_of_the_repository_infers_what_its_score_file_holds(name: str) -> None:
+    """The check with a model; what trained models infer is checked by the command, where their checkpoints are."""
+    (folder,) = (folder for folder in folders(run.RUNS) if folder.parent.name == name)
+    found = [*check.findings(folder)]
+    assert all(one.fine for one in found) and sum("the model infers the same from clips" in one.text for one in found) == 2, found
 
 
 def test_a_system_of_the_list_is_of_its_track(tmp_path: Path) -> None:
@@ -435,6 +448,7 @@ def test_a_system_of_the_list_is_of_its_track(tmp_path: Path) -> None:
 
 
 @pytest.mark.bad_input
+@pytest.mark.usefixtures("ten_weights")
 def test_a_system_of_the_list_has_its_configuration(tmp_path: Path) -> None:
     """Or one of fewer steps; one that learned from true actions is found under any name, with and without its checkpoint."""
     folder, name = tmp_path / TINY.world, "config.json is not that of lam-tiny at the budget minutes, or has more steps"
@@ -458,7 +472,9 @@ def trained_by_hand(root: Path, system: str, config) -> Path:
     """A folder of a run with the checkpoint of a configuration, again."""
     shutil.rmtree(root / BOARD, ignore_errors=True)
     train = config.train
-    training = Training(train.steps, 2000, train.steps * train.batch * train.window, 10, 600.0, "a machine")
+    training = Training(
+        train.steps, max(2000, train.steps), train.steps * train.batch * train.window, 10, 600.0, "a processor, 2 of 2 cores"
+    )
     folder = put(root, replace(record_of(system), training=training), made(**WHOLE))
     saved = Saved(checkpoint(folder / "train", config, str(train.steps), "factorial"))
     (folder / "config.json").write_text(saved.json)
@@ -478,32 +494,15 @@ def trained_by_hand(root: Path, system: str, config) -> Path:
         ({}, {"perceptual": "on"}, "learned with weights from elsewhere"),
     ],
 )
+@pytest.mark.usefixtures("ten_weights")
 def test_a_checkpoint_learned_from_the_world_of_the_board(data, notes, words: str, tmp_path: Path) -> None:
     folder = trained_by_hand(tmp_path, "lam-tiny", TINY.config)
     assert Saved(folder / CHECKPOINT).is_of(TINY) and wrong(folder) == []
     metadata = json.loads(header(folder / CHECKPOINT))["__metadata__"]
     metadata |= {"data": json.dumps(json.loads(metadata["data"]) | data)} | notes
-    save_file({"a": np.ones(3, np.float32)}, folder / CHECKPOINT, metadata)
+    save_file({"a": np.ones(10, np.float32)}, folder / CHECKPOINT, metadata)
     assert not Saved(folder / CHECKPOINT).is_of(TINY)
     assert len(wrong(folder)) == 1 and words in wrong(folder)[0]
-
-
-@pytest.mark.bad_input
-def test_results_of_the_task_are_checked(tmp_path: Path) -> None:
-    file = replace(made(**WHOLE), hashes=Hashes("the model", "x", ""))
-    folder = put(tmp_path, record_of("mine"), file)
-    task = {"task": "marker-1", "world": "factorial", "model": "the model", "success": {"true": 0.3333}, "draws": {"true": [0.0, 0.5, 0.5]}}
-    for change, words in (
-        ({}, []),
-        ({"model": "another"}, ["task.json is of another model"]),
-        ({"world": "paper"}, ["task.json is of another model"]),
-        ({"success": {"true": 1.0}}, ["the rates of success in task.json"]),
-        ({"draws": [1]}, ["task.json is damaged"]),
-    ):
-        (folder / "task.json").write_text(json.dumps(task | change))
-        assert any("SHA256SUMS" in text for text in wrong(folder)), "it is not hashed, or by another hash"
-        write_record(folder, read_record(folder))
-        assert len(wrong(folder)) == len(words) and all(map(str.startswith, wrong(folder), words)), wrong(folder)
 
 
 @pytest.mark.bad_input
@@ -513,7 +512,7 @@ def test_results_of_the_task_are_checked(tmp_path: Path) -> None:
 def test_a_configuration_of_a_stranger_is_no_crash(text: str, tmp_path: Path) -> None:
     folder = put(tmp_path, record_of("mine"), made(**WHOLE))
     (folder / "config.json").write_text(text)
-    assert "config.json is missing, or no configuration" in wrong(folder)
+    assert "config.json is missing, or no configuration of a known system" in wrong(folder)
 
 
 def test_the_command_says_what_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

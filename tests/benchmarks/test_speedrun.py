@@ -1,6 +1,7 @@
 """benchmarks/leaderboard/speedrun.py: a record follows from the codes that it holds, or is refused."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,13 @@ def test_a_record_holds_and_is_on_the_page(codes: list[np.ndarray], tmp_path: Pa
         (lambda one: one["runs"][4].update(seed=7), "the seeds are not 0, 1, 2"),
         (lambda one: one["runs"][4].update(checkpoint=one["runs"][0]["checkpoint"]), "a checkpoint is there twice"),
         (lambda one: one["runs"][4].update(steps=8), "the steps not equal"),
+        (lambda one: one["runs"][4].update(checkpoint=None), "a checkpoint without its SHA-256"),
+        (lambda one: one["runs"][4].update(codes=one["runs"][0]["codes"]), "two infer the same codes"),
+        (lambda one: one["runs"][4].update({"local.conditional": float("nan")}), "run 4 says nan; its codes have"),
+        *((lambda one, value=value: one["runs"][0].update(minutes=value), "not a record") for value in (10**400, math.inf, math.nan, -1.0)),
+        *((lambda one, date=date: one.update(date=date), "date|not a record") for date in ("zzz", "2026-1-2", "20260102", "2026-02-30")),
+        (lambda one: one.update(name="second"), r"first\.json: its name is second; name the file as the record"),
+        (lambda one: one.update(name="../x"), "a name that is not of a-z, 0-9 and -"),
     ],
 )
 def test_a_record_that_does_not_hold(change, words: str, codes: list[np.ndarray], tmp_path: Path) -> None:
@@ -73,6 +81,18 @@ def test_a_record_that_does_not_hold(change, words: str, codes: list[np.ndarray]
     change(one)
     (tmp_path / "first.json").write_text(json.dumps(one))
     with pytest.raises(UserError, match=words):
+        speedrun.entries(tmp_path)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_copy_of_a_record_is_none(renamed: bool, codes: list[np.ndarray], tmp_path: Path) -> None:
+    """Nor one whose checkpoints were given other hashes: codes of the same runs are in it."""
+    (tmp_path / "first.json").write_text(json.dumps(record(codes)))
+    copy = record(codes) | {"name": "second", "date": "2026-01-03"}
+    for number, run in enumerate(copy["runs"]):
+        run.update(minutes=0.01, **({"checkpoint": f"{99 + number:064}"} if renamed else {}))
+    (tmp_path / "second.json").write_text(json.dumps(copy))
+    with pytest.raises(UserError, match=r"second\.json: a checkpoint, or what it infers, is that of first\.json"):
         speedrun.entries(tmp_path)
 
 

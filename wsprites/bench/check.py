@@ -1,34 +1,47 @@
 """Check of somebody else's score file: do its scores follow from the predictions that it holds, and does the model make these?
 
 A file that was edited, or that is of another model, is found in two steps. The scores of codes, and the means of shifts and masks, are
-computed again from what the file holds of each clip. Then the model infers a few clips again, which are drawn when the file is checked, so
-that its author could not know them; a change of a share f of the clips is found with probability 1 - (1 - f)^n by n clips.
+computed again from what the file holds of each clip, with their intervals and baselines; the other scores have to be possible. Then the
+model infers a few clips again, which are drawn when the file is checked, so that its author could not know them; a change of a share f of
+the clips is found with probability 1 - (1 - f)^n by n clips.
 """
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsprites.bench import evaluation
 from wsprites.bench.absent import leave_out
 from wsprites.bench.data import STANDARD, Data, Part
-from wsprites.bench.evaluation import scores_of_codes
+from wsprites.bench.evaluation import ByPredictor, scores_of_codes, shift_scores
 from wsprites.bench.metrics import masks
+from wsprites.bench.metrics.interval import Score, mean
 from wsprites.bench.predictions import Predictions
-from wsprites.bench.protocol import MAX_CODES, Arrays, Model, infer, named, takes_true_actions
+from wsprites.bench.protocol import ARRAYS, MAX_CODES, Arrays, Model, infer, named, takes_true_actions
 from wsprites.bench.provenance import code_sha256, hashes, per_clip
+from wsprites.bench.ranges import BASELINES, impossible
 from wsprites.bench.run import Job
-from wsprites.bench.scores import PROTOCOL, Entry, ScoreFile
+from wsprites.bench.scores import PROTOCOL, Confusion, Entry, ScoreFile, StoredReplicates, stored_replicates
+from wsprites.bench.table import reference_values
 from wsprites.errors import ArgumentError, UserError
 
 SAMPLE = 16
 """Number of clips of each split that are inferred again."""
 _MEANS = {"shift": "shift.mean", "background_shift": "background_shift.mean", "masks": "masks.soft_iou"}
+_OF_CODES = ("local.", "global.", "background.", "codes.")
+"""Beginnings of the names of scores that need nothing but codes."""
+_WITH_BASELINES = (*_OF_CODES, "shift.", "background_shift.")
+"""Those of scores all of whose baselines can be computed again."""
+_PROBED = ("state_only", "state_and_direction", "classical")
+"""Baselines that are fitted in steps whose rounding depends on the hardware."""
 _ADDED = ("local.facing.conditional", "local.animation.conditional")
 """Scores that older files of this protocol do not have."""
+_HELD = "what it holds of each clip"
 _NUMERIC, _CODES, _VALUES = 1e-5, 0.02, 0.02
 """Tolerances: of scores that are computed again, relative above 1; the share of a clip's codes, and the relative difference of its other
 values, that may be another on other hardware."""
@@ -60,7 +73,8 @@ def job_of(file: ScoreFile, model: str, data: str) -> Job:
         raise UserError("the file holds nothing of single clips, as of videos and large data; score the model again and compare")
     name = re.fullmatch(r"(?P<world>.+?)(-seed-(?P<seed>\d{1,19}))?(-first-(?P<clips>\d{1,9}))?", file.data.name)
     if name and name["world"] in STANDARD:
-        job = Job((model,), name["world"], clips=_number(name["clips"]), seed=_number(name["seed"]))
+        make = _job if model else _without_model
+        job = make(model, name["world"], _number(name["clips"]), _number(name["seed"]))
     else:
         name = re.fullmatch(r".+:(?P<split>\w+?)(-first-(?P<clips>\d{1,9}))?", file.data.name)
         if not name or data in STANDARD:
@@ -69,6 +83,14 @@ def job_of(file: ScoreFile, model: str, data: str) -> Job:
     if not isinstance(job.opened, Data) or job.opened.sha256 != file.data.sha256:
         raise UserError(f"the scores are of other data than {job.opened.name}, although they say {file.data.name:.100}")
     return job
+
+
+def _job(model: str, world: str, clips: int | None, seed: int | None) -> Job:
+    return Job((model,), world, clips=clips, seed=seed)
+
+
+_without_model = lru_cache(maxsize=1)(_job)
+"""The same job for the next file on the same data, for which probes of the state are fitted once."""
 
 
 def _number(text: str | None) -> int | None:
@@ -90,7 +112,7 @@ def check(file: ScoreFile, job: Job, *, rng: np.random.Generator | None = None) 
     assert isinstance(data, Data)
     ((name, model),) = job.loaded
     kept = {key: values.array() for key, values in file.per_clip.items()}
-    if wrong := _wrong_shapes(data, kept):
+    if wrong := _wrong_shapes(file, data, kept):
         return [Finding(False, text) for text in wrong]
     findings = [*_of_hashes(file, name, model), *_of_scores(file, data, kept)]
     if takes_true_actions(model) != bool(file.settings.rollout_actions):
@@ -111,7 +133,7 @@ def check_without_model(file: ScoreFile) -> list[Finding]:
     data = job_of(file, "", "").opened
     assert isinstance(data, Data)
     kept = {key: values.array() for key, values in file.per_clip.items()}
-    return [Finding(False, text) for text in _wrong_shapes(data, kept)] or _of_scores(file, data, kept)
+    return [Finding(False, text) for text in _wrong_shapes(file, data, kept)] or _of_scores(file, data, kept)
 
 
 def _of_hashes(file: ScoreFile, name: str, model: Model | Predictions) -> list[Finding]:
@@ -128,38 +150,77 @@ def _of_hashes(file: ScoreFile, name: str, model: Model | Predictions) -> list[F
 
 
 def _of_scores(file: ScoreFile, data: Data, kept: Kept) -> list[Finding]:
-    """Whether the scores follow from what the file holds of each clip."""
-    fit, scored = (f"{part.name}/codes" for part in data.parts)
-    expected: dict[str, Entry] = {}
-    wrong: list[str] = []
-    if {fit, scored} <= kept.keys():
-        fitted_nt, scored_nt = (kept[key].astype(np.int64) for key in (fit, scored))
-        counts = file.confusion["local"].counts if "local" in file.confusion else ()
-        k = max(len(counts), int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
-        results, confusion = scores_of_codes(data, (fitted_nt, scored_nt), k)
-        leave_out(results, data.scored)
-        for score_name, score in results["model"].items():
-            baselines = {who: scores[score_name].value for who, scores in results.items() if who != "model" and score_name in scores}
-            expected[score_name] = Entry(score.value, score.low, score.high, score.unit, score.clips, baselines)
-        wrong += ["the confusion matrices do not follow from the codes"] if confusion != file.confusion else []
-    # Means over clips of one length.
-    for name, score_name in _MEANS.items():
-        if f"{data.scored.name}/{name}" in kept:
-            mean = float(kept[f"{data.scored.name}/{name}"].mean(dtype=np.float64))
-            stored = file.scores.get(score_name)
-            expected[score_name] = Entry(mean, *((stored.low, stored.high) if stored else (mean, mean)), "", len(data.scored), {})
-    for score_name, entry in expected.items():
-        wrong += _differences(score_name, entry, file.scores.get(score_name))
-    others = {score_name.partition(".")[0] for score_name in file.scores.keys() - expected.keys()}
-    done = f"{len(expected)} scores follow from what the file holds of each clip"
-    rest = f", {len(file.scores) - len(expected)} cannot be computed from it ({', '.join(sorted(others))})" if others else ""
-    return [Finding(False, text) for text in wrong] or [Finding(True, done + rest)]
+    """Whether the scores follow from what the file holds of each clip, and those that do not are possible."""
+    held = [array for array in ARRAYS if all(f"{part.name}/{array}" in kept for part in _parts(data, array))]
+    needed = {_array_of(name) for name in file.scores} | ({"codes"} if file.confusion else set())
+    wrong = [f"the file has scores of {array}, but does not hold its {array} of each clip" for array in ARRAYS if array in needed - {*held}]
+    computed, confusion = _computed(data, kept, held, max((len(of.counts) for of in file.confusion.values()), default=0))
+    wrong += ["the confusion matrices do not follow from the codes"] if confusion != file.confusion else []
+    of_model, others = computed["model"], {who: scores for who, scores in computed.items() if who != "model"}
+    classical = reference_values(data.name, data.sha256)
+    for name in sorted({*of_model, *file.scores}):
+        stored, score = file.scores.get(name), of_model.get(name)
+        floors = {who: scores[name].value for who, scores in others.items() if name in scores}
+        if stored is None:
+            wrong += [] if name in _ADDED else [f"{name} is missing, although it follows from what the file holds of each clip"]
+            continue
+        if not score and name.startswith(_OF_CODES):
+            wrong += [f"{name} does not follow from the codes, although it is a score of codes"] if "codes" in held else []
+            continue
+        wrong += _differences(name, score, stored) if score else impossible(name, stored)
+        floors |= {"classical": classical[name]} if "classical" in stored.baselines and name in classical else {}
+        wrong += _other_baselines(name, floors, stored, complete=_array_of(name) in held and name.startswith(_WITH_BASELINES))
+    rest = sorted({score_name.partition(".")[0] for score_name in file.scores.keys() - of_model.keys()})
+    done = f"{len(of_model)} scores follow from what the file holds of each clip"
+    left = f", {len(file.scores.keys() - of_model.keys())} cannot be computed from it ({', '.join(rest)})" if rest else ""
+    return [Finding(False, text) for text in wrong] or [Finding(True, done + left)]
 
 
-def _wrong_shapes(data: Data, kept: Kept) -> list[str]:
+def _array_of(name: str) -> str:
+    """The array that a score is of; empty for one of generated video."""
+    first = name.partition(".")[0]
+    array = name.rpartition(".")[2] if first in ("leakage", "nuisance", "null") else "codes" if name.startswith(_OF_CODES) else first
+    return array if array in ARRAYS else ""
+
+
+def _parts(data: Data, array: str) -> tuple[Part, ...]:
+    """The parts whose clips a file holds an array of."""
+    return (data.scored,) if array == "masks" else data.parts
+
+
+def _computed(data: Data, kept: Kept, held: Sequence[str], k: int) -> tuple[ByPredictor, dict[str, Confusion]]:
+    """The scores of the model that follow from what a file holds of each clip, those of baselines, and the confusion matrices.
+
+    Args:
+        held: names of the arrays that it holds.
+        k: the least number of codes.
+    """
+    results, confusion = ByPredictor(model={}), dict[str, Confusion]()
+    if "codes" in held:
+        fitted_nt, scored_nt = (kept[f"{part.name}/codes"].astype(np.int64) for part in data.parts)
+        k = max(k, int(fitted_nt.max()) + 1, int(scored_nt.max()) + 1)
+        results, confusion = scores_of_codes(data, (fitted_nt, scored_nt), k, probing=evaluation.probing_of(data))
+    for array, name in _MEANS.items():
+        if array not in held:
+            continue
+        if array != "masks":  # the baselines of masks need all masks of the model
+            still = np.zeros((len(data.scored), data.scored.spec.frames - 1, 2))
+            for who, scores in shift_scores(data, array, still).items():
+                results.setdefault(who, {}).update(scores if who != "model" else {})
+        unit = "" if array == "masks" else "px"
+        results["model"][name] = mean(kept[f"{data.scored.name}/{array}"], data.scored.clusters, unit=unit)  # clips are of one length
+    if "vectors" in held and (probing := evaluation.probing_of(data)):
+        for who, scores in probing.floors_and_ceiling.items():
+            results.setdefault(who, {}).update(scores)
+    leave_out(results, data.scored)
+    return results, confusion
+
+
+def _wrong_shapes(file: ScoreFile, data: Data, kept: Kept) -> list[str]:
     """A line for each array of the file that cannot be one of the model's."""
     sizes = {part.name: (len(part), part.spec.frames - 1) for part in data.parts}
-    wrong = []
+    large = [source for source, of in file.confusion.items() if len(of.counts) > MAX_CODES]
+    wrong = [f"the confusion matrix of {source:.60} is of more than {MAX_CODES:,} codes" for source in large]
     for key, values in kept.items():
         split, _, name = key.partition("/")
         shape = sizes.get(split, ())[: 2 if name == "codes" else 1]
@@ -168,15 +229,41 @@ def _wrong_shapes(data: Data, kept: Kept) -> list[str]:
     return wrong
 
 
-def _differences(name: str, expected: Entry, stored: Entry | None) -> list[str]:
+def _differences(name: str, score: Score, stored: Entry) -> list[str]:
     """A line for each number of a score that is another than in the file."""
-    if stored is None and name in _ADDED:
-        return []
-    if stored is None:
-        return [f"{name} is missing, although it follows from what the file holds of each clip"]
-    pairs = [("", stored.value, expected.value), (" low", stored.low, expected.low), (" high", stored.high, expected.high)]
-    pairs += [(f" of {who}", stored.baselines.get(who, math.nan), value) for who, value in expected.baselines.items()]
-    return [f"{name}{what} is {a:.6g} in the file, but {b:.6g} by what it holds of each clip" for what, a, b in pairs if not _close(a, b)]
+    pairs = (("", stored.value, score.value), (" low", stored.low, score.low), (" high", stored.high, score.high))
+    wrong = [f"{name}{what} is {a:.6g} in the file, but {b:.6g} by {_HELD}" for what, a, b in pairs if not _close(a, b)]
+    if (stored.unit, stored.clips) != (score.unit, score.clips):
+        wrong.append(f"{name} is of {stored.clips} clips in {stored.unit or 'shares'} in the file, but of {score.clips} by {_HELD}")
+    if not _same_replicates(stored_replicates(score), stored.replicates):
+        wrong.append(f"the replicates of {name} are others in the file than by {_HELD}")
+    return wrong
+
+
+def _same_replicates(one: StoredReplicates | None, other: StoredReplicates | None) -> bool:
+    """Whether replicates are the same but for the rounding of small numbers."""
+    if one is None or other is None or one.sizes != other.sizes or (one.fit is None) != (other.fit is None):
+        return one is other
+    pairs = [(one.kinds, other.kinds), *([(one.fit, other.fit)] if one.fit and other.fit else [])]
+    return all(
+        a.small.shape == b.small.shape and np.allclose(a.array(), b.array(), 0, abs(a.largest) / 127 + _NUMERIC, equal_nan=True)
+        for a, b in pairs
+    )
+
+
+def _other_baselines(name: str, computed: Mapping[str, float], stored: Entry, *, complete: bool) -> list[str]:
+    """A line for each baseline of a score that is another than in the file, or that is none.
+
+    Args:
+        complete: whether all baselines of the score were computed.
+    """
+    wrong = [
+        f"{name} of {who} is {stored.baselines.get(who, math.nan):.6g} in the file, but {value:.6g} by {_HELD}"
+        for who, value in computed.items()
+        if not _close(stored.baselines.get(who, math.nan), value, _VALUES if who in _PROBED or name.startswith("vectors.") else _NUMERIC)
+    ]
+    unknown = stored.baselines.keys() - (computed.keys() if complete else BASELINES)
+    return wrong + [f"{name} has no baseline {who:.60}" for who in sorted(unknown)]
 
 
 def _close(a: float, b: float, tolerance: float = _NUMERIC) -> bool:

@@ -189,7 +189,7 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
     """
     results: ByPredictor = {name: {} for name in ("model", *baselines.NAMES)}
     confusion: dict[str, Confusion] = {}
-    probing = _probing(data)
+    probing = probing_of(data)
     if "codes" in scored:
         k = max(k or 1, int(fitted["codes"].max()) + 1, int(scored["codes"].max()) + 1)
         of_codes, confusion = scores_of_codes(data, (fitted["codes"], scored["codes"]), k, probing=probing)
@@ -204,8 +204,8 @@ def score(data: Data, fitted: Arrays, scored: Arrays, k: int | None = None) -> t
 
 
 @lru_cache(maxsize=1)
-def _probing(data: Data) -> Probing:
-    """Kept for the next model that is scored on the same data: what probes of the state tell is the same for all models."""
+def probing_of(data: Data) -> Probing:
+    """The probes of some data, kept for the next model that is scored on it: what the state tells is the same for all models."""
     return Probing(data)
 
 

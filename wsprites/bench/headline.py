@@ -149,9 +149,19 @@ class Headline:
 
 def headlines(file: ScoreFile) -> list[Headline]:
     """The answers to QUESTIONS; none of videos, whose actions are not known."""
-    answers = [] if file.data.videos else [_headline(question, file) for question in QUESTIONS]
-    silent = tuple(f".{latent}" for latent in _LATENTS if not _tells(latent, file))
-    return [replace(one, tells_nothing=one.question.group in ("Leakage", "Nuisance") and one.name.endswith(silent)) for one in answers]
+    return [] if file.data.videos else [_said_of_silent(_headline(question, file), file) for question in QUESTIONS]
+
+
+def answers(question: Question, file: ScoreFile) -> list[Headline]:
+    """The answers to a question by all scores of a file that answer it, of which `headlines` gives the first."""
+    named = [(name, question._replace(scores=(name,))) for name in question.scores if name in file.scores]
+    return [_said_of_silent(replace(_headline(one, file), question=question), file) for _, one in named]
+
+
+def _said_of_silent(one: Headline, file: ScoreFile) -> Headline:
+    """A headline that says whether its latent tells nothing."""
+    about_latent = bool(one.name) and one.question.group in ("Leakage", "Nuisance")
+    return replace(one, tells_nothing=about_latent and not _tells(one.name.rpartition(".")[2], file))
 
 
 def _tells(latent: str, file: ScoreFile) -> bool:

@@ -26,7 +26,7 @@ def _quick_settings() -> Iterator[None]:
     """Smaller probes, fewer starts; tests that name a standard world share its data."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "standard", _same_standard)
-        patch.setattr(evaluate_module, "_probing", _probing)
+        patch.setattr(evaluate_module, "probing_of", _probing)
         patch.setattr(latents, "REFITS", 2)
         patch.setattr(probes, "STRENGTHS", (1e-2, 1.0))
         patch.setattr(probes, "FITTED", 600)
@@ -50,7 +50,7 @@ def quick() -> Iterator[None]:
 def without_probes() -> Iterator[None]:
     """No scores of probes, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate_module, "_probing", lambda _: None)
+        patch.setattr(evaluate_module, "probing_of", lambda _: None)
         patch.setattr(evaluate_module, "leakage_scores", lambda *_: {})
         patch.setattr(evaluate_module, "vector_scores", lambda *_: {})
         yield

@@ -1,10 +1,12 @@
 """Clips that nobody has seen, and score files that are not what they say: each way to cheat, and how it is found."""
 
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import bench_models
 import numpy as np
@@ -13,11 +15,13 @@ from bench_models import CLIPS, predictions
 
 from wsprites.bench import check, data, scores
 from wsprites.bench import evaluation as evaluate
+from wsprites.bench.metrics.interval import Score
 from wsprites.bench.packed import packed
 from wsprites.bench.protocol import Arrays, Model
 from wsprites.bench.provenance import hashes
+from wsprites.bench.ranges import impossible
 from wsprites.bench.run import Job
-from wsprites.bench.scores import ScoreFile
+from wsprites.bench.scores import Entry, ScoreFile, StoredReplicates
 from wsprites.errors import ArgumentError, UserError
 
 pytestmark = pytest.mark.usefixtures("without_probes")
@@ -141,6 +145,118 @@ def test_edited_scores_do_not_follow_from_the_predictions(honest: ScoreFile, mod
     lines += [r"global.nmi is missing, although it .*", "the confusion matrices do not follow from the codes"]
     assert all(any(re.fullmatch(line, text) for text in wrong) for line in lines), wrong
     assert all(any(re.fullmatch(line, text) for line in lines) for text in wrong), wrong
+
+
+def test_scores_need_what_they_follow_from(honest: ScoreFile, model_file: Path):
+    """Without codes or shifts of each clip, their scores are not believed; a score that codes do not have is none of theirs."""
+    for array in ("codes", "shift"):
+        less = {key: values for key, values in honest.per_clip.items() if key != f"val/{array}"}
+        assert f"the file has scores of {array}, but does not hold its {array} of each clip" in findings(
+            replace(honest, per_clip=less), model_file
+        )
+    scores_left = {name: entry for name, entry in honest.scores.items() if name.startswith("shift.")}
+    only_shift = {key: values for key, values in honest.per_clip.items() if "shift" in key}
+    wrong = findings(replace(honest, scores=scores_left, per_clip=only_shift), model_file)
+    assert "the confusion matrices do not follow from the codes" in wrong
+    more = {**honest.scores, "local.invented": honest.scores["local.ami"], "fame": honest.scores["local.ami"]}
+    assert findings(replace(honest, scores=more), model_file) == [
+        "fame is no score of this benchmark",
+        "local.invented does not follow from the codes, although it is a score of codes",
+    ]
+
+
+def larger(entry: Entry, factor: float) -> StoredReplicates:
+    """The replicates of a score, further away from it."""
+    assert entry.replicates
+    return replace(entry.replicates, kinds=replace(entry.replicates.kinds, largest=factor * entry.replicates.kinds.largest))
+
+
+def test_replicates_and_baselines_are_compared(honest: ScoreFile, model_file: Path):
+    other = honest.scores["local.ami"].replicates
+    for name, replicates in (
+        *((name, larger(honest.scores[name], factor)) for name in ("local.ami", "codes.perplexity") for factor in (1000.0, 0.0)),
+        ("shift.mean", other),
+        ("local.nmi", None),
+    ):
+        line = f"the replicates of {name} are others in the file than by what it holds of each clip"
+        assert findings(changed(honest, name, replicates=replicates), model_file) == [line]
+    for name in ("local.ami", "shift.mean", "shift.action_accuracy"):
+        for who, line in (("zzz", f"{name} has no baseline zzz"), ("random", f"{name} of random is 9e+15 in the file, but ")):
+            wrong = findings(changed(honest, name, baselines={**honest.scores[name].baselines, who: 9e15}), model_file)
+            assert any(text.startswith(line) for text in wrong), wrong
+    wrong = findings(changed(honest, "local.ami", clips=5), model_file)
+    assert wrong == ["local.ami is of 5 clips in shares in the file, but of 6 by what it holds of each clip"]
+
+
+def test_floors_of_vectors_are_compared(honest: ScoreFile, monkeypatch: pytest.MonkeyPatch):
+    """Those that do not depend on the model: a lower one would let its row look better than it."""
+
+    class Probing:
+        floors_and_ceiling: ClassVar = {"state_only": {"vectors.local.linear": Score(0.9)}}
+
+    monkeypatch.setattr(evaluate, "probing_of", lambda _: Probing())
+    norms = {f"{split}/vectors": packed(np.ones(CLIPS * (2 if split == "val" else 1)), "f4") for split in ("val", "test")}
+    for floor, wrong in (
+        (0.9, []),
+        (0.1, ["vectors.local.linear of state_only is 0.1 in the file, but 0.9 by what it holds of each clip"]),
+    ):
+        entry = replace(honest.scores["local.matched_accuracy"], baselines={"state_only": floor, "shuffled": 0.1})
+        file = replace(honest, scores={"vectors.local.linear": entry}, confusion={}, per_clip=norms)
+        assert [one.text for one in check.check_without_model(file) if not one.fine] == wrong
+
+
+def test_an_interval_is_that_of_its_replicates(honest: ScoreFile):
+    """Of a score that cannot be computed again. An interval may be cut to the range of the score, and nowhere else."""
+    for name in ("local.matched_accuracy", "local.onset.matched_accuracy", "background.many_to_one", "codes.switch_rate"):
+        entry = replace(honest.scores[name], baselines={"oracle": 1.0})
+        assert entry.low < entry.value < entry.high and [*impossible("vectors.local.linear", entry)] == []
+        for values in (
+            {"replicates": larger(entry, 1000.0)},
+            {"replicates": larger(entry, 0.0)},
+            {"low": entry.value},
+            {"low": entry.value, "high": entry.value},
+            {"high": (entry.value + entry.high) / 2},
+        ):
+            (line,) = impossible("vectors.local.linear", replace(entry, **values))
+            assert line.endswith("which is not that of its replicates")
+
+
+def test_numbers_that_no_score_has(honest: ScoreFile, model_file: Path):
+    """Of scores that need the model; what noise can do, as a leakage below 0, is possible."""
+    for name, values, line in (
+        ("shift.action_accuracy", {"value": 37.0}, "shift.action_accuracy is 37, outside the range 0 to 1"),
+        ("shift.action_accuracy", {"low": -0.1}, "shift.action_accuracy low is -0.1, outside the range 0 to 1"),
+        ("shift.action_accuracy", {"value": 0.01}, "shift.action_accuracy is 0.01, outside of its interval"),
+        ("shift.action_accuracy", {"unit": "px"}, "shift.action_accuracy is in px, not in shares"),
+        ("shift.action_accuracy", {"replicates": None}, "shift.action_accuracy has an interval, but no replicates"),
+        ("shift.p95", {"value": -1.0, "low": -1.0, "high": -1.0}, "shift.p95 is -1, outside the range 0 to inf"),
+        ("shift.median", {"replicates": honest.scores["shift.mean"].replicates}, "shift.median has replicates, but no interval of them"),
+    ):
+        assert any(text.startswith(line) for text in findings(changed(honest, name, **values), model_file)), line
+    leakage = replace(honest.scores["local.ami"], value=-0.5, low=math.nan, high=math.nan, replicates=None, baselines={"oracle": 1.0})
+    assert [*impossible("leakage.background.vectors", leakage)] == []
+    assert [*impossible("leakage.background.vectors", replace(leakage, value=1.1, baselines={"all": 2.0}))] == [
+        "leakage.background.vectors is 1.1, outside the range -100 to 1",
+        "leakage.background.vectors of all is 2, outside the range -100 to 1",
+    ]
+
+
+def test_files_on_the_same_data_share_it_without_a_model(honest: ScoreFile, model_file: Path):
+    """Probes of the state are fitted once for all of them. A model is loaded again: its file may have changed."""
+    assert check.job_of(honest, "", "") is check.job_of(honest, "", "")
+    assert check.job_of(honest, str(model_file), "") is not check.job_of(honest, str(model_file), "")
+
+
+def test_a_confusion_matrix_of_any_size_is_not_computed(honest: ScoreFile, monkeypatch: pytest.MonkeyPatch):
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(check, "scores_of_codes", never)
+    local = honest.confusion["local"]
+    more = 1025 - len(local.counts)
+    counts = replace(local, counts=local.counts + (local.counts[0],) * more, matched=local.matched + (-1,) * more)
+    (found,) = check.check_without_model(replace(honest, confusion={**honest.confusion, "local": counts}))
+    assert found == check.Finding(False, "the confusion matrix of local is of more than 1,024 codes")
 
 
 def test_edited_predictions_are_not_those_of_the_model(honest: ScoreFile, model_file: Path, few: data.Data, tmp_path: Path):

@@ -8,6 +8,8 @@ from bench_models import Guesser, Seer
 
 from wsprites.bench import control, data, load
 from wsprites.bench import evaluation as evaluate
+from wsprites.bench.ranges import impossible
+from wsprites.bench.run import score_file
 from wsprites.errors import UserError
 from wsprites.world.actions import GlobalAction
 
@@ -41,6 +43,13 @@ def test_what_knows_everything_is_perfect_in_every_column(seen: evaluate.Evaluat
     assert figures["vectors.local.linear"] == figures["vectors.local.mlp"] == 1
     assert figures["leakage.shift.shift"] > 0.999 and figures["leakage.background_shift.codes"] < 0.1
     assert figures["leakage.local.codes"] == figures["leakage.local.vectors"] == 1
+
+
+def test_all_scores_of_a_model_are_possible(seen: evaluate.Evaluation, few: data.Data):
+    """Those of codes, of which some may be below 0, are computed again instead."""
+    of_codes = ("local.", "global.", "background.", "codes.")
+    entries = {name: entry for name, entry in score_file(seen, "seer", few, 1.0).scores.items() if not name.startswith(of_codes)}
+    assert len(entries) > 100 and [line for name, entry in entries.items() for line in impossible(name, entry)] == []
 
 
 def test_what_knows_nothing_is_at_the_floor(few: data.Data):
