@@ -126,7 +126,7 @@ def work(only: Sequence[str], options: Options, *, table: bool = False) -> list[
     """Do all runs, or those of some rows, one seed after the other; or the table alone. Returns a line for each that failed.
 
     Args:
-        only: names of rows; empty for all.
+        only: names of rows or of parts; empty for all.
         options: of the runs.
         table: do nothing but the table.
 
@@ -139,7 +139,7 @@ def work(only: Sequence[str], options: Options, *, table: bool = False) -> list[
         options.out.mkdir(parents=True, exist_ok=True)
         write_table(every_row, options)
         return []
-    wanted = [row for row in every_row if not only or row.name in only]
+    wanted = [row for row in every_row if not only or row.name in only or row.part in only]
     todo = [run for seed in options.seeds for run in runs(wanted, options, seed)]
     needed = {run.gma.folder for run in todo if run.gma and not is_done(run, options)}
     todo = [run for run in todo if run.system or run.folder in needed]
@@ -157,7 +157,9 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str], bool]:
     parser.add_argument("--out", type=Path, required=True, help="folder of all runs, the table and the plot")
     parser.add_argument("--preset", default="small", metavar="NAME", help="the preset that is changed  [small]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="train.seed of the runs of a row  [0 1 2]")
-    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="do only these rows, such as reference plain no-recs")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="ROW", help="do only these rows, such as reference plain no-recs, or parts: local, global"
+    )
     parser.add_argument("--world", default="paper", choices=STANDARD.values(), metavar="NAME", help="world of training and scores  [paper]")
     parser.add_argument("--clips", type=int, metavar="N", help="score only the first clips  [all]")
     parser.add_argument("--steps", type=int, metavar="N", help="short for --set train.steps=N")
@@ -174,7 +176,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str], bool]:
     options = replace(options, results=given.results, kept=(*SCORES, *ALSO), rollouts=not given.no_rollouts)
     try:
         load_config(PRESETS, given.preset, lines)
-        names = [row.name for row in rows(options)]
+        names = [*(row.name for row in rows(options)), *PARTS]
         for seed in options.seeds:
             runs([], options, seed)
     except UserError as error:

@@ -242,6 +242,13 @@ def test_gma_alone_is_trained_only_if_it_is_needed(tmp_path: Path, commands: Com
     assert commands.calls == seed_of(0)[3:] + seed_of(1)[3:]
 
 
+def test_a_part_is_all_of_its_rows(tmp_path: Path, commands: Commands) -> None:
+    """With the reference of that part, and not that of the other."""
+    assert done(tmp_path, "--only", "global", "--seeds", "0") == 0
+    trained = {call.removeprefix("train ") for call in commands.calls if call.startswith("train")}
+    assert trained == {f"global-{name}-0" for name in GLOBAL if name != "no-vgg"}
+
+
 def test_gma_alone_is_trained_only_for_what_is_not_kept(tmp_path: Path, commands: Commands) -> None:
     results = tmp_path / "results"
     more = ["--results", str(results), "--only", "plain", "--seeds", "0", "--set"]
