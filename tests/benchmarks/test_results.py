@@ -70,3 +70,10 @@ def test_the_experiment_with_rectangles() -> None:
     config = PRESETS["paper"]
     written = table(measured(config, RESULTS / "toy", config.toy.sizes), config.toy.sizes)
     assert written.strip() in (DOCS / "articulated.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_glass_has_the_table_of_its_ablations() -> None:
+    made = (DOCS / "ablations" / "table.md").read_text(encoding="utf-8").splitlines()
+    page = (DOCS / "glass.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in made if line.startswith("|")]
+    assert len(rows) == 21 and {*rows} <= {*page}
