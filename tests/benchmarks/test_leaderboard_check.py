@@ -244,7 +244,7 @@ def test_the_rates_of_a_run(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["success", "draws"])
 def test_numbers_of_thousands_of_digits_are_a_finding(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The check goes on with the others."""
+    """The folders after a damaged one are checked as well."""
     put(folder.parents[4], record_of("other"), made(**WHOLE))
     edit(folder, "task.json", lambda task: task.update({name: dict.fromkeys(task[name], 10**400)}))
     assert run_check(folder.parents[4]) == 1
