@@ -180,6 +180,13 @@ ENTRIES = {
     ),
     # CADDY.
     "caddy-tiny": Entry("CADDY, our re-implementation, half-size frames and narrow networks", "unsupervised", kind="caddy", preset="tiny"),
+    "caddy-tiny-9": Entry(
+        "CADDY, our re-implementation, half-size frames and narrow networks, nine codes",
+        "unsupervised",
+        kind="caddy",
+        preset="tiny",
+        settings={"model.codes": "9"},
+    ),
     "caddy": Entry(
         "CADDY, our re-implementation, the networks of the paper on frames of this world", "unsupervised", kind="caddy", preset="sprites"
     ),
