@@ -202,6 +202,9 @@ ENTRIES = {
         "unsupervised",
         kind="articulated",
         preset="tiny",
+        by_budget={
+            "minutes": {"train.steps": "2400", "train.decay_step": "1600", "train.second_decay_step": "2000", "train.freeze": "2160"}
+        },
     ),
     # Latent action models.
     "lam-tiny": Entry(_LAM + "vector quantisation, pixels, pairs of frames", "unsupervised", kind="lam", preset="tiny"),
