@@ -41,6 +41,10 @@ class Turn:
     """(K,) number of transitions that each discrete code was chosen for; None for a system without codes."""
     schedule: Mapping[str, float] = field(default_factory=dict)
     """Numbers that hold at this step, to log as they are, such as the length of the sequences."""
+    warnings: Mapping[str, str] = field(default_factory=dict)
+    """What to tell the user where a term is above 0 in the mean since the last line of the log, by the name of the term.
+
+    Told once. The mean is filled in by `str.format`."""
 
 
 class System(Protocol):

@@ -20,6 +20,7 @@ HOLE = -1.1
 
 KNOWN = 0.2
 """Largest known shift, normalised, by which images are moved to teach the shift nets."""
+_ASKED = 0.75 * KNOWN  # known shift, to each side and up or down, by which they are checked
 
 
 def move(image: Tensor, shift: Tensor, border: bool = False) -> Tensor:
@@ -182,6 +183,24 @@ class GMA(nn.Module):
         foreground = mask * frames
         shift: Tensor = self.shift(foreground[:, :-1].flatten(0, 1), foreground[:, 1:].flatten(0, 1))
         return mask, by_sequence(shift, len(frames))
+
+    @torch.no_grad()
+    def misses(self, frames: Tensor) -> Tensor:
+        """How far off the answers of the shift net are for foregrounds that are moved by known shifts; needs no labels, and eval mode.
+
+        Args:
+            frames: sequences, (B, T, 3, H, W).
+
+        Returns:
+            (B,), the median over frames and four known shifts of the distance of the answer, in parts of the shift: 0 where answers are
+            right, 1 where they are 0.
+        """
+        each = frames.flatten(0, 1)
+        known = _ASKED * frames.new_tensor([(1, 1), (1, -1), (-1, 1), (-1, -1)]).repeat(len(each), 1)
+        foreground = (self.mask(each) * each).repeat_interleave(4, 0)
+        distance = (self.shift(foreground, move(foreground, known)) - known).norm(dim=1) / known.norm(dim=1)
+        median: Tensor = distance.reshape(len(frames), -1).median(1).values
+        return median
 
     def _shift(self, net: ShiftNet, before: Tensor, after: Tensor, *, border: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """The shifts of pairs of images; and, of wanted terms, the mean absolute error for pairs whose second image was moved at random.

@@ -34,11 +34,13 @@ class Meter:
 
     Args:
         device: device of the terms.
-        notice: called by `read` with a line for the user if 99 % of the transitions have one code; again only after others were in use.
+        notice: called by `read` with a line for the user if 99 % of the transitions have one code, again only after others were in use; and
+            with the warnings of turns, each once.
     """
 
     def __init__(self, device: torch.device, notice: Callable[[str], None] = lambda line: None) -> None:
         self._in_a_row, self._notice, self._collapsed = torch.zeros((), device=device), notice, False
+        self._told = set[str]()
         self._reset()
 
     def _reset(self) -> None:
@@ -46,6 +48,7 @@ class Meter:
         self._usage: Tensor | None = None
         self._steps_with_codes = 0
         self._schedule: dict[str, float] = {}
+        self._warnings: dict[str, str] = {}
 
     def add(self, turns: list[Turn]) -> None:
         """Add the turns of one step. Reads nothing back from the device. Raises ValueError for a term that is named like a loss."""
@@ -68,6 +71,7 @@ class Meter:
             if turn.usage is not None:
                 self._usage = turn.usage if self._usage is None else self._usage + turn.usage
             self._schedule |= turn.schedule
+            self._warnings |= turn.warnings
         self._steps_with_codes += any(turn.usage is not None for turn in turns)
 
     def nonfinite_steps(self) -> int:
@@ -93,6 +97,10 @@ class Meter:
             entropy = float(-(share * np.log2(share)).sum())
             metrics |= {"codes_used": len(share), "code_entropy": entropy, "code_perplexity": 2**entropy}
             self._warn(used)
+        for name in sorted(self._warnings.keys() - self._told):
+            if metrics.get(name, 0.0) > 0:
+                self._notice(self._warnings[name].format(metrics[name]))
+                self._told.add(name)
         if any(bad.values()):
             metrics["nonfinite"] = {name: int(n) for name, n in bad.items() if n}
         metrics |= self._schedule

@@ -1,5 +1,6 @@
 """GLASS in training: a figure window, a frozen global motion analysis, averaged code vectors, and a start from another run's GMA."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from torch import Tensor
 from glass_model.glass import losses
 from glass_model.glass import system as module
 from glass_model.glass.config import PRESETS, Config
+from glass_model.glass.gma import GMA
 from glass_model.glass.model import Analysis
+from glass_model.training import loop
 from glass_model.training.checkpoint import load, save
 from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
@@ -56,6 +59,28 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, at: int) -> None
         train(CONFIG, noise, tmp_path / "parts", ALONE, progress=stop_at(at))
     parts = train(CONFIG, noise, tmp_path / "parts", ALONE, resume=True)
     assert equal(weights(whole), weights(parts))
+
+
+def test_lost_shifts_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From noise nothing is found: once GMA should have learned, a line says so. Training is the same as without the check."""
+    unchecked = train(CONFIG, noise, tmp_path / "unchecked", ALONE)
+    assert '"shifts_lost"' not in (tmp_path / "unchecked" / "metrics.jsonl").read_text()
+    monkeypatch.setattr(module, "_CHECK_EVERY", 1)
+    notices: list[str] = []
+    checked = train(CONFIG, noise, tmp_path / "checked", ALONE, notice=notices.append)
+    assert equal(weights(unchecked), weights(checked))
+    assert json.loads((tmp_path / "checked" / "metrics.jsonl").read_text().splitlines()[-1])["shifts_lost"] == 1
+    assert len(notices) == 1 and notices[0].startswith("in 100.0% of the sequences the shift net is wrong about known shifts")
+    # Not before nine tenths of the steps in which GMA learns alone.
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    alone, done = CONFIG.override(train={"alone": 6, "freeze": 6}), list[int]()
+    told_after = list[int]()
+    train(
+        alone, noise, tmp_path / "alone", ALONE, progress=lambda step, _: done.append(step), notice=lambda _: told_after.append(len(done))
+    )
+    assert told_after == [5]
+    monkeypatch.setattr(GMA, "misses", lambda gma, frames: torch.full((len(frames),), 0.4))
+    train(CONFIG, noise, tmp_path / "found", ALONE, notice=pytest.fail)
 
 
 def test_lma_sees_every_so_many_frames(tmp_path: Path) -> None:

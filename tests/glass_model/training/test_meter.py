@@ -1,6 +1,7 @@
 """The meter: means over any terms, codes, and what is not finite."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -75,6 +76,30 @@ def test_collapsed_codes() -> None:
     read([1.0, 5.0, 0.0])
     read([4.0, 0.0, 0.0])
     assert len(notices) == 2 and notices[1].startswith("100.0% of the 4 transitions of the last 1 steps have code 0")
+
+
+def test_warnings_are_told_once_where_their_term_is_above_0() -> None:
+    """The mean is over the steps with the term, also of those without the warning; a warning holds until the next reading."""
+    notices: list[str] = []
+    meter = Meter(torch.device("cpu"), notices.append)
+
+    def step(warning: str = "", **terms: float) -> None:
+        meter.add([replace(turn(1.0, **terms), warnings={"lost": warning} if warning else {})])
+
+    step(lost=1.0)
+    meter.read()
+    step("lost: {:.0%}", lost=0.0)
+    meter.read()
+    step("lost: {:.0%}")
+    meter.read()
+    assert not notices
+    step("lost: {:.0%}", lost=0.5)
+    step(lost=0.0)
+    step()
+    assert meter.read()["lost"] == 0.25 and notices == ["lost: 25%"]
+    step("lost: {:.0%}", lost=0.5)
+    meter.read()
+    assert len(notices) == 1
 
 
 def test_a_single_code_does_not_collapse() -> None:
