@@ -25,9 +25,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.ablation_table import PARTS, REFERENCE, SCORES, Row, as_json, as_markdown, as_plot, line
-from benchmarks.runs import Options, Run, Settings, do_all, finish, is_done, scores_of
+from benchmarks.runs import Options, Run, Settings, do_all, finish, in_options, is_done, scores_of
 from glass_model.glass.config import GLOBAL_ABLATIONS, LOCAL_ABLATIONS, PRESETS, Changes
+from glass_model.perceptual import load_vgg
 from glass_model.training.config import load_config
+from glass_model.training.device import join
 from wsprites.bench.data import STANDARD
 from wsprites.bench.scores import PROTOCOL
 from wsprites.errors import ArgumentError, UserError
@@ -179,8 +181,11 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str], bool]:
         names = [*(row.name for row in rows(options)), *PARTS]
         for seed in options.seeds:
             runs([], options, seed)
+        join(given.device)
+        if given.vgg:
+            load_vgg(given.vgg)
     except UserError as error:
-        parser.error(str(error))
+        parser.error(in_options(error))
     if unknown := [name for name in given.only if name not in names]:
         parser.error(f"--only: {unknown[0]} is not one of {', '.join(dict.fromkeys(names))}")
     if "train.seed" in settings or len({*options.seeds}) < len(options.seeds):

@@ -29,8 +29,9 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.ablation_table import Line, Row, as_json, as_markdown, as_plot, line
-from benchmarks.runs import Options, Run, Settings, do_all, finish, is_done, scores_of
+from benchmarks.runs import Options, Run, Settings, do_all, finish, in_options, is_done, scores_of
 from glass_model.lam.config import Config
+from glass_model.training.device import join
 from wsprites.bench.scores import PROTOCOL
 from wsprites.errors import UserError
 from wsprites.generate import replace_file
@@ -245,8 +246,9 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
     try:
         for row in wanted:
             run_of(row, options, options.seeds[0])
+        join(given.device)
     except UserError as error:
-        parser.error(str(error))
+        parser.error(in_options(error))
     if given.table:
         return options, []
     if not options.gma:

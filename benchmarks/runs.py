@@ -299,6 +299,20 @@ def do_all(todo: Sequence[Run], options_of: Callable[[Run], Options], out: Path,
     return failed
 
 
+def in_options(error: UserError) -> str:
+    """The line of an error, with the option in place of the argument that it begins with.
+
+    Example:
+        >>> in_options(ArgumentError("settings", "a is not of the form group.field=value"))
+        '--set: a is not of the form group.field=value'
+    """
+    return (
+        f"--{'set' if error.argument == 'settings' else error.argument}: {error.problem}"
+        if isinstance(error, ArgumentError)
+        else str(error)
+    )
+
+
 def finish(doing: Callable[[], list[str]], result: str) -> None:
     """Do all runs of a command and end it: with 1 after a failure or an interruption, with 2 if it cannot begin.
 
@@ -309,7 +323,7 @@ def finish(doing: Callable[[], list[str]], result: str) -> None:
     try:
         failed = doing()
     except ArgumentError as error:
-        print(f"--{error}", file=sys.stderr)
+        print(in_options(error), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command continues")

@@ -60,7 +60,8 @@ _MODEL = click.option(
 @click.option(
     "--gma",
     type=PATH,
-    help="GLASS: begin with the global motion analysis of this checkpoint; train.freeze=0 keeps it. LAM: it places windows.",
+    help="GLASS: begin with the global motion analysis of this checkpoint; train.alone=0 with train.freeze=0 keeps it. LAM: it places "
+    "windows.",
 )
 @click.option("--reader", type=PATH, help="GLASS with model.reader: learn to draw the codes of this checkpoint of LAM.")
 @click.option("--precise", is_flag=True, help="Compute in float32 throughout and compile nothing.")

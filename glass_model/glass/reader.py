@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from glass_model.lam.config import PRESETS, Config
 from glass_model.lam.networks import encoder
-from glass_model.training.checkpoint import load
+from glass_model.training.checkpoint import load_for
 from wsprites.errors import ArgumentError
 
 _MODEL = PRESETS["persist"].model
@@ -33,7 +33,7 @@ class Reader(nn.Module):
 
 def load_reader(reader: Reader, codes: int, path: Path) -> None:
     """Give a reader the inverse model of a checkpoint. Raises ArgumentError if there is none that reads such codes."""
-    saved = load(path)
+    saved = load_for("reader", path)
     if not isinstance(saved.config, Config):
         raise ArgumentError("reader", f"{path} is a checkpoint of {saved.config.system}, not of lam")
     theirs = saved.config.model

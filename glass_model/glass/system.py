@@ -20,7 +20,7 @@ from glass_model.images import resize
 from glass_model.perceptual import load_vgg
 from glass_model.quantize import code_usage
 from glass_model.systems import Turn
-from glass_model.training.checkpoint import load
+from glass_model.training.checkpoint import load_for
 from glass_model.training.device import Setup, evaluated
 from glass_model.training.strips import Column, Strip, images
 from wsprites.errors import ArgumentError
@@ -51,7 +51,7 @@ def system(config: Config, setup: Setup) -> "GlassSystem":
 
 def _load_gma(network: GLASS, path: Path) -> None:
     """Give a network the global motion analysis of a checkpoint. Raises ArgumentError if there is none of its sizes."""
-    saved, prefix = load(path), "gma."
+    saved, prefix = load_for("gma", path), "gma."
     if not isinstance(saved.config, Config):
         raise ArgumentError("gma", f"{path} is a checkpoint of {saved.config.system}, not of glass")
     weights = {name.removeprefix(prefix): weight for name, weight in saved.weights.items() if name.startswith(prefix)}

@@ -17,7 +17,7 @@ from glass_model.lam.model import LAM, Result
 from glass_model.lam.window import corner_of, look, tracked
 from glass_model.quantize import code_usage
 from glass_model.systems import Turn
-from glass_model.training.checkpoint import load
+from glass_model.training.checkpoint import load_for
 from glass_model.training.device import Setup
 from glass_model.training.labels import labelled
 from glass_model.training.strips import Column, Strip, images
@@ -47,7 +47,7 @@ def system(config: Config, setup: Setup) -> "LamSystem":
 
 def _load_mask(network: LAM, path: Path) -> None:
     """Give a network the mask net of a checkpoint of GLASS. Raises ArgumentError if there is none of its sizes."""
-    saved, config = load(path), network.config
+    saved, config = load_for("gma", path), network.config
     if not isinstance(saved.config, GlassConfig):
         raise ArgumentError("gma", f"{path} is a checkpoint of {saved.config.system}, not of glass")
     theirs = saved.config.model

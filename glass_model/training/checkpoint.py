@@ -139,6 +139,14 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     raise UserError(f"{path}: not a checkpoint, or a damaged one; it is neither a safetensors file nor one of torch.save")
 
 
+def load_for(argument: str, path: str | os.PathLike[str]) -> Checkpoint:
+    """`load` of what an argument names. Raises ArgumentError where `load` raises UserError."""
+    try:
+        return load(path)
+    except UserError as error:
+        raise ArgumentError(argument, str(error)) from None
+
+
 def _load_safetensors(path: Path) -> Checkpoint:
     from safetensors import SafetensorError, safe_open
 

@@ -51,6 +51,7 @@ class RunFolder:
         """Begin to write: create folders, drop what was logged after `step`, and log the first line of a new run."""
         if not self.leads:
             return
+        writer = _writer() if tensorboard else None  # before anything is written: the package may be missing
         with naming(self.out):
             (self.out / "strips").mkdir(parents=True, exist_ok=True)
         if self._log.exists():
@@ -59,8 +60,8 @@ class RunFolder:
             replace_file(self._log, "".join(f"{line}\n" for line in kept).encode())
         if not step:
             append_line(self._log, json.dumps(first_line))
-        if tensorboard:
-            self._board = _tensorboard(self.out)
+        if writer:
+            self._board = writer(str(self.out))
 
     def log(self, step: int, metrics: dict[str, Any]) -> None:
         """Append a line of metrics, and write its numbers for TensorBoard."""
@@ -87,7 +88,8 @@ class RunFolder:
             self._board.close()
 
 
-def _tensorboard(out: Path) -> Any:
+def _writer() -> Any:
+    """TensorBoard's class. Raises UserError if the package is missing."""
     with extra("tensorboard"):
         from torch.utils.tensorboard import SummaryWriter
-    return SummaryWriter(str(out))
+    return SummaryWriter

@@ -274,17 +274,19 @@ def test_two_do_not_work_in_one_folder(tmp_path: Path, commands: Commands, capsy
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--preset", "smal"], "preset: smal is not one of paper"),
+        (["--preset", "smal"], "--preset: smal is not one of paper"),
         (["--only", "plane"], "--only: plane is not one of reference, plain"),
         (["--set", "model.code=4"], "there is no field model.code; the nearest is model.codes"),
-        (["--set", "codes"], "codes is not of the form group.field=value"),
+        (["--set", "codes"], "--set: codes is not of the form group.field=value"),
         (["--set", "model.codes=4", "model.codes=5"], "model.codes is given twice"),
-        (["--steps", "1000"], "steps: 1000 with train.alone = 1000: GMA alone and LMA both need steps"),
+        (["--steps", "1000"], "--steps: 1000 with train.alone = 1000: GMA alone and LMA both need steps"),
         (["--steps", "0"], "train.steps = 0 is outside the range"),
         (["--seeds", "-1"], "train.seed = -1|seed = -1 is outside the range"),
         (["--seeds", "1", "1"], "--seeds names the seeds, each of them once"),
         (["--set", "train.seed=4"], "--seeds names the seeds, each of them once"),
         (["--clips", "1"], "--clips: 1 is less than 2"),
+        (["--device", "gpu"], "--device: gpu: "),
+        (["--vgg", "vgg19.pth"], "--vgg: vgg19.pth: no such file"),
         (["--world", "mars"], "argument --world: invalid choice: 'mars'"),
     ],
 )

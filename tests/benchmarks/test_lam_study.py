@@ -241,7 +241,8 @@ def test_damaged_results(text: str, kept: Path, tmp_path: Path, commands: Comman
     [
         (["--only", "vq-pixels-pairs"], "--only: vq-pixels-pairs is no row of factorial"),
         (["--only", "window", "--worlds", "paper"], "--only: window is no row of paper; --list names them"),
-        (["--preset", "teeny"], "preset: teeny is not one of base, lapo"),
+        (["--device", "gpu"], "--device: gpu: "),
+        (["--preset", "teeny"], "--preset: teeny is not one of base, lapo"),
         (["--set", "model.code=4"], "there is no field model.code"),
         (["--steps", "0"], "train.steps = 0 is outside the range"),
         (["--seeds", "1", "1"], "--seeds names the seeds, each of them once"),

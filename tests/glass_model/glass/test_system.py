@@ -17,7 +17,7 @@ from glass_model.training import loop
 from glass_model.training.checkpoint import load, save
 from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
-from wsprites.errors import ArgumentError, UserError
+from wsprites.errors import ArgumentError
 from wsprites.fields import SpecError
 
 NARROW = {"mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2}
@@ -178,8 +178,10 @@ def test_a_gma_of_other_sizes(tmp_path: Path, model: dict[str, int], problem: st
 
 
 def test_no_gma_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such file"):
-        train(CONFIG, noise, tmp_path / "run", ALONE, gma=tmp_path / "none.safetensors")
+    (tmp_path / "text.safetensors").write_text("text")
+    for name, problem in (("none", "no such file"), ("text", "not a checkpoint")):
+        with pytest.raises(ArgumentError, match=f"^gma: .*{name}.safetensors: {problem}"):
+            train(CONFIG, noise, tmp_path / "run", ALONE, gma=tmp_path / f"{name}.safetensors")
 
 
 def test_checkpoints_of_averaged_vectors(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_numbers_are_written_for_tensorboard(tmp_path: Path, monkeypatch: pytest
         def add_scalar(self, *scalar: Any) -> None:
             self.written.append(scalar)
 
-    monkeypatch.setattr("glass_model.training.folder._tensorboard", lambda out: Board())
+    monkeypatch.setattr("glass_model.training.folder._writer", lambda: lambda out: Board())
     folder = RunFolder(tmp_path, leads=True, resume=False)
     folder.open(0, {"run": 1}, tensorboard=True)
     folder.log(50, {"step": 50, "loss": 0.5, "val_codes_used": 4, "nonfinite": {"loss": 1}})

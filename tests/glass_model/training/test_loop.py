@@ -235,7 +235,8 @@ def test_tensorboard(tmp_path: Path) -> None:
         import tensorboard  # noqa: F401
     except ImportError:
         with pytest.raises(UserError, match=r"pip install -c constraints\.txt \"\.\[tensorboard\]\" in a checkout"):
-            train(config, noise, tmp_path, ALONE, tensorboard=True)
+            train(config, noise, tmp_path / "run", ALONE, tensorboard=True)
+        assert not (tmp_path / "run").exists()
     else:
         train(config, noise, tmp_path, ALONE, tensorboard=True)
         assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
