@@ -83,10 +83,14 @@ def line(row: Row, files: Sequence[ScoreFile], scores: Mapping[str, str] = SCORE
     return Line(row, len(files), cells)
 
 
-def floors(lines: Sequence[Line], name: str) -> tuple[float, str]:
-    """The strongest of the floors of a score in some rows, and its name; NaN if there is none."""
-    known = [(cell.floor, cell.floor_of) for line in lines if (cell := line.cells.get(name)) and not math.isnan(cell.floor)]
-    return (min if less_is_better(name) else max)(known, default=(math.nan, ""))
+def floors(lines: Sequence[Line], name: str) -> str:
+    """The strongest floor of a score in some rows, with its name; the smallest and the largest if it differs between rows."""
+    known = {(cell.floor, cell.floor_of) for line in lines if (cell := line.cells.get(name)) and not math.isnan(cell.floor)}
+    if not known:
+        return "-"
+    texts = dict.fromkeys(number(value) for value, _ in (min(known), max(known)))
+    names = ", ".join(f"`{who}`" for who in sorted({who for _, who in known}))
+    return f"{' to '.join(texts)} {names}" + ", by row" * (len(texts) > 1)
 
 
 def as_json(lines: Sequence[Line], about: Mapping[str, object]) -> str:
@@ -117,7 +121,12 @@ def as_markdown(
         pictures: file of a plot beside the page -> what it shows.
     """
     done = [line for line in lines if line.runs]
-    floor = "Dashed lines and the first row of a table: the strongest floor."
+    floor = "The first row of a table is the strongest floor."
+    if pictures:
+        floor += (
+            " In plots, dots are means, lines are intervals, and strokes are runs; dashed lines are the strongest floors, and dotted ones"
+        )
+        floor += " the row of reference. An arrow stands where something lies beyond the end of the axis."
     if any(name not in line.cells for line in done for name in scores):
         floor += " `-`: not scored, or not in all runs of the row."
     text = f"# {title}\n\n{caption}. {len(done)} of {len(lines)} rows have runs. {floor}\n"
@@ -125,9 +134,8 @@ def as_markdown(
     heads = ["", "differs in", "runs", *scores.values()]
     for part in dict.fromkeys(line.row.part for line in done):
         of_part = [line for line in done if line.row.part == part]
-        strongest = (floors(of_part, name) for name in scores)
         cells = [heads, ["---", "---", "---:", *["---:"] * len(scores)]]
-        cells.append(["*strongest floor*", "", "", *("-" if math.isnan(value) else f"{number(value)} `{who}`" for value, who in strongest)])
+        cells.append(["*strongest floor*", "", "", *(floors(of_part, name) for name in scores)])
         for row, count, of_row in of_part:
             changes = ", ".join(f"`{key}={value}`" for key, value in row.settings.items())
             cells.append([row.name, changes, str(count), *(_cell(of_row.get(name)) for name in scores)])
@@ -173,7 +181,7 @@ def as_plot(lines: Sequence[Line], caption: str, parts: Mapping[str, str] = PART
 
 
 def _draw(axes: "Axes", name: str, lines: Sequence[Line], places: Mapping[int, float]) -> None:
-    """Draw one score of all rows: means as dots with their intervals, seeds as strokes, the strongest floor of a part as a dashed line."""
+    """Draw one score of all rows: means as dots with their intervals, seeds as strokes, the strongest floors as dashed lines."""
     for colour, part in zip(cycle(_COLOURS), dict.fromkeys(line.row.part for line in lines), strict=False):
         of_part = [n for n, line in enumerate(lines) if line.row.part == part]
         ys = [places[n] for n in of_part]
@@ -183,10 +191,9 @@ def _draw(axes: "Axes", name: str, lines: Sequence[Line], places: Mapping[int, f
                 axes.plot([cell.low, cell.high], [y, y], "-", color=colour, lw=1.2)
                 axes.plot([cell.mean], [y], "o", color=colour, ms=5, mew=0)
                 axes.plot(cell.values, [y] * len(cell.values), "|", color="black", ms=7, mew=0.8)
+                axes.plot([cell.floor] * 2, [y - 0.5, y + 0.5], "--", color="#6b7280", lw=1)
                 if lines[n].row.name == REFERENCE:
                     axes.plot([cell.mean] * 2, [min(ys) - 0.4, max(ys) + 0.4], ":", color=colour, lw=1)
-        floor, _ = floors([lines[n] for n in of_part], name)
-        axes.plot([floor] * 2, [min(ys) - 0.4, max(ys) + 0.4], "--", color="#6b7280", lw=1)
     if less_is_better(name):
         _end(axes, name, lines, places)
     axes.tick_params(axis="y", length=0)
@@ -194,11 +201,14 @@ def _draw(axes: "Axes", name: str, lines: Sequence[Line], places: Mapping[int, f
 
 
 def _end(axes: "Axes", name: str, lines: Sequence[Line], places: Mapping[int, float]) -> None:
-    """End the axis of an error before rows that lie far beyond the others, which are written instead."""
-    means = {n: cell.mean for n, line in enumerate(lines) if (cell := line.cells.get(name))}
-    if not means or max(means.values()) <= (end := _FAR * median(means.values())):
+    """End the axis of an error before rows that lie far beyond the others: what of a row cannot be seen is written above it."""
+    cells = {n: cell for n, line in enumerate(lines) if (cell := line.cells.get(name))}
+    if not cells or max(cell.mean for cell in cells.values()) <= (end := _FAR * median(cell.mean for cell in cells.values())):
         return
     axes.set_xlim(0, end)
-    for n, mean in means.items():
-        if mean > end:
-            axes.text(end, places[n], f"{number(mean)} \N{RIGHTWARDS ARROW} ", ha="right", va="center", fontsize=8, backgroundcolor="white")
+    for n, cell in cells.items():
+        if not any(value > end for value in (cell.high, *cell.values)):
+            continue
+        means, runs = ([f"{value:.3g}" for value in sorted(values) if value > end] for values in ([cell.mean], cell.values))
+        words = [f"{name} {', '.join(beyond)}" for name, beyond in (("mean", means), ("runs", runs)) if beyond]
+        axes.text(end, places[n] - 0.12, f"{', '.join(words)} \N{RIGHTWARDS ARROW} ", ha="right", va="bottom", fontsize=7)

@@ -108,9 +108,11 @@ def runs(row_list: Iterable[Row], options: Options, seed: int) -> list[Run]:
 def write_table(row_list: Sequence[Row], options: Options) -> None:
     """Write the table and its plot from the scores that there are."""
     by_seed = [runs(row_list, options, seed)[1:] for seed in options.seeds]
-    lines = []
+    lines, seeds = [], {part: set[int]() for part in PARTS}
     for row, *of_row in zip(row_list, *by_seed, strict=True):
-        lines.append(line(row, [file for run in of_row if (file := scores_of(run, options))]))
+        files = {seed: file for seed, run in zip(options.seeds, of_row, strict=True) if (file := scores_of(run, options))}
+        lines.append(line(row, [*files.values()]))
+        seeds[row.part] |= files.keys()
     clips = "" if options.clips is None else f", first {options.clips} clips"
     caption = f"{options.data}{clips}, {PROTOCOL}: means over seeds, and 95 % intervals for other clips and seeds"
     settings = ", ".join(f"{name}={value}" for name, value in options.settings.items())
@@ -119,7 +121,10 @@ def write_table(row_list: Sequence[Row], options: Options) -> None:
     about |= {"preset": options.preset, "settings": options.settings}
     replace_file(options.out / "table.json", as_json(lines, about).encode())
     pictures = {"plot.png": "Scores of all rows"} if any(line.runs for line in lines) else {}
-    words = f"Preset {options.preset}{settings and ' with '}{settings}. {caption}"
+    shown = "; ".join(
+        f"{', '.join(map(str, sorted(of_part)))} ({PARTS[part].partition(',')[0]})" for part, of_part in seeds.items() if of_part
+    )
+    words = f"Preset {options.preset}{settings and ' with '}{settings}. {caption}{shown and '. Seeds: '}{shown}"
     replace_file(options.out / "table.md", as_markdown(lines, "Ablations of GLASS", words, PARTS, scores, pictures).encode())
     replace_file(options.out / "plot.png", as_plot(lines, f"Preset {options.preset}{settings and ', changed'}, {caption}", PARTS, scores))
 

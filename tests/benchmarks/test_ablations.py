@@ -20,7 +20,7 @@ from score_files import clips, file_of, free
 
 from benchmarks import ablations
 from benchmarks import runs as running
-from benchmarks.ablation_table import Row, as_json, as_markdown, as_plot, line
+from benchmarks.ablation_table import Cell, Line, Row, as_json, as_markdown, as_plot, floors, line
 from benchmarks.ablations import main, rows, runs
 from benchmarks.runs import Options, alone_in, call
 from glass_model.glass.config import PRESETS
@@ -379,8 +379,21 @@ def test_means_of_what_there_is(tmp_path: Path, commands: Commands) -> None:
     assert "| plain | `model.direction=plain` | 3 | 0.530 | - | - | - | 1.500 |\n" in text
     assert "| no-bin | `loss.bin=0.0` | 2 | 0.420 | - | - | - | 1.500 |\n" in text
     assert "| *strongest floor* |  |  | 0.100 `random` | - | - | - | 0.100 `random` |\n" in text
-    words = "2 of 15 rows have runs. Dashed lines and the first row of a table: the strongest floor. `-`: not scored, or not in all runs"
-    assert "| joint |" not in text and f"{words} of the row.\n\n![Scores of all rows](plot.png)\n" in text
+    assert "Seeds: 0, 1, 2 (LMA); 0, 1 (GMA). 2 of 15 rows have runs. The first row of a table is the strongest floor." in text
+    words = "`-`: not scored, or not in all runs of the row."
+    assert "| joint |" not in text and f"{words}\n\n![Scores of all rows](plot.png)\n" in text
+
+
+def test_floors_that_depend_on_the_row() -> None:
+    """The smallest and the largest of them, with their names; one that is the same in all rows."""
+    row = Row("local", "plain", {})
+    known = [("local.ami", 0.5, "previous", 0.5, "previous"), ("control.faithful", 0.3, "copy", 0.4, "one_action")]
+    one, other = (
+        Line(row, 1, {name: Cell(0.1, math.nan, math.nan, (0.1,), *entry[2 * n : 2 * n + 2]) for name, *entry in known}) for n in range(2)
+    )
+    assert floors([one, other], "local.ami") == "0.500 `previous`"
+    assert floors([one, other], "control.faithful") == "0.300 to 0.400 `copy`, `one_action`, by row"
+    assert floors([one], "control.faithful") == "0.300 `copy`" and floors([one], "shift.mean") == "-"
 
 
 def test_intervals_and_plot() -> None:
