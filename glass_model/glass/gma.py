@@ -185,22 +185,25 @@ class GMA(nn.Module):
         return mask, by_sequence(shift, len(frames))
 
     @torch.no_grad()
-    def misses(self, frames: Tensor) -> Tensor:
-        """How far off the answers of the shift net are for foregrounds that are moved by known shifts; needs no labels, and eval mode.
+    def misses(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """How far off the answers of the shift nets are for parts that are moved by known shifts; needs no labels, and eval mode.
 
         Args:
             frames: sequences, (B, T, 3, H, W).
 
         Returns:
-            (B,), the median over frames and four known shifts of the distance of the answer, in parts of the shift: 0 where answers are
-            right, 1 where they are 0.
+            For foregrounds, and for backgrounds, (B,): the median over frames and four known shifts of the distance of the answer, in
+            parts of the shift: 0 where answers are right, 1 where they are 0.
         """
-        each = frames.flatten(0, 1)
-        known = _ASKED * frames.new_tensor([(1, 1), (1, -1), (-1, 1), (-1, -1)]).repeat(len(each), 1)
-        foreground = (self.mask(each) * each).repeat_interleave(4, 0)
-        distance = (self.shift(foreground, move(foreground, known)) - known).norm(dim=1) / known.norm(dim=1)
-        median: Tensor = distance.reshape(len(frames), -1).median(1).values
-        return median
+        parts = Parts(*(x.repeat_interleave(4, 0) for x in self.parts(frames.flatten(0, 1))))
+        known = _ASKED * frames.new_tensor([(1, 1), (1, -1), (-1, 1), (-1, -1)]).repeat(len(parts.mask) // 4, 1)
+
+        def missed(net: ShiftNet, image: Tensor, *, border: bool) -> Tensor:
+            distance = (net(image, move(image, known, border)) - known).norm(dim=1) / known.norm(dim=1)
+            median: Tensor = distance.reshape(len(frames), -1).median(1).values
+            return median
+
+        return missed(self.shift, parts.foreground, border=False), missed(self.background_shift, parts.background, border=True)
 
     def _shift(self, net: ShiftNet, before: Tensor, after: Tensor, *, border: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """The shifts of pairs of images; and, of wanted terms, the mean absolute error for pairs whose second image was moved at random.

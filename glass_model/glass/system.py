@@ -28,13 +28,16 @@ from wsprites.errors import ArgumentError
 __all__ = ["PRESETS", "GlassSystem", "network", "strip", "system"]
 
 _STRIP_ROWS = 2  # sequences in a strip
-_CHECK_EVERY = 25  # steps between two checks of the shift net: two for a line of the log
-_LOST = 0.5  # parts of a known shift; in nets that are right, those of whole clips are off by at most 0.25, in lost ones by 0.7 or more
+_CHECK_EVERY = 25  # steps between two checks of the shift nets: two for a line of the log
+_LOST = 0.5  # parts of a known shift; answers of nets that are right are off by less, see docs/glass.md
 _LOST_LINE = (
-    "in {:.1%} of the sequences the shift net is wrong about known shifts of the foreground: there is none, or its motion is lost, and "
-    "codes of what LMA sees there tell nothing; if shifts_lost in metrics.jsonl does not fall to 0, train again with loss.known=1, or with "
-    "another train.seed"
+    "in {{:.1%}} of the sequences GMA is wrong about known shifts of the {}; if {} in metrics.jsonl does not fall to 0, train again with "
+    "loss.known=1, or with another train.seed"
 )
+_LOST_LINES = {
+    "shift_lost": "foreground: there is none, or its motion is lost, and codes of what LMA sees there tell nothing",
+    "background_shift_lost": "background: the motion of the scene is not found, which makes no difference where it never moves",
+}
 _CALIBRATED = 8  # batches that shifts are calibrated with: six numbers need no more
 
 
@@ -120,18 +123,17 @@ class GlassSystem:
                 last = (step + 1) % config.revive == 0
                 self.network.lma.quantizer.update(local.action.direction.flatten(0, -2), local.action.code.flatten(), revive=last)
         self._last = analysis, now.skip
-        loss, warnings = losses.total(terms, config), {}
+        loss, warnings = losses.total(terms, config), dict[str, str]()
         if (step + 1) % _CHECK_EVERY == 0:
-            terms = terms | {"shifts_lost": self._lost(analysis.frames)}
+            terms = terms | self._lost(analysis.frames)
             if step + 1 >= 0.9 * min(self.config.train.alone, self.config.train.freeze, self.config.train.steps):
-                warnings["shifts_lost"] = _LOST_LINE
+                warnings = {name: _LOST_LINE.format(what, name) for name, what in _LOST_LINES.items()}
         yield Turn(self._optimizer, loss, terms, usage, {"given": now.given, "length": now.length}, warnings)
 
-    def _lost(self, frames: Tensor) -> Tensor:
-        """The share of sequences whose foreground the shift net does not follow, by two frames of each."""
+    def _lost(self, frames: Tensor) -> dict[str, Tensor]:
+        """The share of sequences in which a shift net does not follow its part, by two frames of each."""
         with evaluated(self.network.gma) as gma:
-            share: Tensor = (gma.misses(frames[:, :2]) > _LOST).float().mean()
-        return share
+            return {name: (missed > _LOST).float().mean() for name, missed in zip(_LOST_LINES, gma.misses(frames[:, :2]), strict=True)}
 
     def _earlier(self, frames: Tensor) -> Tensor | None:
         """A frame of each sequence that the decoder sees, (B, 3, H, W); None where it is the first that is used."""

@@ -70,11 +70,15 @@ def test_known_shifts_see_a_constant_error_that_equivariance_does_not(
 
 
 def test_misses_of_known_shifts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sequences of three frames: followed, not answered, and answered with an offset of twice the shift."""
+    """Sequences of three frames: followed, not answered, and answered with an offset of twice the shift; backgrounds at half."""
     gma = GMA(PRESETS["tiny"].model).eval()
     gain, offset = (torch.tensor(values).repeat_interleave(3 * 4)[:, None] for values in ([1.0, 0.0, 1.0], [0.0, 0.0, 0.3]))
     monkeypatch.setattr(gma.mask, "forward", torch.ones_like)
     monkeypatch.setattr(gma.shift, "forward", lambda a, b: gain * (centre(b) - centre(a)) + offset)
+    monkeypatch.setattr(gma.inpainter, "forward", lambda frame, mask: frame)
+    monkeypatch.setattr(gma.background_shift, "forward", lambda a, b: 0.5 * (centre(b) - centre(a)))
     ys, xs = torch.meshgrid(torch.linspace(-1, 1, 40), torch.linspace(-1, 1, 48), indexing="ij")
     blob = torch.exp(-(xs.square() + ys.square()) / 0.02).expand(3, 3, 3, 40, 48)
-    torch.testing.assert_close(gma.misses(blob), torch.tensor([0.0, 1.0, 2.0]), atol=0.02, rtol=0)
+    foreground, background = gma.misses(blob)
+    torch.testing.assert_close(foreground, torch.tensor([0.0, 1.0, 2.0]), atol=0.02, rtol=0)
+    torch.testing.assert_close(background, torch.full((3,), 0.5), atol=0.02, rtol=0)

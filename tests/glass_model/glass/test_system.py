@@ -64,13 +64,20 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, at: int) -> None
 def test_lost_shifts_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From noise nothing is found: once GMA should have learned, a line says so. Training is the same as without the check."""
     unchecked = train(CONFIG, noise, tmp_path / "unchecked", ALONE)
-    assert '"shifts_lost"' not in (tmp_path / "unchecked" / "metrics.jsonl").read_text()
+    assert "shift_lost" not in (tmp_path / "unchecked" / "metrics.jsonl").read_text()
     monkeypatch.setattr(module, "_CHECK_EVERY", 1)
     notices: list[str] = []
     checked = train(CONFIG, noise, tmp_path / "checked", ALONE, notice=notices.append)
     assert equal(weights(unchecked), weights(checked))
-    assert json.loads((tmp_path / "checked" / "metrics.jsonl").read_text().splitlines()[-1])["shifts_lost"] == 1
-    assert len(notices) == 1 and notices[0].startswith("in 100.0% of the sequences the shift net is wrong about known shifts")
+    last = json.loads((tmp_path / "checked" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["shift_lost"] == last["background_shift_lost"] == 1
+    assert [notice.partition(":")[0] for notice in sorted(notices)] == [
+        f"in 100.0% of the sequences GMA is wrong about known shifts of the {part}" for part in ("background", "foreground")
+    ]
+    assert all(
+        f"if {name} in metrics.jsonl" in notice
+        for name, notice in zip(("background_shift_lost", "shift_lost"), sorted(notices), strict=True)
+    )
     # Not before nine tenths of the steps in which GMA learns alone.
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
     alone, done = CONFIG.override(train={"alone": 6, "freeze": 6}), list[int]()
@@ -78,8 +85,8 @@ def test_lost_shifts_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     train(
         alone, noise, tmp_path / "alone", ALONE, progress=lambda step, _: done.append(step), notice=lambda _: told_after.append(len(done))
     )
-    assert told_after == [5]
-    monkeypatch.setattr(GMA, "misses", lambda gma, frames: torch.full((len(frames),), 0.4))
+    assert told_after == [5, 5]
+    monkeypatch.setattr(GMA, "misses", lambda gma, frames: (torch.full((len(frames),), 0.4),) * 2)
     train(CONFIG, noise, tmp_path / "found", ALONE, notice=pytest.fail)
 
 
