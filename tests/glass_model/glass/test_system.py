@@ -86,7 +86,7 @@ def test_lost_shifts_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         alone, noise, tmp_path / "alone", ALONE, progress=lambda step, _: done.append(step), notice=lambda _: told_after.append(len(done))
     )
     assert told_after == [5, 5]
-    monkeypatch.setattr(GMA, "misses", lambda gma, frames: (torch.full((len(frames),), 0.4),) * 2)
+    monkeypatch.setattr(GMA, "misses", lambda gma, frames: (torch.full((len(frames),), 0.7),) * 2)
     train(CONFIG, noise, tmp_path / "found", ALONE, notice=pytest.fail)
 
 
