@@ -434,10 +434,11 @@ def test_the_runs_of_the_repository_hold() -> None:
     assert {str(folder): one.text for folder, found in followed.items() for one in found if not one.fine} == {}
 
 
-@pytest.mark.parametrize("name", ["one-code", "scene-code"])
-def test_an_anchor_of_the_repository_infers_what_its_score_file_holds(name: str) -> None:
+@pytest.mark.parametrize(("name", "world"), [("one-code", "paper"), ("scene-code", "factorial")])
+def test_an_anchor_of_the_repository_infers_what_its_score_file_holds(name: str, world: str) -> None:
     """The check with a model; what trained models infer is checked by the command, where their checkpoints are."""
-    (folder,) = (folder for folder in folders(run.RUNS) if folder.parent.name == name)
+    board = f"wsprites-{world}-v1-first-100"
+    (folder,) = (folder for folder in folders(run.RUNS / board) if folder.parent.name == name)
     found = [*check.findings(folder)]
     assert all(one.fine for one in found) and sum("the model infers the same from clips" in one.text for one in found) == 2, found
 
