@@ -125,8 +125,8 @@ def as_markdown(
     if pictures:
         floor += (
             " In plots, dots are means, lines are intervals, and strokes are runs; dashed lines are the strongest floors, and dotted ones"
+            " the row of reference. An arrow stands where something lies beyond the end of the axis."
         )
-        floor += " the row of reference. An arrow stands where something lies beyond the end of the axis."
     if any(name not in line.cells for line in done for name in scores):
         floor += " `-`: not scored, or not in all runs of the row."
     text = f"# {title}\n\n{caption}. {len(done)} of {len(lines)} rows have runs. {floor}\n"
