@@ -34,6 +34,8 @@ SLACK = 1.02
 """By which a training may be longer than its budget: the time that ending takes is not known before."""
 _LISTED = {NONE, "anchor"}
 """Budget and track of systems in the list alone."""
+_PACKAGES = {"numpy": "numpy", "h5py": "h5py", "pillow": "pillow", "sklearn": "scikit-learn"}
+"""Packages whose versions a score file has, by the names there, and their names in lock.txt."""
 _GPU = re.compile(r"\b(nvidia|geforce|radeon|instinct|(?<!no )gpu|[abhv]\d00)\b", re.IGNORECASE)
 """What the name of a machine with a GPU has."""
 
@@ -97,6 +99,18 @@ def _of_record(run: RunFolder) -> Iterator[str]:
         yield f"the budget is {record.budget}, and the model {record.model}"
     if trained:
         yield from _of_training(run.folder, record)
+    yield from _of_packages(run)
+
+
+def _of_packages(run: RunFolder) -> Iterator[str]:
+    """A line for each package that was another in the scoring than lock.txt says."""
+    lock = run.folder / "lock.txt"
+    lines = read_text(lock).splitlines() if lock.is_file() else []  # that it is missing is another finding
+    versions = {re.sub(r"[-_.]+", "-", name).lower(): version for name, _, version in (line.partition("==") for line in lines)}
+    for name, package in _PACKAGES.items():
+        scored, locked = run.scores.versions.get(name), versions.get(package)
+        if lines and scored != locked:
+            yield f"lock.txt has {package} {locked or 'not'}; scores.json says that it was scored with {scored or 'none'}"
 
 
 def _world(record: Record) -> str:

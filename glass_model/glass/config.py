@@ -22,7 +22,8 @@ class ModelConfig:
     global_scale: int = number(1, 1, 16, added=True)
     """Factor by which these frames are averaged down for the global motion analysis."""
     figure: int = number(0, 0, 1024, added=True)
-    """Side of the square window around the figure that the local motion analysis sees, in pixels of these frames; 0: whole frames."""
+    """Side of the square window around the figure that the local motion analysis sees, in pixels of these frames, not larger than their
+    longer side; 0: whole frames."""
     local_scale: int = number(1, 1, 16, added=True)
     """Factor by which that window is averaged down for the local motion analysis."""
     mask_channels: int = number(64, 1, 512)
@@ -67,6 +68,8 @@ class ModelConfig:
             factor = getattr(self, scale)
             if size % (8 * factor) or size < 16 * factor:
                 raise SpecError(f"{name} = {size} must be divisible by 8 times {scale} = {factor}, and at least 16 times")
+        if self.figure > max(self.size):
+            raise SpecError(f"figure = {self.figure} is larger than frames of {self.height} x {self.width}: use at most {max(self.size)}")
         if self.reference and not self.figure:
             raise SpecError(f"reference = {self.reference} needs a window, figure > 0")
         if self.reader and (self.figure, self.local_scale) != (64, 1):

@@ -22,7 +22,8 @@ class ModelConfig:
     scale: int = number(2, 1, 16)
     """Factor by which these frames, or the windows of them, are averaged down for the networks."""
     figure: int = number(0, 0, 1024)
-    """Side of a square window that follows the figure, in pixels of these frames; the networks see it alone. 0: whole frames."""
+    """Side of a square window that follows the figure, in pixels of these frames, not larger than their longer side; the networks see it
+    alone. 0: whole frames."""
     follow: str = choice("place", "place", "tracker", "gma")
     """What places the window: "place" the true places in training (guided) and a network that learned them afterwards, "tracker" classical
     tracking, "gma" the mask net of a checkpoint of GLASS, which training is given as `gma`."""
@@ -92,6 +93,8 @@ class ModelConfig:
         for name, side in sides.items():
             if side % (self.scale * down):
                 raise SpecError(f"{name} = {side} must be divisible by scale = {self.scale} times {down}, what the networks average over")
+        if self.figure > max(self.frame):
+            raise SpecError(f"figure = {self.figure} is larger than frames of {self.height} x {self.width}: use at most {max(self.frame)}")
         if self.figure and self.follow == "gma" and (self.height % (8 * self.mask_scale) or self.width % (8 * self.mask_scale)):
             raise SpecError(f"height, width = {self.height}, {self.width} must be divisible by 8 times mask_scale = {self.mask_scale}")
         if self.backbone == "transformer" and self.embedding % self.heads:

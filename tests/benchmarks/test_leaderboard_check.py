@@ -70,6 +70,23 @@ def hashed_again(folder: Path, name: str, content: bytes) -> None:
     (folder / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in hashed(folder).items()))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("\nnumpy==", "\nnumpy==0."), "lock.txt has numpy 0."),
+        (
+            lambda text: text.replace("\nscikit-learn==", "\nother=="),
+            "lock.txt has scikit-learn not; scores.json says",
+        ),
+        (lambda text: text.replace("\nscikit-learn==", "\nScikit_Learn=="), ""),  # the same name
+    ],
+)
+def test_a_lock_has_the_versions_of_the_scoring(folder: Path, change: Callable[[str], str], words: str) -> None:
+    hashed_again(folder, "lock.txt", change((folder / "lock.txt").read_text()).encode())
+    found = wrong(folder)
+    assert [text.startswith(words) for text in found] == [True] * bool(words), found
+
+
 def test_a_lock_that_is_not_a_text_is_refused(folder: Path) -> None:
     hashed_again(folder, "lock.txt", b"\xff\xfe\0junk")
     with pytest.raises(UserError, match=r"lock\.txt: not UTF-8"):

@@ -1,9 +1,13 @@
 """Score files made by hand."""
 
+from importlib.metadata import version
+
 from wsprites.bench.scores import INTERVAL, PROTOCOL, DataDescription, Entry, ScoreFile, Settings
 
 DATA = DataDescription("d", "0" * 64, "paper", 90, {"val": 12, "test": 6}, {"val": 12, "test": 6})
 FLOORS = {"oracle": 1.0, "best_code": 0.9, "random": 0.1, "classical": 0.95}
+VERSIONS = {"numpy": version("numpy"), "h5py": version("h5py"), "pillow": version("pillow"), "sklearn": version("scikit-learn")}
+"""The installed ones, which lock.txt has as well."""
 
 
 def entry(value: float, half: float, unit: str = "", **floors: float) -> Entry:
@@ -13,7 +17,7 @@ def entry(value: float, half: float, unit: str = "", **floors: float) -> Entry:
 def made(**scores: Entry) -> ScoreFile:
     """A score file; __ in a name stands for a point."""
     entries = {name.replace("__", "."): one for name, one in scores.items()}
-    return ScoreFile("a:b", DATA, Settings(INTERVAL, "val", protocol=PROTOCOL), {}, "", 1.0, entries, {})
+    return ScoreFile("a:b", DATA, Settings(INTERVAL, "val", protocol=PROTOCOL), VERSIONS, "", 1.0, entries, {})
 
 
 LOCAL = entry(0.62, 0.05, state_only=0.5, direction=0.51)

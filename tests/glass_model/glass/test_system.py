@@ -204,6 +204,7 @@ def test_checkpoints_of_averaged_vectors(tmp_path: Path) -> None:
     [
         ({"model": {"figure": 40}}, "figure = 40 must be divisible by 8 times local_scale = 2, and at least 16 times"),
         ({"model": {"figure": 16}}, "figure = 16 must be divisible by 8 times local_scale = 2, and at least 16 times"),
+        ({"model": {"figure": 64}}, "figure = 64 is larger than frames of 32 x 48: use at most 48"),
         ({"model": {"figure": 0}}, "global_scale, local_scale = 2, 2 need a window, figure > 0"),
         ({"model": {"height": 24}}, "height = 24 must be divisible by 8 times global_scale = 2"),
         ({"model": {"quantizer": "gumbel"}}, "loss.revive = 2 needs model.quantizer = 'vq'"),

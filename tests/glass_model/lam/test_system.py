@@ -106,6 +106,7 @@ def test_learning_rates() -> None:
     [
         ({"model": {"height": 40}}, "height = 40 must be divisible by scale = 2 times 16"),
         ({"model": {"figure": 40}}, "figure = 40 must be divisible by scale = 2 times 16"),
+        ({"model": {"figure": 256}}, "figure = 256 is larger than frames of 96 x 128: use at most 128"),
         ({"model": {"context": 2}}, "model.context . train.ahead . train.behind = 2 . 1 . 0 must not be above train.window = 2"),
         ({"train": {"ahead": 2}}, "model.context . train.ahead . train.behind = 1 . 2 . 0 must not be above train.window = 2"),
         (
