@@ -40,30 +40,18 @@ def test_the_study_of_latent_action_models(
         assert (tmp_path / name).read_text(encoding="utf-8") == (DOCS / page / name).read_text(encoding="utf-8")
 
 
-def test_the_ablations_of_glass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("page", "seeds", "changes"), [("ablations-brief", "0123", SHORT)])
+def test_the_ablations_of_glass(page: str, seeds: str, changes: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablations, "as_plot", lambda *_: b"a plot")
-    settings = [f"train.{name}={value}" for name, value in SHORT.items()]
+    settings = ["--set", *(f"train.{name}={value}" for name, value in changes.items())] if changes else []
+    given = ["--results", str(RESULTS / page), "--clips", "40", "--seeds", *seeds, *settings, "--table", "--out", str(tmp_path)]
     with pytest.raises(SystemExit) as exit_:
-        ablations.main(
-            [
-                "--results",
-                str(RESULTS / "ablations"),
-                "--clips",
-                "40",
-                "--seeds",
-                *"0123",
-                "--set",
-                *settings,
-                "--table",
-                "--out",
-                str(tmp_path),
-            ]
-        )
+        ablations.main(given)
     assert exit_.value.code == 0
-    made, kept = ({path.name for path in folder.iterdir()} for folder in (tmp_path, DOCS / "ablations"))
+    made, kept = ({path.name for path in folder.iterdir()} for folder in (tmp_path, DOCS / page))
     assert made == kept
     for name in ("table.md", "table.json"):
-        assert (tmp_path / name).read_text(encoding="utf-8") == (DOCS / "ablations" / name).read_text(encoding="utf-8")
+        assert (tmp_path / name).read_text(encoding="utf-8") == (DOCS / page / name).read_text(encoding="utf-8")
 
 
 def test_the_experiment_with_rectangles() -> None:
@@ -73,7 +61,7 @@ def test_the_experiment_with_rectangles() -> None:
 
 
 def test_the_page_of_glass_has_the_table_of_its_ablations() -> None:
-    made = (DOCS / "ablations" / "table.md").read_text(encoding="utf-8").splitlines()
+    made = (DOCS / "ablations-brief" / "table.md").read_text(encoding="utf-8").splitlines()
     page = (DOCS / "glass.md").read_text(encoding="utf-8").splitlines()
     rows = [line for line in made if line.startswith("|")]
     assert len(rows) == 21 and {*rows} <= {*page}
