@@ -244,7 +244,7 @@ _PAPER = Config()
 _RELEASED = Config("released").override(
     loss={"vgg": 0.02, "vq": 0.1}, train={"decay": 0.3333, "length_begin": 50_000, "length_steps": 30_000}
 )
-# Why each number differs is in docs/glass.md.
+# Why each number differs is in docs/glass-experiments.md.
 _NARROW = {"mask_channels": 8, "mask_blocks": 1, "mask_bias": -2.0, "shift_channels": 8, "inpaint_channels": 8, "local_channels": 8}
 _FIND_MASKS = {"size": 2.0, "recb": 8.0, "recb_power": 2, "mask_size": 0.076}
 _TINY = Config("tiny").override(

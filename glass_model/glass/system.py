@@ -29,7 +29,7 @@ __all__ = ["PRESETS", "GlassSystem", "network", "strip", "system"]
 
 _STRIP_ROWS = 2  # sequences in a strip
 _CHECK_EVERY = 25  # steps between two checks of the shift nets: two for a line of the log
-_LOST = 0.75  # parts of a known shift, between the answers of nets that are right and of others; see docs/glass.md
+_LOST = 0.75  # parts of a known shift, between the answers of nets that are right and of others; see docs/glass-experiments.md
 _LOST_LINE = (
     "in {{:.1%}} of the sequences GMA is wrong about known shifts of the {}; if {} in metrics.jsonl does not fall to 0, train again with "
     "loss.known=1, or with another train.seed"
