@@ -110,7 +110,8 @@ def _of_packages(run: RunFolder) -> Iterator[str]:
     for name, package in _PACKAGES.items():
         scored, locked = run.scores.versions.get(name), versions.get(package)
         if lines and scored != locked:
-            yield f"lock.txt has {package} {locked or 'not'}; scores.json says that it was scored with {scored or 'none'}"
+            has = f"{package} {locked}" if locked else f"no {package}"
+            yield f"lock.txt has {has}; scores.json was made with {scored or 'none'}"
 
 
 def _world(record: Record) -> str:

@@ -74,10 +74,7 @@ def hashed_again(folder: Path, name: str, content: bytes) -> None:
     ("change", "words"),
     [
         (lambda text: text.replace("\nnumpy==", "\nnumpy==0."), "lock.txt has numpy 0."),
-        (
-            lambda text: text.replace("\nscikit-learn==", "\nother=="),
-            "lock.txt has scikit-learn not; scores.json says",
-        ),
+        (lambda text: text.replace("\nscikit-learn==", "\nother=="), "lock.txt has no scikit-learn; scores.json was made with"),
         (lambda text: text.replace("\nscikit-learn==", "\nScikit_Learn=="), ""),  # the same name
     ],
 )
