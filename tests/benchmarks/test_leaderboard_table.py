@@ -1,7 +1,6 @@
 """benchmarks/leaderboard: rows, the table and the page, from folders of runs that are made by hand."""
 
 import html
-import json
 import re
 import shlex
 from dataclasses import replace
@@ -13,13 +12,12 @@ from run_folders import BOARD, put, record_of
 from score_files import clips, file_of, free
 
 from benchmarks.leaderboard import check, run, table
-from benchmarks.leaderboard.anchors import WITHOUT
 from benchmarks.leaderboard.board import Cell, between, boards
 from benchmarks.leaderboard.columns import COLUMNS
 from benchmarks.leaderboard.costs import ABOUT, costs, steps_before
 from benchmarks.leaderboard.entries import ENTRIES, NONE
 from benchmarks.leaderboard.page import page
-from benchmarks.leaderboard.record import SUMS, Training, folders, read_run, sha256
+from benchmarks.leaderboard.record import SUMS, Training, sha256
 from benchmarks.leaderboard.training import Plan
 from wsprites.bench.floors import Baseline
 from wsprites.bench.scores import PROTOCOL, Hashes, ScoreFile, read, write
@@ -312,55 +310,3 @@ def test_a_machine_is_no_link(address: str, tmp_path: Path) -> None:
 def test_the_rules_say_by_how_much_a_training_may_be_longer() -> None:
     budgets = re.search(r"## 3\. Budgets(.*?)## 4\.", (Path(table.__file__).parent / "RULES.md").read_text(encoding="utf-8"), re.DOTALL)
     assert budgets and f"{check.SLACK * 100 - 100:.0f} %" in budgets[1]
-
-
-# What the documents say.
-
-
-def test_figures_of_anchors_in_the_documents() -> None:
-    """The table in docs/models.md has those of the runs in `factorial`."""
-    models = (table.DOCS / "models.md").read_text(encoding="utf-8")
-    rows = {name: line for line in models.splitlines() for name in WITHOUT if line.startswith(f"| `{name}` |")}
-    board = [folder for folder in folders(run.RUNS) if folder.parent.name in WITHOUT and "factorial" in str(folder.relative_to(run.RUNS))]
-    scores = {folder.parent.name: read_run(folder).scores.scores for folder in board}
-    assert rows.keys() == scores.keys() == {*WITHOUT}
-    for name, score in (
-        ("one-code", "codes.perplexity"),
-        ("one-code", "local.conditional"),
-        ("scene-code", "leakage.background.codes"),
-        ("scene-code", "local.conditional"),
-        ("character-id", "codes.perplexity"),
-        ("character-id", "local.conditional"),
-        ("character-id", "vectors.local.linear"),
-        ("copy", "control.faithful"),
-        ("copy", "drift.position.16"),
-        ("frame-copy", "nuisance.background_motion.vectors"),
-        ("frame-copy", "vectors.local.linear"),
-    ):
-        assert f"{scores[name][score].value:z.2f}" in rows[name], (name, score)
-
-
-def test_figures_of_few_labels_in_the_documents() -> None:
-    """README and docs/models.md have those of the three runs of the brief study."""
-    studied = Path(run.__file__).parents[1] / "results" / "lam-brief"
-    results = [studied / f"factorial-window-found-labels-1-{seed}.json" for seed in range(3)]
-    scores = [json.loads(path.read_text(encoding="utf-8"))["scores"]["figures"] for path in results]
-    local, animation = ([f"{one[f'local.{name}conditional']['value']:.2f}" for one in scores] for name in ("", "animation."))
-    readme, models = (path.read_text(encoding="utf-8") for path in (table.DOCS.parent / "README.md", table.DOCS / "models.md"))
-    assert f"| {', '.join(local)} | {', '.join(animation)} |" in readme
-    assert f"{local[0]}, {local[1]} and {local[2]} in three seeds" in models
-
-
-def test_what_is_not_above_its_floor_is_not_bold_in_the_readme() -> None:
-    """In the columns whose floor is the same for all."""
-    lines = (table.DOCS.parent / "README.md").read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
-    (floors,) = [row for row in rows if row[0] == "*strongest floor*"]
-    bold = [
-        (min(map(float, cell.strip("*").split(", "))), float(floor.split()[0]))
-        for row in rows
-        if len(row) == len(floors) and row is not floors
-        for cell, floor in zip(row[1:5], floors[1:5], strict=True)
-        if cell.startswith("**")
-    ]
-    assert len(bold) > 5 and all(value > floor for value, floor in bold)
