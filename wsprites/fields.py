@@ -8,8 +8,8 @@ import difflib
 import json
 import operator
 import reprlib
-from dataclasses import field
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args, get_type_hints
 
 from wsprites.errors import ArgumentError, UserError
 
@@ -42,22 +42,37 @@ def flag(default: bool, *, added: bool = False) -> Any:
     return field(default=default, metadata={"added": added})
 
 
-def check(spec: Any) -> None:
-    """Raise SpecError unless every field of a dataclass has its declared type and lies in its declared range."""
-    types = get_type_hints(type(spec))
-    for f in dataclasses.fields(spec):
-        value, want = getattr(spec, f.name), types[f.name]
-        is_list = bool(get_args(want))
-        values = value if is_list and isinstance(value, tuple) else (value,)
-        item = get_args(want)[0] if is_list else want
-        if (is_list and not isinstance(value, tuple)) or not all(_is(v, item) for v in values):
-            raise SpecError(f"{f.name} = {show(value)} must be {'a list of' if is_list else 'of type'} {item.__name__}")
-        if "choices" in f.metadata and value not in f.metadata["choices"]:
-            raise SpecError(f"{f.name} = {show(value)} is not one of {', '.join(map(repr, f.metadata['choices']))}")
-        if "low" in f.metadata:
-            low, high = f.metadata["low"], f.metadata["high"]
-            if not all(low <= v <= high for v in values):  # false for NaN as well
-                raise SpecError(f"{f.name} = {show(value)} is outside the range {low} to {high}")
+@dataclass(frozen=True)
+class Checked:
+    """Base of dataclasses of checked fields. A subclass that checks more calls `super().__post_init__()` first.
+
+    Raises:
+        SpecError: a value of another type than its field declares, or outside the range of the field.
+    """
+
+    def __post_init__(self) -> None:
+        types = get_type_hints(type(self))
+        for f in dataclasses.fields(self):
+            _check(f, getattr(self, f.name), types[f.name])
+
+    def override(self, **values: Any) -> Self:
+        """A copy with other values for some fields; a nested dataclass takes a dict. Raises SpecError as `build` does."""
+        return build(self, values)
+
+
+def _check(f: "dataclasses.Field[Any]", value: Any, want: Any) -> None:
+    """Raise SpecError unless a value has the type and is in the range of its field."""
+    is_list = bool(get_args(want))
+    values = value if is_list and isinstance(value, tuple) else (value,)
+    item = get_args(want)[0] if is_list else want
+    if (is_list and not isinstance(value, tuple)) or not all(_is(v, item) for v in values):
+        raise SpecError(f"{f.name} = {show(value)} must be {'a list of' if is_list else 'of type'} {item.__name__}")
+    if "choices" in f.metadata and value not in f.metadata["choices"]:
+        raise SpecError(f"{f.name} = {show(value)} is not one of {', '.join(map(repr, f.metadata['choices']))}")
+    if "low" in f.metadata:
+        low, high = f.metadata["low"], f.metadata["high"]
+        if not all(low <= v <= high for v in values):  # false for NaN as well
+            raise SpecError(f"{f.name} = {show(value)} is outside the range {low} to {high}")
 
 
 def _is(value: Any, want: type) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.leaderboard.entries import BUDGETS, TRACKS
 from wsprites.bench.scores import ScoreFile, read
 from wsprites.errors import UserError
-from wsprites.fields import SpecError, check, choice, from_json, number, to_json
+from wsprites.fields import Checked, SpecError, choice, from_json, number, to_json
 from wsprites.generate import replace_file
 from wsprites.terminal import cores
 
@@ -37,7 +37,7 @@ def _check_lines(record: object, *names: str) -> None:
 
 
 @dataclass(frozen=True)
-class Training:
+class Training(Checked):
     """What training took."""
 
     steps: int = number(0, 0, 10**9)
@@ -56,12 +56,12 @@ class Training:
     """Of wsprites and torch, as the checkpoint says."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         _check_lines(self, "machine", "versions")
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Checked):
     """What run.json says."""
 
     system: str = ""
@@ -86,7 +86,7 @@ class Record:
     """Where the checkpoint can be fetched: an https address. Empty, and not in the file, where that is not said."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         _check_lines(self, "system", "words", "board", "model", "command", "commit", "checkpoint")
         if self.checkpoint and not _ADDRESS.fullmatch(self.checkpoint):
             raise SpecError(f"checkpoint = {self.checkpoint!r:.80} is not an address of the form https://HOST/PATH")

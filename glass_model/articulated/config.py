@@ -4,14 +4,14 @@
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from glass_model.training import config as general
-from wsprites.fields import SpecError, build, check, choice, number
+from wsprites.fields import Checked, SpecError, choice, number
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Checked):
     """Sizes of the networks."""
 
     height: int = number(256, 16, 1024)
@@ -62,7 +62,7 @@ class ModelConfig:
     """Clusters of vectors, found after the last step of training, that serve as discrete actions; 0: none. Not in the paper."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         depth = max(self.region_depth, self.flow_depth)
         self._divisible("scale, region_depth, flow_depth", self.scale * 2**depth)
         self._divisible("down", 2**self.down)
@@ -82,7 +82,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Checked):
     """Weights of the terms of the loss, where 0 leaves a term out; and the strength of the random warps."""
 
     perceptual: float = number(10.0, 0.0, 1e6)
@@ -101,9 +101,6 @@ class LossConfig:
     """Standard deviation of the coefficients of its thin-plate spline."""
     warp_points: int = number(5, 1, 64)
     """Control points of the spline along each axis."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,7 @@ class TrainConfig(general.TrainConfig):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """A model of articulated motion and its training.
 
     Raises:
@@ -167,13 +164,6 @@ class Config:
     """Weights of the loss."""
     train: TrainConfig = TrainConfig()
     """Training and schedules."""
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    def override(self, **groups: dict[str, Any]) -> "Config":
-        """A copy with other values for some fields. Raises SpecError for a field or value that is not possible."""
-        return build(self, groups)
 
 
 _TAICHI = Config("taichi").override(model={"padding": 0})

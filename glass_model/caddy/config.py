@@ -4,15 +4,15 @@
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from glass_model.training import config as general
 from glass_model.training.config import ramp
-from wsprites.fields import SpecError, build, check, number
+from wsprites.fields import Checked, SpecError, number
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Checked):
     """Sizes of the networks."""
 
     height: int = number(96, 16, 1024)
@@ -33,13 +33,13 @@ class ModelConfig:
     """Channels of the decoder's first stage; the second has half as many, the third a quarter."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.height % 16 or self.width % 16:
             raise SpecError(f"height, width = {self.height}, {self.width} must be divisible by 16")
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Checked):
     """Weights of the seven terms of the loss, where 0 leaves a term out; and two numbers that define terms."""
 
     rec: float = number(1.0, 0.0, 1e6)
@@ -60,9 +60,6 @@ class LossConfig:
     """Weight of a batch in the moving average of the joint distribution of MI; 1 takes each batch alone."""
     clean: bool = True
     """True: PERC is the sum over five layers. False: as in the authors' code, where layers 2 to 5 count twice."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ class TrainConfig(general.TrainConfig):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """A CADDY model and its training.
 
     Raises:
@@ -131,13 +128,6 @@ class Config:
     """Weights of the loss."""
     train: TrainConfig = TrainConfig()
     """Training and schedules."""
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    def override(self, **groups: dict[str, Any]) -> "Config":
-        """A copy with other values for some fields. Raises SpecError for a field or value that is not possible."""
-        return build(self, groups)
 
 
 _BAIR = Config("bair").override(model={"height": 256, "width": 256})

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from glass_model.training import config as general
-from wsprites.fields import SpecError, build, check, choice, flag, number
+from wsprites.fields import Checked, SpecError, choice, flag, number
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Checked):
     """Sizes of the networks. Channel counts are those of the first layer; those of the other layers are in the paper's proportion to it."""
 
     height: int = number(96, 16, 1024)
@@ -62,7 +62,7 @@ class ModelConfig:
     """True: every round of the dynamics gets both actions. False: the first gets the global action, the others the local one."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         sides = [("height", self.height, "global_scale"), ("width", self.width, "global_scale")]
         for name, size, scale in [*sides, ("figure", self.figure, "local_scale")] if self.figure else sides:
             factor = getattr(self, scale)
@@ -96,7 +96,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Checked):
     """Weights of the terms of the loss, twelve of the paper and two of ours, where 0 leaves a term out; and numbers that define terms."""
 
     bin: float = number(0.5, 0.0, 1e6)
@@ -139,9 +139,6 @@ class LossConfig:
     """Weight of the encoder's part of VQ relative to the codebook's."""
     revive: int = number(0, 0, 10**6, added=True)
     """Steps after which code vectors that are hardly used get another place, with a codebook of moving averages; 0: neither of the two."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -200,7 +197,7 @@ class TrainConfig(general.TrainConfig):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """A GLASS model and its training.
 
     Raises:
@@ -222,7 +219,7 @@ class Config:
     """Training and schedules."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.train.behind and not self.model.reference:
             raise SpecError(f"train.behind = {self.train.behind} needs model.reference > 0")
         for name, value in (("vq", self.loss.vq), ("revive", self.loss.revive)):
@@ -234,10 +231,6 @@ class Config:
             raise SpecError(f"loss.revive = {self.loss.revive} needs model.quantizer = 'vq'")
         if self.model.quantizer == "vq" and not (self.loss.vq or self.loss.revive or self.model.reader):
             raise SpecError("loss.vq = 0 leaves the code vectors of model.quantizer = 'vq' at random; set loss.vq or loss.revive")
-
-    def override(self, **groups: dict[str, Any]) -> "Config":
-        """A copy with other values for some fields. Raises SpecError for a field or value that is not possible."""
-        return build(self, groups)
 
 
 _PAPER = Config()

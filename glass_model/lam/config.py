@@ -5,14 +5,14 @@ docs/lam.md says where each number of a preset comes from, and where a preset de
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from glass_model.training import config as general
-from wsprites.fields import SpecError, build, check, choice, flag, number
+from wsprites.fields import Checked, SpecError, choice, flag, number
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Checked):
     """Sizes of the networks, and what they see."""
 
     height: int = number(96, 16, 1024)
@@ -87,7 +87,7 @@ class ModelConfig:
     """Encodings are normalised to mean 0 and variance 1 over their dimensions; without, they can grow without bound."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         down = self.patch if self.backbone == "transformer" else 2 ** max(len(self.idm_channels), self.fdm_stages)
         sides = {"figure": self.figure} if self.figure else {"height": self.height, "width": self.width}
         for name, side in sides.items():
@@ -135,7 +135,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Checked):
     """Weights of the terms of the loss, where 0 leaves a term out; and numbers that define terms. Pixels are in -0.5 to 0.5."""
 
     rec: float = number(1.0, 0.0, 1e6)
@@ -168,9 +168,6 @@ class LossConfig:
     """Weight of ENTROPY, the negative entropy of the codes of a sequence, for "softmax"."""
     place: float = number(0.1, 0.0, 1e6)
     """Weight of PLACE, the mean distance of the network that places windows from the places that it learns, where 1 is half of a frame."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -226,7 +223,7 @@ class TrainConfig(general.TrainConfig):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """A latent action model and its training.
 
     Raises:
@@ -250,7 +247,7 @@ class Config:
     """Training."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.model.context + self.train.ahead + self.train.behind > self.train.window:
             needed = f"model.context + train.ahead + train.behind = {self.model.context} + {self.train.ahead} + {self.train.behind}"
             raise SpecError(f"{needed} must not be above train.window = {self.train.window}")
@@ -286,10 +283,6 @@ class Config:
     def few_labels(self) -> general.FewLabels | None:
         """The clips with labels that sequences of each batch are drawn from; None: from all alike."""
         return general.FewLabels(self.train.labels, self.train.seed, self.train.labelled) if self.train.labelled else None
-
-    def override(self, **groups: dict[str, Any]) -> "Config":
-        """A copy with other values for some fields. Raises SpecError for a field or value that is not possible."""
-        return build(self, groups)
 
 
 _LARGE = {"idm_channels": (64, 128, 128, 128), "fdm_channels": 24, "fdm_stages": 5}

@@ -5,10 +5,10 @@ and `tennis-released` those of the code. docs/layered.md lists both, and what wa
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from glass_model.training import config as general
-from wsprites.fields import SpecError, build, check, choice, number
+from wsprites.fields import Checked, SpecError, choice, number
 
 NEVER = 10**9
 """A step that no run reaches."""
@@ -20,7 +20,7 @@ _LEAST_FOR_GAN = 24  # pixels of a side, so that the last map of the discriminat
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Checked):
     """Sizes of the networks, and what a control mask is."""
 
     height: int = number(256, 16, 1024)
@@ -78,7 +78,7 @@ class ModelConfig:
     """Whether the mask of a generated frame is the control mask that it was generated with. False: it is read from the frame."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if not self.multipliers:
             raise SpecError("multipliers = [] must name at least one level")
         unit = max(4, 2 ** (len(self.multipliers) - 1))
@@ -100,7 +100,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Checked):
     """Weights of the terms of the loss, where 0 leaves a term out; and numbers that define terms."""
 
     rec: float = number(1.0, 0.0, 1e6)
@@ -131,9 +131,6 @@ class LossConfig:
     """Whether a change may be covered by the mask of either frame. False: by that of the frame before, as in the paper."""
     batch_size_prior: bool = False
     """Whether SIZE compares means over the batch. False: those of each frame, as in the paper."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -173,7 +170,7 @@ class TrainConfig(general.TrainConfig):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """A Layered model and its training.
 
     Raises:
@@ -195,14 +192,10 @@ class Config:
     """Training and schedules."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.loss.gan and min(self.model.size) < _LEAST_FOR_GAN:
             size = f"height, width = {self.model.height}, {self.model.width}"
             raise SpecError(f"{size} must be at least {_LEAST_FOR_GAN} for the discriminator; set loss.gan to 0 for smaller frames")
-
-    def override(self, **groups: dict[str, Any]) -> "Config":
-        """A copy with other values for some fields. Raises SpecError for a field or value that is not possible."""
-        return build(self, groups)
 
 
 _COURT = {"height": 96, "width": 256}

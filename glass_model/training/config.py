@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from wsprites.errors import ArgumentError, nearest
-from wsprites.fields import SpecError, build, check, number
+from wsprites.fields import Checked, SpecError, build, number
 
 if TYPE_CHECKING:
     from dataclasses import Field
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Checked):
     """Length of training, batches and learning rate. A system adds its schedules in a subclass. Steps count from 0."""
 
     steps: int = number(470_000, 1, 10**9)
@@ -36,9 +36,6 @@ class TrainConfig:
     """Factor of the learning rate from `decay_step` on."""
     seed: int = number(0, 0, 2**62)
     """Seed for the initial weights, the order of the data, and all random draws of training."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @property
     def span(self) -> int:

@@ -28,7 +28,7 @@ from glass_model.training.labels import STREAM_CLIPS, LabelledWindows
 from glass_model.training.validation import Validation, of_file, of_world
 from wsprites.art import World
 from wsprites.errors import ArgumentError, UserError
-from wsprites.fields import check, choice, number, show
+from wsprites.fields import Checked, choice, number, show
 from wsprites.file import DataFile
 from wsprites.render import render
 from wsprites.render.batch import BatchRenderer
@@ -52,7 +52,7 @@ Actions = Callable[[int], Sample]
 
 
 @dataclass(frozen=True)
-class DataRecord:
+class DataRecord(Checked):
     """What defines the data of a run. Equal records give the same batches to the same training configuration and number of processes."""
 
     source: str = choice("stream", "stream", "file", "videos")
@@ -71,7 +71,7 @@ class DataRecord:
     """Hash of names, cuts and sample frames of imported videos; empty for other sources."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.world:
             WorldSpec.from_json(self.world)
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from wsprites.fields import check, number
+from wsprites.fields import Checked, number
 
 
 @dataclass(frozen=True)
-class ChunkRules:
+class ChunkRules(Checked):
     """Which parts of videos are chunks of people.
 
     Raises:
@@ -43,9 +43,6 @@ class ChunkRules:
     of all pixels, and by three times as much as its neighbours from theirs (PySceneDetect's AdaptiveDetector)."""
     detect_every: int = number(5, 1, 10**6)
     """Distance of the frames in which the HOG detector looks for people: 1 is every frame."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class Chunk(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wsprites.errors import ArgumentError, UserError, nearest
-from wsprites.fields import SpecError, build, check, choice, from_json, number, show, to_json
+from wsprites.fields import Checked, SpecError, build, choice, from_json, number, show, to_json
 from wsprites.world.actions import ANIMATIONS, LocalAction, local_actions
 
 CELL = 64
@@ -19,7 +19,7 @@ SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class WalkSpec:
+class WalkSpec(Checked):
     """The sprite's inertia walk (supplement B, eqs. 1-7): the whole cell stays in the frame."""
 
     p_inertia: float = number(0.9, 0.0, 1.0)
@@ -30,12 +30,9 @@ class WalkSpec:
     """Probability that a newly drawn action is the one that the position determines, a step towards the middle of the frame
     (`kernel.to_middle`), in place of a random one. Below 1, so that every action is seen."""
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 @dataclass(frozen=True)
-class BackgroundSpec:
+class BackgroundSpec(Checked):
     """The inertia walk of the background's crop inside an image that is `limit` pixels larger than the frame."""
 
     p_inertia: float = number(0.95, 0.0, 1.0)
@@ -45,12 +42,9 @@ class BackgroundSpec:
     limit: int = number(25, 0, 1024)
     """Largest motion in x and in y, in pixels; 0 is a background that never moves."""
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 @dataclass(frozen=True)
-class LocalSpec:
+class LocalSpec(Checked):
     """How the local action is chosen."""
 
     coupled: bool = True
@@ -65,13 +59,13 @@ class LocalSpec:
     Uncoupled worlds only."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.bout_min > self.bout_max:
             raise SpecError(f"bout_min = {self.bout_min} is above bout_max = {self.bout_max}")
 
 
 @dataclass(frozen=True)
-class SplitSpec:
+class SplitSpec(Checked):
     """Which characters are seen in train, val and test. No character is in two of them."""
 
     train: float = number(0.8, 0.0, 1.0)
@@ -87,14 +81,14 @@ class SplitSpec:
     "painted" has six more backgrounds in worlds where this is above 0."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         total = self.train + self.val + self.test
         if not math.isclose(total, 1.0, abs_tol=1e-9):
             raise SpecError(f"train + val + test = {total:.9g}; the shares must add up to 1")
 
 
 @dataclass(frozen=True)
-class CastSpec:
+class CastSpec(Checked):
     """The characters and backgrounds. `counts` and `backgrounds` are filled in from the art (`WorldSpec.with_cast`)."""
 
     layers: tuple[str, ...] = ("body", "bottomwear", "topwear", "hair", "shoes")
@@ -109,7 +103,7 @@ class CastSpec:
     """Version of the faces in the sheets "own"; in the second, eyes are higher and nearer to each other. Other sheets have one."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         for layer in self.layers:
             if not layer.isprintable() or not layer.strip(". ") or set(layer) & set("/\\") or len(layer) > 100:
                 raise SpecError(f"layers = {show(self.layers)}: {show(layer)} cannot be the name of a folder")
@@ -139,7 +133,7 @@ class CastSpec:
 
 
 @dataclass(frozen=True)
-class WorldSpec:
+class WorldSpec(Checked):
     """A world. With a seed and a clip index it determines every label, and with the art every pixel.
 
     Raises:
@@ -184,7 +178,7 @@ class WorldSpec:
     """Characters and backgrounds."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if not self.name.isprintable() or not self.name.strip() or len(self.name) > 100:
             raise SpecError(f"name = {show(self.name)} must be 1 to 100 printable characters")
         if self.cell != CELL * self.scale:

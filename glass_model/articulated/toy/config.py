@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from wsprites.fields import SpecError, check, number, show
+from wsprites.fields import Checked, SpecError, number, show
 
 NETWORKS = ("naive", "regression", "pca", "pca-axial", "pca-svd")
 """Names of the networks. The last two differ from the third in one thing: the loss, or the gradient of the SVD."""
@@ -12,7 +12,7 @@ SIZES = (32, 64, 128, 256, 512, 1024)
 
 
 @dataclass(frozen=True)
-class ToyModels:
+class ToyModels(Checked):
     """What is trained: each network with each training set, by several seeds."""
 
     networks: tuple[str, ...] = NETWORKS[:3]
@@ -23,7 +23,7 @@ class ToyModels:
     """Trainings of each network and size, with different images, weights and orders."""
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         for name, values in (("networks", self.networks), ("sizes", self.sizes)):
             if not values or len(set(values)) < len(values):
                 raise SpecError(f"{name} = {show(values)} must have at least one entry, and each once")
@@ -33,7 +33,7 @@ class ToyModels:
 
 
 @dataclass(frozen=True)
-class ToyTrain:
+class ToyTrain(Checked):
     """How each network is trained."""
 
     epochs: int = number(100, 1, 10**6)
@@ -42,9 +42,6 @@ class ToyTrain:
     """Images per step."""
     rate: float = number(1e-4, 0.0, 1.0)
     """Learning rate of Adam."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class Job(NamedTuple):
