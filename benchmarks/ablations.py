@@ -60,7 +60,7 @@ def rows(options: Options) -> Iterator[Row]:
 
 def _turned_round(part: str, changes: Changes) -> Row:
     """The row of a preset that has an ablation already: the same fields with the values of `paper`, and a name that says these."""
-    ((group, fields),) = changes.items()
+    (group, fields), *_ = changes.items()
     ((field, _),) = fields.items()
     paper = PRESETS["paper"]
     value = getattr(getattr(paper, group), field)

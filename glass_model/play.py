@@ -97,9 +97,10 @@ def _repeated(argument: str, text: str) -> Iterator[tuple[str, int]]:
     """The words of a list such as "right*8 up", and how often each is meant."""
     for word in text.split():
         name, star, times = word.partition("*")
-        if star and not (times.isdecimal() and 1 <= int(times[:9]) <= _MOST_STEPS):
+        digits = times.lstrip("0")
+        if star and not (times.isdecimal() and len(digits) <= len(str(_MOST_STEPS)) and 1 <= int(digits or 0) <= _MOST_STEPS):
             raise ArgumentError(argument, f"'{word[:80]}': after * comes a number from 1 to {_MOST_STEPS}")
-        yield name, int(times) if star else 1
+        yield name, int(digits) if star else 1
 
 
 @dataclass(frozen=True)

@@ -102,10 +102,21 @@ class Commands(click.Group):
         show_log()
         try:
             return super().invoke(ctx)
-        except (UserError, OSError, MemoryError, KeyboardInterrupt) as error:
+        except (UserError, OSError, MemoryError, KeyboardInterrupt, RuntimeError) as raised:
+            error = _memory_error(raised) if isinstance(raised, RuntimeError) else raised
+            if error is None:
+                raise
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
             kind = BadInput if isinstance(error, UserError) else click.ClickException
-            raise kind(message(error, command.params if command else [])) from error
+            raise kind(message(error, command.params if command else [])) from raised
+
+
+def _memory_error(error: RuntimeError) -> MemoryError | None:
+    """What torch says in its own way where memory is not enough, on a GPU or a CPU; None for another error."""
+    words = str(error).partition("DefaultCPUAllocator: ")[2]
+    if type(error).__name__ == "OutOfMemoryError":
+        words = str(error)
+    return MemoryError(". ".join(words.splitlines()[0].split(". ")[:2])) if words else None
 
 
 def first_sentence(text: str) -> str:

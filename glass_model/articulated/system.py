@@ -83,6 +83,7 @@ class ArticulatedSystem:
         )
         self.optimizers = (self._optimizer, self._avd_optimizer)
         self._last: Pairs | None = None
+        self._stale = False
 
     def turns(self, frames: Tensor, step: int) -> Iterator[Turn]:
         """One turn, of everything but AVD or of AVD."""
@@ -102,12 +103,12 @@ class ArticulatedSystem:
         warp = random_warp(len(x), x.device, affine=config.warp_affine, spline=config.warp_spline, points=config.warp_points)
         result: Result = self.network(source, driving, warp.image(driving))
         terms = losses.terms(result, driving, warp, config, self._features)
-        self._last = Pairs(source, driving, chosen, result)
+        self._last, self._stale = Pairs(source, driving, chosen, result), False
         return Turn(self._optimizer, losses.total(terms, config), terms)
 
     def _avd_turn(self, x: Tensor, step: int) -> Turn:
         """From every frame with a random other one of its sequence: the pose is stretched, and has to be made as it was."""
-        network = self.network
+        network, self._stale = self.network, True
         for group in self._avd_optimizer.param_groups:
             group["lr"] = self.config.train.avd_rate_at(step)
         batch, length = x.shape[:2]
@@ -124,8 +125,8 @@ class ArticulatedSystem:
         return Turn(self._avd_optimizer, shift + affine, {"avd_shift": shift, "avd_affine": affine})
 
     def strip(self) -> list[Strip]:
-        """The first pairs of the last batch of pairs; see `strip`."""
-        return strip(self._last, changed=self.config.train.augment != "none") if self._last else []
+        """The first pairs of the last batch of pairs, which is not the last batch where AVD learns; see `strip`."""
+        return strip(self._last, changed=self._stale or self.config.train.augment != "none") if self._last else []
 
     @torch.no_grad()
     def finish(self, batches: Iterator[Tensor]) -> None:
@@ -151,7 +152,7 @@ def strip(pairs: Pairs, *, changed: bool = False) -> list[Strip]:
     regions' heatmaps on the driving frame, each in a colour of its own.
 
     Args:
-        changed: pairs may have been mirrored, or reversed in time.
+        changed: pairs may have been mirrored, or reversed in time, or are of an earlier batch: columns then name no actions.
     """
     result, size = pairs.result, (pairs.driving.shape[-2], pairs.driving.shape[-1])
     background, confidence = (resize(x, size) for x in (result.motion.weights[:, :1], result.motion.confidence))

@@ -309,7 +309,7 @@ Changes = dict[str, dict[str, Any]]
 
 LOCAL_ABLATIONS: dict[str, Changes] = {
     "plain": {"model": {"direction": "plain"}},
-    "gumbel": {"model": {"quantizer": "gumbel"}},
+    "gumbel": {"model": {"quantizer": "gumbel"}, "loss": {"vq": 0.0}},
     "unmodulated": {"model": {"modulated": False}},
     "joint": {"model": {"joint": True}},
     "no-recs": {"loss": {"recs": 0.0}},

@@ -75,11 +75,22 @@ def _load_gma(network: GLASS, path: Path) -> None:
     network.gma.load_state_dict(weights)
 
 
+def _check_sizes_for_vgg(config: Config) -> None:
+    """Raise ArgumentError if a picture of the perceptual terms is too small for VGG19, which halves it four times."""
+    terms = (("vgg", config.model.global_size, 1), ("lma_vgg", config.model.local_size, 4))  # LMA draws at a quarter as well
+    for name, (height, width), least in ((name, size, 16 * scale) for name, size, scale in terms):
+        if getattr(config.loss, name) and min(height, width) < least:
+            problem = f"pictures of {height} x {width} px are too small for loss.{name}, which needs {least} px"
+            raise ArgumentError("vgg", f"{problem}; set loss.{name} to 0, or use a larger preset")
+
+
 class GlassSystem:
     """GLASS in training: one optimiser, which learns from all terms at once."""
 
     def __init__(self, config: Config, setup: Setup) -> None:
         self.config, speed = config, setup.speed
+        if setup.vgg:
+            _check_sizes_for_vgg(config)
         self._features = load_vgg(setup.vgg).to(setup.device) if setup.vgg else None
         self.network = network(config)
         if setup.gma:

@@ -166,6 +166,10 @@ def _load_pt(path: Path, values: dict[str, Any]) -> Checkpoint:
     weights, notes = values.get("model"), values.get("notes", {})
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
         raise UserError(f"{path}: damaged: it has no weights under 'model'")
+    for name, weight in weights.items():  # what has no memory of its own would take it later, and more than the file has bytes
+        stored = weight.layout == torch.strided and weight.device.type == "cpu" and weight.untyped_storage().nbytes()
+        if weight.numel() and (not stored or stored < weight.numel() * weight.element_size()):
+            raise UserError(f"{path}: damaged: {name!r:.80} holds less than its {weight.numel()} numbers")
     if not isinstance(notes, dict) or not all(isinstance(text, str) for text in notes.values()):
         raise UserError(f"{path}: damaged: its notes are not text")
     return _checked(path, config, weights, values.get("step", 0), notes)

@@ -198,7 +198,7 @@ def from_world(world: World, config: TrainConfig, process: Process, *, fields: S
 
     def batches(first: int) -> Iterator[Tensor | Sample]:
         for batch, sample in enumerate(stream(first=first), first):
-            yield extras(_joined(sample, windows(batch * process.count + process.rank)) if windows else sample)
+            yield extras(windows.added(sample, batch * process.count + process.rank) if windows else sample)
 
     def actions(number: int) -> Sample:
         sample = next(iter(stream(torch.device("cpu"), number)))
@@ -241,15 +241,13 @@ class _LabelledOfWorld:
         at = clip[:, None], start[:, None] + np.arange(self._span)
         return tensors(labels | {name: getattr(self._script, name)[at] for name in FRAME_LABELS})
 
-    def __call__(self, batch: int) -> Sample:
+    def added(self, sample: Sample, batch: int) -> Sample:
+        """A sample of the stream with these windows after its own, whose clips beyond the data set of STREAM_CLIPS get the number -1."""
         labels = {name: label.to(self._device) for name, label in self.labels(batch).items()}
         frames, masks = self._render(labels)
-        return labels | {"frames": frames, "masks": masks}
-
-
-def _joined(first: Sample, last: Sample) -> Sample:
-    """One batch of two."""
-    return {name: torch.cat([first[name], last[name]]) for name in first}
+        others = sample | {"index": torch.where(sample["index"] < STREAM_CLIPS, sample["index"], -1)}
+        also = labels | {"frames": frames, "masks": masks}
+        return {name: torch.cat([others[name], also[name]]) for name in others}
 
 
 class _Renderer:

@@ -108,8 +108,8 @@ def join(device: str = "") -> Process:
     name = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(name)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(1, device=place).sum().item()  # "meta" holds no values
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ArgumentError("device", f"{name}: {str(error).splitlines()[0]}; choose cpu or another device") from None
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:

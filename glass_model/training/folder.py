@@ -7,6 +7,7 @@ strips/STEP.png           a few sequences as the model sees them, with the true 
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class RunFolder:
             (self.out / "strips").mkdir(parents=True, exist_ok=True)
         if self._log.exists():
             lines = self._log.read_text(encoding="utf-8").splitlines() if step else []
-            kept = [line for line in lines if line.endswith("}") and json.loads(line).get("step", 0) <= step]
+            kept = [line for line in lines if _step(line) <= step]
             replace_file(self._log, "".join(f"{line}\n" for line in kept).encode())
         if not step:
             append_line(self._log, json.dumps(first_line))
@@ -86,6 +87,14 @@ class RunFolder:
         """Finish what is written for TensorBoard."""
         if self._board:
             self._board.close()
+
+
+def _step(line: str) -> float:
+    """The step of a line of the log, 0 for the first one; infinite for a line that was cut off when the machine went down."""
+    try:
+        return float(json.loads(line).get("step", 0))
+    except (AttributeError, TypeError, ValueError):
+        return math.inf
 
 
 def _writer() -> Any:

@@ -14,7 +14,7 @@ _KEY = 2**63  # keys of batches begin here: those of passes over a file are less
 
 
 def labelled(index: Tensor, share: float, seed: int) -> Tensor:
-    """Which clips have labels: (B,) bool of (B,) int64 clip numbers, a share of all that depends on number and seed alone.
+    """Which clips have labels: (B,) bool of (B,) int64 clip numbers, a share of all from 0 on that depends on number and seed alone.
 
     Example:
         >>> labelled(torch.arange(100_000), 0.01, 0).sum().item()
@@ -24,7 +24,7 @@ def labelled(index: Tensor, share: float, seed: int) -> Tensor:
     x = index * 2_862_933_555_777_941_757 + begin
     for shift, factor in ((31, -7_046_029_254_386_353_131), (29, -4_658_895_280_553_007_687), (32, 1)):
         x = (x ^ ((x >> shift) & ((1 << (64 - shift)) - 1))) * factor
-    return (x & ((1 << 32) - 1)) < share * (1 << 32)
+    return ((x & ((1 << 32) - 1)) < share * (1 << 32)) & (index >= 0)
 
 
 class LabelledWindows:

@@ -96,9 +96,8 @@ def train(
     # The system, its folder, and where the run begins.
     folder = RunFolder(out, leads=process.leads, resume=resume)
     system = build(config, Setup(process.device, Speed.of(process.device, precise), vgg, gma, reader))
-    notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19", "processes": str(process.count)}
-    notes |= {name: f"sha256 {_hash(path)}" for name, path in (("gma", gma), ("reader", reader)) if path}
-    first, data = _restored(folder, config, data, system, notes, notice)
+    notes = _notes(process, vgg, gma, reader, precise)
+    first, data, cut = _restored(folder, config, data, system, notes, notice)
     if process.count > 1:
         broadcast(system.network.state_dict().values())
     run = {"system": config.system, "config": asdict(config), **notes, "processes": process.count, "device": str(process.device)}
@@ -107,7 +106,7 @@ def train(
     folder.open(first, run, tensorboard=tensorboard)
 
     def keep(step: int) -> None:
-        if process.leads and step > first:  # a run that was done keeps its file, whose hash others know
+        if process.leads and (step > first or cut):  # a run that was done keeps its file, whose hash others know
             save(folder.checkpoint, config, system.network, step, notes=notes, optimizers=system.optimizers)
 
     # The loop.
@@ -135,13 +134,19 @@ def train(
             keep(done)
             error.add_note(f"{folder.checkpoint} holds step {done}; pass resume=True to continue")
             raise
+    if cut:
+        _finish(system, stream, config, process)
     keep(config.train.steps)
     folder.close()
     return folder.checkpoint
 
 
-def _hash(path: Path) -> str:
-    return hashlib.sha256(checkpoint_path(path).read_bytes()).hexdigest()
+def _notes(process: Process, vgg: Path | None, gma: Path | None, reader: Path | None, precise: bool) -> dict[str, str]:
+    """What a checkpoint says of how it was made, beside configuration and data."""
+    notes = {"versions": versions(), "perceptual": "on" if vgg else "off: no weights of VGG19", "processes": str(process.count)}
+    began = {name: checkpoint_path(path).read_bytes() for name, path in (("gma", gma), ("reader", reader)) if path}
+    notes |= {name: f"sha256 {hashlib.sha256(content).hexdigest()}" for name, content in began.items()}
+    return notes | {"precise": "yes" if precise else "no"}
 
 
 class _Log:
@@ -169,17 +174,18 @@ class _Log:
 
 def _restored(
     folder: RunFolder, config: Config, data: DataRecord | None, system: System, notes: dict[str, str], notice: Callable[[str], None]
-) -> tuple[int, DataRecord | None]:
+) -> tuple[int, DataRecord | None, bool]:
     """Put a run that is resumed back to its last checkpoint.
 
     Returns:
-        The number of steps done, and the record of the data: that of the checkpoint where `data` is None.
+        The number of steps done; the record of the data, that of the checkpoint where `data` is None; and whether this was a longer run,
+        which is to end where it is.
 
     Raises:
         UserError: the run has another configuration, other data or other terms, or is longer than it is to become.
     """
     if not folder.resumes:
-        return 0, data
+        return 0, data, False
     saved = restore(folder.state, config, data, system.network, system.optimizers)
     if saved.step > config.train.steps:
         raise ArgumentError("steps", f"{config.train.steps}: the run has done {saved.step} steps already")
@@ -190,9 +196,11 @@ def _restored(
             raise ArgumentError(name, f"the run began with {saved.notes.get(name, 'random weights')}; resume it in the same way")
     if saved.notes.get("processes", notes["processes"]) != notes["processes"]:
         notice(f"begun by {saved.notes['processes']} processes: with {notes['processes']} it learns from other batches")
+    if saved.notes.get("precise", notes["precise"]) != notes["precise"]:
+        notice(f"begun {'with' if notes['precise'] == 'no' else 'without'} precise=True: numbers are rounded otherwise from here on")
     if data and saved.data is None:
         notice(f"{folder.out} does not say what it learned from: whether these are the same data could not be checked")
-    return saved.step, data or saved.data
+    return saved.step, data or saved.data, saved.step == config.train.steps < saved.config.train.steps
 
 
 def build(config: Config, setup: Setup) -> System:
@@ -258,6 +266,6 @@ def _update(turn: Turn, process: Process) -> None:
 def _give_up_if_not_finite(meter: Meter) -> None:
     if meter.nonfinite_steps() >= _GIVE_UP:
         raise UserError(
-            f"the loss has not been finite for {_GIVE_UP} steps (since the last line of the log: {meter.read().get('nonfinite')}); pass "
-            "precise=True or lower train.rate, and resume from the last checkpoint"
+            f"the loss has not been finite for {_GIVE_UP} steps (since the last line of the log: {meter.read().get('nonfinite')}); begin "
+            "again in another folder with a lower train.rate, or, on a GPU, resume from the last checkpoint with precise=True"
         )

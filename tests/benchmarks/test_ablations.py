@@ -62,7 +62,13 @@ def test_an_ablation_of_paper_is_its_preset() -> None:
 
 
 def test_ablations_that_the_preset_has_are_turned_round() -> None:
-    has = {"model__direction": "plain", "model__quantizer": "gumbel", "model__modulated": "false", "model__joint": "true"}
+    has = {
+        "model__direction": "plain",
+        "model__quantizer": "gumbel",
+        "loss__vq": "0.0",
+        "model__modulated": "false",
+        "model__joint": "true",
+    }
     given = options(vgg=True, **has, model__codes="9", loss__recs="0", loss__vgg="0.0")
     local, global_ = names(given)
     assert local == ["reference", "bilinear", "vq", "modulated", "not-joint", "with-recs", "codes-4", "codes-6", "codes-12"]

@@ -86,6 +86,8 @@ def test_only_what_a_model_takes_is_set() -> None:
         ("left*9999 left*9999", MOTION, "more than 10000 steps"),
         ("bg-code1", MOTION, "is none of"),
         ("left*99999999999999999999", MOTION, r"after \* comes a number"),
+        ("left*0000000019999999999999999999", MOTION, r"after \* comes a number"),
+        (f"left*{'0' * 5000}", MOTION, r"after \* comes a number"),
         ("right", DOUBLES["codes"], "'right' is none of code0 to code2, which this model takes"),
         ("stay", DOUBLES["codes"], "'stay' is none of code0 to code2, which this model takes"),
         ("code1", Controls(shift=True), "'code1' is none of left, right, up, down, stay, which this model takes"),

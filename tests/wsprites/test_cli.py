@@ -325,6 +325,19 @@ def test_errors_name_options_in_place_of_arguments(error: BaseException, words: 
         (OSError("bad"), 1, "OSError: bad"),
         (FileNotFoundError("weights.pt"), 1, "FileNotFoundError: weights.pt"),
         (MemoryError("Unable to allocate 8 TiB"), 1, "not enough memory (Unable to allocate 8 TiB); use smaller sizes, or another machine"),
+        (
+            RuntimeError(
+                "[enforce fail at a.cpp:1] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes. Error code 12"
+            ),
+            1,
+            "not enough memory (can't allocate memory: you tried to allocate 4 bytes. Error code 12); "
+            "use smaller sizes, or another machine",
+        ),
+        (
+            type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has.\nIf reserved"),
+            1,
+            "not enough memory (CUDA out of memory. Tried to allocate 20.00 GiB); use smaller sizes, or another machine",
+        ),
         (KeyboardInterrupt(), 1, "interrupted; nothing was written"),
     ],
 )

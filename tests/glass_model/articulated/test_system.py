@@ -119,7 +119,7 @@ def test_first_everything_but_avd_and_then_avd_alone() -> None:
     assert system.network.avd.trained == 1
     ((columns, rows),) = system.strip()
     assert [column.clip for column in columns] == [0, 1, 2] and all(column.before < column.frame for column in columns)
-    assert all(column.changed == (CONFIG.train.augment != "none") for column in columns)
+    assert all(column.changed for column in columns)  # the pairs are of an earlier batch than the one whose actions are known
     assert len(rows) == 7 and all(images.shape == (3, 16, 32, 3) for _, images in rows)
 
 

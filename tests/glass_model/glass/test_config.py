@@ -19,7 +19,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "paper": {},
     "released": {"loss.vgg": 0.02, "loss.vq": 0.1, "train.decay": 0.3333, "train.length_begin": 50_000, "train.length_steps": 30_000},
     "plain": {"model.direction": "plain"},
-    "gumbel": {"model.quantizer": "gumbel"},
+    "gumbel": {"model.quantizer": "gumbel", "loss.vq": 0.0},
     "unmodulated": {"model.modulated": False},
     "joint": {"model.joint": True},
     "no-recs": {"loss.recs": 0.0},

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from glass_model.training import loop
 from glass_model.training.checkpoint import load, save
 from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
-from wsprites.errors import ArgumentError
+from wsprites.errors import ArgumentError, UserError
 from wsprites.fields import SpecError
 
 NARROW = {"mask_channels": 2, "mask_blocks": 0, "shift_channels": 2, "inpaint_channels": 2, "local_channels": 2}
@@ -225,3 +226,28 @@ def test_new_fields_leave_the_configurations_of_old_checkpoints_as_they_were() -
         text = to_json(PRESETS[name])
         assert not any(word in text for word in ("figure", "scale", "freeze", "cooldown", "revive", "equi", "appearance"))
     assert isinstance(CONFIG, Config)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model": {"height": 48, "width": 96}}, "48 x 96 px are too small for loss.lma_vgg, which needs 64 px; set loss.lma_vgg to 0"),
+        (
+            {"model": {"height": 48, "width": 96, "global_scale": 4, "figure": 32}},
+            "12 x 24 px are too small for loss.vgg, which",
+        ),
+    ],
+)
+def test_pictures_too_small_for_perceptual_terms(values: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would fail when LMA begins, after all the steps of GMA alone."""
+    monkeypatch.setattr(module, "load_vgg", pytest.fail)
+    with pytest.raises(ArgumentError, match=f"^vgg: pictures of {message}"):
+        module.system(PRESETS["paper"].override(**values), Setup(torch.device("cpu"), vgg=Path("vgg")))
+
+
+@pytest.mark.bad_input
+def test_a_loss_without_terms() -> None:
+    none = dict.fromkeys(("bin", "size", "recf", "recb", "vgg", "recj", "equi"), 0.0)
+    system = module.system(CONFIG.override(loss=none), Setup(torch.device("cpu")))
+    with pytest.raises(UserError, match="no term of the loss is left: all weights are 0"):
+        next(system.turns(torch.zeros(3, 4, 3, 32, 48, dtype=torch.uint8), 0))

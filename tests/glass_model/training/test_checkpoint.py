@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from samples import full_disk
+from torch import Tensor
 
 from glass_model.glass.config import PRESETS
 from glass_model.glass.model import GLASS
@@ -185,6 +187,24 @@ def test_other_contents_of_torch_save(tmp_path: Path) -> None:
         torch.save(values, path)
         with pytest.raises(UserError, match=message):
             load(path)
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        lambda weight: torch.empty_like(weight, device="meta"),
+        lambda weight: weight.to_sparse(),
+        lambda weight: torch.zeros(1, dtype=weight.dtype).expand(weight.shape),
+    ],
+    ids=["meta", "sparse", "expanded"],
+)
+def test_weights_that_hold_less_than_their_shape_says(model: GLASS, tmp_path: Path, empty: Callable[[Tensor], Tensor]) -> None:
+    """They would take memory, or fail, where the model is used."""
+    weights, name = model.state_dict(), "lma.quantizer.vectors"
+    path = tmp_path / "less.pt"
+    torch.save({"format": "glass", "config": to_json(CONFIG), "model": weights | {name: empty(weights[name])}}, path)
+    with pytest.raises(UserError, match=r"damaged: 'lma.quantizer.vectors' holds less than its 96 numbers"):
+        load(path)
 
 
 def test_no_such_file(tmp_path: Path) -> None:

@@ -225,6 +225,16 @@ def _shows(sample: dict[str, torch.Tensor], b: int, window: Script) -> bool:
     return all(np.array_equal(sample[name][b].numpy(), getattr(window, name)) for name in _SHOWN)
 
 
+def test_no_other_clips_of_a_stream_have_labels(spec: WorldSpec, art: Art, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those beyond the data set that the clips with labels are drawn from have no number by which they could have some."""
+    monkeypatch.setattr("glass_model.training.data.STREAM_CLIPS", 40)
+    config = replace(CONFIG, batch=5, window=3)
+    batches = from_world(World(spec, art), config, ALONE, fields=["index"], few=FewLabels(0.3, 0, 2)).batches(0)
+    every = torch.cat([next(batches)["index"] for _ in range(20)])
+    assert (every < 40).all() and (every == -1).any() and every.unique().numel() > 5
+    assert not labelled(torch.tensor([-1]), 1.0, 0).any()
+
+
 @pytest.mark.bad_input
 def test_too_few_labels(data_file: Path, spec: WorldSpec, art: Art) -> None:
     few = FewLabels(1e-7, 0, 1)

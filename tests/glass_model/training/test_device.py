@@ -7,9 +7,10 @@ from glass_model.training.device import Process, Speed, join
 from wsprites.errors import ArgumentError
 
 
-def test_no_such_device() -> None:
-    with pytest.raises(ArgumentError, match="device: abacus") as error:
-        join("abacus")
+@pytest.mark.parametrize("name", ["abacus", "meta"])
+def test_no_such_device(name: str) -> None:
+    with pytest.raises(ArgumentError, match=f"device: {name}") as error:
+        join(name)
     assert error.value.argument == "device" and "\n" not in str(error.value)
 
 

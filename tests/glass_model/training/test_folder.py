@@ -13,9 +13,9 @@ from wsprites.errors import ArgumentError
 
 
 def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
-    """Those of later steps, and a last line that was cut off; the first line stays."""
+    """Those of later steps, and lines that were cut off; the first line stays."""
     log = tmp_path / "metrics.jsonl"
-    log.write_text('{"run": 1}\n{"step": 2}\n{"step": 4}\n{"ste')
+    log.write_text('{"run": 1}\n{"step": 2}\n{"step": 4}\n{"step": 2, "a": {"b": 1}\n{"ste')
     folder = RunFolder(tmp_path, leads=True, resume=True)
     folder.open(2, {"run": 2}, tensorboard=False)
     folder.log(3, {"step": 3})

@@ -203,6 +203,31 @@ def test_a_run_is_not_made_shorter_and_keeps_its_record(two: Any, tmp_path: Path
     assert load(tmp_path / "checkpoint.safetensors").data == data and not said
 
 
+def test_a_longer_run_may_end_where_it_was_interrupted(two: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found after training is found then, once, and the checkpoint says so; a run that has ended keeps its file."""
+    ends = list[int]()
+    monkeypatch.setattr("glass_model.training.loop._finish", lambda system, stream, config, process: ends.append(config.train.steps))
+    with pytest.raises(KeyboardInterrupt):
+        train(two.PRESETS["two"], noise, tmp_path, ALONE, progress=Stop(2))
+    assert not ends
+    ended = two.PRESETS["two"]
+    ended = dataclasses.replace(ended, train=dataclasses.replace(ended.train, steps=2))
+    path = train(ended, noise, tmp_path, ALONE, resume=True)
+    assert ends == [2] and load(path).config == ended and load(path).step == 2
+    content = path.read_bytes()
+    train(ended, noise, tmp_path, ALONE, resume=True)
+    assert ends == [2] and path.read_bytes() == content
+
+
+@pytest.mark.parametrize(("first", "then", "words"), [(True, False, "with"), (False, True, "without")])
+def test_a_run_that_is_rounded_otherwise_says_so(two: Any, tmp_path: Path, first: bool, then: bool, words: str) -> None:
+    notices = list[str]()
+    with pytest.raises(KeyboardInterrupt):
+        train(two.PRESETS["two"], noise, tmp_path, ALONE, precise=first, progress=Stop(2))
+    train(two.PRESETS["two"], noise, tmp_path, ALONE, precise=then, resume=True, notice=notices.append)
+    assert notices == [f"begun {words} precise=True: numbers are rounded otherwise from here on"]
+
+
 def test_a_run_without_a_record_of_its_data_resumes_with_a_notice(two: Any, tmp_path: Path) -> None:
     notices: list[str] = []
     with pytest.raises(KeyboardInterrupt):
