@@ -28,6 +28,7 @@ from wsprites.errors import ArgumentError
 __all__ = ["PRESETS", "GlassSystem", "network", "strip", "system"]
 
 _STRIP_ROWS = 2  # sequences in a strip
+_LEAST_FOR_VGG = 64  # pixels of a side of what LMA draws: its smallest scale is a quarter, and VGG19 halves it four times
 _CHECK_EVERY = 25  # steps between two checks of the shift nets: two for a line of the log
 _LOST = 0.75  # parts of a known shift, between the answers of nets that are right and of others; see docs/glass-experiments.md
 _LOST_LINE = (
@@ -75,22 +76,15 @@ def _load_gma(network: GLASS, path: Path) -> None:
     network.gma.load_state_dict(weights)
 
 
-def _check_sizes_for_vgg(config: Config) -> None:
-    """Raise ArgumentError if a picture of the perceptual terms is too small for VGG19, which halves it four times."""
-    terms = (("vgg", config.model.global_size, 1), ("lma_vgg", config.model.local_size, 4))  # LMA draws at a quarter as well
-    for name, (height, width), least in ((name, size, 16 * scale) for name, size, scale in terms):
-        if getattr(config.loss, name) and min(height, width) < least:
-            problem = f"pictures of {height} x {width} px are too small for loss.{name}, which needs {least} px"
-            raise ArgumentError("vgg", f"{problem}; set loss.{name} to 0, or use a larger preset")
-
-
 class GlassSystem:
     """GLASS in training: one optimiser, which learns from all terms at once."""
 
     def __init__(self, config: Config, setup: Setup) -> None:
         self.config, speed = config, setup.speed
-        if setup.vgg:
-            _check_sizes_for_vgg(config)
+        if setup.vgg and config.loss.lma_vgg and min(config.model.local_size) < _LEAST_FOR_VGG:
+            height, width = config.model.local_size
+            problem = f"pictures of {height} x {width} px are too small for VGG19 at a quarter of their size"
+            raise ArgumentError("vgg", f"{problem}; set loss.lma_vgg to 0, or use a larger preset")
         self._features = load_vgg(setup.vgg).to(setup.device) if setup.vgg else None
         self.network = network(config)
         if setup.gma:
