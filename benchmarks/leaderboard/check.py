@@ -25,7 +25,6 @@ from benchmarks.leaderboard.run import RUNS
 from benchmarks.leaderboard.training import FIRST, Plan, Saved, configuration, least_track, numbers_of
 from glass_model.training.config import fields_of
 from wsprites.bench.check import Finding, check, check_without_model, job_of
-from wsprites.bench.data import STANDARD_WORLD
 from wsprites.errors import UserError
 from wsprites.fields import to_json
 from wsprites.foreign import ForeignError
@@ -62,7 +61,7 @@ def findings(folder: Path, *, sample: bool = True) -> Iterator[Finding]:
     if not sample:
         return
     if model := _at_hand(run):
-        yield from check(run.scores, job_of(run.scores, model, STANDARD_WORLD))
+        yield from check(run.scores, job_of(run.scores, model, ""))
     else:
         yield from check_without_model(run.scores)
         what = f"{CHECKPOINT} is not here" if run.record.model == CHECKPOINT else f"{run.record.model} is not in the list of systems"

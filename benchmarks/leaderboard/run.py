@@ -273,8 +273,13 @@ def _options(given: argparse.Namespace) -> Options:
         standard(data_of(given.world), clips=given.clips)
     if given.checkpoint and (given.seconds is None or not given.machine):
         raise ArgumentError("checkpoint", "give the time and the machine of its training as well, by --seconds and --machine")
-    if given.command and not given.checkpoint:
-        raise ArgumentError("command", "it is of a checkpoint that was trained by other means; leave it out, or give --checkpoint")
+    for option in ("command", "machine", "seconds"):
+        if getattr(given, option) and not given.checkpoint:
+            raise ArgumentError(option, "it is of a checkpoint that was trained by other means; leave it out, or give --checkpoint")
+    if given.seeds is not None and given.seeds < 1:
+        raise ArgumentError("seeds", f"{given.seeds}: at least one run is needed")
+    if given.seeds is not None and given.seed:
+        raise ArgumentError("seeds", "it does not go with --seed, which names the seeds")
     train_only = given.stage == "train"
     return Options(
         given.out, given.clips, train_only, not given.no_task, given.checkpoint, given.seconds or 0.0, given.machine, given.command
@@ -290,6 +295,10 @@ def _plans(given: argparse.Namespace) -> list[Plan]:
         entry = ENTRIES.get(name)
         if entry is None or given.model:
             entry = _other(name, given)
+        elif given.track or given.words:
+            raise ArgumentError("track" if given.track else "words", f"{name} is in the list, which says what it is; leave it out")
+        if entry.model and given.seeds not in (None, 1):
+            raise ArgumentError("seeds", f"{given.seeds}: {name} is not trained, and has one run")
         budget = NONE if entry.model else given.budget
         seeds = given.seed or range(1 if entry.model else given.seeds or BUDGETS[budget].runs)
         if given.checkpoint and len([*seeds]) > 1:

@@ -46,6 +46,9 @@ _NUMERIC, _CODES, _VALUES = 1e-5, 0.02, 0.02
 """Tolerances: of scores that are computed again, relative above 1; the share of a clip's codes, and the relative difference of its other
 values, that may be another on other hardware."""
 
+_SMALL = {"shift": 1e-3, "background_shift": 1e-3, "masks": 1e-3, "vectors": 1e-6}
+"""Differences that count for none where the values of a clip are near 0: pixels, shares, and lengths."""
+
 Kept = dict[str, NDArray[Any]]
 
 
@@ -61,11 +64,12 @@ def job_of(file: ScoreFile, model: str, data: str) -> Job:
 
     Args:
         model: the name of the model that is checked.
-        data: the path of the data file, where the scores are of one; the name of a standard world stands in the score file.
+        data: the path of the data file, where the scores are of one. The name of a standard world stands in the score file; if it is
+            given as well, it has to be the same.
 
     Raises:
         UserError: the file is of another protocol, of videos, or of other data, or holds nothing that can be checked.
-        ArgumentError: the path of a data file is missing.
+        ArgumentError: the path of a data file is missing, or these are other data.
     """
     if file.settings.protocol != PROTOCOL:
         raise UserError(f"the scores are of protocol {file.settings.protocol:.20}, not {PROTOCOL}; score the model again")
@@ -73,11 +77,13 @@ def job_of(file: ScoreFile, model: str, data: str) -> Job:
         raise UserError("the file holds nothing of single clips, as of videos and large data; score the model again and compare")
     name = re.fullmatch(r"(?P<world>.+?)(-seed-(?P<seed>\d{1,19}))?(-first-(?P<clips>\d{1,9}))?", file.data.name)
     if name and name["world"] in STANDARD:
+        if data not in ("", name["world"]):
+            raise ArgumentError("data", f"{data:.100}: the scores are of {file.data.name:.100}; leave it out")
         make = _job if model else _without_model
         job = make(model, name["world"], _number(name["clips"]), _number(name["seed"]))
     else:
         name = re.fullmatch(r".+:(?P<split>\w+?)(-first-(?P<clips>\d{1,9}))?", file.data.name)
-        if not name or data in STANDARD:
+        if not name or data in ("", *STANDARD):
             raise ArgumentError("data", f"the scores are of {file.data.name:.100}; give the path of that file")
         job = Job((model,), data, name["split"], _number(name["clips"]))
     if not isinstance(job.opened, Data) or job.opened.sha256 != file.data.sha256:
@@ -224,7 +230,7 @@ def _wrong_shapes(file: ScoreFile, data: Data, kept: Kept) -> list[str]:
     for key, values in kept.items():
         split, _, name = key.partition("/")
         shape = sizes.get(split, ())[: 2 if name == "codes" else 1]
-        if values.shape != shape or (name == "codes" and values.max() >= MAX_CODES):
+        if values.shape != shape or (name == "codes" and not 0 <= values.min() <= values.max() < MAX_CODES):
             wrong.append(f"{key:.60} of {values.shape} cannot be of these data")
     return wrong
 
@@ -303,4 +309,5 @@ def _other(name: str, now: Any, stored: Any) -> str:
     if name == "codes":
         share = float((now != stored).mean())
         return f"{share:.0%} of its codes are others" if share > _CODES else ""
-    return "" if _close(float(now), float(stored), _VALUES) else f"{name} is {now:.4g}, not {stored:.4g}"
+    same = math.isclose(now, stored, rel_tol=_VALUES, abs_tol=_SMALL.get(name, 0.0)) or (math.isnan(now) and math.isnan(stored))
+    return "" if same else f"{name} is {now:.4g}, not {stored:.4g}"

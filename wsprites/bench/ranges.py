@@ -37,12 +37,27 @@ _RANGES = (
     Range("images.*", "distance", -1.0, math.inf),  # 0 but for rounding
     Range("*.position.*", "px", 0.0, math.inf),
     *(Range(f"*shift.{name}", "px", 0.0, math.inf) for name in ("mean", "median", "p95", "clipped.mean")),
-    Range("leakage.*", "", -100.0, 1.0),  # below 0 for a probe that is misled, far below where almost nothing is left to be told
+    Range("leakage.*", "", -math.inf, 1.0),  # below 0 for a probe that is misled, far below where almost nothing is left to be told
+    Range("codes.perplexity", "codes", 1.0, math.inf),
+    Range("*ami", "", -math.inf, 1.0),  # both are 0 by chance
+    Range("*.conditional", "", -math.inf, 1.0),
+    Range("consistency.vectors", "", 0.0, math.inf),
+    Range("consistency.shift", "px", 0.0, math.inf),
     Range("nuisance.*", "", 0.0, math.inf),
     Range("null.*", "", 0.0, math.inf),
     Range("*", "", 0.0, 1.0),
 )
 """The first one whose pattern matches counts."""
+
+
+def range_of(name: str) -> Range:
+    """The range of a score of a world.
+
+    Example:
+        >>> range_of("local.standing.ami").low, range_of("nuisance.character.codes").high, range_of("masks.soft_iou")[1:]
+        (-inf, inf, ('', 0.0, 1.0))
+    """
+    return next(one for one in _RANGES if fnmatchcase(name, one.pattern))
 
 
 def impossible(name: str, entry: Entry) -> Iterator[str]:
@@ -52,7 +67,7 @@ def impossible(name: str, entry: Entry) -> Iterator[str]:
     except KeyError:
         yield f"{name:.60} is no score of this benchmark"
         return
-    of = next(one for one in _RANGES if fnmatchcase(name, one.pattern))
+    of = range_of(name)
     if entry.unit != of.unit:
         yield f"{name} is in {entry.unit or 'shares'}, not in {of.unit or 'shares'}"
     numbers = {"": entry.value, " low": entry.low, " high": entry.high} | {f" of {who}": value for who, value in entry.baselines.items()}

@@ -19,6 +19,7 @@ import numpy as np
 
 from wsprites.bench.metrics.interval import LEVEL, Replicates
 from wsprites.bench.provenance import hashes
+from wsprites.bench.ranges import Range, range_of
 from wsprites.bench.scores import Entry, Hashes, ScoreFile
 from wsprites.errors import UserError
 from wsprites.weights import find_checkpoint
@@ -58,24 +59,24 @@ def _as_one(runs: Sequence[ScoreFile]) -> ScoreFile:
     first, values = runs[0], [{name: entry.value for name, entry in run.scores.items()} for run in runs]
     _check_different([(run.model, run.hashes) for run in runs if run.hashes], first.system)
     names = [name for name in first.scores if all(name in of for of in values)]
-    scores = {name: _entry([run.scores[name] for run in runs]) for name in names}
+    scores = {name: _entry(name, [run.scores[name] for run in runs]) for name in names}
     seconds = sum(run.seconds for run in runs)
     return replace(
         first, model=f"{first.system} ({len(runs)} runs)", scores=scores, confusion={}, seconds=seconds, hashes=None, per_clip={}
     )
 
 
-def _entry(entries: Sequence[Entry]) -> Entry:
+def _entry(name: str, entries: Sequence[Entry]) -> Entry:
     """One score of several runs."""
     values = np.array([entry.value for entry in entries])
     baselines = {who: median(entry.baselines.get(who, math.nan) for entry in entries) for who in entries[0].baselines}
-    low, high = _interval(entries)
+    low, high = _interval(entries, range_of(name))
     runs = tuple(values.tolist()) if np.isfinite(values).all() else ()
     return replace(entries[0], value=float(np.median(values)), low=low, high=high, baselines=baselines, replicates=None, runs=runs)
 
 
-def _interval(entries: Sequence[Entry]) -> tuple[float, float]:
-    """The ends of the interval over clips and seeds; NaN if that of clips is not defined for all runs."""
+def _interval(entries: Sequence[Entry], of: Range) -> tuple[float, float]:
+    """The ends of the interval over clips and seeds, cut to the range of the score; NaN if that of clips is not defined for all runs."""
     from scipy.stats import t
 
     values = np.array([entry.value for entry in entries])
@@ -89,10 +90,8 @@ def _interval(entries: Sequence[Entry]) -> tuple[float, float]:
     freedom = variance**2 / spread if spread > 0 else 1.0
     mean, half = float(values.mean()), float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
     low, high = mean - half, mean + half
-    # Where the intervals of all runs were cut to shares, this one is as well.
-    low = max(low, 0.0) if all(entry.low >= 0 for entry in entries) else low
-    high = min(high, 1.0) if all(entry.high <= 1 and not entry.unit for entry in entries) else high
-    return low, high
+    least, most = (of.low, of.high) if entries[0].unit == of.unit else (-math.inf, math.inf)  # other protocols have other units
+    return max(low, min(least, mean)), min(high, max(most, mean))
 
 
 def difference(one: Sequence[Entry], other: Sequence[Entry]) -> tuple[float, float, float]:

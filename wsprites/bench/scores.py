@@ -303,6 +303,6 @@ def _decoded(kind: Any, value: Any, where: str, limits: Mapping[str, int]) -> An
         return value
     if kind is float and value is None:
         return math.nan
-    if kind is float and type(value) in (int, float) and abs(value) <= _MAX_NUMBER:  # false for NaN and infinity
+    if kind is float and type(value) in (int, float) and abs(value) < math.inf:  # false for NaN as well
         return float(value)
     raise ValueError(f"{where:.60} is not {'a line of text' if kind is str else 'a number' if kind in (int, float) else 'a table'}")

@@ -93,7 +93,7 @@ def bench(
     job = Job(names, data, split, clips, weights, seed, system, not no_rollouts)
     try:
         if check_file:
-            _check(check_file, names, data)
+            _check(check_file, names, data if _is_given("data") else "")
         elif suite:
             score_suite(suite, names, outs, report, clips, seed)
         elif template:
@@ -122,7 +122,7 @@ _REFUSED = {
         "--suite, which scores on worlds of its own",
     ),
     "--check": (
-        ("--clips", "--seed", "--template", "--protocol", "--out", "--weights", *_BY_LABELS, *_OF_CADDY),
+        ("--split", "--clips", "--seed", "--template", "--protocol", "--out", "--weights", *_BY_LABELS, *_OF_CADDY),
         "--check, which takes them from the score file",
     ),
     "--template": (
@@ -145,6 +145,11 @@ def _refuse(mode: str) -> None:
         if option in refused and value and value != param.get_default(context):
             shown = f"{option} {value}" if option == "--protocol" else option
             raise click.UsageError(f"{shown} does not go with {words}")
+
+
+def _is_given(name: str) -> bool:
+    """Whether an option has another source than its default."""
+    return click.get_current_context().get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
 
 
 def _check_names(names: tuple[str, ...], system: str, *, optional: bool) -> None:

@@ -236,9 +236,13 @@ def test_numbers_that_no_score_has(honest: ScoreFile, model_file: Path):
     leakage = replace(honest.scores["local.ami"], value=-0.5, low=math.nan, high=math.nan, replicates=None, baselines={"oracle": 1.0})
     assert [*impossible("leakage.background.vectors", leakage)] == []
     assert [*impossible("leakage.background.vectors", replace(leakage, value=1.1, baselines={"all": 2.0}))] == [
-        "leakage.background.vectors is 1.1, outside the range -100 to 1",
-        "leakage.background.vectors of all is 2, outside the range -100 to 1",
+        "leakage.background.vectors is 1.1, outside the range -inf to 1",
+        "leakage.background.vectors of all is 2, outside the range -inf to 1",
     ]
+    # A single vector far from all others misleads a probe without limit.
+    assert [*impossible("leakage.shift.vectors", replace(leakage, value=-4.6e20))] == []
+    misled = changed(honest, "local.ami", value=-4.6e20)
+    assert ScoreFile.from_json(misled.to_json()).value("local.ami") == -4.6e20
 
 
 def test_files_on_the_same_data_share_it_without_a_model(honest: ScoreFile, model_file: Path):
@@ -288,6 +292,16 @@ def test_what_a_file_holds_of_clips_is_complete_and_possible(honest: ScoreFile, 
     for key, values in (("test/codes", np.zeros((6, 88))), ("test/codes", np.full((6, 89), 60_000)), ("train/codes", np.zeros((6, 89)))):
         wrong = findings(replace(honest, per_clip={**honest.per_clip, key: packed(values, "u2")}), model_file)
         assert any("cannot be of these data" in text for text in wrong)
+    negative = replace(honest, per_clip={**honest.per_clip, "test/codes": packed(np.full((6, 89), -1), "i1")})
+    assert findings(negative, model_file) == ["test/codes of (6, 89) cannot be of these data"]
+
+
+def test_small_values_of_clips_are_compared_as_well():
+    assert check._other("shift", 0.030, 0.012) == "shift is 0.03, not 0.012" and check._other("vectors", 0.001, 0.02) != ""
+    assert [
+        check._other(*one) for one in (("shift", 0.0304, 0.03), ("vectors", 0.0, 1e-8), ("masks", 0.5, 0.509), ("shift", 3.0, 3.05))
+    ] == [""] * 4
+    assert check._other("shift", math.nan, math.nan) == "" != check._other("shift", math.nan, 1.0)
 
 
 @pytest.mark.bad_input
@@ -299,6 +313,10 @@ def test_files_that_cannot_be_checked(honest: ScoreFile, model_file: Path, data_
         (replace(honest, data=other["wsprites-paper-v1"]), "of other data than wsprites-paper-v1, although"),
         (replace(honest, data=other["wsprites-paper-v1-seed-9-first-6"]), "of other data than wsprites-paper-v1-seed-9-first-6, although"),
         (replace(honest, data=other["data.h5:test"]), "data: the scores are of data.h5:test; give the path of that file"),
+        (
+            replace(honest, data=replace(honest.data, name="wsprites-factorial-v1")),
+            "data: wsprites-paper-v1: the scores are of wsprites-factorial",
+        ),
     ):
         with pytest.raises(UserError, match=line):
             check.job_of(file, str(model_file), "wsprites-paper-v1")
@@ -311,6 +329,13 @@ def test_files_that_cannot_be_checked(honest: ScoreFile, model_file: Path, data_
         (["--models", f"{model_file},x:y"], 2, "--check needs one model"),
         (["--model", model_file, "--clips", 6], 2, "--clips does not go with --check, which takes them from the score file"),
         (["--model", model_file, "--seed", 6], 2, "--seed does not go with --check"),
+        (["--model", model_file, "--split", "val"], 2, "--split does not go with --check"),
+        (
+            ["--model", model_file, "--data", "wsprites-factorial-v1"],
+            2,
+            "--data: wsprites-factorial-v1: the scores are of wsprites-paper-v1-first",
+        ),
+        (["--model", model_file, "--data", data_file], 2, "leave it out"),
         (["--model", model_file, "--out", "b.json"], 2, "--out does not go with --check"),
     ):
         code, out, err = run("bench", "--check", tmp_path / "a.json", *arguments)

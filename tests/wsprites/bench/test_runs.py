@@ -47,6 +47,26 @@ def test_runs_of_one_system_become_one():
     assert np.isnan(one.scores["masks.soft_iou"].low) and one.scores["masks.soft_iou"].runs == (0.5,) * 4
 
 
+def test_intervals_are_cut_to_the_range_of_the_score_alone():
+    """Two runs far apart, of which both have intervals between 0 and 1."""
+    clusters, easy, _ = clips(3)
+    near, far = 0.02 * easy / abs(easy).max() + 0.05, 0.02 * easy / abs(easy).max() + 0.95
+    names = ("local.conditional", "local.ami", "nuisance.character.codes", "leakage.background.codes", "masks.soft_iou")
+    files = [file_of({name: free(value_n, clusters) for name in names}) for value_n in (near, far)]
+    (one,) = joined([replace(file, model=f"run-{n}", system="tiny", hashes=Hashes(str(n), "", "")) for n, file in enumerate(files)])
+    low, high = (getattr(one.scores["local.ami"], end) for end in ("low", "high"))
+    assert low < -1 and one.scores["local.ami"].high == 1.0
+    uncut = one.scores["nuisance.character.codes"].high
+    assert uncut == pytest.approx(near.mean() + far.mean() - low) and high == 1.0
+    expected = {
+        "local.conditional": (low, 1),
+        "nuisance.character.codes": (0, uncut),
+        "leakage.background.codes": (low, 1),
+        "masks.soft_iou": (0, 1),
+    }
+    assert {name: (one.scores[name].low, one.scores[name].high) for name in expected} == expected
+
+
 def test_tables_show_runs_in_one_column():
     clusters, easy, _ = clips(1)
     files = runs_of([easy, easy + 0.1], clusters)
