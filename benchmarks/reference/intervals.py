@@ -14,6 +14,8 @@ Interval = tuple[float, float, float]
 
 def jackknife(values: list[float]) -> float:
     defined = np.array(values)[np.isfinite(values)]
+    if 1 < len(defined) < len(values) and np.ptp(defined) <= 1e-9 * np.abs(defined).max():
+        return np.nan  # the score rests on one group alone
     return float((len(defined) - 1) / len(defined) * ((defined - defined.mean()) ** 2).sum()) if len(defined) > 1 else np.nan
 
 

@@ -75,7 +75,7 @@ def predict_mlp(x: Array, y: Array, held: Array, x_scored: Array, features: int,
     a, b, scored, best, predicted, since = of(x[~held]), of(x[held]), of(x_scored), -np.inf, y, 0
     mlp = MLPClassifier((width,), alpha=0.1, batch_size=min(250, n), learning_rate_init=max(3e-3, 0.12 / width), random_state=0)
     for _ in range(30):
-        for _ in range(max(1, round(STEPS / 30 * 250 / n))):
+        for _ in range(max(1, round(STEPS / 30 * min(250, n) / n))):
             mlp.partial_fit(a, y[~held], classes=np.unique(y[~held]))
         accuracy = quality(mlp.predict(b), y[held])
         since = 0 if accuracy > best else since + 1

@@ -25,7 +25,7 @@ from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import ARRAYS, MAX_CODES, Arrays, Model, infer, named, takes_true_actions
 from wsprites.bench.provenance import code_sha256, hashes, per_clip
 from wsprites.bench.ranges import BASELINES, impossible
-from wsprites.bench.run import Job
+from wsprites.bench.run import OF_ROLLOUTS, Job
 from wsprites.bench.scores import PROTOCOL, Confusion, Entry, ScoreFile, StoredReplicates, stored_replicates
 from wsprites.bench.table import reference_values
 from wsprites.errors import ArgumentError, UserError
@@ -121,7 +121,8 @@ def check(file: ScoreFile, job: Job, *, rng: np.random.Generator | None = None) 
     if wrong := _wrong_shapes(file, data, kept):
         return [Finding(False, text) for text in wrong]
     findings = [*_of_hashes(file, name, model), *_of_scores(file, data, kept)]
-    if takes_true_actions(model) != bool(file.settings.rollout_actions):
+    of_video = any(name.startswith(OF_ROLLOUTS) for name in file.scores)
+    if of_video and takes_true_actions(model) != bool(file.settings.rollout_actions):
         does = "is" if takes_true_actions(model) else "is not"
         findings.append(Finding(False, f"the model's video {does} driven by the true actions; the file says otherwise"))
     with named(name):

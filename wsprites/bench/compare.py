@@ -191,7 +191,11 @@ def differences(new: ScoreFile, baseline: ScoreFile) -> list[Difference]:
 
 
 def _paired(before: Entry, after: Entry) -> tuple[float, float]:
-    """Half the length of the interval of a difference, and its p-value by the t distribution; NaN if one of both has no replicates."""
+    """Half the length of the interval of a difference, and its p-value by the t distribution; NaN if one of both has no replicates.
+
+    Where no group changes the difference, its variance says nothing about its p-value, which is then that of a sign test over the G groups
+    that the variance is taken from, all of one sign: 2^(1 - G).
+    """
     if before.replicates is None or after.replicates is None or before.replicates.sizes != after.replicates.sizes:
         return math.nan, math.nan
     from scipy.stats import t
@@ -201,8 +205,10 @@ def _paired(before: Entry, after: Entry) -> tuple[float, float]:
     except ValueError:  # maps that were fitted on other groups
         return math.nan, math.nan
     change, half = after.value - before.value, replicates.half_width
-    if math.isnan(half) or half == 0:
-        return half, math.nan if math.isnan(half) else float(change == 0)
+    if math.isnan(half):
+        return math.nan, math.nan
+    if half <= 1e-9 * abs(change):
+        return half, 1.0 if change == 0 else 2.0 ** (1 - len(replicates.kinds[-1]))
     return half, float(2 * t.sf(abs(change) / math.sqrt(replicates.variance), replicates.degrees_of_freedom))
 
 

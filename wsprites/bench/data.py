@@ -268,6 +268,9 @@ def load_standard(preset: str) -> World:
 def from_file(path: Path, *, split: str = "test", clips: int | None = None) -> Data:
     """The clips of a split of a data file. Maps are fitted on `val`, or on `train` where `val` is scored.
 
+    Args:
+        clips: score only the first clips, and fit on as many, or on all if there are fewer. The data then have another name and hash.
+
     Raises:
         ArgumentError: no such split, or more clips than it has.
         UserError: too few clips in a split, clips of one frame, or a file that cannot be read.

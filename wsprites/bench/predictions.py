@@ -1,6 +1,9 @@
 """Predictions files: the arrays of a model that runs elsewhere, for all clips of both splits. NPZ or HDF5."""
 
 import logging
+import lzma
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -60,8 +63,9 @@ class Predictions:
                 self._load(data, headers, read)
         except UserError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: not a predictions file, or a damaged one: {error}") from None
+        except _DAMAGED as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise UserError(f"{path}: not a predictions file, or a damaged one: {reason}") from None
 
     def _load(self, data: Data | VideoData, headers: "Headers", read: Callable[[str], Any]) -> None:
         path = self.path
@@ -109,6 +113,12 @@ class Predictions:
         return {key.partition("/")[2]: array[rows] for key, array in self._arrays.items() if key.startswith(f"{part.name}/")}
 
 
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zlib.error, lzma.LZMAError, struct.error, zipfile.BadZipFile),
+    *(SyntaxError, tokenize.TokenError),  # headers of arrays are Python literals
+    RuntimeError,  # members of a ZIP archive that are encrypted, or compressed by a method that Python lacks
+)
+"""What libraries raise for files that are damaged, or of another kind."""
 _NUMBER_OF_CODES = ("codes_k", "codes")
 """Names of the number of codes; the second, in older files, is easily taken for that of the codes themselves."""
 _ABOUT = ("data", "README", *_NUMBER_OF_CODES)

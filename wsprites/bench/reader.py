@@ -93,6 +93,7 @@ class Reader:
         # The box that any cell covers, to whole coarse pixels.
         self._y, self._x = int(rows[0]) // _COARSE * _COARSE, int(columns[0]) // _COARSE * _COARSE
         self._h, self._w = (-(-int(last + 1 - at) // _COARSE) * _COARSE for last, at in ((rows[-1], self._y), (columns[-1], self._x)))
+        self._covered = int(columns[-1]) + 1 - self._x, int(rows[-1]) + 1 - self._y
         box = rgba[:, self._y : self._y + self._h, self._x : self._x + self._w]
         self._box = box
         self._soft: dict[int, _Blurred] = {}
@@ -129,7 +130,8 @@ class Reader:
         found = np.zeros(len(frames_thwc), bool)
         for t, frame_hwc in enumerate(frames_thwc):
             covered = np.zeros(frame_hwc.shape[:2], np.uint8)
-            covered[self._at(read.position[t])] = self._box[cells[t]][..., 3] > 0
+            at, of_box = self._at(read.position[t], covered.shape)
+            covered[at] = self._box[cells[t]][of_box][..., 3] > 0
             kept_hw = cv2.dilate(covered, np.ones((7, 7), np.uint8)) == 0
             place, cell, _ = self._read(np.where(kept_hw[..., None], frame_hwc, scene_hwc))
             before = left.position, int(np.searchsorted(self._cells, left.cell))
@@ -140,23 +142,28 @@ class Reader:
         self, position: Sequence[float], cell: int, frame_hwc: NDArray[np.uint8], scene_hwc: NDArray[np.uint8], kept_hw: NDArray[np.bool_]
     ) -> bool:
         """Whether a frame shows a cell at a place, by those of its pixels that are kept."""
-        at = self._at(position)
+        at, of_box = self._at(position, kept_hw.shape)
         scene = scene_hwc[at].astype(np.float32)
         drawn = frame_hwc[at] - scene
         for sigma in BLURS:
             colour, weight = _soft(self._box[cell], sigma)
-            seen = (weight * kept_hw[at])[..., None]
-            expected = colour - scene
+            seen = (weight[of_box] * kept_hw[at])[..., None]
+            expected = colour[of_box] - scene
             product, energy = (seen * drawn * expected).sum(), (seen * expected**2).sum()
             alike = product >= READABLE * np.sqrt((seen * drawn**2).sum() * energy)
             if alike and product >= OPACITY * energy > 0 and seen.sum() >= VISIBLE * weight.sum():
                 return True
         return False
 
-    def _at(self, position: Sequence[float]) -> tuple[slice, slice]:
-        """The rows and columns of a frame that the box takes up, for the corner of the cell."""
-        x, y = round(position[0]) + self._x, round(position[1]) + self._y
-        return slice(y, y + self._box.shape[1]), slice(x, x + self._box.shape[2])
+    def _at(self, position: Sequence[float], size: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """Rows and columns of a frame of this size that the box takes up, for the corner of the cell, and those of the box in the frame."""
+        corner = round(position[1]) + self._y, round(position[0]) + self._x
+        spans = [
+            (min(max(-at, 0), box), min(max(side - at, 0), box)) for at, box, side in zip(corner, self._box.shape[1:3], size, strict=True)
+        ]
+        (top, bottom), (left, right) = spans
+        y, x = corner
+        return (slice(y + top, y + bottom), slice(x + left, x + right)), (slice(top, bottom), slice(left, right))
 
     def _read(self, frame_hwc: NDArray[np.uint8]) -> tuple[tuple[float, float], int, float]:
         """Corner of the cell, (x, y); the cell's place in `self._cells`; how well it fits."""
@@ -174,8 +181,9 @@ class Reader:
             dx, dy = _HALF_PHASES[phase]
             second.append((float(score[row, column, phase]), cell, 2 * (x0 + column) + dx, 2 * (y0 + row) + dy))
         best, best_cell, at = -1.0, second[0][1], (0.0, 0.0)
+        most = self._last_corner(frame_hwc.shape, image.shape)
         for _, cell, x, y in sorted(second, reverse=True)[:_FINALISTS]:
-            fit, x0, y0 = _fits(image, self._of_cell(cell), self._box.shape[1:3], x, y)
+            fit, x0, y0 = _fits(image, self._of_cell(cell), most, x, y)
             row, column, _ = _place_of_largest(fit)
             value = fit[row, column].max(-1)
             if value > best or at == (0.0, 0.0):
@@ -183,6 +191,11 @@ class Reader:
                 offset_x, offset_y = _peak(top[row], column), _peak(top[:, column], row)
                 best, best_cell, at = float(value), cell, (x0 + column + offset_x - self._x, y0 + row + offset_y - self._y)
         return at, best_cell, best
+
+    def _last_corner(self, frame: tuple[int, ...], filled: tuple[int, ...]) -> tuple[int, int]:
+        """The last corner of the box, (x, y), in a frame that was filled to another size: what is covered never reaches what was filled."""
+        (h, w), (x, y) = self._box.shape[1:3], self._covered
+        return min(filled[1] - w, frame[1] - x), min(filled[0] - h, frame[0] - y)
 
     def _of_cell(self, cell: int) -> "_Blurred":
         if cell not in self._soft:
@@ -263,11 +276,10 @@ def _templates_of_blurs(rgba_hwc: Floats) -> _Blurred:
     return _Blurred(covered, np.stack(weights, -1), np.stack(centred, -1), np.stack(variances))
 
 
-def _fits(image_hwc: Floats, cell: _Blurred, box: tuple[int, int], x: int, y: int) -> tuple[Floats, int, int]:
-    """(rows, columns, B) fits of a cell at corners of its box up to 1 px from a place, and the first of those corners."""
-    (h, w), (height, width) = box, image_hwc.shape[:2]
-    x0, y0 = min(max(x - 1, 0), width - w), min(max(y - 1, 0), height - h)
-    rows, columns = max(min(y + 1, height - h) - y0, 0) + 1, max(min(x + 1, width - w) - x0, 0) + 1
+def _fits(image_hwc: Floats, cell: _Blurred, most: tuple[int, int], x: int, y: int) -> tuple[Floats, int, int]:
+    """(rows, columns, B) fits of a cell at corners of its box up to 1 px from a place, none beyond `most`, and the first of these."""
+    x0, y0 = min(max(x - 1, 0), most[0]), min(max(y - 1, 0), most[1])
+    rows, columns = max(min(y + 1, most[1]) - y0, 0) + 1, max(min(x + 1, most[0]) - x0, 0) + 1
     top, bottom, left, right = cell.covered
     near = image_hwc[y0 + top : y0 + bottom + rows - 1, x0 + left : x0 + right + columns - 1] - 128
     windows = np.lib.stride_tricks.sliding_window_view(near, (bottom - top, right - left), axis=(0, 1))

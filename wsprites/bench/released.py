@@ -100,8 +100,8 @@ def generated(model: Model, part: Part, *, progress: Callable[[int], object] = l
         check_same_arrays(read, again)
         if "masks" in read:
             true = [clip.masks_thw[at : at + length] for clip in clips for at in begins]
-            pairs = zip(true, read.pop("masks"), again.pop("masks"), strict=True)
-            overlaps += [(masks.soft_iou(mask, to_true), masks.soft_iou(mask, to_own)) for mask, to_own, to_true in pairs]
+            triples = zip(true, read.pop("masks"), again.pop("masks"), strict=True)
+            overlaps += [(masks.soft_iou(after, mask), masks.soft_iou(after, before)) for mask, before, after in triples]
         for arrays in (read, again):
             arrays.pop("background_shift", None)
         rows.append((read, again))

@@ -136,7 +136,9 @@ class Job:
         begin, data, networks = time.perf_counter(), self.opened, self.networks
         said, scored, missing = _rollout_actions(model, name), model, {}
         if not self.rollouts and isinstance(model, Model) and isinstance(model, Controllable):
-            scored, missing = Reading(model), dict.fromkeys(OF_ROLLOUTS, NO_ROLLOUTS)
+            of_rollouts = videos.OF_REPLAYS if isinstance(data, VideoData) else OF_ROLLOUTS
+            # What drives rollouts says nothing about scores without them.
+            said, scored, missing = "", Reading(model), dict.fromkeys(of_rollouts, NO_ROLLOUTS)
         if isinstance(data, VideoData):
             with bar(videos.clips_to_do(scored, data)) as progress:
                 evaluation = videos.evaluate(scored, data, name, progress=progress, networks=networks)
@@ -145,7 +147,7 @@ class Job:
                 evaluation = evaluate(scored, data, name, progress=progress, networks=networks)
         seconds = time.perf_counter() - begin
         file = score_file(evaluation, name, data, seconds, weights=networks.sha256 if networks else {})
-        settings = replace(file.settings, rollout_actions=_rollout_actions(model, name, said=said))
+        settings = replace(file.settings, rollout_actions=_rollout_actions(scored, name, said=said))
         not_scored = {**file.not_scored, **missing}
         return Result(replace(file, system=self.system, settings=settings, not_scored=not_scored), evaluation.videos)
 

@@ -121,7 +121,7 @@ def difference(one: Sequence[Entry], other: Sequence[Entry]) -> tuple[float, flo
         (float(np.var([e.value for e in entries], ddof=1)) / len(entries), len(entries) - 1) for entries in systems if len(entries) > 1
     ]
     variance, spread = sum(part for part, _ in parts), sum(part**2 / freedom for part, freedom in parts)
-    half = float(t.ppf((1 + LEVEL) / 2, variance**2 / spread)) * math.sqrt(variance) if spread > 0 else 0.0
+    half = 0.0 if spread == 0 else float(t.ppf((1 + LEVEL) / 2, variance**2 / spread)) * math.sqrt(variance)
     return change, change - half, change + half
 
 

@@ -15,6 +15,7 @@ from wsprites.bench.floors import Baseline, ceiling, less_is_better, strongest_f
 from wsprites.bench.headline import headlines, sentence
 from wsprites.bench.runs import joined
 from wsprites.bench.scores import PROTOCOL, Entry, ScoreFile, read
+from wsprites.errors import UserError
 
 TABLE = (
     "codes.perplexity",
@@ -233,6 +234,21 @@ def reference(file: ScoreFile) -> str:
     return json.dumps({**about, "figures": kept}, indent=1)
 
 
-if __name__ == "__main__":  # [--reference] scores.json ...
-    _files = [read(Path(name)) for name in sys.argv[1:] if name != "--reference"]
-    print(reference(*_files) if "--reference" in sys.argv else markdown(joined(_files)))
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the Markdown table of score files, or with --reference `reference` of one; of a UserError its line, and exit with code 2."""
+    given = sys.argv[1:] if arguments is None else arguments
+    names = [name for name in given if name != "--reference"]
+    try:
+        if not names or ("--reference" in given and len(names) > 1):
+            wanted = "one score file" if "--reference" in given else "score files"
+            raise UserError(f"{len(names)} files are given, expected {wanted}; wsprites bench --out writes one")
+        files = [read(Path(name)) for name in names]
+        text = reference(*files) if "--reference" in given else markdown(joined(files))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

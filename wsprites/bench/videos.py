@@ -51,7 +51,8 @@ NEEDS_LABELS = {
     **dict.fromkeys(("reader", "control", "drift.position", "drift.local", "drift.unreadable", "transfer"), _READER),
 }
 """Why videos do not have scores that data files have, by the beginning of their names."""
-_OF_REPLAYS = ("consistency", *(f"drift.{name}" for name in images.UNITS), "images")
+OF_REPLAYS = ("consistency", *(f"drift.{name}" for name in images.UNITS), "images")
+"""How the names of scores of generated video begin that need no labels."""
 _CONSISTENCY = ("codes", "vectors", "shift", "masks")
 """Arrays that a model infers again from its own video. It is not told how the scene moves, so its shift is left out."""
 
@@ -129,7 +130,7 @@ def _missing(offered: Collection[str], part: VideoPart, without: dict[str, str],
     reasons = {f"recorded {name}": "labels that came with the videos are not used" for name in part.recorded}
     reasons |= {} if "codes" in offered else {"codes": "the model infers no codes"}
     if not generates:
-        return reasons | dict.fromkeys(_OF_REPLAYS, "the model has no rollout")
+        return reasons | dict.fromkeys(OF_REPLAYS, "the model has no rollout")
     reasons |= {f"consistency.{name}": f"the model infers no {name}" for name in _CONSISTENCY if name not in offered}
     smallest = min(part.spec.height, part.spec.width)
     if smallest < images.SSIM_WINDOW:

@@ -371,3 +371,10 @@ def test_a_constant_code_and_a_longer_code_book():
     code = np.where(RNG.random((40, 60)) < 0.5, truth.labels[1], chain(9, (40, 60), 0.2))
     few, many = (actions.values(Laid(code, truth, k), Laid(code, truth, k), [1])[0] for k in (9, 1000))
     assert few == many
+
+
+def test_the_switch_rate_of_clips_of_two_frames_is_not_defined():
+    """Such a clip has one transition, and none after it that could have another code."""
+    one = actions.usage(np.array([[0], [1], [1]]), 2, interval.Clusters(np.arange(3)))
+    assert one["usage"].value == 1 and np.isnan(one["switch_rate"].value)
+    assert actions.usage(np.array([[0, 1], [1, 1]]), 2, interval.Clusters(np.arange(2)))["switch_rate"].value == 0.5

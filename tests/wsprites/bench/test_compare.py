@@ -10,7 +10,7 @@ from score_files import CHARACTERS, SCENES, clips, file_of, free
 from wsprites.bench import compare
 from wsprites.bench.direction import RULES, loss, rule_of
 from wsprites.bench.metrics import interval
-from wsprites.bench.scores import Entry
+from wsprites.bench.scores import Entry, stored_replicates
 from wsprites.errors import ArgumentError, UserError
 
 
@@ -85,6 +85,21 @@ def test_scores_that_are_equal_and_scores_without_replicates():
     exact = file_of({"local.ami": interval.mean(np.ones(300), clusters)}), file_of({"local.ami": interval.mean(np.zeros(300), clusters)})
     (all_lost,) = compare.differences(exact[1], exact[0])
     assert all_lost.significant and (all_lost.low, all_lost.high) == (-1, -1)
+    assert 0 < all_lost.p == 0.5 ** (clusters.sizes[-1] - 1)  # all groups have one sign
+
+
+def test_few_groups_that_agree_are_no_proof():
+    """Of two groups of one sign, a sign test has p = 0.5; the change of a score that rests on one group alone cannot be told."""
+    two = interval.Clusters([0, 0, 1, 1])
+    lost = file_of({"local.ami": interval.mean(np.zeros(4), two)}), file_of({"local.ami": interval.mean(np.full(4, 0.7), two)})
+    (found,) = compare.differences(*lost)
+    assert found.p == 0.5 and not found.significant and compare.differences(lost[0], lost[0])[0].p == 1
+    alone = [interval.Replicates((np.array([value, value, np.nan, value]),)) for value in (0.75, 0.5)]
+    stored = [stored_replicates(interval.Score(one.kinds[0][0], replicates=one)) for one in alone]
+    before, after = (Entry(one.kinds[0][0], np.nan, np.nan, "", 1, {}, held) for one, held in zip(alone, stored, strict=True))
+    files = [replace(lost[0], scores={"local.ami": entry}) for entry in (before, after)]
+    (found,) = compare.differences(files[1], files[0])
+    assert found.change == -0.25 and np.isnan([found.low, found.high, found.p]).all() and not found.significant
 
 
 def test_the_rule_worse_fails_on_significant_changes_for_the_worse_alone():

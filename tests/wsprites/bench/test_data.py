@@ -66,3 +66,11 @@ def test_a_name_is_a_standard_world_or_else_a_file(data_file: Path, tmp_path: Pa
         with pytest.raises(UserError) as caught:
             data.open_data(name, **options)
         assert line in str(caught.value)
+
+
+def test_few_clips_of_a_data_file_are_fitted_on_as_many_or_on_all(data_file: Path):
+    whole = data.from_file(data_file)
+    assert len(whole.fit) >= 2
+    for clips in range(2, len(whole.scored) + 1):
+        few = data.from_file(data_file, clips=clips)
+        assert (len(few.scored), len(few.fit)) == (clips, min(clips, len(whole.fit)))

@@ -10,10 +10,11 @@ from torch import nn
 
 import wsprites.bench
 from wsprites.bench import data, load, rollouts, scores
-from wsprites.bench.headline import headlines
+from wsprites.bench.headline import BY_TRUTH, headlines, sentence
 from wsprites.bench.predictions import Predictions
 from wsprites.bench.protocol import ProtocolError, check_context, infer, rollout, rollout_with_context
 from wsprites.bench.run import OF_ROLLOUTS, Job
+from wsprites.bench.table import table
 from wsprites.bench.torch_adapter import PairModel
 from wsprites.errors import ArgumentError, UserError
 from wsprites.foreign import ForeignError
@@ -55,7 +56,7 @@ def test_a_model_is_scored_as_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.usefixtures("quick", "without_probes")
 def test_scores_without_generated_video(few: data.Data):
-    """All scores but those of rollouts, which are not asked for, and named as missing; what the model says of them is kept."""
+    """All scores but those of rollouts, which are not asked for, and named as missing; what would drive them marks no other score."""
 
     class Refusing(Quiet):
         rollout_actions = "true"
@@ -69,7 +70,8 @@ def test_scores_without_generated_video(few: data.Data):
     assert len(left_out) > 20 and part.scores.keys() == whole.scores.keys() - left_out
     assert [part.value(name) for name in part.scores] == pytest.approx([whole.value(name) for name in part.scores], nan_ok=True)
     assert [part.not_scored[name] for name in OF_ROLLOUTS] == 3 * ["left out by --no-rollouts"]
-    assert {*whole.not_scored}.isdisjoint(OF_ROLLOUTS) and part.settings.rollout_actions == "true"
+    assert {*whole.not_scored}.isdisjoint(OF_ROLLOUTS) and part.settings.rollout_actions == ""
+    assert BY_TRUTH not in sentence(part) and "true actions" not in table([part])
     assert "left out by --no-rollouts" in {headline.reason for headline in headlines(part)}
 
 

@@ -66,7 +66,28 @@ def test_kinds_of_groups_that_say_nothing():
     assert np.isnan(mean([1.0], Clusters([0])).low) and mean([1.0], Clusters([0])).value == 1
     assert np.isnan(mean([np.nan, np.nan], Clusters([0, 1])).value)
     one = mean([np.nan, 2.0, np.nan], Clusters([0, 1, 2]), unit="px")
-    assert (one.value, one.clips) == (2, 1)
+    assert (one.value, one.clips) == (2, 1) and np.isnan([one.low, one.high]).all() and one.replicates is None
+
+
+@pytest.mark.parametrize(
+    ("sums", "counts", "groupings"),
+    [
+        ([0, 0, 3, 0], [0, 0, 4, 0], [[0, 1, 2, 3]]),  # a single clip
+        ([0, 0, 3, 0], [0, 0, 4, 0], [[0, 1, 2, 0], [0, 0, 1, 1]]),
+        ([1, 4, 3, 0], [4, 4, 4, 0], [[0, 0, 0, 1], [0, 1, 2, 2]]),  # of the last character nothing is known
+        ([1, 4, 0, 0], [4, 4, 0, 0], [[5, 5, 6, 7]]),  # two clips of one video
+    ],
+)
+def test_a_score_that_rests_on_one_group_has_no_interval(sums: list[int], counts: list[int], groupings: list[list[int]]):
+    score = ratio(sums, counts, Clusters(*groupings))
+    assert score.value == sum(sums) / sum(counts) and np.isnan([score.low, score.high]).all() and score.replicates is None
+
+
+def test_a_replicate_that_is_not_defined_is_left_out_where_others_vary():
+    """As for a label that one character alone has: by hand, over the three others."""
+    replicates = Replicates((np.array([np.nan, 0.5, 0.6, 0.7]),))
+    assert replicates.variance == pytest.approx(2 / 3 * 0.02)
+    assert Replicates((np.full(4, 0.5),)).variance == 0  # all groups say the same
 
 
 def test_the_interval_is_cut_to_the_range_of_the_score():

@@ -59,6 +59,14 @@ class Config:
         return self._options[name.removeprefix("--wsprites-")]
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "allowed"),
+    [(0.7, "", 0.02), (0.05, "px", 0.1), (1.0, "px", 0.1), (4.0, "px", 0.4), (30.0, "dB", 0.5), (8.0, "distance", 0.8)],
+)
+def test_the_loss_that_a_tolerance_of_two_hundredths_allows(value: float, unit: str, allowed: float):
+    assert 0.02 * suite.tolerance_scale(Entry(value, np.nan, np.nan, unit, 9, {})) == pytest.approx(allowed)
+
+
 def scores_to_test(**options: object) -> list[str]:
     """The scores that the suite makes tests of."""
     made: list[str] = []

@@ -1,5 +1,7 @@
 """Predictions files: right ones score like the model, wrong ones are named in one line."""
 
+import struct
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -120,3 +122,37 @@ def test_a_wrong_predictions_file_is_named_in_one_line(few: data.Data, tmp_path:
     with pytest.raises(UserError) as caught:
         load.load(str(tmp_path / "p.npz"), few)
     assert line.split("|")[-1] in str(caught.value) and "\n" not in str(caught.value)
+
+
+_HEADER = "{'descr': '<f4', 'fortran_order': False, 'shape': (), }"
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("header", "flags", "method", "reason"),
+    [
+        ("{'descr': '<f4', ('''", 0, 0, "EOF in multi-line"),
+        ("(" * 5000, 0, 0, ""),
+        ("{" + " " * 20_000 + "}", 0, 0, "Header info length"),
+        (_HEADER, 1, 0, "encrypted"),
+        (_HEADER, 0, 9, "compression"),
+        (_HEADER, 0, 14, ""),
+    ],
+    ids=["token", "nested", "long", "encrypted", "deflate64", "lzma"],
+)
+def test_npz_files_that_are_damaged_or_packed_otherwise_are_refused(
+    few: data.Data, tmp_path: Path, header: str, flags: int, method: int, reason: str
+):
+    """An archive of one array with this header, whose flags and method of compression are then changed in both of its directories."""
+    path = tmp_path / "p.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+    raw = bytearray(path.read_bytes())
+    for flags_at in (6, raw.find(b"PK\x01\x02") + 8):
+        raw[flags_at] |= flags
+        raw[flags_at + 2] = method
+    path.write_bytes(raw)
+    with pytest.raises(UserError) as caught:
+        load.load(str(path), few)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: not a predictions file, or a damaged one: ") and reason in line and "\n" not in line

@@ -9,6 +9,7 @@ import pytest
 import sklearn.metrics as sk
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -74,6 +75,19 @@ def test_mlps_read_what_a_linear_probe_cannot(width: int, monkeypatch: pytest.Mo
     right = (predict(x[N:]) == label[N:]).mean()
     assert right > 0.9 and held_out == (predict(x[:N][HELD]) == label[:N][HELD]).mean()
     assert accuracy(x[:N], label[:N], x[N:], label[N:]) < 0.65
+
+
+@pytest.mark.parametrize(("samples", "epochs"), [(20, 15), (249, 15), (250, 15), (300, 12), (5000, 1)])
+def test_an_mlp_is_trained_for_a_number_of_steps(samples: int, epochs: int, monkeypatch: pytest.MonkeyPatch):
+    """15 steps from check to check, of batches of 250 transitions, or of all where there are fewer; by hand, 12.5 is rounded to 12."""
+    calls = []
+    monkeypatch.setattr(probes, "_CHECKS", 1)
+    monkeypatch.setattr(probes, "STEPS", 15)
+    monkeypatch.setattr(MLPClassifier, "partial_fit", lambda self, x, y, classes: calls.append(len(x)))
+    monkeypatch.setattr(MLPClassifier, "predict", lambda self, x: np.zeros(len(x), int))
+    x, label = RNG.normal(size=(samples + 10, 2)), np.arange(samples + 10) % 2
+    probes.fit_mlp(4, 2, x, label, np.arange(samples + 10) >= samples)
+    assert calls == [samples] * epochs
 
 
 def test_labels_of_one_value():

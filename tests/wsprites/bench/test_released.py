@@ -65,6 +65,30 @@ def test_a_model_that_agrees_with_itself_need_not_be_right(few: data.Data):
     assert right["RE"]["masks soft IoU"] == 0 and "background_shift norm, px" not in right["RE"]
 
 
+class Blackens:
+    """Generates black frames, sees an empty mask in these, and in true frames the true masks, or empty ones as well."""
+
+    def __init__(self, part: data.Part, *, perfect: bool) -> None:
+        clips = [part.clip(n) for n in range(len(part))] if perfect else []
+        self._mask = {frame.tobytes(): mask for clip in clips for frame, mask in zip(clip.frames_thwc, clip.masks_thw, strict=True)}
+
+    def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        rows = frames.transpose(0, 1, 3, 4, 2).reshape(-1, *frames.shape[3:], 3)
+        masks = [self._mask.get(np.ascontiguousarray(frame).tobytes(), np.zeros(frame.shape[:2], bool)) for frame in rows]
+        codes = np.zeros((len(frames), frames.shape[1] - 1), int)
+        return {"codes": codes, "masks": np.stack(masks).reshape(*frames.shape[:2], *frames.shape[3:])}
+
+    def rollout(self, first: np.ndarray, codes: np.ndarray, shifts: np.ndarray | None) -> np.ndarray:
+        return np.zeros((*codes.shape, *first.shape[-3:]), np.uint8)
+
+
+def test_masks_of_generated_frames_are_compared_with_the_truth_and_with_the_masks_of_true_frames(few: data.Data):
+    """Of a window, frame 0 is the true one; the others are black."""
+    perfect, empty = (released.generated(Blackens(few.scored, perfect=perfect), few.scored) for perfect in (True, False))
+    assert perfect["RE"]["masks soft IoU"] == perfect["CO"]["masks soft IoU"] == pytest.approx(1 / 12)
+    assert empty["RE"]["masks soft IoU"] == 0 and empty["CO"]["masks soft IoU"] == 1
+
+
 def test_a_model_gets_the_true_frames_before_each_window(few: data.Data):
     """Of every window but the first, whose first frame is repeated."""
     asked = []

@@ -212,8 +212,8 @@ def test_scores_of_other_data_are_not_compared(few: data.Data, seen: Evaluation)
     rules = compare.parse_rules(["shift.mean>0.2", "local.ami<-0.1"], file)
     assert rules == [("shift.mean", ">", 0.2), ("local.ami", "<", -0.1)]
     assert compare.regressions(worse, file, rules) == ["shift.mean: 0.0000 -> 0.5000, +0.5000 > 0.2"]
-    line, _ = compare.changes(worse, file).splitlines()
-    assert line == f"{'shift.mean':<36}    0.000 ->    0.500  +0.500  [+0.500, +0.500] * worse"
+    # That six clips agree is no proof for one of so many scores.
+    assert compare.changes(worse, file) == f"{'shift.mean':<36}    0.000 ->    0.500  +0.500  [+0.500, +0.500]"
     assert compare.regressions(changed(file, "shift.mean", math.nan), file, rules) == ["shift.mean: 0.0000 -> no such score"]
 
 

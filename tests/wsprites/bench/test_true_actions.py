@@ -191,11 +191,16 @@ def test_without_rollouts_it_means_nothing(few: data.Data):
         def infer(self, frames: np.ndarray) -> dict[str, np.ndarray]:
             return {"codes": np.zeros((len(frames), frames.shape[1] - 1), int)}
 
-    job = Job(("codes",), NAME, clips=CLIPS)
-    vars(job)["loaded"] = [("codes", Codes())]
-    file = job.score("codes", Codes()).scores
-    assert file.settings.rollout_actions == "" and "local.nmi" in file.scores
-    assert all(finding.fine for finding in check.check(file, job, rng=np.random.default_rng(0)))
+    class Refuses(Codes):
+        def rollout(self, true: np.ndarray, actions: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+            raise AssertionError("nobody asks")
+
+    for model, generates in ((Codes(), True), (Refuses(), False)):
+        job = Job(("codes",), NAME, clips=CLIPS, rollouts=generates)
+        vars(job)["loaded"] = [("codes", model)]
+        file = job.score("codes", model).scores
+        assert file.settings.rollout_actions == "" and "local.nmi" in file.scores
+        assert all(finding.fine for finding in check.check(file, job, rng=np.random.default_rng(0)))
     assert "codes" in released.table(Codes(), few, "codes")
 
 

@@ -117,6 +117,19 @@ def test_what_a_model_lacks_is_named(file: Path, model: object, missing: dict[st
     assert not [score for score in found.scores if any(f"{score}.".startswith(f"{name}.") for name in found.not_scored)]
 
 
+@pytest.mark.parametrize("rollout_actions", [None, "true"])
+def test_reasons_of_scores_without_generated_video(file: Path, rollout_actions: str | None):
+    """Replays were left out; scores that need labels cannot be had by leaving nothing out."""
+    model = Tracker()
+    model.rollout_actions = rollout_actions  # type: ignore[attr-defined]
+    found = Job(("m",), str(file), rollouts=False).score("m", model).scores
+    assert {*found.scores} == {"codes.usage", "codes.perplexity", "codes.switch_rate"} and found.settings.rollout_actions == ""
+    left_out = {"consistency", "drift.psnr", "drift.ssim", "drift.lpips", "images"}
+    assert {name for name, why in found.not_scored.items() if why == "left out by --no-rollouts"} == left_out
+    assert videos.NEEDS_LABELS.items() <= found.not_scored.items() and "drift" not in found.not_scored
+    assert "the model has no rollout" not in found.not_scored.values()
+
+
 class Overwriting(Tracker):
     """Uses the memory of its input for something else."""
 

@@ -9,7 +9,8 @@ Nielsen & Webb, Jackknife inference with two-way clustering, 2024):
 over the G groups of each kind; s_g is the score without group g, and the groups of V_both are the clips of one character in front of one
 scene. Where V is below V_both, clips do not vary more for what they share, and V is V_both. Where a map was fitted on other clips, V_fit is
 added, for the draw of the characters of these. The interval is value +- t sqrt V, cut to the range of the score; t is the quantile of
-Student's distribution for the smallest number of groups of those kinds that V is taken from, minus 1.
+Student's distribution for the smallest number of groups of those kinds that V is taken from, minus 1. A score that rests on the clips of
+one group alone has no interval: how other groups would differ is not known.
 
 It speaks for other characters in front of other scenes, drawn as those of the data were.
 """
@@ -59,7 +60,7 @@ class Replicates:
 
     @property
     def variance(self) -> float:
-        """Variance of the score; NaN if fewer than two replicates of a kind are defined."""
+        """Variance of the score; NaN if fewer than two replicates of a kind are defined, or the score rests on a single group of a kind."""
         return self._varying[0] + (_variance(self.fit) if self.fit is not None else 0.0)
 
     @property
@@ -98,6 +99,8 @@ def _variance(value_g: Floats) -> float:
     defined = value_g[np.isfinite(value_g)]
     if len(defined) < 2:
         return math.nan
+    if len(defined) < len(value_g) and np.ptp(defined) <= 1e-9 * np.abs(defined).max():
+        return math.nan  # without one group there is no score, and no other changes it: it rests on that group alone
     return float((len(defined) - 1) / len(defined) * ((defined - defined.mean()) ** 2).sum())
 
 
@@ -180,7 +183,7 @@ class Clusters:
             clips: number of clips that the score is taken over; by default all.
         """
         clips = self.clips if clips is None else clips
-        if not math.isfinite(value) or self.clips < 2:  # one clip says nothing about the variation between clips
+        if not math.isfinite(value) or min(self.clips, clips) < 2:  # one clip says nothing about the variation between clips
             return Score(float(value), unit=unit, clips=clips)
         kinds = np.split(np.asarray(value_r, np.float64), np.cumsum(self.sizes)[:-1])
         replicates = Replicates(tuple(kinds), None if fit_r is None else np.asarray(fit_r, np.float64))

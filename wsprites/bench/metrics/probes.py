@@ -151,7 +151,7 @@ def fit_mlp(width: int, features: int, x_nd: Floats, label_n: Labels, held_n: Ma
         inputs = _Inputs(x, label)
         a, b = inputs(x, features), inputs(x_held, features)
         probe, best, best_accuracy, since = _mlp(width, len(a)), None, -math.inf, 0
-        epochs = max(1, round(STEPS / _CHECKS * _BATCH / len(a)))  # from check to check
+        epochs = max(1, round(STEPS / _CHECKS * min(_BATCH, len(a)) / len(a)))  # from check to check
         for _ in range(_CHECKS):
             for _ in range(epochs):
                 probe.partial_fit(a, label, classes=np.unique(label))
