@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import random
 import shutil
 import subprocess
 import sys
@@ -166,6 +167,71 @@ def _take(array: np.ndarray, key):
         return array[key]
     except IndexError:
         return IndexError
+
+
+def any_key(rng: random.Random, shape: tuple[int, ...]) -> tuple[object, ...]:
+    """An index of up to one axis more than an array has, of all kinds of parts that numpy knows, some of them outside the array."""
+    key: list[object] = []
+    for n in (*shape, 2)[: rng.randrange(len(shape) + 2)]:
+        start, stop = (rng.choice([None, *range(-n - 1, n + 2)]) for _ in range(2))
+        kinds = (
+            lambda n: [rng.randrange(-n, n) for _ in range(rng.randrange(4))],
+            lambda n: np.array([rng.random() < 0.5 for _ in range(n)]),
+            lambda n: rng.randrange(-n, n),
+            lambda n: np.int64(rng.randrange(-n - 1, n + 1)),
+            lambda n, start=start, stop=stop: slice(start, stop, rng.choice([None, 1, 2, -1])),
+            lambda n: ...,
+            lambda n: None,
+        )
+        basic = len(key) > 1 and rng.random() < 0.7
+        key.append(rng.choice(kinds[2:6] if basic else kinds)(n))
+    return tuple(key)
+
+
+def test_any_index_gives_what_numpy_gives_or_is_refused(twins):
+    """Also the axes in numpy's order, which depends on what lies between arrays, and numpy's kind of error."""
+    *both, arrays = twins
+    rng, alike, failed, refused = random.Random(0), 0, 0, 0
+    for _ in range(3000):
+        name, whole = rng.choice(list(arrays.items()))
+        key = any_key(rng, whole.shape)
+        expected = _take(whole, key)
+        for data in both:
+            array = data["val"][name]
+            try:
+                actual = array[key]
+            except IndexError as error:
+                assert name in ("frames", "masks") or expected is IndexError, key
+                refused += "clips and frames only" in str(error)
+                failed += expected is IndexError
+                continue
+            alike += 1
+            assert np.shape(actual) == np.shape(expected) and np.array_equal(actual, expected) and actual.dtype == whole.dtype, key
+    assert alike > 2000 and failed > 500 and refused > 100
+
+
+def test_axes_of_arrays_that_something_separates_come_first(twins):
+    *both, arrays = twins
+    for key in (
+        (slice(None), [0, 1], ..., 1),
+        (slice(None), [[3, 4, 5]], slice(None), 7),
+        (slice(None), np.arange(40) < 2, slice(2), -1),
+        ([0, 1], slice(4), 5),
+        (None, slice(None), [0, 1], slice(2), 3),
+    ):
+        for data in both:
+            assert data["val"]["masks"][key].shape == arrays["masks"][key].shape
+            assert np.array_equal(data["val"]["masks"][key], arrays["masks"][key])
+
+
+@pytest.mark.parametrize("name", ["frames", "masks", "position", "index"])
+@pytest.mark.parametrize("key", [(0, 0, 0, 0, 0, 0), (..., ...), (0, ..., ...), (slice(None),) * 6])
+def test_too_many_indices_are_an_index_error(twins, name: str, key):
+    *both, arrays = twins
+    assert _take(arrays[name], key) is IndexError
+    for data in both:
+        with pytest.raises(IndexError, match=r"too many indices: the array has \d axes|an index can only have a single ellipsis"):
+            data["val"][name][key]
 
 
 def test_labels_alone_take_little_room(labels_file: Path, data_file: Path):
