@@ -12,7 +12,7 @@ from wsprites.art.characters import Characters
 from wsprites.art.credits import Credits
 from wsprites.art.sheets import CELL_PLACES
 from wsprites.file.codecs import Codec
-from wsprites.file.h5 import local_item
+from wsprites.file.h5 import local_item, own_dataset
 from wsprites.world.spec import CELL, WorldSpec
 
 _CELLS = (len(CELL_PLACES), CELL, CELL, 4)
@@ -44,12 +44,12 @@ def read_art(h5: h5py.File, spec: WorldSpec, credits: Credits) -> Art:
     # Check the sheets.
     names = []
     for layer, count in zip(cast.layers, cast.counts, strict=True):
-        sheets = local_item(layers, layer, h5py.Dataset)
+        sheets = own_dataset(layers, layer)
         if sheets.shape != (count, *_CELLS) or sheets.dtype != np.uint8:
             raise ValueError(f"{sheets.name} is {sheets.dtype} {sheets.shape}")
         names.append(tuple(map(str, sheets.attrs["names"])))
     # Check the backgrounds.
-    images = local_item(group, "backgrounds", h5py.Dataset)
+    images = own_dataset(group, "backgrounds")
     if images.shape != (cast.backgrounds, *spec.background_size, 3) or images.dtype != np.uint8:
         raise ValueError(f"{images.name} is {images.dtype} {images.shape}")
     if images.nbytes > _MOST_BACKGROUND_BYTES:

@@ -112,6 +112,14 @@ def local_item(group: h5py.Group, name: str, kind: type) -> Any:
     return item
 
 
+def own_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    """A data set inside a group. Raises ValueError as `local_item` does, and for a virtual one, which reads other files."""
+    dataset = local_item(group, name, h5py.Dataset)
+    if dataset.is_virtual:
+        raise ValueError(f"{dataset.name} is stored outside the file")
+    return dataset
+
+
 def find_clip(path: Path, index_n_of: Mapping[str, NDArray[np.integer]], index: int) -> tuple[str, int]:
     """The split and row of the clip with an index in the whole data set.
 

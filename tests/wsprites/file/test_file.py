@@ -7,9 +7,10 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -521,11 +522,29 @@ def test_files_that_are_none_are_refused(tmp_path: Path, data_file: Path):
         wsprites.open(tmp_path / "half.h5")
 
 
-def test_damaged_art_is_refused_when_it_is_needed(broken: Path):
+def missing_layer(h5: h5py.File) -> str:
+    del h5["art/layers/hair"]
+    return "/art/layers/hair is missing"
+
+
+def virtual_art(name: str, h5: h5py.File) -> str:
+    """Art of another file, which HDF5 reads as zeros where that file is missing."""
+    own = h5[f"art/{name}"]
+    layout = h5py.VirtualLayout(own.shape, "u1")
+    layout[...] = h5py.VirtualSource("elsewhere.h5", "x", own.shape)
+    names = own.attrs["names"]
+    del h5[f"art/{name}"]
+    h5.create_virtual_dataset(f"art/{name}", layout).attrs["names"] = names
+    return f"/art/{name} is stored outside the file"
+
+
+@pytest.mark.parametrize("breakage", [missing_layer, partial(virtual_art, "layers/hair"), partial(virtual_art, "backgrounds")])
+def test_damaged_art_is_refused_when_it_is_needed(broken: Path, breakage: Callable[[h5py.File], str]):
     with h5py.File(broken, "r+") as h5:
-        del h5["art/layers/hair"]
-    with wsprites.open(broken) as data, pytest.raises(UserError, match="damaged"):
+        words = breakage(h5)
+    with wsprites.open(broken) as data, pytest.raises(UserError, match=f"damaged: {words}") as error:
         data["train"]["frames"][0]
+    assert "\n" not in str(error.value)
 
 
 def test_actions_have_the_numbers_of_the_released_data():
