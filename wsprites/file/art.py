@@ -35,7 +35,8 @@ def read_art(h5: h5py.File, spec: WorldSpec, credits: Credits) -> Art:
     """Read the art of a file. Shapes are checked before memory is allocated.
 
     Raises:
-        ValueError: an array is missing, lies outside the file, or is not of the shape or type that `spec` implies.
+        ValueError: an array is missing, lies outside the file, or is not of the shape or type that `spec` implies; or a sheet has pixels
+            where a character of this scale has none.
         AttributeError, KeyError, TypeError, OSError: something else is damaged.
     """
     group = local_item(h5, "art", h5py.Group)
@@ -57,4 +58,6 @@ def read_art(h5: h5py.File, spec: WorldSpec, credits: Credits) -> Art:
     # Read both.
     cells: Iterator[Any] = ((layers[layer][sheet] for sheet in range(count)) for layer, count in zip(cast.layers, cast.counts, strict=True))
     characters = Characters.from_cells(cast.layers, names, cells, cell=spec.cell)
+    if (characters.boxes[:, :2] + characters.boxes[:, 2:]).max() > spec.cell:  # the renderer trusts them to be inside
+        raise ValueError(f"{layers.name} has pixels outside the {spec.cell} x {spec.cell} pixels of a cell")
     return Art(characters, Backgrounds(tuple(map(str, images.attrs["names"])), images[()]), credits)
