@@ -214,7 +214,7 @@ class VideoFile(AbstractContextManager["VideoFile"]):
 
     def find(self, index: int) -> tuple[str, int]:
         """The split and row of the clip with an index in the file. Raises UserError if there is none."""
-        return find_clip(self.path, {name: split["index"][...] for name, split in self.splits.items()}, index)
+        return find_clip(self.path, {name: self.h5[name]["index"] for name in self.splits}, index)
 
     def __reduce__(self) -> tuple[type["VideoFile"], tuple[Path]]:
         return VideoFile, (self.path.absolute(),)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wsprites.file import DataFile
 from wsprites.file.episodes import episodes_checksum
+from wsprites.file.h5 import missing_chunks
 from wsprites.render import render
 from wsprites.world.episode import character_splits, driven_clips, windows
 from wsprites.world.script import LABELS, Script, scripts, split_indices
@@ -96,11 +97,9 @@ def pixel_rows(rows: int, clips: int, all_pixels: bool) -> list[int]:
 
 def _check_chunks(dataset: h5py.Dataset, report: Report) -> None:
     """Report missing chunks, which HDF5 reads as zeros without any error."""
-    if dataset.chunks and dataset.size:
-        expected = math.prod(-(-axis // chunk) for axis, chunk in zip(dataset.shape, dataset.chunks, strict=True))
-        stored = dataset.id.get_num_chunks()
-        if stored != expected:
-            report.problems.append(f"{dataset.name[1:]}: {expected - stored} of {expected} chunks are missing")
+    missing, expected = missing_chunks(dataset)
+    if missing:
+        report.problems.append(f"{dataset.name[1:]}: {missing} of {expected} chunks are missing")
 
 
 def _compare_labels(name: str, data: DataFile, key: str, first: int, script_n: Script, report: Report) -> None:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import wsprites
 from wsprites.art import World
 from wsprites.errors import UserError
-from wsprites.file import CODECS, DataFile, Facts, differences, reader
+from wsprites.file import CODECS, DataFile, Facts, differences, layout, reader
 from wsprites.generate import Order, generate
 from wsprites.render import render
 from wsprites.world.actions import GlobalAction, LocalAction
@@ -538,13 +538,62 @@ def virtual_art(name: str, h5: h5py.File) -> str:
     return f"/art/{name} is stored outside the file"
 
 
-@pytest.mark.parametrize("breakage", [missing_layer, partial(virtual_art, "layers/hair"), partial(virtual_art, "backgrounds")])
+def not_stored(name: str, count: int, h5: h5py.File) -> str:
+    """A file of any size may say that it has more than memory holds."""
+    own = h5[f"art/{name}"]
+    shape, chunks, names = (count, *own.shape[1:]), own.chunks, own.attrs["names"]
+    del h5[f"art/{name}"]
+    h5.create_dataset(f"art/{name}", shape, "u1", chunks=chunks, fillvalue=255).attrs["names"] = names
+    return f"/art/{name} has fewer than its {count} entries"
+
+
+def one_chunk(h5: h5py.File) -> str:
+    own = h5["art/layers/hair"]
+    pixels, names = own[()], own.attrs["names"]
+    del h5["art/layers/hair"]
+    h5.create_dataset("art/layers/hair", data=pixels, chunks=pixels.shape).attrs["names"] = names
+    return r"/art/layers/hair has chunks of .*, not one for each sheet"
+
+
+ART = [
+    *(missing_layer, one_chunk, partial(virtual_art, "layers/hair"), partial(virtual_art, "backgrounds")),
+    *(partial(not_stored, "layers/hair", 2), partial(not_stored, "backgrounds", 3)),
+]
+
+
+@pytest.mark.parametrize("breakage", ART)
 def test_damaged_art_is_refused_when_it_is_needed(broken: Path, breakage: Callable[[h5py.File], str]):
     with h5py.File(broken, "r+") as h5:
         words = breakage(h5)
     with wsprites.open(broken) as data, pytest.raises(UserError, match=f"damaged: {words}") as error:
         data["train"]["frames"][0]
     assert "\n" not in str(error.value)
+
+
+def test_a_clip_is_found_by_its_index(data_file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wsprites.file.h5._BLOCK", 5)
+    with wsprites.open(data_file) as data:
+        for name, split in data.splits.items():
+            assert [data.find(index) for index in split["index"][...].tolist()] == [(name, row) for row in range(len(split))]
+        for index in (24, -1):
+            with pytest.raises(UserError, match=f"there is no clip {index}; the file has clips 0 to 23"):
+                data.find(index)
+
+
+@pytest.mark.parametrize("chunks", [(64,), None])
+def test_indices_that_are_not_stored_are_not_looked_through(broken: Path, order: Order, chunks: tuple[int] | None):
+    """A small file may say that it has more clips than fit into memory."""
+    n = 10**11
+    with h5py.File(broken, "r+") as h5:
+        h5.attrs["clips"] = n
+        for split, rows in (("train", n - 2), ("val", 1), ("test", 1)):
+            for name, (shape, dtype) in layout(order.spec, rows).items():
+                if name in h5[split]:
+                    del h5[split][name]
+                    h5[split].create_dataset(name, shape, dtype, chunks=(64, *shape[1:]) if chunks and rows > 1 else None)
+    with wsprites.open(broken) as data:
+        with pytest.raises(UserError, match="damaged: /train/index has fewer than its 99,999,999,998 entries"):
+            data.find(3)
 
 
 def test_actions_have_the_numbers_of_the_released_data():
