@@ -79,7 +79,7 @@ class VideoSplit:
         self._path, self._group = path, group
         self._datasets = {name: own_dataset(group, name) for name in VIDEO_DESCRIPTIONS if name in group}
         frames = self._datasets["frames"]
-        if frames.ndim != 5 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
+        if frames.ndim != 5 or frames.shape[-1] != 3 or 0 in frames.shape[1:] or frames.dtype != np.uint8:
             raise ValueError(f"{frames.name} is {frames.dtype} {frames.shape}")
         for name in ("index", "video", "first_frame", *self.keys()):
             shape = frames.shape[: 2 if name in ("time", *VIDEO_LABELS) else 1]
@@ -142,7 +142,7 @@ def _chunks(h5: h5py.File, facts: VideoFacts) -> tuple[Chunk, ...]:
     if facts.chunks is None:
         return ()
     dataset = own_dataset(h5, "chunks")
-    if dataset.dtype != CHUNK_DTYPE or dataset.ndim != 1:
+    if dataset.dtype != CHUNK_DTYPE or dataset.ndim != 1 or not dataset.size:
         raise ValueError(f"{dataset.name} is {dataset.dtype} {dataset.shape}")
     return tuple(Chunk(*row) for row in _stored(dataset)[()].tolist())
 
@@ -188,6 +188,8 @@ class VideoFile(AbstractContextManager["VideoFile"]):
             if len(shapes) != 1:
                 raise ValueError("its splits have clips of several sizes")
             (self.clip_shape,) = shapes
+            if not any(map(len, self.splits.values())):
+                raise ValueError("it has no clips")
         except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             self.h5.close()
             raise damaged(self.path, error, imported=True) from None
