@@ -59,6 +59,7 @@ MAKE = "generate --n 4 --out d.h5 --world @one.toml --sheets @one --backgrounds 
         ("--shard 1/4/2", "'1/4/2' is not of the form k/K"),
         ("--shard a/b", "'a/b' is not of the form k/K"),
         ("--shard 1", "'1' is not of the form k/K"),
+        ("--shard 1/" + "7" * 5000, "'1/7{58}' is not of the form k/K"),
         ("--dask local --shard 1/4", "--dask and --shard cannot be combined"),
         ("--dask local --workers 2", "--dask and --workers cannot be combined"),
         ("--frames", "No such option|--frames"),
