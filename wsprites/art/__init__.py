@@ -150,7 +150,7 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
         files = _with_faces(files, own=sheets == "own")
     if spec.cast.most and len(files) != len(spec.cast.most):
         wanted = f"cast.most of the world '{spec.name}' counts the sheets of {', '.join(spec.cast.layers)}"
-        raise ArgumentError("sheets", f"{folder}: whole characters, but {wanted}; use a folder of these layers, or a world without cast.most")
+        raise ArgumentError("sheets", f"{folder}: whole characters, but {wanted}; use a folder of these, or a world without it")
     given = Characters.from_files(files, cell=spec.cell)
     if spec.cast.most:
         given = given.only([range(min(most, count)) for most, count in zip(spec.cast.most, given.counts, strict=True)])

@@ -90,7 +90,7 @@ def generate(
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
     if dask and workers:
-        raise click.UsageError("--dask and --workers cannot be combined: a task takes one core; start as many workers of the cluster as wanted")
+        raise click.UsageError("--dask and --workers cannot be combined: a task takes one core; start more workers of the cluster")
     n = _clips(like, n)
     named = {*PRESETS, "own", "lpc", "painted", "photos"}  # a folder of such a name is not read
     paths = [Path(path) for path in (world, sheets, backgrounds, like) if path and path not in named]

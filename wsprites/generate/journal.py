@@ -118,14 +118,14 @@ class UnfinishedFile:
     def _begin(self, out: Path, facts: Facts | VideoFacts, resume: bool, overwrite: bool, hint: str) -> None:
         """Refuse to lose the clips of an earlier run unasked; start a journal unless one is resumed."""
         before = next((content for _, content in self._lines(0)), None)
-        same = before is None or before == facts.attributes()
-        if resume and not same and not overwrite:
-            raise UserError(f"{out}: {_different(before, facts)}, or pass overwrite=True")
+        other = None if before == facts.attributes() else before
+        if other is not None and resume and not overwrite:
+            raise UserError(f"{out}: {_different(other, facts)}, or pass overwrite=True")
         seed = self._seed if before is None else _seed(before)
         unfinished = os.fstat(self.raw.fileno()).st_size > 0 and any(True for _ in self._lines(seed))
         if unfinished and not resume and not overwrite:
             raise UserError(f"{out}: an unfinished run left a partial file; {hint}, or pass overwrite=True to start again")
-        self._restored = not (unfinished and resume and same)
+        self._restored = not (unfinished and resume and other is None)
         if self._restored:  # there is nothing to restore
             self._journal.truncate(0)
             self.raw.truncate(0)

@@ -591,9 +591,9 @@ def test_indices_that_are_not_stored_are_not_looked_through(broken: Path, order:
                 if name in h5[split]:
                     del h5[split][name]
                     h5[split].create_dataset(name, shape, dtype, chunks=(64, *shape[1:]) if chunks and rows > 1 else None)
-    with wsprites.open(broken) as data:
-        with pytest.raises(UserError, match="damaged: /train/index has fewer than its 99,999,999,998 entries"):
-            data.find(3)
+    words = "damaged: /train/index has fewer than its 99,999,999,998 entries"
+    with wsprites.open(broken) as data, pytest.raises(UserError, match=words):
+        data.find(3)
 
 
 def test_actions_have_the_numbers_of_the_released_data():

@@ -134,7 +134,7 @@ def test_shards_of_another_order_are_discarded_if_that_is_asked_for(order: Order
         _prepare(folder, order.facts, 4, out, overwrite=overwrite, resume=True)
         assert (folder / "1-of-4.h5").exists()
     for facts, count in ((replace(order.facts, seed=6), 4), (order.facts, 5)):
-        with pytest.raises(UserError, match="the unfinished run used other settings: .*, or pass overwrite=True"):
+        with pytest.raises(UserError, match=r"the unfinished run used other settings: .*, or pass overwrite=True"):
             _prepare(folder, facts, count, out, overwrite=False, resume=True)
     assert (folder / "1-of-4.h5").exists()
     _prepare(folder, replace(order.facts, seed=6), 4, out, overwrite=True, resume=True)

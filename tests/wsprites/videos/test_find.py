@@ -127,7 +127,7 @@ def test_pipes_and_folders_with_the_name_of_a_picture_are_no_frames(tmp_path: Pa
     ]
     (tmp_path / "c").mkdir()
     pipe(tmp_path / "c" / "actions.pkl")
-    with pytest.raises(UserError, match="actions.pkl: a folder, a device or a pipe, not a file; remove it"):
+    with pytest.raises(UserError, match=r"actions\.pkl: a folder, a device or a pipe, not a file; remove it"):
         load_list(tmp_path / "c" / "actions.pkl", 5, np.int64)
 
 
