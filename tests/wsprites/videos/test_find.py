@@ -29,9 +29,14 @@ def frames(folder: Path, names: list[str], first: int = 0) -> None:
 
 
 def pipe(path: Path) -> None:
-    """A named pipe that is empty for the first who opens it: a test that fails does not wait."""
+    """A named pipe that is empty for whoever opens it: a test that fails does not wait."""
     os.mkfifo(path)
-    threading.Thread(target=lambda: os.close(os.open(path, os.O_WRONLY)), daemon=True).start()
+
+    def end() -> None:
+        while True:
+            os.close(os.open(path, os.O_WRONLY))
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def summary(folder: Path, **options) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
