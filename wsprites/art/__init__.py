@@ -141,12 +141,16 @@ def load_art(spec: WorldSpec, sheets: str | Path = "own", backgrounds: str | Pat
         skip_incomplete: leave out sheets that lack an animation, and log how many, in place of an error.
 
     Raises:
+        ArgumentError: `sheets` is no such folder, or has whole characters where `spec.cast.most` counts sheets of several layers.
         UserError: a file is missing, unreadable or has a wrong size, or a sheet lacks an animation; the message names it.
     """
     folder, left_out = sheets_folder(sheets), LeftOut("sheets")
     files = find_sheets(folder, spec.cast.layers, left_out)
     if spec.cast.faces > 1:
         files = _with_faces(files, own=sheets == "own")
+    if spec.cast.most and len(files) != len(spec.cast.most):
+        wanted = f"cast.most of the world '{spec.name}' counts the sheets of {', '.join(spec.cast.layers)}"
+        raise ArgumentError("sheets", f"{folder}: whole characters, but {wanted}; use a folder of these, or a world without it")
     given = Characters.from_files(files, cell=spec.cell)
     if spec.cast.most:
         given = given.only([range(min(most, count)) for most, count in zip(spec.cast.most, given.counts, strict=True)])

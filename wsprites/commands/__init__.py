@@ -18,8 +18,8 @@ def size(_context: click.Context, _option: click.Parameter, value: str | None) -
     if value is None:
         return None
     height, _, width = value.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 8192 and 0 < int(width) <= 8192):
-        raise click.BadParameter(f"'{value}' is not of the form HxW, such as 96x256, of 1 to 8192 pixels")
+    if not all(side.isdecimal() and len(side) <= 4 and 0 < int(side) <= 8192 for side in (height, width)):
+        raise click.BadParameter(f"'{value:.60}' is not of the form HxW, such as 96x256, of 1 to 8192 pixels")
     return int(height), int(width)
 
 

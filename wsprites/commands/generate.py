@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from wsprites.videos import Plan
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_MOST_DIGITS = 18  # of a number: Python refuses to read one of thousands
 
 
 def _shard(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int]:
     """Parse k/K; without it, the data set is one file."""
     number, slash, shards = (value or "1/1").partition("/")
-    if not (slash and number.isdecimal() and shards.isdecimal()):
-        raise click.BadParameter(f"'{value}' is not of the form k/K, such as 3/10")
+    if not (slash and number.isdecimal() and shards.isdecimal() and max(len(number), len(shards)) <= _MOST_DIGITS):
+        raise click.BadParameter(f"'{value:.60}' is not of the form k/K, such as 3/10")
     return int(number), int(shards)
 
 
@@ -88,6 +89,8 @@ def generate(
 
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
+    if dask and workers:
+        raise click.UsageError("--dask and --workers cannot be combined: a task takes one core; start more workers of the cluster")
     n = _clips(like, n)
     named = {*PRESETS, "own", "lpc", "painted", "photos"}  # a folder of such a name is not read
     paths = [Path(path) for path in (world, sheets, backgrounds, like) if path and path not in named]

@@ -56,7 +56,7 @@ tags: [{tags}]
 | --- | --- |
 {labels}
 
-{_meaning(data) if isinstance(data, DataFile) else "Labels came with the videos, and are stored unchanged."}{_resized(job)}
+{_meaning(data) if isinstance(data, DataFile) else _of_labels(job, data)}{_resized(job)}
 """
 
 
@@ -128,6 +128,14 @@ def _of_videos(job: Job, data: VideoFile) -> str:
 | licence | that of the videos, which the file does not know |
 
 `wsprites.json` names the videos, and the video that each clip was cut from.{chunks}"""
+
+
+def _of_labels(job: Job, data: VideoFile) -> str:
+    text = "Labels came with the videos, and are stored unchanged."
+    if not job.skip_notes:
+        return text
+    return f"""{text} **The import skipped frames: between two frames of a clip lie {data.skip + 1} steps.
+Actions and rewards of skipped frames are not there**: an action is the first of the steps to the next frame, a reward that of the last."""
 
 
 def _meaning(data: DataFile) -> str:

@@ -88,6 +88,14 @@ class Job:
         names = self.data["train"].keys()
         return LABELS if self.world else tuple(name for name in VIDEO_DESCRIPTIONS if name in names and name != "frames")
 
+    @property
+    def skip_notes(self) -> tuple[str, ...]:
+        """A line for imported videos of which frames were skipped: what came with these is in no format; none for other clips."""
+        if isinstance(self.data, DataFile) or not self.data.skip or not (names := {"actions", "rewards"} & set(self.label_names)):
+            return ()
+        skip, lost = self.data.skip, f"{' and '.join(sorted(names))} of skipped frames"
+        return (f"skipped  {skip} frame{'s' * (skip > 1)} after each: {skip + 1} steps lie between two frames, and {lost} are not there",)
+
     def rows(self, split: str) -> range:
         """Return the rows of a split that are exported."""
         limit = _PREVIEWS if self.clips is None and self.to == "mp4" else self.clips

@@ -86,7 +86,8 @@ def write(job: Job, folder: Path) -> Written:
         if job.rows(split):
             _write_dataset(job, split, folder / split)
     lost = ("masks",) if job.world else tuple(name for name in job.label_names if name not in ("actions", *_CLIP_NAMES))
-    return Written(notes=(f"left out {', '.join(('exact pixels', *lost))}, the last frame of each clip: no action follows it",))
+    left_out = f"left out {', '.join(('exact pixels', *lost))}, the last frame of each clip: no action follows it"
+    return Written(notes=(left_out, *job.skip_notes))
 
 
 def _write_dataset(job: Job, split: str, root: Path) -> None:

@@ -113,7 +113,7 @@ def write(job: Job, folder: Path) -> Written:
         every = (job.labels(split, row) for row in rows)
         storage.update_episode_metadata({name: labels[name] for name in of_clip} for labels in every)
     other = "art      not wsprites' own: recover_environment() needs sheets=... and backgrounds=..., or world=FILE"
-    return Written(notes=(other,) if drawn and sheets is None else ())
+    return Written(notes=(*((other,) if drawn and sheets is None else ()), *job.skip_notes))
 
 
 def _own_sheets(data: DataFile) -> str | None:

@@ -104,7 +104,8 @@ def write(job: Job, folder: Path, *, shard_bytes: int = _SHARD_BYTES) -> Written
     except tf.errors.OpError as error:  # of TensorFlow's own files
         raise OSError(error.message) from error
     each = ", ".join(f"{split.name} {len(split.shard_lengths):,}" for split in splits)
-    return Written(notes=("actions  the last step of an episode has none: zeros there mean nothing (is_last)", f"shards   {each}"))
+    last = "actions  the last step of an episode has none: zeros there mean nothing (is_last)"
+    return Written(notes=(last, *job.skip_notes, f"shards   {each}"))
 
 
 def _write_split(job: Job, split: str, root: Path, features: Any, shard_bytes: int) -> Any:

@@ -12,7 +12,7 @@ from wsprites.art.characters import Characters
 from wsprites.art.credits import Credits
 from wsprites.art.sheets import CELL_PLACES
 from wsprites.file.codecs import Codec
-from wsprites.file.h5 import local_item
+from wsprites.file.h5 import check_stored, local_item, own_dataset
 from wsprites.world.spec import CELL, WorldSpec
 
 _CELLS = (len(CELL_PLACES), CELL, CELL, 4)
@@ -32,10 +32,11 @@ def write_art(h5: h5py.File, art: Art, codec: Codec) -> None:
 
 
 def read_art(h5: h5py.File, spec: WorldSpec, credits: Credits) -> Art:
-    """Read the art of a file. Shapes are checked before memory is allocated.
+    """Read the art of a file. Shapes, and that all of it is stored, are checked before memory is allocated.
 
     Raises:
-        ValueError: an array is missing, lies outside the file, or is not of the shape or type that `spec` implies.
+        ValueError: an array is missing, lies outside the file, or is not of the shape or type that `spec` implies; or a sheet has pixels
+            where a character of this scale has none.
         AttributeError, KeyError, TypeError, OSError: something else is damaged.
     """
     group = local_item(h5, "art", h5py.Group)
@@ -44,17 +45,23 @@ def read_art(h5: h5py.File, spec: WorldSpec, credits: Credits) -> Art:
     # Check the sheets.
     names = []
     for layer, count in zip(cast.layers, cast.counts, strict=True):
-        sheets = local_item(layers, layer, h5py.Dataset)
+        sheets = own_dataset(layers, layer)
         if sheets.shape != (count, *_CELLS) or sheets.dtype != np.uint8:
             raise ValueError(f"{sheets.name} is {sheets.dtype} {sheets.shape}")
+        if sheets.chunks != (1, *_CELLS):
+            raise ValueError(f"{sheets.name} has chunks of {sheets.chunks}, not one for each sheet")
+        check_stored(sheets)
         names.append(tuple(map(str, sheets.attrs["names"])))
     # Check the backgrounds.
-    images = local_item(group, "backgrounds", h5py.Dataset)
+    images = own_dataset(group, "backgrounds")
     if images.shape != (cast.backgrounds, *spec.background_size, 3) or images.dtype != np.uint8:
         raise ValueError(f"{images.name} is {images.dtype} {images.shape}")
     if images.nbytes > _MOST_BACKGROUND_BYTES:
         raise ValueError(f"{images.name} has {images.nbytes} bytes, more than 1 GiB")
+    check_stored(images)
     # Read both.
     cells: Iterator[Any] = ((layers[layer][sheet] for sheet in range(count)) for layer, count in zip(cast.layers, cast.counts, strict=True))
     characters = Characters.from_cells(cast.layers, names, cells, cell=spec.cell)
+    if (characters.boxes[:, :2] + characters.boxes[:, 2:]).max() > spec.cell:  # the renderer trusts them to be inside
+        raise ValueError(f"{layers.name} has pixels outside the {spec.cell} x {spec.cell} pixels of a cell")
     return Art(characters, Backgrounds(tuple(map(str, images.attrs["names"])), images[()]), credits)

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import math
 import operator
 import os
 from collections.abc import Mapping
@@ -10,10 +11,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from wsprites.errors import UserError
 from wsprites.file.facts import FORMAT, RECORDED_VERSION, Attributes
+
+_BLOCK = 2**16  # clips whose indices are looked at together
 
 
 def empty_file(output: io.RawIOBase | io.BytesIO) -> h5py.File:
@@ -112,20 +114,50 @@ def local_item(group: h5py.Group, name: str, kind: type) -> Any:
     return item
 
 
-def find_clip(path: Path, index_n_of: Mapping[str, NDArray[np.integer]], index: int) -> tuple[str, int]:
+def own_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    """A data set inside a group. Raises ValueError as `local_item` does, and for a virtual one, which reads other files."""
+    dataset = local_item(group, name, h5py.Dataset)
+    if dataset.is_virtual:
+        raise ValueError(f"{dataset.name} is stored outside the file")
+    return dataset
+
+
+def missing_chunks(dataset: h5py.Dataset) -> tuple[int, int]:
+    """How many chunks of an array the file lacks, which HDF5 reads as zeros without any error, and how many there should be."""
+    if not dataset.chunks or not dataset.size:
+        return 0, 0
+    expected = math.prod(-(-axis // chunk) for axis, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+    return expected - int(dataset.id.get_num_chunks()), expected
+
+
+def check_stored(dataset: h5py.Dataset) -> None:
+    """Raise ValueError if the file holds less of an array than it says, before memory is taken for it."""
+    contiguous = not dataset.chunks and not dataset.is_virtual
+    if missing_chunks(dataset)[0] or (contiguous and dataset.id.get_storage_size() < dataset.size * dataset.id.get_type().get_size()):
+        raise ValueError(f"{dataset.name} has fewer than its {dataset.shape[0]:,} entries")
+
+
+def find_clip(path: Path, index_of: Mapping[str, h5py.Dataset], index: int) -> tuple[str, int]:
     """The split and row of the clip with an index in the whole data set.
 
     Args:
         path: the file, for the message.
-        index_n_of: (N,) indices of the clips of each split, by its name.
+        index_of: the array of the (N,) indices of the clips of each split, by its name.
         index: the index that is looked for.
 
     Raises:
-        UserError: there is no such clip.
+        UserError: there is no such clip, or an array of indices is damaged.
     """
-    for name, index_n in index_n_of.items():
-        if len(row := np.flatnonzero(index_n == index)):
-            return name, int(row[0])
-    every = np.concatenate(list(index_n_of.values()))
-    what = f"the file has clips {every.min()} to {every.max()}" if len(every) else "the file is empty"
+    ends: list[int] = []
+    for name, dataset in index_of.items():
+        try:
+            check_stored(dataset)
+        except ValueError as error:
+            raise damaged(path, error, imported="source" in dataset.file.attrs) from None
+        for first in range(0, dataset.shape[0], _BLOCK):
+            index_n = dataset[first : first + _BLOCK]
+            if len(row := np.flatnonzero(index_n == index)):
+                return name, first + int(row[0])
+            ends += [int(index_n.min()), int(index_n.max())]
+    what = f"the file has clips {min(ends)} to {max(ends)}" if ends else "the file is empty"
     raise UserError(f"{path}: there is no clip {index}; {what}")

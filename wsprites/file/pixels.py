@@ -28,6 +28,7 @@ class Array:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
+        _check_axes(key, len(self.shape))
         if _is_basic(key):
             return self._dataset[key]
         return self._dataset[()][key]
@@ -58,12 +59,14 @@ class Pixels(Array):
             first, stop, step = window[1].indices(self.shape[1])
             if step == 1 and first < stop and -len(self) <= window[0] < len(self):
                 return self.read(int(window[0]) % len(self), first, stop)
+        _check_axes(key, len(self.shape))
         if self._pixels is not None and _is_basic(key):
             return self._pixels[key]
-        # Which clip and which frame every element of the result comes from, by numpy's own rules.
+        # Which clip and which frame every element of the result comes from, by numpy's own rules; the other axes that remain have length 1.
         clip_key, rest = _split_key(_parts(key), len(self.shape))
-        clips = np.broadcast_to(np.arange(self.shape[0])[:, None], self.shape[:2])[clip_key]
-        frames = np.broadcast_to(np.arange(self.shape[1]), self.shape[:2])[clip_key]
+        grid = *self.shape[:2], *(1 for _ in self.shape[2:])
+        at_first = tuple(0 if _is_int(part) else part if part is Ellipsis else slice(None) for part in rest)
+        clips, frames = (np.broadcast_to(axis, grid)[(*clip_key, *at_first)] for axis in np.ogrid[tuple(map(slice, grid))][:2])
         # Read a window of every selected clip, and pick the frames from it.
         picked = np.empty((clips.size, *self.shape[2:]), self.dtype)
         clip_n, frame_n = clips.reshape(-1), frames.reshape(-1)
@@ -71,8 +74,8 @@ class Pixels(Array):
             at = np.flatnonzero(clip_n == clip)
             first, stop = int(frame_n[at].min()), int(frame_n[at].max()) + 1
             picked[at] = self.read(int(clip), first, stop)[frame_n[at] - first]
-        picked = picked.reshape(*clips.shape, *self.shape[2:])
-        return picked[(slice(None),) * clips.ndim + rest] if rest else picked
+        picked = picked[(slice(None), *rest)]
+        return picked.reshape((*clips.shape[: clips.ndim - (picked.ndim - 1)], *picked.shape[1:]))[()]
 
     def read(self, clip: int, first: int, stop: int, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read the frames `first` to `stop - 1` of a clip.
@@ -150,23 +153,29 @@ def _is_int(part: Any) -> bool:
 
 def _split_key(key: tuple[Any, ...], ndim: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Split an index of an (N, T, ...) array into that of the first two axes and that of the others, which must be basic."""
-    # Replace the ellipsis by slices.
-    used = sum(map(_axes, key))
+    # Replace the ellipsis by slices. One that stands for no axes stays: for numpy it lies between arrays all the same.
     if not any(part is Ellipsis for part in key):
         key = (*key, Ellipsis)
     at = next(i for i, part in enumerate(key) if part is Ellipsis)
-    key = (*key[:at], *(slice(None),) * (ndim - used), *key[at + 1 :])
-    if used > ndim or any(part is Ellipsis for part in key):
-        raise IndexError(f"too many indices: the array has {ndim} axes")
+    key = (*key[:at], *((slice(None),) * (ndim - sum(map(_axes, key))) or (Ellipsis,)), *key[at + 1 :])
     # Find the end of the first two axes.
     taken, split_at = 0, 0
     while taken < 2:
         taken += _axes(key[split_at])
         split_at += 1
     rest = key[split_at:]
-    if taken > 2 or any(not (_is_int(part) or isinstance(part, slice)) for part in rest):
+    if taken > 2 or any(not (_is_int(part) or isinstance(part, slice) or part is Ellipsis) for part in rest):
         raise IndexError("arrays can select clips and frames only; index the pixels of what is returned")
     return key[:split_at], rest
+
+
+def _check_axes(key: Any, ndim: int) -> None:
+    """Raise IndexError, as numpy does, for an index of too many axes, or with two ellipses."""
+    parts = _parts(key)
+    if sum(map(_axes, parts)) > ndim:
+        raise IndexError(f"too many indices: the array has {ndim} axes")
+    if sum(part is Ellipsis for part in parts) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
 
 
 def _axes(part: Any) -> int:

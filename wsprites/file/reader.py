@@ -320,7 +320,7 @@ class DataFile:
 
     def find(self, index: int) -> tuple[str, int]:
         """The split and row of the clip with an index in the whole data set. Raises UserError if there is none."""
-        return find_clip(self.path, {name: split["index"][...] for name, split in self.splits.items()}, index)
+        return find_clip(self.path, {name: self.h5[name]["index"] for name in self.splits}, index)
 
     def __reduce__(self) -> tuple[type["DataFile"], tuple[Path]]:
         return DataFile, (self.path.absolute(),)  # a copy in another process opens the file itself

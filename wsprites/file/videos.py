@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from wsprites.file.chunks import CHUNK_DTYPE, Chunk
 from wsprites.file.facts import VideoFacts
-from wsprites.file.h5 import attributes_of, damaged, find_clip, local_item, open_h5
+from wsprites.file.h5 import attributes_of, damaged, find_clip, local_item, open_h5, own_dataset
 from wsprites.file.pixels import Array, Pixels
 from wsprites.world.spec import SPLITS
 
@@ -77,9 +77,9 @@ class VideoSplit:
 
     def __init__(self, path: Path, group: h5py.Group) -> None:
         self._path, self._group = path, group
-        self._datasets = {name: _dataset(group, name) for name in VIDEO_DESCRIPTIONS if name in group}
+        self._datasets = {name: own_dataset(group, name) for name in VIDEO_DESCRIPTIONS if name in group}
         frames = self._datasets["frames"]
-        if frames.ndim != 5 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
+        if frames.ndim != 5 or frames.shape[-1] != 3 or 0 in frames.shape[1:] or frames.dtype != np.uint8:
             raise ValueError(f"{frames.name} is {frames.dtype} {frames.shape}")
         for name in ("index", "video", "first_frame", *self.keys()):
             shape = frames.shape[: 2 if name in ("time", *VIDEO_LABELS) else 1]
@@ -121,13 +121,6 @@ class VideoSplit:
         }
 
 
-def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
-    dataset = local_item(group, name, h5py.Dataset)
-    if dataset.is_virtual:
-        raise ValueError(f"{dataset.name} is stored outside the file")
-    return dataset
-
-
 def _stored(dataset: h5py.Dataset) -> h5py.Dataset:
     """A list that is to be read as a whole. Raises ValueError if the file has not as many entries as it says, before memory is taken."""
     if dataset.id.get_storage_size() < dataset.size * dataset.id.get_type().get_size():
@@ -138,7 +131,7 @@ def _stored(dataset: h5py.Dataset) -> h5py.Dataset:
 def _left_out(h5: h5py.File) -> tuple[LeftOut, ...]:
     if "left_out" not in h5:
         return ()
-    dataset = _dataset(h5, "left_out")
+    dataset = own_dataset(h5, "left_out")
     if dataset.dtype.names != LeftOut._fields or dataset.ndim != 1:
         raise ValueError(f"{dataset.name} is {dataset.dtype} {dataset.shape}")
     rows = _stored(dataset)[()].tolist()
@@ -148,8 +141,8 @@ def _left_out(h5: h5py.File) -> tuple[LeftOut, ...]:
 def _chunks(h5: h5py.File, facts: VideoFacts) -> tuple[Chunk, ...]:
     if facts.chunks is None:
         return ()
-    dataset = _dataset(h5, "chunks")
-    if dataset.dtype != CHUNK_DTYPE or dataset.ndim != 1:
+    dataset = own_dataset(h5, "chunks")
+    if dataset.dtype != CHUNK_DTYPE or dataset.ndim != 1 or not dataset.size:
         raise ValueError(f"{dataset.name} is {dataset.dtype} {dataset.shape}")
     return tuple(Chunk(*row) for row in _stored(dataset)[()].tolist())
 
@@ -190,11 +183,13 @@ class VideoFile(AbstractContextManager["VideoFile"]):
             self.how_split, self.skip = self.facts.splits, self.facts.skip
             self.splits = {name: VideoSplit(self.path, local_item(self.h5, name, h5py.Group)) for name in SPLITS}
             self.left_out, self.chunks = _left_out(self.h5), _chunks(self.h5, self.facts)
-            self.names = tuple(_stored(_dataset(self.h5, "videos")).asstr()[()].tolist())
+            self.names = tuple(_stored(own_dataset(self.h5, "videos")).asstr()[()].tolist())
             shapes = {split["frames"].shape[1:] for split in self.splits.values()}
             if len(shapes) != 1:
                 raise ValueError("its splits have clips of several sizes")
             (self.clip_shape,) = shapes
+            if not any(map(len, self.splits.values())):
+                raise ValueError("it has no clips")
         except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             self.h5.close()
             raise damaged(self.path, error, imported=True) from None
@@ -221,7 +216,7 @@ class VideoFile(AbstractContextManager["VideoFile"]):
 
     def find(self, index: int) -> tuple[str, int]:
         """The split and row of the clip with an index in the file. Raises UserError if there is none."""
-        return find_clip(self.path, {name: split["index"][...] for name, split in self.splits.items()}, index)
+        return find_clip(self.path, {name: self.h5[name]["index"] for name in self.splits}, index)
 
     def __reduce__(self) -> tuple[type["VideoFile"], tuple[Path]]:
         return VideoFile, (self.path.absolute(),)

@@ -103,11 +103,11 @@ def generate_on(
 def _prepare(folder: Path, facts: Facts, count: int, out: Path, *, overwrite: bool, resume: bool) -> None:
     """Make the folder of the shards. Raises UserError if an unfinished run is neither to be resumed nor discarded, or was another."""
     settings = folder / "order.json"
-    if settings.exists() and resume:
-        different = _differences(json.loads(settings.read_text(encoding="utf-8")), facts, count)
-        if different:
-            raise UserError(f"{out}: the unfinished run used other settings: {different}; rerun with those, or pass overwrite=True")
-    elif folder.exists():
+    known = settings.exists() and resume
+    different = _differences(json.loads(settings.read_text(encoding="utf-8")), facts, count) if known else ""
+    if different and not overwrite:
+        raise UserError(f"{out}: the unfinished run used other settings: {different}; rerun with those, or pass overwrite=True")
+    if folder.exists() and (different or not known):
         if not overwrite and not resume:
             raise UserError(f"{out}: an unfinished run left shards; {RESUME}, or pass overwrite=True to start again")
         shutil.rmtree(folder)

@@ -118,13 +118,14 @@ class UnfinishedFile:
     def _begin(self, out: Path, facts: Facts | VideoFacts, resume: bool, overwrite: bool, hint: str) -> None:
         """Refuse to lose the clips of an earlier run unasked; start a journal unless one is resumed."""
         before = next((content for _, content in self._lines(0)), None)
-        if before is not None and resume and before != facts.attributes():
-            raise UserError(f"{out}: {_different(before, facts)}, or pass overwrite=True")
+        other = None if before == facts.attributes() else before
+        if other is not None and resume and not overwrite:
+            raise UserError(f"{out}: {_different(other, facts)}, or pass overwrite=True")
         seed = self._seed if before is None else _seed(before)
         unfinished = os.fstat(self.raw.fileno()).st_size > 0 and any(True for _ in self._lines(seed))
         if unfinished and not resume and not overwrite:
             raise UserError(f"{out}: an unfinished run left a partial file; {hint}, or pass overwrite=True to start again")
-        self._restored = not (unfinished and resume)
+        self._restored = not (unfinished and resume and other is None)
         if self._restored:  # there is nothing to restore
             self._journal.truncate(0)
             self.raw.truncate(0)
@@ -223,12 +224,13 @@ def unfinished_file(
         facts: the facts of the file.
         clips: indices of its clips.
         resume: keep the clips that an unfinished run with the same facts completed.
-        overwrite: discard them. If both are False and there are such clips, the file is refused.
+        overwrite: discard them; together with `resume`, those of other facts only. If both are False and there are such clips, the file
+            is refused.
         hint: how to continue, for the end of error messages.
 
     Raises:
         UserError: another run is writing the file, or there is an unfinished run that is neither to be resumed nor to be discarded, or
-            that had other facts.
+            that had other facts and is not to be discarded.
         OSError: writing failed; the message says what is kept. Other errors get that as a note.
     """
     target = Path(os.path.realpath(out)) if out.is_symlink() else out  # a link stays a link

@@ -38,11 +38,12 @@ def merge(
         paths: all shards of a data set, in any order.
         out: path of the merged file.
         virtual: write an index only (HDF5 virtual data sets) with paths relative to `out`; the shards must stay next to it.
-        overwrite: replace `out` if it exists.
+        overwrite: replace `out` if it exists, and discard an unfinished run.
         progress: called with the number of frames that were finished since the last call. What it raises stops everything.
 
     Raises:
-        UserError: shards are missing, occur twice, come from different runs, are damaged, or were made with other versions than these.
+        UserError: shards are missing, occur twice, come from different runs, are damaged, or were made with other versions than these; or
+            an unfinished run left clips that this merge cannot continue with.
         OSError: writing failed; merging again continues.
     """
     check_output(out, overwrite, inputs=paths)
@@ -52,13 +53,14 @@ def merge(
         order = replace(order_of(shards[0]), shard=(1, 1))
         if different := differences(replace(shards[0].facts, shard=(1, 1)), order.facts):
             raise UserError(f"{shards[0].path}: cannot be merged here: {different}; use the versions that made it")
-        hint = "merge again to continue"
-        if virtual:
-            with unfinished_file(out, order.facts, order.clips, overwrite=True, hint=hint) as file:
+        if virtual:  # it records no clips: an unfinished run is always another one, with clips to lose
+            hint = "merge without virtual=True to continue"
+            with unfinished_file(out, order.facts, order.clips, overwrite=overwrite, hint=hint) as file:
                 for _ in _clips(shards, np.arange(order.n)) if order.pixels else ():
                     progress(order.spec.frames)
                 _write_virtual(file.h5, order, shards, out.absolute().parent)
         else:
+            hint = "merge again to continue"
             assemble(order, out, partial(_clips, shards), resume=not overwrite, overwrite=overwrite, hint=hint, progress=progress)
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from wsprites.file import DataFile
 from wsprites.file.episodes import episodes_checksum
+from wsprites.file.h5 import missing_chunks
+from wsprites.generate.workers import encoded_clip
 from wsprites.render import render
 from wsprites.world.episode import character_splits, driven_clips, windows
 from wsprites.world.script import LABELS, Script, scripts, split_indices
@@ -33,7 +35,7 @@ class Report:
 
 
 def verify(data: DataFile, *, all_pixels: bool = False, progress: Callable[[int], object] = lambda clips: None) -> Report:
-    """Compare all labels, and the pixels of SAMPLE clips spread over the file, or of all clips.
+    """Compare all labels, and the pixels and checksums of SAMPLE clips spread over the file, or of all clips.
 
     Generated clips are made again from the seed. Recorded ones are replayed: the actions are done again from the start of each episode.
 
@@ -96,11 +98,9 @@ def pixel_rows(rows: int, clips: int, all_pixels: bool) -> list[int]:
 
 def _check_chunks(dataset: h5py.Dataset, report: Report) -> None:
     """Report missing chunks, which HDF5 reads as zeros without any error."""
-    if dataset.chunks and dataset.size:
-        expected = math.prod(-(-axis // chunk) for axis, chunk in zip(dataset.shape, dataset.chunks, strict=True))
-        stored = dataset.id.get_num_chunks()
-        if stored != expected:
-            report.problems.append(f"{dataset.name[1:]}: {expected - stored} of {expected} chunks are missing")
+    missing, expected = missing_chunks(dataset)
+    if missing:
+        report.problems.append(f"{dataset.name[1:]}: {missing} of {expected} chunks are missing")
 
 
 def _compare_labels(name: str, data: DataFile, key: str, first: int, script_n: Script, report: Report) -> None:
@@ -120,8 +120,8 @@ def _compare_labels(name: str, data: DataFile, key: str, first: int, script_n: S
 
 
 def _compare_pixels(name: str, data: DataFile, row: int, script: Script, report: Report) -> None:
-    """Report frames or masks of a clip that cannot be read or differ."""
-    index, expected, split = int(script.index), render(data.world, script), data[name]
+    """Report frames or masks of a clip that cannot be read or differ, and a checksum of the right ones that is not theirs."""
+    index, expected, split, before = int(script.index), render(data.world, script), data[name], len(report.problems)
     for key, pixels in (("frames", expected.frames_thwc), ("masks", expected.masks_thw)):
         if key in split.stored:
             try:
@@ -133,6 +133,13 @@ def _compare_pixels(name: str, data: DataFile, row: int, script: Script, report:
                 frame = np.flatnonzero((actual != pixels).reshape(len(pixels), -1).any(1))
                 differs = f"differs in {len(frame)} frames, first in frame {frame[0]}{_origin(data, index, int(frame[0]))}"
                 report.problems.append(f"{name}/{key}: clip {index} (row {row}) {differs}")
+    if len(report.problems) == before and not data.shards:  # a virtual data set has the chunks and checksums of its shards
+        try:
+            checksum = encoded_clip(index, list(split.chunks(row))).checksum
+        except (MemoryError, OSError, RuntimeError):  # there is no such chunk, which `_check_chunks` reports
+            checksum = None
+        if checksum != data.h5[name]["checksum"][row]:
+            report.problems.append(f"{name}/checksum: clip {index} (row {row}): it is not that of the clip's chunks")
     report.pixels += 1
 
 

@@ -51,7 +51,7 @@ def generate(
         order: what the file is to hold.
         out: path of the file.
         workers: number of threads that render and compress; 1 uses the calling thread. The bytes of the file do not depend on it.
-        overwrite: replace the file if it exists, and discard the clips of an unfinished run.
+        overwrite: replace the file if it exists, and discard the clips of an unfinished run; with `resume`, only those of another order.
         resume: keep the clips of an unfinished run of the same order. Safe to pass every time: starts if nothing is there, does nothing
             if the file is complete.
         progress: called with the number of frames that were finished since the last call, several times a second. What it raises
@@ -59,7 +59,7 @@ def generate(
 
     Raises:
         UserError: the file exists and is not to be overwritten, or its folder is missing, or there is an unfinished run that is neither
-            to be resumed nor to be discarded, or that had another order.
+            to be resumed nor to be discarded, or that had another order and is not to be discarded.
         OSError: writing failed. Finished clips are kept, as after any other error.
     """
     check_output(out, overwrite or resume)

@@ -18,7 +18,7 @@ from wsprites.render.memory import Memory, in_threads
 from wsprites.render.resize import check_size, pixel_scale, resize_frames, resize_masks
 from wsprites.stream.passes import State, check_state
 from wsprites.stream.samples import PIXELS, Sample, Windows, starts, tensors
-from wsprites.world.script import FRAME_LABELS, LABELS
+from wsprites.world.script import CLIP_LABELS, FRAME_LABELS, LABELS
 from wsprites.world.spec import SPLITS
 
 
@@ -58,7 +58,9 @@ class FileClips(Dataset[Sample]):
                 raise UserError(f"{path}: has no {', '.join(sorted(unknown))} in {split}, only {', '.join(arrays.keys())}")
             self.clips, frames = arrays["frames"].shape[:2]
             """Clips of the split."""
-            per_frame = {name for name in self.keys if name in (*PIXELS, *FRAME_LABELS) or arrays[name].shape[1:2] == (frames,)}
+            # The array `parts` has an axis, too, which may be as long as a clip.
+            known, others = (*PIXELS, *FRAME_LABELS), set(self.keys) - set(CLIP_LABELS)
+            per_frame = {name for name in self.keys if name in known or (name in others and arrays[name].shape[1:2] == (frames,))}
             shapes = {name: (window, *arrays[name].shape[2:]) if name in per_frame else arrays[name].shape[1:] for name in self.keys}
             self._size = int(arrays["frames"].shape[2]), int(arrays["frames"].shape[3])
             self.pixel_scale = pixel_scale(self._size, self.resize)

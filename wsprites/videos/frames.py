@@ -29,9 +29,12 @@ class _Numbered(NamedTuple):
 
 
 def numbered(path: Path) -> _Numbered | None:
-    """The number in a picture's name, the last if there are several, and the text around it; None if it is no picture or has no number."""
+    """The number in a picture's name, the last if there are several, and the text around it; None if it is no picture or has no number.
+
+    A folder is no picture, and neither is a pipe, which would never end.
+    """
     match = re.fullmatch(r"(.*?)([0-9]+)([^0-9]*)", path.stem, re.DOTALL)
-    if path.suffix.lower() not in FRAME_SUFFIXES or not match:
+    if path.suffix.lower() not in FRAME_SUFFIXES or not match or not path.is_file():
         return None
     return _Numbered(int(match[2]), f"{match[1]}*{match[3]}", path)
 

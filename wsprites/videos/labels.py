@@ -33,10 +33,12 @@ def load_list(path: Path, frames: int, dtype: type) -> NDArray[Any] | None:
         (frames,) array of `dtype`, or None if the file does not exist or all entries are None.
 
     Raises:
-        UserError: it is damaged or too large, asks for a class (which is named), or is not such a list.
+        UserError: it is no file, damaged or too large, asks for a class (which is named), or is not such a list.
     """
     if not path.exists():
         return None
+    if not path.is_file():
+        raise UserError(f"{path}: a folder, a device or a pipe, not a file; remove it to import the frames alone")
     values = _unpickle(path)
     if not isinstance(values, list | tuple) or len(values) != frames:
         content = f"has {len(values)} entries" if isinstance(values, list | tuple) else f"holds no list but a {type(values).__name__}"

@@ -114,6 +114,15 @@ def test_an_export_is_one_character_with_its_credits(layout, items, expected, tm
     assert "Ada Pixel" in art.credits.attribution and art.credits.licence == "see credits/credits.txt of the sheets"
 
 
+def test_whole_characters_are_refused_where_a_world_counts_the_sheets_of_layers(items, tmp_path: Path, run):
+    folder = export(tmp_path / "knight", by_item, items)
+    words = r"knight: whole characters, but cast.most of the world 'axes-one-character' counts the sheets of body, bottomwear, .*; use a "
+    with pytest.raises(ArgumentError, match=f"^sheets: .*{words}"):
+        load_art(PRESETS["axes-one-character"], folder)
+    code, _, err = run("generate", "--n", 12, "--out", "d.h5", "--world", "axes-one-character", "--sheets", folder)
+    assert code == 2 and err.count("\n") == 1 and err.startswith("wsprites: --sheets: ")
+
+
 @pytest.mark.parametrize(("layout", "inside"), [(by_animation, "standard"), (by_frame, "standard"), (by_item, "items")])
 def test_a_folder_inside_an_export_stands_for_it(layout, inside, items, expected, tmp_path: Path):
     art = load_art(PAPER, export(tmp_path / "knight", layout, items) / inside)

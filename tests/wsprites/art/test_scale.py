@@ -4,6 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,7 @@ from wsprites.art import Art, World, load_art, load_world
 from wsprites.art.alpha import shrink
 from wsprites.art.sheets import CELL_OF
 from wsprites.bench.reader import Reader
+from wsprites.errors import UserError
 from wsprites.generate import Order, generate
 from wsprites.generate.verify import verify
 from wsprites.render import render
@@ -107,6 +109,20 @@ def test_a_file_of_a_scaled_world(frames: bool, small: World, tmp_path: Path):
         split = data["train"]
         assert np.array_equal(split["frames"][0], render(small, split.script(0)).frames_thwc)
         assert "32 x 32 cell" in data.h5["train/position"].attrs["description"]
+
+
+def test_sheets_of_a_file_have_no_pixels_outside_a_scaled_cell(small: World, tmp_path: Path):
+    """The renderer would draw them beside the character, or fail where that is outside the frame."""
+    generate(Order(small, seed=1, n=18, frames=False), tmp_path / "data.h5")
+    cell = small.spec.cell
+    with h5py.File(tmp_path / "data.h5", "r+") as h5:
+        sheets = h5["art/layers/hair"]
+        pixels = sheets[0]
+        pixels[3, cell, cell - 1] = 255
+        sheets[0] = pixels
+    words = f"data.h5: damaged: /art/layers has pixels outside the {cell} x {cell} pixels of a cell"
+    with wsprites.open(tmp_path / "data.h5") as data, pytest.raises(UserError, match=words):
+        data["train"]["frames"][0]
 
 
 def test_files_of_other_worlds_do_not_know_of_the_scale(spec: WorldSpec):

@@ -60,12 +60,19 @@ MAKE = "generate --n 4 --out d.h5 --world @one.toml --sheets @one --backgrounds 
         ("--shard a/b", "'a/b' is not of the form k/K"),
         ("--shard 1", "'1' is not of the form k/K"),
         ("--dask local --shard 1/4", "--dask and --shard cannot be combined"),
+        ("--dask local --workers 2", "--dask and --workers cannot be combined"),
         ("--frames", "No such option|--frames"),
         ("extra.h5", "unexpected extra argument"),
     ],
 )
 def test_generate(answer, more: str, words: str):
     answer(f"{MAKE} {more}", words)
+
+
+def test_a_number_of_thousands_of_digits(answer):
+    """More than Python reads."""
+    answer(f"{MAKE} --shard 1/{'7' * 5000}", "'1/7{58}' is not of the form k/K")
+    answer(f"import @videos --frames 4 --out o.h5 --size 10x{'7' * 5000}", "'10x7{57}' is not of the form HxW")
 
 
 def test_missing_options(answer):

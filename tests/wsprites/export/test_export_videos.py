@@ -173,6 +173,24 @@ def test_the_rate_of_a_preview_is_that_of_the_video(tmp_path: Path):
         assert video.streams.video[0].average_rate == (25 if known else 10)
 
 
+@pytest.mark.parametrize("to", ["minari", "lerobot", "webdataset"])
+@pytest.mark.parametrize("skip", [0, 2])
+def test_skipped_frames_are_named_where_actions_are(imported: Imported, tmp_path: Path, to: str, skip: int, capsys):
+    source = imported("labelled").parent / "in"
+    cli.main(["import", str(source), "--out", str(tmp_path / "v.h5"), "--frames", "4" if skip == 0 else "2", "--skip", str(skip)])
+    cli.main(["export", str(tmp_path / "v.h5"), "--to", to, "--out", str(tmp_path / "out")])
+    note = "skipped  2 frames after each: 3 steps lie between two frames, and actions and rewards of skipped frames are not there\n"
+    assert (note in capsys.readouterr().out) == (skip > 0 and to != "webdataset")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert ("between two frames of a clip lie 3 steps.\nActions and rewards of skipped frames are not there" in card) == (skip > 0)
+    assert ("- skipped 2 frames after each" in card) == (skip > 0 and to != "webdataset")
+
+
+def test_what_came_without_labels_loses_none(imported: Imported, tmp_path: Path):
+    cli.main(["import", str(imported("plain").parent / "in"), "--out", str(tmp_path / "v.h5"), "--frames", "2", "--skip", "1"])
+    assert "steps" not in (run(tmp_path / "v.h5", "webdataset", tmp_path / "out") / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.bad_input
 def test_episodes_need_actions(imported: Imported, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stop:

@@ -186,6 +186,15 @@ def test_imported_videos(imported: Callable[[bool], Path], tmp_path: Path):
     assert [[step["discount"] for step in steps] for steps in (one, two)] == [[1, 1, 1, 0], [1, 1, 0, 0]]
 
 
+def test_skipped_frames_of_videos_are_named(imported: Callable[[bool], Path], tmp_path: Path):
+    source = imported(True).with_suffix("")
+    cli.main(["import", str(source), "--out", str(tmp_path / "v.h5"), "--frames", "2", "--skip", "1"])
+    with wsprites.open(tmp_path / "v.h5") as data:
+        notes = export(Job(data, "rlds"), tmp_path / "out")
+    words = "skipped  1 frame after each: 2 steps lie between two frames, and actions and rewards of skipped frames are not there"
+    assert words in notes
+
+
 @pytest.mark.bad_input
 def test_episodes_need_actions_and_transitions(spec: WorldSpec, art: Art, imported: Callable[[bool], Path], tmp_path: Path, capsys):
     generate(Order(World(replace(spec, frames=1), art), seed=0, n=2), tmp_path / "one.h5")

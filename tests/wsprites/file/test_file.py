@@ -3,12 +3,14 @@
 import json
 import os
 import pickle
+import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 import wsprites
 from wsprites.art import World
 from wsprites.errors import UserError
-from wsprites.file import CODECS, DataFile, Facts, differences, reader
+from wsprites.file import CODECS, DataFile, Facts, differences, layout, reader
 from wsprites.generate import Order, generate
 from wsprites.render import render
 from wsprites.world.actions import GlobalAction, LocalAction
@@ -166,6 +168,71 @@ def _take(array: np.ndarray, key):
         return array[key]
     except IndexError:
         return IndexError
+
+
+def any_key(rng: random.Random, shape: tuple[int, ...]) -> tuple[object, ...]:
+    """An index of up to one axis more than an array has, of all kinds of parts that numpy knows, some of them outside the array."""
+    key: list[object] = []
+    for n in (*shape, 2)[: rng.randrange(len(shape) + 2)]:
+        start, stop = (rng.choice([None, *range(-n - 1, n + 2)]) for _ in range(2))
+        kinds = (
+            lambda n: [rng.randrange(-n, n) for _ in range(rng.randrange(4))],
+            lambda n: np.array([rng.random() < 0.5 for _ in range(n)]),
+            lambda n: rng.randrange(-n, n),
+            lambda n: np.int64(rng.randrange(-n - 1, n + 1)),
+            lambda n, start=start, stop=stop: slice(start, stop, rng.choice([None, 1, 2, -1])),
+            lambda n: ...,
+            lambda n: None,
+        )
+        basic = len(key) > 1 and rng.random() < 0.7
+        key.append(rng.choice(kinds[2:6] if basic else kinds)(n))
+    return tuple(key)
+
+
+def test_any_index_gives_what_numpy_gives_or_is_refused(twins):
+    """Also the axes in numpy's order, which depends on what lies between arrays, and numpy's kind of error."""
+    *both, arrays = twins
+    rng, alike, failed, refused = random.Random(0), 0, 0, 0
+    for _ in range(3000):
+        name, whole = rng.choice(list(arrays.items()))
+        key = any_key(rng, whole.shape)
+        expected = _take(whole, key)
+        for data in both:
+            array = data["val"][name]
+            try:
+                actual = array[key]
+            except IndexError as error:
+                assert name in ("frames", "masks") or expected is IndexError, key
+                refused += "clips and frames only" in str(error)
+                failed += expected is IndexError
+                continue
+            alike += 1
+            assert np.shape(actual) == np.shape(expected) and np.array_equal(actual, expected) and actual.dtype == whole.dtype, key
+    assert alike > 2000 and failed > 500 and refused > 100
+
+
+def test_axes_of_arrays_that_something_separates_come_first(twins):
+    *both, arrays = twins
+    for key in (
+        (slice(None), [0, 1], ..., 1),
+        (slice(None), [[3, 4, 5]], slice(None), 7),
+        (slice(None), np.arange(40) < 2, slice(2), -1),
+        ([0, 1], slice(4), 5),
+        (None, slice(None), [0, 1], slice(2), 3),
+    ):
+        for data in both:
+            assert data["val"]["masks"][key].shape == arrays["masks"][key].shape
+            assert np.array_equal(data["val"]["masks"][key], arrays["masks"][key])
+
+
+@pytest.mark.parametrize("name", ["frames", "masks", "position", "index"])
+@pytest.mark.parametrize("key", [(0, 0, 0, 0, 0, 0), (..., ...), (0, ..., ...), (slice(None),) * 6])
+def test_too_many_indices_are_an_index_error(twins, name: str, key):
+    *both, arrays = twins
+    assert _take(arrays[name], key) is IndexError
+    for data in both:
+        with pytest.raises(IndexError, match=r"too many indices: the array has \d axes|an index can only have a single ellipsis"):
+            data["val"][name][key]
 
 
 def test_labels_alone_take_little_room(labels_file: Path, data_file: Path):
@@ -455,11 +522,78 @@ def test_files_that_are_none_are_refused(tmp_path: Path, data_file: Path):
         wsprites.open(tmp_path / "half.h5")
 
 
-def test_damaged_art_is_refused_when_it_is_needed(broken: Path):
+def missing_layer(h5: h5py.File) -> str:
+    del h5["art/layers/hair"]
+    return "/art/layers/hair is missing"
+
+
+def virtual_art(name: str, h5: h5py.File) -> str:
+    """Art of another file, which HDF5 reads as zeros where that file is missing."""
+    own = h5[f"art/{name}"]
+    layout = h5py.VirtualLayout(own.shape, "u1")
+    layout[...] = h5py.VirtualSource("elsewhere.h5", "x", own.shape)
+    names = own.attrs["names"]
+    del h5[f"art/{name}"]
+    h5.create_virtual_dataset(f"art/{name}", layout).attrs["names"] = names
+    return f"/art/{name} is stored outside the file"
+
+
+def not_stored(name: str, count: int, h5: h5py.File) -> str:
+    """A file of any size may say that it has more than memory holds."""
+    own = h5[f"art/{name}"]
+    shape, chunks, names = (count, *own.shape[1:]), own.chunks, own.attrs["names"]
+    del h5[f"art/{name}"]
+    h5.create_dataset(f"art/{name}", shape, "u1", chunks=chunks, fillvalue=255).attrs["names"] = names
+    return f"/art/{name} has fewer than its {count} entries"
+
+
+def one_chunk(h5: h5py.File) -> str:
+    own = h5["art/layers/hair"]
+    pixels, names = own[()], own.attrs["names"]
+    del h5["art/layers/hair"]
+    h5.create_dataset("art/layers/hair", data=pixels, chunks=pixels.shape).attrs["names"] = names
+    return r"/art/layers/hair has chunks of .*, not one for each sheet"
+
+
+ART = [
+    *(missing_layer, one_chunk, partial(virtual_art, "layers/hair"), partial(virtual_art, "backgrounds")),
+    *(partial(not_stored, "layers/hair", 2), partial(not_stored, "backgrounds", 3)),
+]
+
+
+@pytest.mark.parametrize("breakage", ART)
+def test_damaged_art_is_refused_when_it_is_needed(broken: Path, breakage: Callable[[h5py.File], str]):
     with h5py.File(broken, "r+") as h5:
-        del h5["art/layers/hair"]
-    with wsprites.open(broken) as data, pytest.raises(UserError, match="damaged"):
+        words = breakage(h5)
+    with wsprites.open(broken) as data, pytest.raises(UserError, match=f"damaged: {words}") as error:
         data["train"]["frames"][0]
+    assert "\n" not in str(error.value)
+
+
+def test_a_clip_is_found_by_its_index(data_file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wsprites.file.h5._BLOCK", 5)
+    with wsprites.open(data_file) as data:
+        for name, split in data.splits.items():
+            assert [data.find(index) for index in split["index"][...].tolist()] == [(name, row) for row in range(len(split))]
+        for index in (24, -1):
+            with pytest.raises(UserError, match=f"there is no clip {index}; the file has clips 0 to 23"):
+                data.find(index)
+
+
+@pytest.mark.parametrize("chunks", [(64,), None])
+def test_indices_that_are_not_stored_are_not_looked_through(broken: Path, order: Order, chunks: tuple[int] | None):
+    """A small file may say that it has more clips than fit into memory."""
+    n = 10**11
+    with h5py.File(broken, "r+") as h5:
+        h5.attrs["clips"] = n
+        for split, rows in (("train", n - 2), ("val", 1), ("test", 1)):
+            for name, (shape, dtype) in layout(order.spec, rows).items():
+                if name in h5[split]:
+                    del h5[split][name]
+                    h5[split].create_dataset(name, shape, dtype, chunks=(64, *shape[1:]) if chunks and rows > 1 else None)
+    words = "damaged: /train/index has fewer than its 99,999,999,998 entries"
+    with wsprites.open(broken) as data, pytest.raises(UserError, match=words):
+        data.find(3)
 
 
 def test_actions_have_the_numbers_of_the_released_data():

@@ -17,7 +17,7 @@ from samples import ROOT, sha256
 import wsprites.generate.cluster
 from wsprites.errors import UserError
 from wsprites.generate import Order, generate
-from wsprites.generate.cluster import connect, generate_on
+from wsprites.generate.cluster import _prepare, connect, generate_on
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +124,22 @@ def test_an_interrupted_run_is_resumed(client: Client, order: Order, undisturbed
     generate_on(client, replace(many, frames=False), out, overwrite=True)
     generate(replace(many, frames=False), tmp_path / "labels.h5")
     assert sha256(out) == sha256(tmp_path / "labels.h5")
+
+
+def test_shards_of_another_order_are_discarded_if_that_is_asked_for(order: Order, tmp_path: Path):
+    folder, out = tmp_path / "shards", tmp_path / "data.h5"
+    _prepare(folder, order.facts, 4, out, overwrite=False, resume=False)
+    (folder / "1-of-4.h5").touch()
+    for overwrite in (False, True):
+        _prepare(folder, order.facts, 4, out, overwrite=overwrite, resume=True)
+        assert (folder / "1-of-4.h5").exists()
+    for facts, count in ((replace(order.facts, seed=6), 4), (order.facts, 5)):
+        with pytest.raises(UserError, match=r"the unfinished run used other settings: .*, or pass overwrite=True"):
+            _prepare(folder, facts, count, out, overwrite=False, resume=True)
+    assert (folder / "1-of-4.h5").exists()
+    _prepare(folder, replace(order.facts, seed=6), 4, out, overwrite=True, resume=True)
+    assert [path.name for path in folder.iterdir()] == ["order.json"]
+    _prepare(folder, replace(order.facts, seed=6), 4, out, overwrite=False, resume=True)
 
 
 def test_workers_with_other_versions_are_refused(client: Client, order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -87,20 +87,55 @@ def test_other_orders_merge_as_well(order: Order, tmp_path: Path, changes):
     assert sha256(tmp_path / "data.h5") == sha256(tmp_path / "whole.h5")
 
 
-def test_an_interrupted_merge_is_resumed(three: list[Path], data_file: Path, tmp_path: Path):
-    out, done = tmp_path / "data.h5", 0
+def stop_after(frames: int) -> Callable[[int], None]:
+    """A progress that interrupts once more frames are done."""
+    done = 0
 
-    def progress(frames: int) -> None:
+    def progress(more: int) -> None:
         nonlocal done
-        done += frames
-        if done > 5 * 40:
+        done += more
+        if done > frames:
             raise KeyboardInterrupt
 
+    return progress
+
+
+def test_an_interrupted_merge_is_resumed(three: list[Path], data_file: Path, tmp_path: Path):
+    out = tmp_path / "data.h5"
     with pytest.raises(KeyboardInterrupt) as error:
-        merge(three, out, progress=progress)
+        merge(three, out, progress=stop_after(5 * 40))
     assert error.value.__notes__ == ["6 of 24 clips are kept; merge again to continue"]
     merge(three, out)
     assert sha256(out) == sha256(data_file)
+
+
+def test_a_virtual_merge_discards_no_unfinished_run_unasked(copies: list[Path], tmp_path: Path, run):
+    """Its own interrupted run left nothing to lose, and is written anew."""
+    out = tmp_path / "data.h5"
+    with pytest.raises(KeyboardInterrupt) as error:
+        merge(copies, out, progress=stop_after(5 * 40))
+    assert error.value.__notes__[0].startswith("6 of 24 clips")
+    words = "data.h5: an unfinished run left a partial file; merge without virtual=True to continue, or pass overwrite=True"
+    with pytest.raises(UserError, match=words):
+        merge(copies, out, virtual=True)
+    code, _, err = run("merge", *copies, "--out", out, "--virtual")
+    assert code == 2 and "merge without --virtual to continue, or pass --overwrite" in err
+    with pytest.raises(KeyboardInterrupt) as error:
+        merge(copies, out, virtual=True, overwrite=True, progress=stop_after(5 * 40))
+    assert error.value.__notes__ == ["nothing was kept"]
+    merge(copies, out, virtual=True)
+    with wsprites.open(out) as data:
+        assert len(data.shards) == 3
+
+
+def test_a_killed_virtual_merge_is_not_unfinished(copies: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = tmp_path / "data.h5"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("wsprites.generate.journal.UnfinishedFile.discard", lambda self: None)  # as a killed process leaves its files
+        merge(copies, out, virtual=True, progress=stop_after(5 * 40))
+    assert [path.name for path in sorted(tmp_path.glob(".*"))] == [".data.h5.wsprites-journal", ".data.h5.wsprites-partial"]
+    merge(copies, out, virtual=True)
+    assert out.exists() and not list(tmp_path.glob(".*"))
 
 
 def truncated(paths: list[Path], order: Order) -> str:

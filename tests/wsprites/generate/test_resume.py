@@ -343,6 +343,16 @@ def test_work_is_not_thrown_away_unasked(many: Order, undisturbed: str, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["data.h5"]
 
 
+def test_resume_and_overwrite_discard_the_clips_of_another_order_only(many: Order, undisturbed: str, tmp_path: Path):
+    out = tmp_path / "data.h5"
+    interrupt(many, out, FRAMES * 20)
+    assert interrupt(many, out, FRAMES * 30, resume=True, overwrite=True).startswith("30 of 60")
+    assert interrupt(replace(many, seed=6), out, FRAMES * 10, resume=True, overwrite=True).startswith("10 of 60")
+    generate(many, out, resume=True, overwrite=True)
+    assert sha256(out) == undisturbed
+    assert [path.name for path in tmp_path.iterdir()] == ["data.h5"]
+
+
 def test_resume_is_always_safe_to_pass(many: Order, undisturbed: str, tmp_path: Path):
     out = tmp_path / "data.h5"
     generate(many, out, resume=True)

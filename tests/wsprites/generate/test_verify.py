@@ -53,6 +53,13 @@ def test_a_changed_pixel_is_found(copy: Path, name: str):
     assert problems(copy) == [f"val/{name}: clip {index} (row 1) differs in 1 frames, first in frame 33"]
 
 
+def test_a_changed_checksum_is_found(copy: Path):
+    with h5py.File(copy, "r+") as h5:
+        h5["train/checksum"][0] = h5["train/checksum"][0] ^ np.uint64(1)
+        index = h5["train/index"][0]
+    assert problems(copy, all_pixels=False) == [f"train/checksum: clip {index} (row 0): it is not that of the clip's chunks"]
+
+
 def test_swapped_clips_are_found(copy: Path):
     with h5py.File(copy, "r+") as h5:
         h5["train/index"][:2] = h5["train/index"][:2][::-1]

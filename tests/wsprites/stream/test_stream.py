@@ -115,6 +115,21 @@ def test_only_what_is_asked_for(data_file: Path, tmp_path: Path, order: Order):
     assert equal(FileClips(tmp_path / "no-masks.h5", "val")[3], FileClips(data_file, "val")[3])
 
 
+@pytest.mark.parametrize("frames", [True, False])
+def test_clips_of_as_many_frames_as_a_character_has_parts(tmp_path: Path, order: Order, frames: bool):
+    """The array `parts` has as many columns as the clips have frames, and is still a label of clips."""
+    world = order.world.replace(frames=4)
+    generate(replace(order, world=world, n=12, frames=frames), tmp_path / "data.h5")
+    with wsprites.open(tmp_path / "data.h5") as data:
+        parts = data["train"]["parts"][...]
+    assert parts.shape[1] == 4
+    clips = FileClips(tmp_path / "data.h5", "train", window=3)
+    for item in range(len(clips)):
+        check(clips[item], world.spec, world.art, 5)
+    alone = FileClips(tmp_path / "data.h5", "train", window=1, keys=["parts"])
+    assert all(np.array_equal(alone[item]["parts"].numpy(), parts[item // 4]) for item in range(len(alone)))
+
+
 def test_files_of_videos_have_no_labels(tmp_path: Path):
     from PIL import Image
 

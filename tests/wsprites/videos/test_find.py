@@ -1,6 +1,7 @@
 """Which files and folders are videos, of which split, and that everything else is named with a reason."""
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 import wsprites
 from wsprites.errors import UserError
-from wsprites.videos import import_videos, plan
+from wsprites.videos import import_videos, load_list, plan
 
 HIDDEN = "hidden files, or files of an operating system"
 NO_VIDEO = "files that are not videos"
@@ -25,6 +26,17 @@ def frames(folder: Path, names: list[str], first: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names, first):
         Image.fromarray(numbered_frame(number)).save(folder / name)
+
+
+def pipe(path: Path) -> None:
+    """A named pipe that is empty for whoever opens it: a test that fails does not wait."""
+    os.mkfifo(path)
+
+    def end() -> None:
+        while True:
+            os.close(os.open(path, os.O_WRONLY))
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def summary(folder: Path, **options) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
@@ -102,6 +114,26 @@ def test_other_files_are_named(tmp_path: Path):
         ("pipe", "entries that are neither files nor folders"),
         ("sound.wav", NO_VIDEO),
     ]
+
+
+def test_pipes_and_folders_with_the_name_of_a_picture_are_no_frames(tmp_path: Path):
+    frames(tmp_path / "a", [f"{number}.png" for number in range(5)])
+    pipe(tmp_path / "a" / "5.png")
+    (tmp_path / "a" / "6.png").mkdir()
+    (tmp_path / "a" / "7.png").symlink_to("nowhere")
+    (tmp_path / "b").mkdir()
+    pipe(tmp_path / "b" / "0.png")
+    entries = "entries of folders of frames that are neither frames nor lists of labels"
+    videos, left_out = summary(tmp_path)
+    assert videos == {"train": ["a"]}
+    assert sorted(left_out) == [
+        *((f"a/{number}.png", entries) for number in (5, 6, 7)),
+        ("b/0.png", "entries that are neither files nor folders"),
+    ]
+    (tmp_path / "c").mkdir()
+    pipe(tmp_path / "c" / "actions.pkl")
+    with pytest.raises(UserError, match=r"actions\.pkl: a folder, a device or a pipe, not a file; remove it"):
+        load_list(tmp_path / "c" / "actions.pkl", 5, np.int64)
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path: Path):

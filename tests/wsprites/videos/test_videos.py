@@ -15,7 +15,9 @@ from PIL import Image
 import wsprites
 from wsprites import cli
 from wsprites.errors import ArgumentError, UserError
+from wsprites.fields import to_json
 from wsprites.file import DataFile
+from wsprites.file.chunks import CHUNK_DTYPE, ChunkRules
 from wsprites.videos import VideoFile, import_videos, load_list, plan
 
 RNG = np.random.default_rng(0)
@@ -357,7 +359,34 @@ def no_version(h5: h5py.File) -> None:
     del h5.attrs["format_version"]
 
 
-DAMAGE = [virtual, away, no_split, wrong_rows, other_source, wrong_times, wrong_fps, wrong_list, endless, no_version]
+def resize_all(h5: h5py.File, clips: int | None, frames: int | None) -> None:
+    """Give every array of every split another number of clips, or of frames."""
+    for split in ("train", "val", "test"):
+        for name, array in list(h5[split].items()):
+            shape, dtype = list(array.shape), array.dtype
+            shape[0] = shape[0] if clips is None else clips
+            shape[1:2] = [frames] if frames is not None and len(shape) > 1 else shape[1:2]
+            del h5[split][name]
+            h5[split].create_dataset(name, shape, dtype)
+
+
+def no_clips(h5: h5py.File) -> None:
+    resize_all(h5, 0, None)
+
+
+def no_frames(h5: h5py.File) -> None:
+    resize_all(h5, None, 0)
+
+
+def no_chunks(h5: h5py.File) -> None:
+    h5.attrs["chunks"] = to_json(ChunkRules())
+    h5["chunks"] = np.zeros(0, CHUNK_DTYPE)
+
+
+DAMAGE = [
+    *(virtual, away, no_split, wrong_rows, other_source, wrong_times, wrong_fps, wrong_list, endless, no_version),
+    *(no_clips, no_frames, no_chunks),
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
