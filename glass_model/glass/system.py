@@ -81,11 +81,11 @@ class GlassSystem:
 
     def __init__(self, config: Config, setup: Setup) -> None:
         self.config, speed = config, setup.speed
-        if setup.vgg and config.loss.lma_vgg and min(config.model.local_size) < _LEAST_FOR_VGG:
+        self._features = load_vgg(setup.vgg).to(setup.device) if setup.vgg else None
+        if self._features and config.loss.lma_vgg and min(config.model.local_size) < _LEAST_FOR_VGG:
             height, width = config.model.local_size
             problem = f"pictures of {height} x {width} px are too small for VGG19 at a quarter of their size"
             raise ArgumentError("vgg", f"{problem}; set loss.lma_vgg to 0, or use a larger preset")
-        self._features = load_vgg(setup.vgg).to(setup.device) if setup.vgg else None
         self.network = network(config)
         if setup.gma:
             _load_gma(self.network, setup.gma)

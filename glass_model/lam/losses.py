@@ -49,7 +49,7 @@ def persist_loss(share: Tensor, near: int, far: int) -> Tensor:
 
     InfoNCE (van den Oord et al., 2018) with the critic log sum_k p_k q_k / m_k, p of a transition, q of another one, m the mean of all. The
     transitions `near` to `far` after each are to be found; those nearer than `near`, before or after it, are left out. What is the same in
-    the whole sequence, such as the character, finds nothing. Gradients reach p and m, and not q: the code of a transition follows those that
+    the whole sequence, such as the character, finds nothing. Gradients reach p and m, not q: the code of a transition follows those that
     come after it, and not the reverse.
 
     Args:
