@@ -40,7 +40,7 @@ def test_the_study_of_latent_action_models(
         assert (tmp_path / name).read_text(encoding="utf-8") == (DOCS / page / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("page", "seeds", "changes"), [("ablations", "01", {}), ("ablations-brief", "0123", SHORT)])
+@pytest.mark.parametrize(("page", "seeds", "changes"), [("ablations", "012", {}), ("ablations-brief", "0123", SHORT)])
 def test_the_ablations_of_glass(page: str, seeds: str, changes: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablations, "as_plot", lambda *_: b"a plot")
     settings = ["--set", *(f"train.{name}={value}" for name, value in changes.items())] if changes else []
