@@ -113,9 +113,8 @@ class Commands(click.Group):
 
 def _memory_error(error: RuntimeError) -> MemoryError | None:
     """What torch says in its own way where memory is not enough, on a GPU or a CPU; None for another error."""
-    words = str(error).partition("DefaultCPUAllocator: ")[2]
-    if type(error).__name__ == "OutOfMemoryError":
-        words = str(error)
+    on_gpu = type(error).__name__ == "OutOfMemoryError"  # by its name, because torch may not be installed
+    words = str(error) if on_gpu else str(error).partition("DefaultCPUAllocator: ")[2]
     return MemoryError(". ".join(words.splitlines()[0].split(". ")[:2])) if words else None
 
 

@@ -109,7 +109,7 @@ def join(device: str = "") -> Process:
     try:
         place = torch.device(name)
         torch.empty(1, device=place).sum().item()  # "meta" holds no values
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         raise ArgumentError("device", f"{name}: {str(error).splitlines()[0]}; choose cpu or another device") from None
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:

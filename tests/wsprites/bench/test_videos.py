@@ -120,8 +120,7 @@ def test_what_a_model_lacks_is_named(file: Path, model: object, missing: dict[st
 @pytest.mark.parametrize("rollout_actions", [None, "true"])
 def test_reasons_of_scores_without_generated_video(file: Path, rollout_actions: str | None):
     """Replays were left out; scores that need labels cannot be had by leaving nothing out."""
-    model = Tracker()
-    model.rollout_actions = rollout_actions  # type: ignore[attr-defined]
+    model = type("Driven", (Tracker,), {"rollout_actions": rollout_actions})()
     found = Job(("m",), str(file), rollouts=False).score("m", model).scores
     assert {*found.scores} == {"codes.usage", "codes.perplexity", "codes.switch_rate"} and found.settings.rollout_actions == ""
     left_out = {"consistency", "drift.psnr", "drift.ssim", "drift.lpips", "images"}

@@ -29,7 +29,7 @@ def frames(folder: Path, names: list[str], first: int = 0) -> None:
 
 
 def pipe(path: Path) -> None:
-    """A named pipe that is empty for whoever opens it: a test that fails does not wait."""
+    """A named pipe whose reader is at its end at once, so that a test that fails does not hang."""
     os.mkfifo(path)
 
     def end() -> None:
