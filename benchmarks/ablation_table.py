@@ -170,8 +170,8 @@ def as_plot(lines: Sequence[Line], caption: str, parts: Mapping[str, str] = PART
         for colour, part in zip(cycle(_COLOURS), order, strict=False):
             y = min(place for n, place in places.items() if lines[n].row.part == part) - 0.7
             title = every[0].text(0.02, y, parts[part], transform=every[0].get_yaxis_transform(), color=colour, fontsize=8)
-            title.set(va="center", in_layout=False)
-        every[0].set_zorder(1)  # long titles of parts reach over the axes beside
+            title.set(va="center", in_layout=False, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+        every[0].set_zorder(1)  # long titles of parts reach over the axes beside, whose lines end at their white background
         every[0].set(yticks=list(places.values()), yticklabels=[line.row.name for line in lines])
         every[0].set_ylim(max(places.values()) + 0.7, -1.1)
         figure.suptitle(caption, fontsize=9, x=0.01, ha="left")
