@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 from narrow_lam import NARROW
+from resumed import check_resumed
 
 from glass_model.glass.config import PRESETS as GLASS
 from glass_model.glass.system import network as glass_network
 from glass_model.lam import system as module
 from glass_model.lam.config import PRESETS, Config
 from glass_model.lam.system import LamSystem
-from glass_model.training.checkpoint import load, save, state_path
+from glass_model.training.checkpoint import load, save
 from glass_model.training.device import Process, Setup
 from glass_model.training.loop import train
 from glass_model.training.strips import Column
 from wsprites.errors import UserError
 from wsprites.fields import SpecError
-from wsprites.weights import read_state
 
 CONFIG = PRESETS["base"].override(
     model={
@@ -388,27 +388,12 @@ def test_checkpoints_that_do_not_fit(glass: Path, tmp_path: Path) -> None:
 # Runs.
 
 
-class Stop:
-    """Presses Ctrl-C after a step."""
-
-    def __call__(self, step: int, metrics: dict[str, Any]) -> None:
-        if step == 3:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("track", ["frames", "window", "latent", "vae", "labels", "persist"])
 def test_a_resumed_run_is_the_uninterrupted_one(track: str, tmp_path: Path) -> None:
     """Weights, codebooks, the count of their idle steps, the target encoder and the optimiser are equal, bit for bit."""
     config = CONFIG.override(**TRACKS[track][0])
     batches: Any = guided(config) if config.fields else lambda first: (sample["frames"] for sample in guided(config)(first))
-    train(config, batches, tmp_path / "whole", ALONE)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, batches, tmp_path / "parts", ALONE, progress=Stop())
-    train(config, batches, tmp_path / "parts", ALONE, resume=True)
-    ours, theirs = (read_state(state_path(tmp_path / out / "checkpoint.safetensors")) for out in ("parts", "whole"))
-    assert all(torch.equal(ours["model"][name], tensor) for name, tensor in theirs["model"].items())
-    for key, moments in theirs["optimizers"][0]["state"].items():
-        assert torch.equal(ours["optimizers"][0]["state"][key]["exp_avg_sq"], moments["exp_avg_sq"])
+    check_resumed(config, batches, 3, tmp_path / "whole", tmp_path / "parts")
 
 
 @pytest.mark.parametrize("behind", [0, 2])

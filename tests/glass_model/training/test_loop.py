@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from resumed import Stop, check_resumed
 
 from glass_model.glass.config import PRESETS
 from glass_model.systems import SYSTEMS
@@ -39,17 +40,6 @@ def noise(first: int) -> Iterator[torch.Tensor]:
 
 def lines(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-
-
-class Stop:
-    """Presses Ctrl-C after a step."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def __call__(self, step: int, metrics: dict[str, Any]) -> None:
-        if step == self.at:
-            raise KeyboardInterrupt
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,18 +108,9 @@ def test_several_optimisers_take_turns(two: Any, tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("stop", [1, 3, 5])
 def test_several_optimisers_resume_exactly(two: Any, tmp_path: Path, stop: int) -> None:
-    config, whole, parts = two.PRESETS["two"], tmp_path / "whole", tmp_path / "parts"
-    train(config, noise, whole, ALONE)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, noise, parts, ALONE, progress=Stop(stop))
-    train(config, noise, parts, ALONE, resume=True)
-    ours, theirs = (read_state(state_path(out / "checkpoint.safetensors")) for out in (parts, whole))
-    assert set(ours["model"]) == set(two.Network().state_dict()) and "average" in ours["model"]
-    assert all(torch.equal(ours["model"][name], tensor) for name, tensor in theirs["model"].items())
-    assert len(theirs["optimizers"]) == 2
-    for ours_state, theirs_state in zip(ours["optimizers"], theirs["optimizers"], strict=True):
-        for key, moments in theirs_state["state"].items():
-            assert all(torch.equal(ours_state["state"][key][name], moment) for name, moment in moments.items())
+    state = check_resumed(two.PRESETS["two"], noise, stop, tmp_path / "whole", tmp_path / "parts")
+    assert set(state["model"]) == set(two.Network().state_dict()) and "average" in state["model"]
+    assert len(state["optimizers"]) == 2
 
 
 def test_what_is_computed_after_training(two: Any, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from brightener import DOUBLES, Brightener
+from resumed import Stop
 from sklearn import metrics as sk
 from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 from torch import Tensor, nn
@@ -310,14 +311,10 @@ def test_training_is_the_same_with_and_without(small: Validation, tmp_path: Path
     without, with_it, parts = (tmp_path / name for name in ("without", "with", "parts"))
     reported: list[tuple[int, Scores]] = []
 
-    def stop(step: int, metrics: dict[str, Any]) -> None:
-        if step == 4:
-            raise KeyboardInterrupt
-
     train(CONFIG, noise, without, ALONE)
     train(CONFIG, noise, with_it, ALONE, validate=small, validate_every=3, report=lambda *report: reported.append(report))
     with pytest.raises(KeyboardInterrupt):
-        train(CONFIG, noise, parts, ALONE, validate=small, validate_every=1, progress=stop)
+        train(CONFIG, noise, parts, ALONE, validate=small, validate_every=1, progress=Stop(4))
     train(CONFIG, noise, parts, ALONE, resume=True, validate=small, validate_every=3)
     states = [read_state(state_path(out / "checkpoint.safetensors")) for out in (without, with_it, parts)]
     for state in states[1:]:
