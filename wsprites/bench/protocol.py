@@ -117,10 +117,10 @@ ARRAYS = {
         ("transitions", "D"), "f", -1e6, 1e6, f"floats, -1e6 to 1e6: a latent vector of each transition, D is yours, at most {MAX_FEATURES}"
     ),
     "shift": _Layout(
-        ("transitions", "2"), "fiu", -1e4, 1e4, "numbers, -1e4 to 1e4: motion of the character on the screen (x, y), pixels, y down"
+        ("transitions", "2"), "fiu", -1e9, 1e9, "numbers, -1e9 to 1e9: motion of the character on the screen (x, y), pixels, y down"
     ),
     "background_shift": _Layout(
-        ("transitions", "2"), "fiu", -1e4, 1e4, "numbers, -1e4 to 1e4: motion of the scene on the screen (x, y), pixels, y down"
+        ("transitions", "2"), "fiu", -1e9, 1e9, "numbers, -1e9 to 1e9: motion of the scene on the screen (x, y), pixels, y down"
     ),
     "masks": _Layout(("frames", "height", "width"), "fb", 0, 1, "floats, 0 to 1, or booleans: the character in each frame"),
 }

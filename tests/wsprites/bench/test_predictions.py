@@ -39,6 +39,16 @@ def test_a_predictions_file_scores_like_its_model(few: data.Data, seen: evaluate
         load.load(str(tmp_path / "p.h5"), few)
 
 
+def test_shifts_that_have_diverged_are_scored(few: data.Data, tmp_path: Path):
+    """A model that has not found the character gets the scores of one: its other arrays are scored as well."""
+    far = {f"{part.name}/shift": np.tile([1e9, -1e9], (len(part), 89, 1)) for part in (few.fit, few.scored)}
+    np.savez(tmp_path / "p.npz", **predictions(few, **far))
+    scores = evaluate.evaluate(load.load(str(tmp_path / "p.npz"), few), few, "far").scores
+    assert scores["shift.mean"].value == pytest.approx(2**0.5 * 1e9, rel=1e-6)
+    assert scores["local.ami"].value == 1 and scores["shift.action_accuracy"].value < 0.5
+    assert all(np.isfinite(score.value) for name, score in scores.items() if name.startswith("shift."))
+
+
 def test_a_template_that_was_not_filled_in_is_refused(few: data.Data, tmp_path: Path):
     path = tmp_path / "t.npz"
     write_template(path, few)
