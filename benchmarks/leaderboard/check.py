@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.leaderboard.anchors import WITHOUT, unearned
+from benchmarks.leaderboard.arguments import RUNS
 from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS, Entry
 from benchmarks.leaderboard.files import wrong_files
 from benchmarks.leaderboard.rates import wrong_rates
 from benchmarks.leaderboard.record import CHECKPOINT, Record, RunFolder, folders, read_run, read_text
 from benchmarks.leaderboard.rows import wrong_rows
-from benchmarks.leaderboard.run import RUNS
 from benchmarks.leaderboard.training import FIRST, Plan, Saved, configuration, least_track, numbers_of
 from glass_model.training.config import fields_of
 from wsprites.bench.check import Finding, check, check_without_model, job_of

@@ -162,10 +162,17 @@ def folders(root: Path) -> list[Path]:
     return sorted(found | ({root} if any((root / name).is_file() for name in _MADE) else set()))
 
 
-def write_record(folder: Path, record: Record) -> None:
-    """Write run.json, lock.txt and the hashes of all files."""
+def write_record(folder: Path, record: Record, *, lock: bool = True) -> None:
+    """Write run.json, lock.txt and the hashes of all files.
+
+    Args:
+        folder: of the run.
+        record: what run.json says.
+        lock: False leaves a lock.txt as it is that is there: the packages of scores that were made earlier.
+    """
     replace_file(folder / "run.json", (json.dumps(json.loads(to_json(record)), indent=1) + "\n").encode())
-    replace_file(folder / "lock.txt", "".join(f"{line}\n" for line in installed()).encode())
+    if lock or not (folder / "lock.txt").is_file():
+        replace_file(folder / "lock.txt", "".join(f"{line}\n" for line in installed()).encode())
     replace_file(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in hashed(folder).items()).encode())
 
 

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.leaderboard.arguments import RUNS
 from benchmarks.leaderboard.board import Board, Cell, Row, between, boards
 from benchmarks.leaderboard.columns import COLUMNS, TASK
 from benchmarks.leaderboard.costs import ABOUT, costs
 from benchmarks.leaderboard.entries import BUDGETS
 from benchmarks.leaderboard.page import page
 from benchmarks.leaderboard.record import escaped
-from benchmarks.leaderboard.run import RUNS
 from wsprites.bench.table import number
 from wsprites.errors import UserError
 from wsprites.generate import replace_file

@@ -240,12 +240,13 @@ def train(plan: Plan, folder: Path, lock: int, interrupted: Event) -> str:
 
 
 def seconds(folder: Path) -> float:
-    """Time that the training of a run has taken so far. If it was killed, it counts until its last checkpoint."""
-    done, since = _read_clock(folder)
+    """Time that the training of a run has taken so far: if it was killed, until its last checkpoint; 0 without one, as it begins anew."""
+    (done, since), out = _read_clock(folder), (folder / CHECKPOINT).parent
+    if not any(out.rglob(f"{Path(CHECKPOINT).stem}.*")):
+        return 0.0
     if since is None:
         return done
-    checkpoints = (folder / CHECKPOINT).parent.rglob(Path(CHECKPOINT).name)
-    return done + max([0.0, *(path.stat().st_mtime - since for path in checkpoints)])
+    return done + max([0.0, *(path.stat().st_mtime - since for path in out.rglob(Path(CHECKPOINT).name))])
 
 
 def _read_clock(folder: Path) -> tuple[float, float | None]:

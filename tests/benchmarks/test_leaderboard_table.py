@@ -11,7 +11,8 @@ from made_scores import WHOLE, entry, made
 from run_folders import BOARD, put, record_of
 from score_files import clips, file_of, free
 
-from benchmarks.leaderboard import check, run, table
+from benchmarks.leaderboard import check, table
+from benchmarks.leaderboard.arguments import RUNS
 from benchmarks.leaderboard.board import Cell, between, boards
 from benchmarks.leaderboard.columns import COLUMNS
 from benchmarks.leaderboard.costs import ABOUT, costs, steps_before
@@ -131,7 +132,7 @@ def test_rows_with_another_score_are_not_compared(tmp_path: Path) -> None:
 
 
 def test_the_table_of_the_repository_is_that_of_its_runs() -> None:
-    made_now = boards(run.RUNS)
+    made_now = boards(RUNS)
     assert (table.DOCS / "leaderboard.md").read_text(encoding="utf-8") == table.markdown(made_now)
     assert (table.DOCS / "leaderboard.html").read_text(encoding="utf-8") == page(made_now)
 
