@@ -154,6 +154,32 @@ def test_a_record_that_cannot_be(folder: Path, changes: dict[str, object], words
     assert any(text.startswith(words) for text in wrong(folder)), wrong(folder)
 
 
+@pytest.mark.parametrize(
+    ("budget", "machine", "holds"),
+    [
+        ("minutes", "AMD Ryzen 7 5800H with Radeon Graphics, 2 of 16 cores", True),  # graphics in the name of a processor
+        ("minutes", "AMD Ryzen 5 2500U with Radeon Vega Mobile Gfx, 2 of 8 cores", True),
+        ("minutes", "AMD Ryzen 9 7940HS w/ Radeon 780M Graphics, 1 of 16 cores", True),
+        ("minutes", "one thread of 8 cores of an AMD EPYC", True),
+        ("minutes", "Intel Xeon, 16 of 16 cores", False),
+        ("minutes", "Intel Xeon, 16 cores", False),
+        ("hour", "Intel Xeon, 3 of 4 cores", False),
+        ("minutes", "Intel Xeon, 2 of 2 cores, Tesla T4", False),
+        *(
+            ("gpu", f"Intel Xeon, 8 of 8 cores, {name}", True)
+            for name in ("Tesla T4", "Tesla P100-PCIE-16GB", "Quadro RTX 6000", "GTX1080")
+        ),
+        ("gpu", "AMD EPYC, 8 of 8 cores, AMD Radeon RX 7900", True),
+        ("gpu", "AMD Ryzen 7 5800H with Radeon Graphics, 16 of 16 cores, no GPU", False),
+    ],
+)
+def test_machines_of_a_budget(budget: str, machine: str, holds: bool, tmp_path: Path) -> None:
+    """As torch and /proc/cpuinfo call them; a run on more cores than the budget has is not of the budget."""
+    training = Training(10, 100, 60, PARAMETERS, 600.0, machine)
+    found = wrong(put(tmp_path, replace(record_of("mine", budget=budget), training=training), made(**WHOLE)))
+    assert [text.startswith(f"run.json says that the machine was {machine!r:.80}; the budget is") for text in found] == [True] * (not holds)
+
+
 @pytest.mark.parametrize("board", ["x/../wsprites-factorial-v1/bench-2", "../bench-2", "wsprites-factorial-v1/bench-2/x", "a b/bench-2"])
 def test_names_of_boards(board: str, folder: Path) -> None:
     with pytest.raises(UserError, match="is not of the form DATA/bench-N"):
