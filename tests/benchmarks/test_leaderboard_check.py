@@ -111,6 +111,17 @@ def test_links_are_refused_and_not_read(folder: Path, monkeypatch: pytest.Monkey
     assert "FAILED   log.txt: a link; give the files themselves" in capsys.readouterr().out
 
 
+def test_a_folder_with_the_name_of_what_training_needs_is_no_link(folder: Path) -> None:
+    """`train` may be a link in the folder of a run, on the disk of who trains it; a system of that name may not."""
+    (folder.parent / "elsewhere").mkdir()
+    (folder / "train").symlink_to(folder.parent / "elsewhere")
+    assert wrong(folder) == []
+    system = folder.parent.with_name("train")
+    system.symlink_to(folder.parent)
+    with pytest.raises(UserError, match="train: a link; give the files themselves"):
+        wrong(system / "seed-0")
+
+
 def test_a_device_is_not_read(folder: Path) -> None:
     (folder / "run.json").unlink()
     (folder / "run.json").symlink_to("/dev/zero")
