@@ -20,6 +20,7 @@ from benchmarks.leaderboard.entries import ENTRIES, NONE
 from benchmarks.leaderboard.page import page
 from benchmarks.leaderboard.record import SUMS, Training, sha256
 from benchmarks.leaderboard.training import Plan
+from glass_model.lam.config import PRESETS as LAM
 from wsprites.bench.floors import Baseline
 from wsprites.bench.scores import PROTOCOL, Hashes, ScoreFile, read, write
 from wsprites.errors import UserError
@@ -291,10 +292,19 @@ def test_costs_say_what_was_trained_first(tmp_path: Path) -> None:
     assert steps_before(command) == (2000, 1000) and costs(board.rows[0]).steps == "10 of 100 after 2,000 and 1,000"
     first = "wsprites train --preset small --set train.steps=600"
     assert steps_before(f"{first} && wsprites train --system lam --preset persist") == (600,)
+    for options, steps in (
+        ("--preset small --steps 700", 700),
+        ("--preset=small --steps=700", 700),
+        ("--system=lam --preset=tiny --batch 8", LAM["tiny"].train.steps),
+        ("--system lam --set train.seed=1", next(iter(LAM.values())).train.steps),
+    ):
+        assert steps_before(f"wsprites train {options} --out a && wsprites train --gma a") == (steps,)
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("first", ["rm -r x", "wsprites", "wsprites train", "wsprites train --preset x", "wsprites train --system x", ""])
+@pytest.mark.parametrize(
+    "first", ["rm -r x", "wsprites", "wsprites train --steps 0", "wsprites train --preset x", "wsprites train --system x", ""]
+)
 def test_what_is_no_training_was_not_trained_first(first: str) -> None:
     assert steps_before(f"{first} && wsprites train --preset tiny") == () and steps_before(first) == ()
 
