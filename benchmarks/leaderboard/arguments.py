@@ -120,8 +120,8 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> tuple[lis
 
 
 def _options(given: argparse.Namespace) -> Options:
-    if given.clips is not None:
-        standard(data_of(given.world), clips=given.clips)
+    # All clips are those of the board itself.
+    clips = None if given.clips is None or standard(data_of(given.world), clips=given.clips).name == data_of(given.world) else given.clips
     if given.checkpoint and (given.seconds is None or not given.machine):
         raise ArgumentError("checkpoint", "give the time and the machine of its training as well, by --seconds and --machine")
     for option in ("command", "machine", "seconds"):
@@ -132,9 +132,7 @@ def _options(given: argparse.Namespace) -> Options:
     if given.seeds is not None and given.seed:
         raise ArgumentError("seeds", "it does not go with --seed, which names the seeds")
     train_only = given.stage == "train"
-    return Options(
-        given.out, given.clips, train_only, not given.no_task, given.checkpoint, given.seconds or 0.0, given.machine, given.command
-    )
+    return Options(given.out, clips, train_only, not given.no_task, given.checkpoint, given.seconds or 0.0, given.machine, given.command)
 
 
 def _plans(given: argparse.Namespace) -> list[Plan]:

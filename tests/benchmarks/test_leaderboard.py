@@ -178,6 +178,14 @@ def test_a_run_is_trained_scored_and_described(tmp_path: Path, commands: Command
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
+def test_all_clips_are_the_board_itself(tmp_path: Path, commands: Commands) -> None:
+    """They have no board of their own, on which they would be scored again and again."""
+    for _ in range(2):
+        assert done(tmp_path, "lam-tiny", "--seeds", "1", "--clips", "500") == 0
+    record = read_record(tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0")
+    assert record.evaluations == 1 and [call[0] for call in commands.calls] == ["train", "bench"] and "--clips" not in commands.calls[1]
+
+
 def test_what_is_not_as_it_should_be_is_done_again(tmp_path: Path, commands: Commands) -> None:
     done(tmp_path, "lam-tiny", "--seeds", "1")
     folder = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0"
