@@ -110,6 +110,15 @@ def test_the_table_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.bad_input
+def test_a_folder_to_write_to_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "runs", record_of("mine"), made(**WHOLE))
+    with pytest.raises(SystemExit) as exit_:
+        table.main(["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "none")])
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2 and error == f"--out: {tmp_path / 'none'}: no such folder; make it, or name another one\n"
+
+
+@pytest.mark.bad_input
 def test_a_machine_is_a_line_and_no_markup(tmp_path: Path) -> None:
     for name in ("machine", "versions"):
         with pytest.raises(UserError, match=f"{name} is not a line of text"):
