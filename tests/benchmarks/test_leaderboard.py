@@ -288,6 +288,19 @@ def test_a_glass_is_trained_first(tmp_path: Path, commands: Commands, monkeypatc
     assert Saved(folder / CHECKPOINT).helped and any("weights from elsewhere" in words for words in wrong(folder))
 
 
+def test_what_another_run_trained_is_of_unknown_time(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint that was copied into the folder would cost nothing, whether it is what is trained first or all."""
+    folder = tmp_path / BOARD / "minutes" / BEHIND.name / "seed-0"
+    first = checkpoint(folder / "train" / "first", BEHIND.first.config, "1000", "factorial")
+    for _ in range(2):
+        assert done(tmp_path, BEHIND.name, "--seeds", "1") == 1 and commands.calls == []
+        assert "has a checkpoint, but train-clock.json beside it is missing" in capsys.readouterr().out
+        checkpoint(folder / "train", BEHIND.config, "700", "factorial", gma=sha256(first))
+    assert training.trained(BEHIND, folder) and not (folder / "run.json").exists()
+    shutil.rmtree(folder / "train")
+    assert done(tmp_path, BEHIND.name, "--seeds", "1") == 0 and [call[0] for call in commands.calls] == ["train", "train", "bench"]
+
+
 DRAWN = Plan("glass-drawn", ENTRIES["glass-drawn"], "factorial", "hour", 0)
 
 
