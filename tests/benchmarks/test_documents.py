@@ -1,9 +1,13 @@
 """Figures in README and docs are those of the runs in the repository."""
 
 import json
+import re
+import shlex
 
 import pytest
+from samples import ROOT
 
+from benchmarks import ablations, lam_study
 from benchmarks.leaderboard import table
 from benchmarks.leaderboard.anchors import WITHOUT
 from benchmarks.leaderboard.arguments import RUNS
@@ -97,3 +101,25 @@ def test_what_is_not_above_its_floor_is_not_bold_in_the_readme() -> None:
         if cell.startswith("**")
     ]
     assert len(bold) > 5 and all(value > floor for value, floor in bold)
+
+
+_COMMAND = r"^(\$ )?(?:nohup )?python -m {} (--[^$\n]*)$"
+COMMANDS = {
+    found[0]: (module, found[2])
+    for module in (ablations, lam_study)
+    for page in sorted((ROOT / "docs").glob("*.md"))
+    for found in re.finditer(_COMMAND.format(re.escape(module.__name__)), page.read_text(encoding="utf-8"), re.MULTILINE)
+}
+"""Commands of studies in blocks of the pages, without variables of a shell: the module and the options."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_of_studies_in_the_documents_are_possible(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that a world does not have, or an option that there is not, would end them before anything is trained."""
+    module, options = COMMANDS[command]
+    monkeypatch.chdir(ROOT)
+    module.parse([word for word in shlex.split(options, comments=True) if word != "&"])
+
+
+def test_documents_have_commands_of_studies() -> None:
+    assert {module for module, _ in COMMANDS.values()} == {ablations, lam_study} and len(COMMANDS) >= 6
