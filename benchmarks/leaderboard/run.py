@@ -68,6 +68,8 @@ def do(plan: Plan, options: Options, lock: int, interrupted: Event) -> str:
     # Training, or what is known of it.
     if not plan.entry.model:
         if options.checkpoint:
+            if earlier and not options.command and _same(options.checkpoint, folder / CHECKPOINT):
+                record = replace(record, command=earlier.command)
             done = _adopted(plan, options, folder)
         elif saved := training.trained(plan, folder):
             known = earlier if earlier and earlier.training.steps == saved.step else None
@@ -83,8 +85,8 @@ def do(plan: Plan, options: Options, lock: int, interrupted: Event) -> str:
         record = replace(record, evaluations=earlier.evaluations, checkpoint=earlier.checkpoint)
     # Scores that stay are those of the commit and of the packages that stand beside them.
     stay = scored(folder, record) is not None
-    if stay and earlier:
-        record = replace(record, commit=earlier.commit)
+    if stay:
+        record = replace(record, commit=earlier.commit if earlier else record.commit, evaluations=max(record.evaluations, 1))
     if options.train_only:
         _tidy(log, folder)
         write_record(folder, record, lock=not stay)
@@ -167,8 +169,8 @@ def is_done(plan: Plan, options: Options) -> bool:
 def _is_said(folder: Path, options: Options) -> bool:
     """Whether run.json says of a training by other means what the options say."""
     record = read_record(folder)
-    said = record.training.seconds, record.training.machine, record.command
-    return said == (round(options.seconds, 1), options.machine, options.command)
+    said = record.training.seconds, record.training.machine
+    return said == (round(options.seconds, 1), options.machine) and options.command in ("", record.command)
 
 
 def _has_task(plan: Plan, folder: Path, record: Record) -> bool:

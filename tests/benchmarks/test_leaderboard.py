@@ -392,7 +392,9 @@ def test_what_is_said_of_a_checkpoint_can_be_said_again(tmp_path: Path, commands
         record = read_record(folder)
         assert (record.training.machine, record.command, record.evaluations) == ("right", " ".join(more[1:]), 1)
     assert [call[0] for call in commands.calls] == ["bench"] and sha256(folder / CHECKPOINT) == sha256(path)
-    # Whatever else is done later, the command stays: nothing here could know it.
+    # Whatever else is done or said later, the command stays: nothing here could know it.
+    assert done(tmp_path / "out", plan.name, *given, "--machine", "another") == 0
+    assert (read_record(folder).training.machine, read_record(folder).command) == ("another", "wsprites train -")
     (folder / "scores.json").unlink()
     assert done(tmp_path / "out", plan.name, "--budget", "gpu", "--seed", "2") == 0
     assert read_record(folder).command == "wsprites train -" and [call[0] for call in commands.calls] == ["bench"] * 2
@@ -423,6 +425,9 @@ def test_scores_that_stay_keep_their_packages_and_commit(tmp_path: Path, command
         run.main(["lam-tiny", "--seeds", "1", "--out", str(tmp_path)])
     assert (folder / "task.json").exists() and [call[0] for call in commands.calls] == ["train", "bench"]
     assert ((folder / "lock.txt").read_bytes(), read_record(folder).commit) == before
+    (folder / "run.json").unlink()
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
+    assert read_record(folder).evaluations == 1 and len(commands.calls) == 2  # that of the scores that are there
     (folder / "scores.json").unlink()  # those of a new scoring are others
     assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
     assert ((folder / "lock.txt").read_text(), read_record(folder).commit) == ("numpy==0\n", "later")
