@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS, WORLDS, Entry
-from benchmarks.leaderboard.record import CHECKPOINT, Record, commit
+from benchmarks.leaderboard.record import CHECKPOINT, Record, Training, commit
 from benchmarks.leaderboard.training import Plan, Saved
 from wsprites.bench.data import standard
 from wsprites.bench.scores import PROTOCOL
@@ -131,6 +131,7 @@ def _options(given: argparse.Namespace) -> Options:
         raise ArgumentError("seeds", f"{given.seeds}: at least one run is needed")
     if given.seeds is not None and given.seed:
         raise ArgumentError("seeds", "it does not go with --seed, which names the seeds")
+    Training(seconds=given.seconds or 0.0, machine=given.machine)  # what a record cannot have is refused before anything is copied
     train_only = given.stage == "train"
     return Options(given.out, clips, train_only, not given.no_task, given.checkpoint, given.seconds or 0.0, given.machine, given.command)
 

@@ -495,6 +495,10 @@ def test_a_checkpoint_has_its_seed(
         (["lam-tiny", "--cores", "0"], "--cores: 0: the budget minutes needs 2 of the cores"),
         (["lam-tiny", "--clips", "1"], "--clips: 1 is outside the range 2 to 500"),
         (["lam-tiny", "--checkpoint", "x"], "--checkpoint: give the time and the machine"),
+        *(
+            (["lam-tiny", "--checkpoint", "x", "--machine", "m", "--seconds", seconds], f"seconds = {seconds} is outside the range")
+            for seconds in ("-5.0", "nan", "inf")
+        ),
         (["lam-tiny", "--command", "wsprites train"], "--command: it is of a checkpoint that was trained by other means"),
         (["lam-tiny", "--seconds", "5"], "--seconds: it is of a checkpoint that was trained by other means"),
         (["lam-tiny", "--machine", "a"], "--machine: it is of a checkpoint that was trained by other means"),
