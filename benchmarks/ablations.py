@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.ablation_table import PARTS, REFERENCE, SCORES, Row, as_json, as_markdown, as_plot, line
-from benchmarks.runs import Options, Run, Settings, do_all, finish, in_options, is_done, scores_of
+from benchmarks.runs import Options, Run, Settings, check_clips, do_all, finish, in_options, is_done, scores_of
 from glass_model.glass.config import GLOBAL_ABLATIONS, LOCAL_ABLATIONS, PRESETS, Changes
 from glass_model.perceptual import load_vgg
 from glass_model.training.config import load_config
@@ -165,12 +165,17 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str], bool]:
     parser.add_argument("--preset", default="small", metavar="NAME", help="the preset that is changed  [small]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="train.seed of the runs of a row  [0 1 2]")
     parser.add_argument(
-        "--only", nargs="+", default=[], metavar="ROW", help="do only these rows, such as reference plain no-recs, or parts: local, global"
+        "--only",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="ROW",
+        help="do only these rows, such as reference plain no-recs, or parts: local, global",
     )
     parser.add_argument("--world", default="paper", choices=STANDARD.values(), metavar="NAME", help="world of training and scores  [paper]")
     parser.add_argument("--clips", type=int, metavar="N", help="score only the first clips  [all]")
     parser.add_argument("--steps", type=int, metavar="N", help="short for --set train.steps=N")
-    parser.add_argument("--set", nargs="+", default=[], metavar="GROUP.FIELD=VALUE", help="change the preset, for all rows")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="GROUP.FIELD=VALUE", help="change the preset of all rows")
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="keep a small file of each run here, and do what is not here yet")
     parser.add_argument("--table", action="store_true", help="do nothing but the table and the plot of the runs that are done")
     parser.add_argument("--vgg", type=Path, help="torchvision's vgg19-dcbb9e9d.pth, for the perceptual terms")
@@ -186,6 +191,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str], bool]:
         names = [*(row.name for row in rows(options)), *PARTS]
         for seed in options.seeds:
             runs([], options, seed)
+        check_clips(options)
         join(given.device)
         if given.vgg:
             load_vgg(given.vgg)
@@ -195,8 +201,6 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[str], bool]:
         parser.error(f"--only: {unknown[0]} is not one of {', '.join(dict.fromkeys(names))}")
     if "train.seed" in settings or len({*options.seeds}) < len(options.seeds):
         parser.error("--seeds names the seeds, each of them once")
-    if options.clips is not None and options.clips < 2:
-        parser.error(f"--clips: {options.clips} is less than 2")
     return options, given.only, given.table
 
 

@@ -29,8 +29,9 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.ablation_table import Line, Row, as_json, as_markdown, as_plot, line
-from benchmarks.runs import Options, Run, Settings, do_all, finish, in_options, is_done, scores_of
-from glass_model.lam.config import Config
+from benchmarks.runs import Options, Run, Settings, check_clips, do_all, finish, in_options, is_done, scores_of
+from glass_model.lam.config import PRESETS, Config
+from glass_model.training.config import load_config
 from glass_model.training.device import join
 from wsprites.bench.scores import PROTOCOL
 from wsprites.errors import UserError
@@ -207,11 +208,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preset", default="tiny", metavar="NAME", help="the preset that is changed  [tiny]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="train.seed of the runs of a row  [0 1 2]")
     parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=WORLDS, metavar="NAME", help="do only these worlds")
-    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="do only these rows, such as vq-pixel-pairs window")
+    parser.add_argument("--only", nargs="+", action="extend", default=[], metavar="ROW", help="do only these rows, such as vq-pixel-pairs")
     parser.add_argument("--clips", type=int, metavar="N", help="score only the first clips  [all]")
     parser.add_argument("--no-rollouts", action="store_true", help="leave out the scores of generated video, which take longest")
     parser.add_argument("--steps", type=int, metavar="N", help="short for --set train.steps=N")
-    parser.add_argument("--set", nargs="+", default=[], metavar="GROUP.FIELD=VALUE", help="change the preset, for all rows")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="GROUP.FIELD=VALUE", help="change the preset of all rows")
     parser.add_argument("--device", default="", help="cpu or cuda  [cuda if available]")
     parser.add_argument(
         "--gma",
@@ -241,24 +242,22 @@ def parse(arguments: Sequence[str] | None) -> tuple[Options, list[Row]]:
         parser.error(f"--only: {unknown[0]} is no row of {', '.join(given.worlds)}; --list names them")
     if "train.seed" in settings or len({*options.seeds}) < len(options.seeds):
         parser.error("--seeds names the seeds, each of them once")
-    if options.clips is not None and options.clips < 2:
-        parser.error(f"--clips: {options.clips} is less than 2")
     try:
+        load_config(PRESETS, given.preset, lines)
         for row in wanted:
             run_of(row, options, options.seeds[0])
+        check_clips(options)
         join(given.device)
+        lacking = [] if options.gma or given.table else [row for row in wanted if _lacks_gma(row, options)]
     except UserError as error:
         parser.error(in_options(error))
     if given.table:
         return options, []
-    if not options.gma:
-        lacking = [row for row in wanted if _lacks_gma(row, options)]
-        if lacking and given.only:
-            parser.error(f"--gma: {lacking[0].name} needs a checkpoint of GLASS")
-        if lacking:
-            print(f"not done without --gma: {', '.join(row.name for row in lacking)}")
-        wanted = [row for row in wanted if row not in lacking]
-    return options, wanted
+    if lacking and given.only:
+        parser.error(f"--gma: {lacking[0].name} needs a checkpoint of GLASS")
+    if lacking:
+        print(f"not done without --gma: {', '.join(row.name for row in lacking)}")
+    return options, [row for row in wanted if row not in lacking]
 
 
 def _lacks_gma(row: Row, options: Options) -> bool:

@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.results import Result, read_result, world_of, write_result
 from glass_model.systems import find
 from glass_model.training.config import load_config
-from wsprites.bench.data import STANDARD
+from wsprites.bench.data import STANDARD, standard
 from wsprites.bench.run import NO_ROLLOUTS
 from wsprites.bench.scores import PROTOCOL, ScoreFile, read
 from wsprites.errors import ArgumentError, UserError
@@ -105,6 +105,12 @@ class Run:
     @property
     def log(self) -> Path:
         return self.folder.with_name(f"{self.folder.name}.log")
+
+
+def check_clips(options: Options) -> None:
+    """Raise ArgumentError, before anything is trained, if there are not as many clips to score as are asked for."""
+    if options.clips is not None:
+        standard(options.data, clips=options.clips)
 
 
 # What is done.

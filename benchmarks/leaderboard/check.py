@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.leaderboard.anchors import WITHOUT, unearned
+from benchmarks.leaderboard.arguments import RUNS
 from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS, Entry
 from benchmarks.leaderboard.files import wrong_files
 from benchmarks.leaderboard.rates import wrong_rates
-from benchmarks.leaderboard.record import CHECKPOINT, Record, RunFolder, folders, read_run, read_text
+from benchmarks.leaderboard.record import CHECKPOINT, Record, RunFolder, cores_used, folders, has_gpu, read_run, read_text
 from benchmarks.leaderboard.rows import wrong_rows
-from benchmarks.leaderboard.run import RUNS
 from benchmarks.leaderboard.training import FIRST, Plan, Saved, configuration, least_track, numbers_of
 from glass_model.training.config import fields_of
 from wsprites.bench.check import Finding, check, check_without_model, job_of
@@ -35,8 +35,6 @@ _LISTED = {NONE, "anchor"}
 """Budget and track of systems in the list alone."""
 _PACKAGES = {"numpy": "numpy", "h5py": "h5py", "pillow": "pillow", "sklearn": "scikit-learn"}
 """Packages whose versions a score file has, by the names there, and their names in lock.txt."""
-_GPU = re.compile(r"\b(nvidia|geforce|radeon|instinct|(?<!no )gpu|[abhv]\d00)\b", re.IGNORECASE)
-"""What the name of a machine with a GPU has."""
 
 
 def findings(folder: Path, *, sample: bool = True) -> Iterator[Finding]:
@@ -128,8 +126,9 @@ def _of_training(folder: Path, record: Record) -> Iterator[str]:
     if training.planned < training.steps:
         yield f"run.json says that {training.planned:,} steps were planned, fewer than the {training.steps:,} that were done"
     named = not budget.cores or re.search(r"\bcores?\b", training.machine)
-    if budget.seconds and (not named or bool(_GPU.search(training.machine)) != budget.gpu):
-        what = "the processor and how many of its cores" if budget.cores else "the GPU"
+    more = budget.cores and cores_used(training.machine) > budget.cores
+    if budget.seconds and (not named or more or has_gpu(training.machine) != budget.gpu):
+        what = "the processor and how many of its cores were used" if budget.cores else "the GPU"
         yield f"run.json says that the machine was {training.machine!r:.80}; the budget is {budget.words}: name {what}"
     try:
         config = configuration(read_text(folder / "config.json"))

@@ -68,8 +68,10 @@ def _steps(words: Sequence[str]) -> int:
     """The steps of a training. Raises ArgumentError for one that is not possible, ValueError for what is no training."""
     if words[:2] != ["wsprites", "train"]:
         raise ValueError(words[:2])
-    given = dict(pairwise(words))
-    settings = [word.removeprefix("--set=") for word in words if word.startswith("--set=")]
-    settings += [value for word, value in pairwise(words) if word == "--set"]
-    config = load_config(find(given.get("--system", "glass")).PRESETS, given.get("--preset", ""), settings)
+    apart = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]  # --set=a=b is --set a=b
+    given = dict(pairwise(apart))
+    settings = [value for word, value in pairwise(apart) if word == "--set"]
+    settings += [f"train.steps={given['--steps']}"] if "--steps" in given else []
+    presets = find(given.get("--system", "glass")).PRESETS
+    config = load_config(presets, given.get("--preset", next(iter(presets))), settings)
     return int(config.train.steps)

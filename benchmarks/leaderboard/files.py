@@ -21,7 +21,8 @@ def wrong_files(folder: Path) -> Iterator[str]:
         UserError: a file is a link, or cannot be read as text, or there are no hashes.
     """
     at = folder.absolute()
-    links = [path for path in (*at.parents[3::-1], at, *sorted(at.iterdir())) if path.is_symlink() and path.name not in _LOCAL]
+    held = [path for path in sorted(at.iterdir()) if path.name not in _LOCAL]
+    links = [path for path in (*at.parents[3::-1], at, *held) if path.is_symlink()]
     if links:  # which may lead to anything, so that nothing is read
         raise UserError(f"{', '.join(path.name for path in links)}: a link; give the files themselves")
     known = {*FILES, SUMS, *_LOCAL}

@@ -27,6 +27,12 @@ CHECKPOINT = "train/checkpoint.safetensors"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
 _ADDRESS = re.compile(r"https://[a-z0-9][a-z0-9.-]*(:\d{1,5})?/[!-~]+")
 _BOARD = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}/bench-\d{1,3}")
+_GPU = re.compile(r"\b(nvidia|geforce|tesla|quadro|titan|[rg]tx\w*|radeon|instinct|(?<!no )gpu|[abhpv]\d00)\b", re.IGNORECASE)
+"""What the name of a machine with a GPU has. Older ones, such as Tesla T4, do not name their maker."""
+_BESIDE_CORES = re.compile(r"\bw(ith|/) radeon( vega)?( mobile)? (graphics|gfx|\d{3,4}[ms]\b)", re.IGNORECASE)
+"""Graphics in the name of a processor, which computes nothing here."""
+_CORES = re.compile(r"(?<!of )(?<!\d)(\d+)(?: of \d+)? cores?\b", re.IGNORECASE)
+"""The number of cores that were used, as `machine` says it, or how many there are."""
 
 
 def _check_lines(record: object, *names: str) -> None:
@@ -162,10 +168,17 @@ def folders(root: Path) -> list[Path]:
     return sorted(found | ({root} if any((root / name).is_file() for name in _MADE) else set()))
 
 
-def write_record(folder: Path, record: Record) -> None:
-    """Write run.json, lock.txt and the hashes of all files."""
+def write_record(folder: Path, record: Record, *, lock: bool = True) -> None:
+    """Write run.json, lock.txt and the hashes of all files.
+
+    Args:
+        folder: of the run.
+        record: what run.json says.
+        lock: False leaves a lock.txt as it is that is there: the packages of scores that were made earlier.
+    """
     replace_file(folder / "run.json", (json.dumps(json.loads(to_json(record)), indent=1) + "\n").encode())
-    replace_file(folder / "lock.txt", "".join(f"{line}\n" for line in installed()).encode())
+    if lock or not (folder / "lock.txt").is_file():
+        replace_file(folder / "lock.txt", "".join(f"{line}\n" for line in installed()).encode())
     replace_file(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in hashed(folder).items()).encode())
 
 
@@ -216,6 +229,27 @@ def machine(*, gpu: bool) -> str:
 
         text += f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
     return text
+
+
+def has_gpu(machine: str) -> bool:
+    """Whether the name of a machine has that of a GPU.
+
+    Example:
+        >>> has_gpu("Intel Xeon, 2 of 2 cores, Tesla T4"), has_gpu("AMD Ryzen 7 5800H with Radeon Graphics, 2 of 16 cores")
+        (True, False)
+    """
+    return bool(_GPU.search(_BESIDE_CORES.sub("", machine)))
+
+
+def cores_used(machine: str) -> int:
+    """The number of cores that the name of a machine says were used; 0 if it does not say it in digits.
+
+    Example:
+        >>> cores_used("AMD EPYC, 2 of 64 cores"), cores_used("128 cores"), cores_used("AMD EPYC, one thread of 8 cores")
+        (2, 128, 0)
+    """
+    found = _CORES.search(machine)
+    return int(found[1][:9]) if found else 0
 
 
 @cache

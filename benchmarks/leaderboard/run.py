@@ -15,65 +15,25 @@ checkpoint that was trained by other means is given by `--checkpoint`, with the 
 A system that is not in entries.py needs `--track` and `--words` as well, and may be any model: `--model package.module:factory`.
 """
 
-import argparse
-import os
 import shutil
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Event
 
 from benchmarks import runs
 from benchmarks.leaderboard import training
-from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS, WORLDS, Entry
-from benchmarks.leaderboard.record import CHECKPOINT, Record, Training, commit, machine, read_record, sha256, write_record
+from benchmarks.leaderboard.arguments import Options, data_of, parse, record_of
+from benchmarks.leaderboard.entries import BUDGETS
+from benchmarks.leaderboard.record import CHECKPOINT, Record, Training, machine, read_record, sha256, write_record
 from benchmarks.leaderboard.training import FIRST, Plan, Saved
 from benchmarks.runs import alone_in
-from wsprites.bench.data import standard
-from wsprites.bench.scores import PROTOCOL, ScoreFile, read, write
+from wsprites.bench.scores import ScoreFile, read, write
 from wsprites.errors import ArgumentError, UserError
 from wsprites.generate import replace_file
-from wsprites.terminal import cores, interruptible
-
-RUNS = Path(__file__).parent / "runs"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What all runs of a call have in common."""
-
-    root: Path
-    clips: int | None
-    """Score the first clips only, on a board of that name."""
-    train_only: bool = False
-    task: bool = True
-    checkpoint: Path | None = None
-    """A checkpoint that was trained by other means."""
-    seconds: float = 0.0
-    machine: str = ""
-    """Time and machine of its training."""
-    command: str = ""
-    """The commands that trained it, joined by ` && `; empty if they are not told."""
-
-
-def data_of(world: str) -> str:
-    """The standard world of a board."""
-    return f"wsprites-{world}-v1"
-
-
-def record_of(plan: Plan, options: Options) -> Record:
-    """What run.json says before anything is done, but for the training."""
-    first = "" if options.clips is None else f"-first-{options.clips}"
-    entry = plan.entry
-    board = f"{data_of(plan.world)}{first}/{PROTOCOL}"
-    command = options.command
-    if not (entry.model or options.checkpoint):
-        command = " && ".join(" ".join(["wsprites", *stage.command(at)]) for stage, at in plan.stages(Path("train")))
-    model = entry.model or CHECKPOINT
-    return Record(plan.name, entry.track, plan.budget, board, plan.seed, entry.words, model, command, commit())
-
+from wsprites.terminal import interruptible
 
 # What is done.
 
@@ -108,39 +68,60 @@ def do(plan: Plan, options: Options, lock: int, interrupted: Event) -> str:
     # Training, or what is known of it.
     if not plan.entry.model:
         if options.checkpoint:
+            if earlier and not options.command and _same(options.checkpoint, folder / CHECKPOINT):
+                record = replace(record, command=earlier.command)
             done = _adopted(plan, options, folder)
         elif saved := training.trained(plan, folder):
-            known = earlier.training if earlier and earlier.training.steps == saved.step else None
-            done = known or saved.training(plan.config.train.steps, training.seconds(folder), machine(gpu=BUDGETS[plan.budget].gpu))
+            known = earlier if earlier and earlier.training.steps == saved.step else None
+            done = known.training if known else _trained(plan, saved, folder)
+            record = replace(record, command=known.command if known else record.command)
         else:
             if failure := training.train(plan, folder, lock, interrupted):
                 return failure
-            saved = Saved(folder / CHECKPOINT)
-            done = saved.training(plan.config.train.steps, training.seconds(folder), machine(gpu=BUDGETS[plan.budget].gpu))
+            done = _trained(plan, Saved(folder / CHECKPOINT), folder)
         record = replace(record, training=done)
         replace_file(folder / "config.json", Saved(folder / CHECKPOINT).json.encode())
     if earlier:
         record = replace(record, evaluations=earlier.evaluations, checkpoint=earlier.checkpoint)
+    # Scores that stay are those of the commit and of the packages that stand beside them.
+    stay = scored(folder, record) is not None
+    if stay:
+        record = replace(record, commit=earlier.commit if earlier else record.commit, evaluations=max(record.evaluations, 1))
     if options.train_only:
         _tidy(log, folder)
-        write_record(folder, record)
+        write_record(folder, record, lock=not stay)
         return ""
     # Scoring, which is counted whenever it is begun.
-    if scored(folder, record) is None:
+    if not stay:
         record = replace(record, evaluations=record.evaluations + 1)
         write_record(folder, record)
-        model = str(folder / CHECKPOINT) if record.model == CHECKPOINT else record.model
-        bench = ["bench", "--model", model, "--data", data_of(plan.world), "--system", plan.name, "--out", str(folder / "scores.json")]
-        if failure := runs.call(bench + (["--clips", str(options.clips)] if options.clips else []), log, lock, interrupted):
+        if failure := _score(plan, options, record, lock, interrupted):
             return failure
-        if record.model == CHECKPOINT:  # the path of this machine is nobody else's
-            write(folder / "scores.json", replace(read(folder / "scores.json"), model=f"{plan.name}, seed {plan.seed}"))
     if options.task:
         from benchmarks.leaderboard.task import write_results  # imports networks
 
         write_results(folder / "task.json", model_file(folder, record), record.model, plan.world)
+    elif not _has_task(plan, folder, record):  # that of another model would stand in the table
+        (folder / "task.json").unlink(missing_ok=True)
     _tidy(log, folder)
-    write_record(folder, record)
+    write_record(folder, record, lock=not stay)
+    return ""
+
+
+def _trained(plan: Plan, saved: Saved, folder: Path) -> Training:
+    """The record of a training that was done here."""
+    return saved.training(plan.config.train.steps, training.seconds(folder), machine(gpu=BUDGETS[plan.budget].gpu))
+
+
+def _score(plan: Plan, options: Options, record: Record, lock: int, interrupted: Event) -> str:
+    """Score a run. Returns why that failed, in a line; the empty string if it succeeded."""
+    folder = options.root / record.path
+    model, out = str(folder / CHECKPOINT) if record.model == CHECKPOINT else record.model, folder / "scores.json"
+    bench = ["bench", "--model", model, "--data", data_of(plan.world), "--system", plan.name, "--out", str(out)]
+    if failure := runs.call(bench + (["--clips", str(options.clips)] if options.clips else []), folder / "log.txt", lock, interrupted):
+        return failure
+    if record.model == CHECKPOINT:  # the path of this machine is nobody else's
+        write(out, replace(read(out), model=f"{plan.name}, seed {plan.seed}"))
     return ""
 
 
@@ -162,7 +143,8 @@ def _adopted(plan: Plan, options: Options, folder: Path) -> Training:
     source, copy = options.checkpoint, folder / CHECKPOINT
     for _ in saved.chain:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
+        if not (copy.exists() and copy.samefile(source)):
+            shutil.copyfile(source, copy)
         source, copy = source.parent / FIRST, copy.parent / FIRST
     metrics = options.checkpoint.with_name("metrics.jsonl")
     if metrics.exists() and not (folder / "log.txt").exists():
@@ -177,11 +159,25 @@ def is_done(plan: Plan, options: Options) -> bool:
     folder = options.root / record.path
     if not (folder / "run.json").exists() or (not plan.entry.model and not options.checkpoint and not training.trained(plan, folder)):
         return False
-    if options.checkpoint and not _same(options.checkpoint, folder / CHECKPOINT):
+    if options.checkpoint and not (_same(options.checkpoint, folder / CHECKPOINT) and _is_said(folder, options)):
         return False
     if options.train_only:
         return True
-    return scored(folder, record) is not None and (not options.task or (folder / "task.json").exists())
+    return scored(folder, record) is not None and (not options.task or _has_task(plan, folder, record))
+
+
+def _is_said(folder: Path, options: Options) -> bool:
+    """Whether run.json says of a training by other means what the options say."""
+    record = read_record(folder)
+    said = record.training.seconds, record.training.machine
+    return said == (round(options.seconds, 1), options.machine) and options.command in ("", record.command)
+
+
+def _has_task(plan: Plan, folder: Path, record: Record) -> bool:
+    """Whether the results of the downstream task are there, and are of the model and of the present version of the task."""
+    from benchmarks.leaderboard.task import are_of  # imports networks
+
+    return are_of(folder / "task.json", model_file(folder, record), plan.world)
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -201,129 +197,28 @@ def work(plans: Sequence[Plan], options: Options) -> list[str]:
             if interrupted.is_set():
                 raise KeyboardInterrupt
             folder = options.root / record_of(plan, options).path
-            try:
-                with alone_in(folder) as lock:
+            name = f"{number} of {len(plans)}: {folder.relative_to(options.root)}"
+            with ExitStack() as stack:
+                try:
+                    lock = stack.enter_context(alone_in(folder))
+                except ArgumentError:
+                    print(f"{name} is left out: another call works on it", flush=True)
+                    continue
+                try:
                     if is_done(plan, options):
                         continue
-                    print(f"{number} of {len(plans)}: {folder.relative_to(options.root)}", flush=True)
+                    print(name, flush=True)
                     failure = do(plan, options, lock, interrupted)
-            except UserError as error:
-                failure = str(error)
+                except UserError as error:
+                    failure = str(error)
             if failure:
                 failed.append(f"{folder.relative_to(options.root)}: {failure}")
     return failed
 
 
-# The command.
-
-
-def bind(budget: str, chosen: str) -> None:
-    """Bind this process and its children to the cores that are named, or to the first ones. Raises ArgumentError if there are too few."""
-    needed, available = BUDGETS[budget].cores, sorted(os.sched_getaffinity(0))
-    named = [int(core) for core in chosen.split(",") if core.isdecimal()] if chosen else available[: needed or None]
-    if not set(named) <= set(available) or (needed and len(set(named)) != needed):
-        raise ArgumentError("cores", f"{chosen or len(available)}: the budget {budget} needs {needed or 'some'} of the cores {available}")
-    os.sched_setaffinity(0, named)
-    os.environ["OMP_NUM_THREADS"] = str(cores())
-
-
-def parse(arguments: Sequence[str] | None) -> tuple[list[Plan], Options]:
-    """The runs and the options of the command line. Exits with 2 for wrong ones, before anything is trained."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.leaderboard.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("systems", nargs="*", metavar="SYSTEM", help="names of --list, or any with --track and --words")
-    parser.add_argument("--budget", default="minutes", choices=[name for name in BUDGETS if name != NONE], help="[minutes]")
-    parser.add_argument("--seeds", type=int, metavar="N", help="number of runs: seeds 0 to N - 1  [5; 3 for gpu and open]")
-    parser.add_argument("--seed", type=int, nargs="+", metavar="N", help="these seeds alone")
-    parser.add_argument("--world", default="factorial", choices=WORLDS, help="[factorial]")
-    parser.add_argument("--clips", type=int, metavar="N", help="score the first clips alone, on a board of its own: to try things out")
-    parser.add_argument("--out", type=Path, default=RUNS, metavar="FOLDER", help="folder of all runs  [benchmarks/leaderboard/runs]")
-    parser.add_argument("--cores", default="", metavar="N,N", help="the cores to use  [the first of the budget]")
-    parser.add_argument("--stage", choices=("train", "all"), default="all", help="train: score nothing  [all]")
-    parser.add_argument("--no-task", action="store_true", help="leave out the downstream task")
-    parser.add_argument("--checkpoint", type=Path, help="score this checkpoint, which was trained by other means")
-    parser.add_argument("--seconds", type=float, help="with --checkpoint: the time that its training took")
-    parser.add_argument("--machine", default="", help="with --checkpoint: the machine that trained it")
-    parser.add_argument("--command", default="", help="with --checkpoint: the commands that trained it, joined by ' && '")
-    parser.add_argument("--model", default="", help="score package.module:factory, without training")
-    parser.add_argument("--track", choices=TRACKS, help="of a system that is not in the list")
-    parser.add_argument("--words", default="", help="what such a system is, in a line")
-    parser.add_argument("--list", action="store_true", help="name the systems, and end")
-    given = parser.parse_args(arguments)
-    if given.list:
-        print("\n".join(f"{name:<24} {entry.track:<13} {entry.words}" for name, entry in ENTRIES.items()))
-        sys.exit(0)
-    try:
-        options, plans = _options(given), _plans(given)
-        for plan in plans:
-            record_of(plan, options)
-            if plan.entry.kind:
-                _ = plan.config
-        bind(given.budget, given.cores)
-    except ArgumentError as error:
-        parser.error(f"--{error}")
-    except UserError as error:
-        parser.error(str(error))
-    return plans, options
-
-
-def _options(given: argparse.Namespace) -> Options:
-    if given.clips is not None:
-        standard(data_of(given.world), clips=given.clips)
-    if given.checkpoint and (given.seconds is None or not given.machine):
-        raise ArgumentError("checkpoint", "give the time and the machine of its training as well, by --seconds and --machine")
-    for option in ("command", "machine", "seconds"):
-        if getattr(given, option) and not given.checkpoint:
-            raise ArgumentError(option, "it is of a checkpoint that was trained by other means; leave it out, or give --checkpoint")
-    if given.seeds is not None and given.seeds < 1:
-        raise ArgumentError("seeds", f"{given.seeds}: at least one run is needed")
-    if given.seeds is not None and given.seed:
-        raise ArgumentError("seeds", "it does not go with --seed, which names the seeds")
-    train_only = given.stage == "train"
-    return Options(
-        given.out, given.clips, train_only, not given.no_task, given.checkpoint, given.seconds or 0.0, given.machine, given.command
-    )
-
-
-def _plans(given: argparse.Namespace) -> list[Plan]:
-    """The runs that are asked for, one seed after the other. Raises ArgumentError for some that are not possible."""
-    if not given.systems:
-        raise UserError("name at least one system; --list names those that there are")
-    plans = []
-    for name in given.systems:
-        entry = ENTRIES.get(name)
-        if entry is None or given.model:
-            entry = _other(name, given)
-        elif given.track or given.words:
-            raise ArgumentError("track" if given.track else "words", f"{name} is in the list, which says what it is; leave it out")
-        if entry.model and given.seeds not in (None, 1):
-            raise ArgumentError("seeds", f"{given.seeds}: {name} is not trained, and has one run")
-        budget = NONE if entry.model else given.budget
-        seeds = given.seed or range(1 if entry.model else given.seeds or BUDGETS[budget].runs)
-        if given.checkpoint and len([*seeds]) > 1:
-            seeds = [Saved(given.checkpoint).config.train.seed]
-        plans += [Plan(name, entry, given.world, budget, seed) for seed in seeds]
-    if given.checkpoint and len(plans) > 1:
-        raise ArgumentError("checkpoint", "it is of one system")
-    order = sorted(range(len(plans)), key=lambda number: (plans[number].seed, number))
-    return [plans[number] for number in order]
-
-
-def _other(name: str, given: argparse.Namespace) -> Entry:
-    """A system that is not in the list."""
-    if name in ENTRIES:
-        raise ArgumentError("model", f"{name} is the name of another system")
-    if not (given.model or given.checkpoint):
-        raise UserError(f"{name!r:.80} is not one of {', '.join(ENTRIES)}; another system needs --model or --checkpoint")
-    if not given.track or not given.words:
-        raise ArgumentError("track", f"{name} is not in the list: say its track, and by --words what it is")
-    return Entry(given.words, given.track, given.model)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Exits with 1 after a failure or an interruption, with 2 for wrong arguments."""
-    plans, options = parse(arguments)
+    plans, options = parse(arguments, __doc__)
     runs.finish(lambda: work(plans, options), f"done: {options.root}; python -m benchmarks.leaderboard.table makes the table")
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.leaderboard.entries import BUDGETS
-from benchmarks.leaderboard.record import CHECKPOINT, Record, escaped, read_record, sha256
+from benchmarks.leaderboard.record import CHECKPOINT, Record, cores_used, escaped, has_gpu, read_record, sha256
 from benchmarks.leaderboard.training import Saved
 from glass_model.training.config import fields_of
 from wsprites.bench.data import Part, standard
@@ -43,7 +43,7 @@ WORLD, TARGET, LEVEL, RUNS = "factorial", 0.3, 0.01, 5
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _LOCAL = SOURCES.index("local")
-_MAX_BYTES, _TOLERANCE = 2**22, 1e-6
+_MAX_BYTES, _TOLERANCE, _CORES = 2**22, 1e-6, 2
 _TRACKED = ("unsupervised",)
 """The track that records are of."""
 
@@ -142,8 +142,13 @@ def _check_runs(runs: Sequence[Record], saved: Sequence[Saved]) -> None:
         raise UserError(f"the runs are not all of one configuration, in the world {WORLD}, with as many steps")
     if {run.track for run in runs} != {*_TRACKED} or len({run.training.machine for run in runs}) > 1:
         raise UserError("the runs are not all of the track unsupervised, and of one machine")
-    if any(BUDGETS[run.budget].cores != 2 for run in runs):
+    if any(BUDGETS[run.budget].cores != _CORES or not _is_small(run.training.machine) for run in runs):
         raise UserError("the runs are not on two cores; train them at the budget minutes or hour")
+
+
+def _is_small(machine: str) -> bool:
+    """Whether the name of a machine says no more than two cores, and no GPU."""
+    return cores_used(machine) <= _CORES and not has_gpu(machine)
 
 
 # Checking records.
@@ -171,6 +176,8 @@ def parse(text: str) -> Entry:
             raise ValueError("a name that is not of a-z, 0-9 and -, or a date that is not of the form 2026-01-31")
         if not all(word.isprintable() for word in words) or not all(0 < minutes < math.inf for minutes, *_ in runs):
             raise ValueError("a text that is not a line, or no time")
+        if not _is_small(words[3]):
+            raise ValueError("a machine of more than two cores, or with a GPU")
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
         raise UserError(f"not a record of the speedrun ({str(error)[:100]})") from None
     scores = []

@@ -7,15 +7,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.leaderboard.arguments import RUNS
 from benchmarks.leaderboard.board import Board, Cell, Row, between, boards
 from benchmarks.leaderboard.columns import COLUMNS, TASK
 from benchmarks.leaderboard.costs import ABOUT, costs
 from benchmarks.leaderboard.entries import BUDGETS
 from benchmarks.leaderboard.page import page
 from benchmarks.leaderboard.record import escaped
-from benchmarks.leaderboard.run import RUNS
+from benchmarks.runs import in_options
 from wsprites.bench.table import number
-from wsprites.errors import UserError
+from wsprites.errors import ArgumentError, UserError
 from wsprites.generate import replace_file
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -116,18 +117,20 @@ def _rates(row: Row, name: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command. Exits with 2 if a folder cannot be read."""
+    """Run the command. Exits with 2 if a folder cannot be read, or is not there to be written to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.leaderboard.table", description=__doc__)
     parser.add_argument("--runs", type=Path, default=RUNS, metavar="FOLDER", help="folder of all runs  [benchmarks/leaderboard/runs]")
     parser.add_argument("--out", type=Path, default=DOCS, metavar="FOLDER", help="folder of leaderboard.md and leaderboard.html  [docs]")
     given = parser.parse_args(arguments)
     try:
+        if not given.out.is_dir():
+            raise ArgumentError("out", f"{given.out}: no such folder; make it, or name another one")
         made = boards(given.runs)
         if not made:
             raise UserError(f"{given.runs}: no runs; python -m benchmarks.leaderboard.run makes them")
         text, html = markdown(made), page(made)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(in_options(error), file=sys.stderr)
         sys.exit(2)
     replace_file(given.out / "leaderboard.md", text.encode())
     replace_file(given.out / "leaderboard.html", html.encode())

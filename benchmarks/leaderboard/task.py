@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.leaderboard.entries import SHARES
-from benchmarks.leaderboard.record import sha256
+from benchmarks.leaderboard.record import read_text, sha256
 from wsprites.bench.data import VideoSize, load_standard
 from wsprites.bench.load import load_model
 from wsprites.bench.protocol import Model, infer
@@ -225,6 +225,25 @@ def _at_random(rng: np.random.Generator) -> Policy:
     return lambda far_n2: rng.integers(0, len(PAIRS), len(far_n2))
 
 
+def _about(source: Path, world: str) -> dict[str, str]:
+    """What task.json says that its rates are of."""
+    return {"task": NAME, "world": world, "model": sha256(source)}
+
+
+def are_of(path: Path, source: Path, world: str) -> bool:
+    """Whether a file has the rates of success of a model, by this version of the task; False for one that is damaged or missing.
+
+    Args:
+        path, source, world: as for `write_results`.
+    """
+    about = _about(source, world)
+    try:
+        stored = json.loads(read_text(path))
+        return all(stored[key] == value for key, value in about.items()) and {"success", "draws"} <= stored.keys()
+    except (ValueError, KeyError, TypeError, RecursionError):  # UserError is a ValueError
+        return False
+
+
 def write_results(path: Path, source: Path, name: str, world: str) -> None:
     """Write the rates of success of a model, unless they are there already; none for one that infers no action.
 
@@ -234,11 +253,8 @@ def write_results(path: Path, source: Path, name: str, world: str) -> None:
         name: package.module:factory, or anything else for a checkpoint.
         world: the preset.
     """
-    about = {"task": NAME, "world": world, "model": sha256(source)}
-    if path.exists():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if {key: stored.get(key) for key in about} == about:
-            return
+    if are_of(path, source, world):
+        return
     rates = results(load_model(name if ":" in name else str(source)), world)
     means = {key: round(float(np.mean(values)), 4) for key, values in rates.items()}
-    replace_file(path, (json.dumps({**about, "success": means, "draws": rates}, indent=1) + "\n").encode())
+    replace_file(path, (json.dumps({**_about(source, world), "success": means, "draws": rates}, indent=1) + "\n").encode())

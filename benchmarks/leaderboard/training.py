@@ -34,6 +34,8 @@ MOST_LABELLED = 0.025
 """The largest share of clips with labels on the track `labels`."""
 _LEAST = 60.0
 """Seconds that the end gets at least."""
+_CLOCK = "train-clock.json"
+"""How long the training of a run has taken, in its folder."""
 
 
 @dataclass(frozen=True)
@@ -240,26 +242,31 @@ def train(plan: Plan, folder: Path, lock: int, interrupted: Event) -> str:
 
 
 def seconds(folder: Path) -> float:
-    """Time that the training of a run has taken so far. If it was killed, it counts until its last checkpoint."""
+    """Time that the training of a run has taken so far: if it was killed, until its last checkpoint; 0 without one, as it begins anew.
+
+    Raises:
+        UserError: there is a checkpoint, such as one of another run, and nothing says how long its training took.
+    """
+    out = (folder / CHECKPOINT).parent
+    if not any(out.rglob(f"{Path(CHECKPOINT).stem}.*")):
+        return 0.0
+    if not (folder / _CLOCK).exists():
+        raise UserError(f"{out} has a checkpoint, but {_CLOCK} beside it is missing, which says how long that took; delete the folder")
     done, since = _read_clock(folder)
     if since is None:
         return done
-    checkpoints = (folder / CHECKPOINT).parent.rglob(Path(CHECKPOINT).name)
-    return done + max([0.0, *(path.stat().st_mtime - since for path in checkpoints)])
+    return done + max([0.0, *(path.stat().st_mtime - since for path in out.rglob(Path(CHECKPOINT).name))])
 
 
 def _read_clock(folder: Path) -> tuple[float, float | None]:
-    path = folder / "train-clock.json"
-    if not path.exists():
-        return 0.0, None
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = json.loads((folder / _CLOCK).read_text(encoding="utf-8"))
     return values["seconds"], values["since"]
 
 
 @contextmanager
 def _clock(folder: Path) -> Iterator[None]:
     """Add the time that something takes to that of the training."""
-    path, done, since = folder / "train-clock.json", seconds(folder), time.time()
+    path, done, since = folder / _CLOCK, seconds(folder), time.time()
     replace_file(path, json.dumps({"seconds": done, "since": since}).encode())
     begin = time.monotonic()
     try:

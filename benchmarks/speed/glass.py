@@ -40,11 +40,13 @@ def main() -> None:
     parser.add_argument("--device", default="")
     parser.add_argument("--steps", type=int, default=20)
     options = parser.parse_args()
+    if options.steps < 1 or min(options.batch) < 2:
+        parser.error("--steps needs 1 or more, and --batch 2 or more")
     try:
         configs = [load_config(PRESETS, preset, options.settings) for preset in options.preset]
+        process = join(options.device)
     except ArgumentError as error:
-        parser.error(str(error))
-    process = join(options.device)
+        parser.error(f"--{'set' if error.argument == 'settings' else error.argument}: {error.problem}")
     name = torch.cuda.get_device_name(process.device) if process.device.type == "cuda" else platform.processor() or platform.machine()
     print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads, medians of {options.steps} steps\n")
     print("| preset, batch | way | forward steps/s | training steps/s | frames/s | of the matrix rate | first loss |")

@@ -1,12 +1,16 @@
 """Figures in README and docs are those of the runs in the repository."""
 
 import json
-from pathlib import Path
+import re
+import shlex
 
 import pytest
+from samples import ROOT
 
-from benchmarks.leaderboard import run, table
+from benchmarks import ablations, lam_study
+from benchmarks.leaderboard import table
 from benchmarks.leaderboard.anchors import WITHOUT
+from benchmarks.leaderboard.arguments import RUNS
 from benchmarks.leaderboard.record import folders, read_run
 
 HEADLINES = (
@@ -23,7 +27,7 @@ def test_figures_of_anchors_in_the_documents() -> None:
     """The table in docs/models.md has those of the runs in `factorial`."""
     models = (table.DOCS / "models.md").read_text(encoding="utf-8")
     rows = {name: line for line in models.splitlines() for name in WITHOUT if line.startswith(f"| `{name}` |")}
-    board = [folder for folder in folders(run.RUNS) if folder.parent.name in WITHOUT and "factorial" in str(folder.relative_to(run.RUNS))]
+    board = [folder for folder in folders(RUNS) if folder.parent.name in WITHOUT and "factorial" in str(folder.relative_to(RUNS))]
     scores = {folder.parent.name: read_run(folder).scores.scores for folder in board}
     assert rows.keys() == scores.keys() == {*WITHOUT}
     for name, score in (
@@ -44,7 +48,7 @@ def test_figures_of_anchors_in_the_documents() -> None:
 
 def test_figures_of_few_labels_in_the_documents() -> None:
     """README and docs/models.md have those of the three runs of the brief study."""
-    studied = Path(run.__file__).parents[1] / "results" / "lam-brief"
+    studied = RUNS.parents[1] / "results" / "lam-brief"
     results = [studied / f"factorial-window-found-labels-1-{seed}.json" for seed in range(3)]
     scores = [json.loads(path.read_text(encoding="utf-8"))["scores"]["figures"] for path in results]
     local, animation = ([f"{one[f'local.{name}conditional']['value']:.2f}" for one in scores] for name in ("", "animation."))
@@ -79,7 +83,7 @@ def table_of_the_readme() -> list[list[str]]:
 )
 def test_figures_of_the_readme_are_those_of_the_runs(words: str, runs: str) -> None:
     (row,) = [row for row in table_of_the_readme() if row[0].startswith(words)]
-    found = [folder for folder in folders(run.RUNS) if f"factorial-v1-first-100/bench-2/{runs}/" in folder.as_posix()]
+    found = [folder for folder in folders(RUNS) if f"factorial-v1-first-100/bench-2/{runs}/" in folder.as_posix()]
     scores = [read_run(folder).scores.scores for folder in sorted(found)]
     assert row[1].strip("`") == runs.split("/")[0]
     for name, cell in zip(HEADLINES, row[2:], strict=True):
@@ -97,3 +101,25 @@ def test_what_is_not_above_its_floor_is_not_bold_in_the_readme() -> None:
         if cell.startswith("**")
     ]
     assert len(bold) > 5 and all(value > floor for value, floor in bold)
+
+
+_COMMAND = r"^(\$ )?(?:nohup )?python -m {} (--[^$\n]*)$"
+COMMANDS = {
+    found[0]: (module, found[2])
+    for module in (ablations, lam_study)
+    for page in sorted((ROOT / "docs").glob("*.md"))
+    for found in re.finditer(_COMMAND.format(re.escape(module.__name__)), page.read_text(encoding="utf-8"), re.MULTILINE)
+}
+"""Commands of studies in blocks of the pages, without variables of a shell: the module and the options."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_of_studies_in_the_documents_are_possible(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that a world does not have, or an option that there is not, would end them before anything is trained."""
+    module, options = COMMANDS[command]
+    monkeypatch.chdir(ROOT)
+    module.parse([word for word in shlex.split(options, comments=True) if word != "&"])
+
+
+def test_documents_have_commands_of_studies() -> None:
+    assert {module for module, _ in COMMANDS.values()} == {ablations, lam_study} and len(COMMANDS) >= 6

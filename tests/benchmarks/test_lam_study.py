@@ -216,6 +216,18 @@ def test_results_of_something_else_are_not_replaced(
 
 
 @pytest.mark.bad_input
+def test_results_of_something_else_where_a_checkpoint_is_lacking(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether a row needs one depends on whether it is kept; what is kept of other clips is said in a line."""
+    results = Path(lam_study.__file__).parent / "results" / "lam"
+    with pytest.raises(SystemExit) as exit_:
+        main(["--out", str(tmp_path / "out"), "--results", str(results), "--only", "window-found-behind-20", "--clips", "50"])
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert exit_.value.code == 2 and "--results: " in error and "scored on the first 50 clips" in error and not commands.calls
+
+
+@pytest.mark.bad_input
 def test_results_of_a_newer_version(kept: Path, tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
     """They are not damaged, and nobody is told to delete them."""
     path = kept / "factorial-vq-pixel-pairs-1.json"
@@ -246,7 +258,11 @@ def test_damaged_results(text: str, kept: Path, tmp_path: Path, commands: Comman
         (["--set", "model.code=4"], "there is no field model.code"),
         (["--steps", "0"], "train.steps = 0 is outside the range"),
         (["--seeds", "1", "1"], "--seeds names the seeds, each of them once"),
-        (["--clips", "1"], "--clips: 1 is less than 2"),
+        (["--set", "model.codes=4", "--set", "model.codes=5"], "model.codes is given twice"),
+        (["--steps", "5", "--set", "train.steps=6"], "train.steps is given twice"),
+        (["--only", "vq-pixels-pairs", "--only", "window"], "--only: vq-pixels-pairs is no row of factorial"),
+        (["--clips", "1"], "--clips: 1 is outside the range 2 to 500"),
+        (["--clips", "501"], "--clips: 501 is outside the range 2 to 500"),
         (["--only", "window", "window-found"], "--gma: window-found needs a checkpoint of GLASS"),
     ],
 )

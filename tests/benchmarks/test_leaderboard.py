@@ -18,8 +18,10 @@ from run_folders import BOARD, TINY, again, put, record_of, task_of, wrong
 from safetensors.numpy import save_file
 
 from benchmarks import runs as running
-from benchmarks.leaderboard import check, run, training
+from benchmarks.leaderboard import arguments, check, run, task, training
+from benchmarks.leaderboard import record as record_module
 from benchmarks.leaderboard.anchors import WITHOUT, CharacterId, Copy, FrameCopy, OneCode, SceneCode, unearned
+from benchmarks.leaderboard.arguments import RUNS
 from benchmarks.leaderboard.entries import BUDGETS, ENTRIES, NONE, TRACKS
 from benchmarks.leaderboard.record import CHECKPOINT, SUMS, Record, Training, folders, read_record, read_run, sha256, write_record
 from benchmarks.leaderboard.rows import wrong_rows
@@ -176,6 +178,14 @@ def test_a_run_is_trained_scored_and_described(tmp_path: Path, commands: Command
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
+def test_all_clips_are_the_board_itself(tmp_path: Path, commands: Commands) -> None:
+    """They have no board of their own, on which they would be scored again and again."""
+    for _ in range(2):
+        assert done(tmp_path, "lam-tiny", "--seeds", "1", "--clips", "500") == 0
+    record = read_record(tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0")
+    assert record.evaluations == 1 and [call[0] for call in commands.calls] == ["train", "bench"] and "--clips" not in commands.calls[1]
+
+
 def test_what_is_not_as_it_should_be_is_done_again(tmp_path: Path, commands: Commands) -> None:
     done(tmp_path, "lam-tiny", "--seeds", "1")
     folder = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0"
@@ -278,6 +288,19 @@ def test_a_glass_is_trained_first(tmp_path: Path, commands: Commands, monkeypatc
     assert Saved(folder / CHECKPOINT).helped and any("weights from elsewhere" in words for words in wrong(folder))
 
 
+def test_what_another_run_trained_is_of_unknown_time(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint that was copied into the folder would cost nothing, whether it is what is trained first or all."""
+    folder = tmp_path / BOARD / "minutes" / BEHIND.name / "seed-0"
+    first = checkpoint(folder / "train" / "first", BEHIND.first.config, "1000", "factorial")
+    for _ in range(2):
+        assert done(tmp_path, BEHIND.name, "--seeds", "1") == 1 and commands.calls == []
+        assert "has a checkpoint, but train-clock.json beside it is missing" in capsys.readouterr().out
+        checkpoint(folder / "train", BEHIND.config, "700", "factorial", gma=sha256(first))
+    assert training.trained(BEHIND, folder) and not (folder / "run.json").exists()
+    shutil.rmtree(folder / "train")
+    assert done(tmp_path, BEHIND.name, "--seeds", "1") == 0 and [call[0] for call in commands.calls] == ["train", "train", "bench"]
+
+
 DRAWN = Plan("glass-drawn", ENTRIES["glass-drawn"], "factorial", "hour", 0)
 
 
@@ -356,15 +379,126 @@ def test_training_on_one_machine_and_scoring_on_another(tmp_path: Path, commands
     assert read_record(tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0").training.machine == "the first"
 
 
+def test_what_is_said_of_a_checkpoint_can_be_said_again(tmp_path: Path, commands: Commands) -> None:
+    """Without another scoring; by the path of the copy in the folder of the run as well."""
+    plan = Plan("lam-base", ENTRIES["lam-base"], "factorial", "gpu", 2)
+    path = checkpoint(tmp_path / "elsewhere", plan.config, str(plan.config.train.steps), "factorial")
+    given = ["--budget", "gpu", "--checkpoint", str(path), "--seconds", "3400"]
+    assert done(tmp_path / "out", plan.name, *given, "--machine", "wrong") == 0
+    folder = tmp_path / "out" / BOARD / "gpu" / plan.name / "seed-2"
+    for at, more in ((path, []), (folder / CHECKPOINT, ["--command", "wsprites train -"])):
+        given[3] = str(at)
+        assert done(tmp_path / "out", plan.name, *given, "--machine", "right", *more) == 0
+        record = read_record(folder)
+        assert (record.training.machine, record.command, record.evaluations) == ("right", " ".join(more[1:]), 1)
+    assert [call[0] for call in commands.calls] == ["bench"] and sha256(folder / CHECKPOINT) == sha256(path)
+    # Whatever else is done or said later, the command stays: nothing here could know it.
+    assert done(tmp_path / "out", plan.name, *given, "--machine", "another") == 0
+    assert (read_record(folder).training.machine, read_record(folder).command) == ("another", "wsprites train -")
+    (folder / "scores.json").unlink()
+    assert done(tmp_path / "out", plan.name, "--budget", "gpu", "--seed", "2") == 0
+    assert read_record(folder).command == "wsprites train -" and [call[0] for call in commands.calls] == ["bench"] * 2
+
+
+def test_a_training_that_is_begun_anew_has_all_of_its_time(tmp_path: Path, commands: Commands) -> None:
+    """Its folder was deleted: what an earlier one took is not of this one."""
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
+    folder = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0"
+    (folder / "train-clock.json").write_text(json.dumps({"seconds": 850.0, "since": None}))
+    assert seconds(folder) == 850
+    shutil.rmtree(folder / "train")
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
+    assert commands.left == [840, 840] and read_record(folder).training.seconds < 30
+
+
+def test_scores_that_stay_keep_their_packages_and_commit(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done later with other packages, such as the task, is not what they were made by."""
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
+    folder = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0"
+    before = (folder / "lock.txt").read_bytes(), read_record(folder).commit
+    monkeypatch.setattr(record_module, "installed", lambda: ["numpy==0"])
+    monkeypatch.setattr(arguments, "commit", lambda: "later")
+    (folder / "task.json").unlink()
+    monkeypatch.setattr(task, "results", lambda *_: {})
+    monkeypatch.setattr(task, "load_model", lambda _: None)
+    with pytest.raises(SystemExit):
+        run.main(["lam-tiny", "--seeds", "1", "--out", str(tmp_path)])
+    assert (folder / "task.json").exists() and [call[0] for call in commands.calls] == ["train", "bench"]
+    assert ((folder / "lock.txt").read_bytes(), read_record(folder).commit) == before
+    (folder / "run.json").unlink()
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
+    assert read_record(folder).evaluations == 1 and len(commands.calls) == 2  # that of the scores that are there
+    (folder / "scores.json").unlink()  # those of a new scoring are others
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
+    assert ((folder / "lock.txt").read_text(), read_record(folder).commit) == ("numpy==0\n", "later")
+
+
+def test_a_task_of_another_model_is_done_again(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or of another version of the task, or one that is damaged; without the task, it is removed: its rates are not of this row."""
+    made_of = []
+    monkeypatch.setattr(task, "results", lambda *_: made_of.append(1) or {})
+    monkeypatch.setattr(task, "load_model", lambda _: None)
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
+    path = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0" / "task.json"
+    own = json.loads(path.read_text())
+    for number, text in enumerate((json.dumps(own | {"model": "0" * 64}), json.dumps(own | {"task": "marker-0"}), "[", "[]"), start=1):
+        path.write_text(text)
+        with pytest.raises(SystemExit) as exit_:
+            run.main(["lam-tiny", "--seeds", "1", "--out", str(tmp_path)])
+        assert not exit_.value.code and len(made_of) == number and json.loads(path.read_text())["model"] == own["model"]
+    path.write_text(json.dumps(own | {"model": "0" * 64}))
+    path.with_name("scores.json").unlink()
+    monkeypatch.setattr(f"{__name__}.task_of", lambda _: {"model": "another"})
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0 and not path.exists()
+
+
+def test_a_run_of_another_call_is_left_out(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has not failed; the others are done."""
+    with running.alone_in(tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0"):
+        assert done(tmp_path, "lam-tiny", "--seeds", "2") == 0
+    out = capsys.readouterr().out
+    assert f"1 of 2: {BOARD}/minutes/lam-tiny/seed-0 is left out: another call works on it" in out and "FAILED" not in out
+    assert [call[0] for call in commands.calls] == ["train", "bench"]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--seed", "3"], "--seed: "),
+        (["--seed", "2", "3"], "--seed: "),
+        (["--seeds", "5"], "--seeds: "),
+    ],
+)
+def test_a_checkpoint_has_its_seed(
+    more: list[str], words: str, tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = checkpoint(tmp_path / "elsewhere", replace(TINY, seed=2).config, "2000", "factorial")
+    given = ["mine", "--checkpoint", str(path), "--seconds", "9", "--machine", "m", "--track", "unsupervised", "--words", "new"]
+    assert done(tmp_path / "out", *given, *more) == 2
+    assert f"{words}{path} was trained with seed 2; leave" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert done(tmp_path / "out", *given, "--seed", "2") == 0
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ([], "name at least one system"),
+        *(
+            (["lam-tiny", "--budget", budget, "--cores", cores], f"--cores: {cores!r} is not a list of numbers such as 0,1")
+            for budget, cores in (("open", "a"), ("minutes", "0-1"), ("minutes", "0,1,x"))
+        ),
+        (["classical", "--seed", "1"], "--seed: 1: classical is not trained, and has one run, of seed 0"),
+        (["classical", "--checkpoint", "x", "--seconds", "1", "--machine", "m"], "--checkpoint: classical is not trained, and has none"),
         (["lam-teeny"], "'lam-teeny' is not one of classical, one-code"),
         (["lam-tiny", "--cores", "0"], "--cores: 0: the budget minutes needs 2 of the cores"),
         (["lam-tiny", "--clips", "1"], "--clips: 1 is outside the range 2 to 500"),
         (["lam-tiny", "--checkpoint", "x"], "--checkpoint: give the time and the machine"),
+        *(
+            (["lam-tiny", "--checkpoint", "x", "--machine", "m", "--seconds", seconds], f"seconds = {seconds} is outside the range")
+            for seconds in ("-5.0", "nan", "inf")
+        ),
         (["lam-tiny", "--command", "wsprites train"], "--command: it is of a checkpoint that was trained by other means"),
         (["lam-tiny", "--seconds", "5"], "--seconds: it is of a checkpoint that was trained by other means"),
         (["lam-tiny", "--machine", "a"], "--machine: it is of a checkpoint that was trained by other means"),
@@ -439,7 +573,7 @@ def test_no_code_of_a_stranger_is_run(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_runs_of_the_repository_hold() -> None:
     """Files, records, rows and anchors; and the scores follow from what the score files hold of each clip."""
-    every = folders(run.RUNS)
+    every = folders(RUNS)
     assert {str(folder): text for folder in every for text in wrong(folder)} == {} and wrong_rows(every) == {}
     followed = {folder: check_without_model(read_run(folder).scores) for folder in every}
     assert {str(folder): one.text for folder, found in followed.items() for one in found if not one.fine} == {}
@@ -449,7 +583,7 @@ def test_the_runs_of_the_repository_hold() -> None:
 def test_an_anchor_of_the_repository_infers_what_its_score_file_holds(name: str, world: str) -> None:
     """The check with a model; what trained models infer is checked by the command, where their checkpoints are."""
     board = f"wsprites-{world}-v1-first-100"
-    (folder,) = (folder for folder in folders(run.RUNS / board) if folder.parent.name == name)
+    (folder,) = (folder for folder in folders(RUNS / board) if folder.parent.name == name)
     found = [*check.findings(folder)]
     assert all(one.fine for one in found) and sum("the model infers the same from clips" in one.text for one in found) == 2, found
 

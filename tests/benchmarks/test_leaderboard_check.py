@@ -111,6 +111,17 @@ def test_links_are_refused_and_not_read(folder: Path, monkeypatch: pytest.Monkey
     assert "FAILED   log.txt: a link; give the files themselves" in capsys.readouterr().out
 
 
+def test_a_folder_with_the_name_of_what_training_needs_is_no_link(folder: Path) -> None:
+    """`train` may be a link in the folder of a run, on the disk of who trains it; a system of that name may not."""
+    (folder.parent / "elsewhere").mkdir()
+    (folder / "train").symlink_to(folder.parent / "elsewhere")
+    assert wrong(folder) == []
+    system = folder.parent.with_name("train")
+    system.symlink_to(folder.parent)
+    with pytest.raises(UserError, match="train: a link; give the files themselves"):
+        wrong(system / "seed-0")
+
+
 def test_a_device_is_not_read(folder: Path) -> None:
     (folder / "run.json").unlink()
     (folder / "run.json").symlink_to("/dev/zero")
@@ -152,6 +163,32 @@ def test_a_device_is_not_read(folder: Path) -> None:
 def test_a_record_that_cannot_be(folder: Path, changes: dict[str, object], words: str) -> None:
     again(folder, **changes)
     assert any(text.startswith(words) for text in wrong(folder)), wrong(folder)
+
+
+@pytest.mark.parametrize(
+    ("budget", "machine", "holds"),
+    [
+        ("minutes", "AMD Ryzen 7 5800H with Radeon Graphics, 2 of 16 cores", True),  # graphics in the name of a processor
+        ("minutes", "AMD Ryzen 5 2500U with Radeon Vega Mobile Gfx, 2 of 8 cores", True),
+        ("minutes", "AMD Ryzen 9 7940HS w/ Radeon 780M Graphics, 1 of 16 cores", True),
+        ("minutes", "one thread of 8 cores of an AMD EPYC", True),
+        ("minutes", "Intel Xeon, 16 of 16 cores", False),
+        ("minutes", "Intel Xeon, 16 cores", False),
+        ("hour", "Intel Xeon, 3 of 4 cores", False),
+        ("minutes", "Intel Xeon, 2 of 2 cores, Tesla T4", False),
+        *(
+            ("gpu", f"Intel Xeon, 8 of 8 cores, {name}", True)
+            for name in ("Tesla T4", "Tesla P100-PCIE-16GB", "Quadro RTX 6000", "GTX1080")
+        ),
+        ("gpu", "AMD EPYC, 8 of 8 cores, AMD Radeon RX 7900", True),
+        ("gpu", "AMD Ryzen 7 5800H with Radeon Graphics, 16 of 16 cores, no GPU", False),
+    ],
+)
+def test_machines_of_a_budget(budget: str, machine: str, holds: bool, tmp_path: Path) -> None:
+    """As torch and /proc/cpuinfo call them; a run on more cores than the budget has is not of the budget."""
+    training = Training(10, 100, 60, PARAMETERS, 600.0, machine)
+    found = wrong(put(tmp_path, replace(record_of("mine", budget=budget), training=training), made(**WHOLE)))
+    assert [text.startswith(f"run.json says that the machine was {machine!r:.80}; the budget is") for text in found] == [True] * (not holds)
 
 
 @pytest.mark.parametrize("board", ["x/../wsprites-factorial-v1/bench-2", "../bench-2", "wsprites-factorial-v1/bench-2/x", "a b/bench-2"])

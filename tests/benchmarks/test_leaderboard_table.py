@@ -11,7 +11,8 @@ from made_scores import WHOLE, entry, made
 from run_folders import BOARD, put, record_of
 from score_files import clips, file_of, free
 
-from benchmarks.leaderboard import check, run, table
+from benchmarks.leaderboard import check, table
+from benchmarks.leaderboard.arguments import RUNS
 from benchmarks.leaderboard.board import Cell, between, boards
 from benchmarks.leaderboard.columns import COLUMNS
 from benchmarks.leaderboard.costs import ABOUT, costs, steps_before
@@ -19,6 +20,7 @@ from benchmarks.leaderboard.entries import ENTRIES, NONE
 from benchmarks.leaderboard.page import page
 from benchmarks.leaderboard.record import SUMS, Training, sha256
 from benchmarks.leaderboard.training import Plan
+from glass_model.lam.config import PRESETS as LAM
 from wsprites.bench.floors import Baseline
 from wsprites.bench.scores import PROTOCOL, Hashes, ScoreFile, read, write
 from wsprites.errors import UserError
@@ -108,6 +110,15 @@ def test_the_table_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.bad_input
+def test_a_folder_to_write_to_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "runs", record_of("mine"), made(**WHOLE))
+    with pytest.raises(SystemExit) as exit_:
+        table.main(["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "none")])
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2 and error == f"--out: {tmp_path / 'none'}: no such folder; make it, or name another one\n"
+
+
+@pytest.mark.bad_input
 def test_a_machine_is_a_line_and_no_markup(tmp_path: Path) -> None:
     for name in ("machine", "versions"):
         with pytest.raises(UserError, match=f"{name} is not a line of text"):
@@ -131,7 +142,7 @@ def test_rows_with_another_score_are_not_compared(tmp_path: Path) -> None:
 
 
 def test_the_table_of_the_repository_is_that_of_its_runs() -> None:
-    made_now = boards(run.RUNS)
+    made_now = boards(RUNS)
     assert (table.DOCS / "leaderboard.md").read_text(encoding="utf-8") == table.markdown(made_now)
     assert (table.DOCS / "leaderboard.html").read_text(encoding="utf-8") == page(made_now)
 
@@ -290,10 +301,19 @@ def test_costs_say_what_was_trained_first(tmp_path: Path) -> None:
     assert steps_before(command) == (2000, 1000) and costs(board.rows[0]).steps == "10 of 100 after 2,000 and 1,000"
     first = "wsprites train --preset small --set train.steps=600"
     assert steps_before(f"{first} && wsprites train --system lam --preset persist") == (600,)
+    for options, steps in (
+        ("--preset small --steps 700", 700),
+        ("--preset=small --steps=700", 700),
+        ("--system=lam --preset=tiny --batch 8", LAM["tiny"].train.steps),
+        ("--system lam --set train.seed=1", next(iter(LAM.values())).train.steps),
+    ):
+        assert steps_before(f"wsprites train {options} --out a && wsprites train --gma a") == (steps,)
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("first", ["rm -r x", "wsprites", "wsprites train", "wsprites train --preset x", "wsprites train --system x", ""])
+@pytest.mark.parametrize(
+    "first", ["rm -r x", "wsprites", "wsprites train --steps 0", "wsprites train --preset x", "wsprites train --system x", ""]
+)
 def test_what_is_no_training_was_not_trained_first(first: str) -> None:
     assert steps_before(f"{first} && wsprites train --preset tiny") == () and steps_before(first) == ()
 

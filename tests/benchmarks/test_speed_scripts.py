@@ -76,9 +76,23 @@ def test_glass_times_a_preset_with_and_without_its_window(settings: list[str], m
     assert not first.alone and not first.frozen and (first.length, first.skip) == (12, 1)
 
 
-def test_glass_refuses_what_cannot_be_set(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--set", "model.figur=64"], "--set: there is no field model.figur"),
+        (["--device", "gpu"], "--device: gpu: "),
+        (["--steps", "0"], "--steps needs 1 or more"),
+        (["--batch", "4", "1"], "--batch 2 or more"),
+    ],
+)
+def test_glass_refuses_what_cannot_be(
+    more: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is timed, which takes minutes."""
     script = runpy.run_path(str(SPEED / "glass.py"))
-    monkeypatch.setattr(sys, "argv", ["glass.py", "--preset", "tiny", "--set", "model.figur=64"])
+    monkeypatch.setitem(script["main"].__globals__, "compare", lambda *_: [])
+    monkeypatch.setattr(sys, "argv", ["glass.py", "--preset", "tiny", *more])
     with pytest.raises(SystemExit) as exit_:
         script["main"]()
-    assert exit_.value.code == 2 and "figur" in capsys.readouterr().err.splitlines()[-1]
+    assert exit_.value.code == 2 and words in capsys.readouterr().err.splitlines()[-1]

@@ -62,6 +62,10 @@ def test_a_record_holds_and_is_on_the_page(codes: list[np.ndarray], tmp_path: Pa
         (lambda one: one["runs"][0]["codes"].update(text="AAAA"), "not a record"),
         (lambda one: one["runs"][0].update(minutes=0), "no time"),
         (lambda one: one.pop("machine"), "not a record of the speedrun"),
+        *(
+            (lambda one, machine=machine: one.update(machine=machine), "a machine of more than two cores, or with a GPU")
+            for machine in ("AMD EPYC, 64 of 64 cores", "Intel Xeon, 2 of 2 cores, Tesla T4")
+        ),
         (lambda one: one.update(changes="a\nb"), "not a line"),
         (lambda one: one.update(runs=one["runs"][:1] * 5), "a checkpoint is there twice"),
         (lambda one: one["runs"][4].update(seed=7), "the seeds are not 0, 1, 2"),
@@ -152,6 +156,7 @@ def test_runs_that_are_no_record() -> None:
         ([replace(run, track="labels") for run in runs], made, "the track unsupervised"),
         ([*runs[:4], replace(runs[4], training=Training(machine="n"))], made, "of one machine"),
         ([replace(run, budget="gpu") for run in runs], made, "not on two cores"),
+        ([replace(run, training=Training(machine="AMD EPYC, 64 of 64 cores")) for run in runs], made, "not on two cores"),
     ):
         with pytest.raises(UserError, match=words):
             speedrun._check_runs(wrong, saved)

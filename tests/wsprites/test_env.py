@@ -326,7 +326,10 @@ def test_without_gymnasium_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
     [
         ({"background": "sideways"}, "background: 'sideways' is not one of moving, frozen, blank"),
         ({"split": "all"}, "split: 'all' is not one of train, val, test"),
-        ({"length": 0}, "length: 0 is less than 1 step"),
+        ({"length": 0}, "length: 0 is outside the range 1 to 9999"),
+        ({"length": 10_000}, "length: 10000 is outside the range 1 to 9999"),
+        ({"length": 2.5}, "length: 2.5 is not a whole number"),
+        ({"length": "5"}, "length: '5' is not a whole number"),
         ({"world": "nowhere"}, "nowhere"),
         ({"sheets": "nowhere"}, "no such folder"),
     ],

@@ -245,6 +245,7 @@ def test_a_refused_action_steps_nothing():
     [
         ({"max_episode_steps": 0}, "max_episode_steps: 0 is not"),
         ({"max_episode_steps": 2.5}, "max_episode_steps: 2.5 is not"),
+        ({"max_episode_steps": True}, "max_episode_steps: True is not"),
         ({"mode": "Never"}, "autoreset_mode: 'Never' is not one of NextStep, SameStep, Disabled"),
         ({"render_mode": "human"}, "rgb_array or None"),
         ({"data_seed": -1}, "data_seed: -1 is not"),
@@ -253,8 +254,17 @@ def test_a_refused_action_steps_nothing():
 def test_impossible_arguments(options: dict, words: str):
     with pytest.raises(UserError, match=words):
         make("vector_entry_point", **options)
-    with pytest.raises(UserError, match="num_envs: 0 is less than 1"):
+    with pytest.raises(UserError, match="num_envs: 0 is outside the range 1 to 1000000"):
         wsprites.env.WalkVectorEnv(0)
+
+
+def test_numbers_of_numpy_are_numbers():
+    """As a sweep or an array gives them."""
+    envs = wsprites.env.WalkVectorEnv(np.int64(2), length=np.int32(4), max_episode_steps=np.int64(3))
+    assert envs.num_envs == 2 and str(envs).endswith("episodes of 4 steps, 96 x 128>")
+    envs.reset(seed=0)
+    truncated = [envs.step(np.zeros((2, 2), np.int64))[3].tolist() for _ in range(3)]
+    assert truncated == [[False, False]] * 2 + [[True, True]]
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wsprites.art import World, load_world
 from wsprites.env import task as tasks
 from wsprites.errors import ArgumentError
+from wsprites.fields import whole
 from wsprites.file import DataFile
 from wsprites.render import Background, Clip, render
 from wsprites.render.resize import check_size, pixel_scale
@@ -24,7 +25,7 @@ from wsprites.world.spec import SPLITS, WorldSpec
 
 AHEAD = 32
 """Number of clips that an environment draws at a time for its next episodes: writing their scripts together is faster."""
-_CLIPS = 2**40  # clips that an episode may begin like
+_CLIPS, _LONGEST = 2**40, 9_999  # clips that an episode may begin like; steps of an episode, one less than a world may have frames
 _SCENE = ("background_action", "background_offset", "background_shift")
 
 Info = dict[str, Any]
@@ -74,8 +75,7 @@ class Stage:
             raise ArgumentError("background", f"{background!r} is not one of moving, frozen, blank")
         if split and split not in SPLITS:
             raise ArgumentError("split", f"{split!r} is not one of {', '.join(SPLITS)}")
-        if length < 1:
-            raise ArgumentError("length", f"{length} is less than 1 step")
+        length = whole("length", length, 1, _LONGEST)
         self.world = _world(world, sheets, backgrounds).replace(frames=length + 1)
         if art_sha256 and self.world.art.sha256 != art_sha256:
             made = f"the art has the hash {self.world.art.sha256[:16]}, and that of the data set {art_sha256[:16]}"

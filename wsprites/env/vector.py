@@ -15,9 +15,13 @@ from wsprites.art import World
 from wsprites.env.stage import AHEAD, Info, Stage, as_options
 from wsprites.env.walk import WalkEnv
 from wsprites.errors import ArgumentError
+from wsprites.fields import whole
 from wsprites.render import Background
 from wsprites.world.script import Script
 from wsprites.world.spec import WorldSpec
+
+_MOST = 10**6
+"""Environments, far more than memory holds."""
 
 
 class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]]):
@@ -64,8 +68,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
         max_episode_steps: int | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     ) -> None:
-        if num_envs < 1:
-            raise ArgumentError("num_envs", f"{num_envs} is less than 1")
+        num_envs = whole("num_envs", num_envs, 1, _MOST)
         if render_mode not in (None, "rgb_array"):
             raise ArgumentError("render_mode", f"{render_mode!r}: a vector environment has rgb_array or None")
         self._stage = Stage(
@@ -81,7 +84,7 @@ class WalkVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.uint8], NDArray[np.int
             task=task,
             resize=resize,
         )
-        self._limit, self._mode = _limit(max_episode_steps, length), _mode(autoreset_mode)
+        self._limit, self._mode = _limit(max_episode_steps, self._stage.length), _mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self._mode}
         self.num_envs, self.spec_of_world, self.render_mode = num_envs, self._stage.spec, render_mode
         self.pixel_scale = self._stage.pixel_scale
@@ -229,9 +232,9 @@ def _limit(max_episode_steps: int | None, length: int) -> int:
     """The number of steps after which an episode is truncated."""
     if max_episode_steps is None or max_episode_steps == -1:
         return length
-    if not isinstance(max_episode_steps, int) or max_episode_steps < 1:
+    if isinstance(max_episode_steps, bool) or not isinstance(max_episode_steps, int | np.integer) or max_episode_steps < 1:
         raise ArgumentError("max_episode_steps", f"{max_episode_steps!r} is not a whole number of 1 or more, or -1 for `length` steps")
-    return min(max_episode_steps, length)
+    return min(int(max_episode_steps), length)
 
 
 def _mode(autoreset_mode: str | AutoresetMode) -> AutoresetMode:
