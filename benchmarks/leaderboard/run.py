@@ -3,8 +3,9 @@
     nohup python -m benchmarks.leaderboard.run lam-tiny glass-tiny --budget minutes --seeds 5 &
 
 Call it again after an interruption: it resumes what was interrupted, and skips what is done. Several calls may work in one folder at the
-same time, on different cores (`--cores 2,3`): a run that another call works on is left out. A run that fails does not stop the others; its
-log.txt says why. `--list` names the systems.
+same time, on different cores (`--cores 2,3`): a run that another call works on is left out. So is one that is recorded and whose checkpoint
+is elsewhere, such as those of the repository; delete its folder to do it again. A run that fails does not stop the others; its log.txt says
+why. `--list` names the systems.
 
 Training may happen on another machine than scoring: `--stage train` there, copy the folder, and the same command without it here. A
 checkpoint that was trained by other means is given by `--checkpoint`, with the time that it took and the machine:
@@ -166,6 +167,14 @@ def is_done(plan: Plan, options: Options) -> bool:
     return scored(folder, record) is not None and (not options.task or _has_task(plan, folder, record))
 
 
+def _is_recorded(plan: Plan, options: Options) -> bool:
+    """Whether a run was trained and scored, and its checkpoint is elsewhere: it would be trained again, in the place of its record."""
+    folder = options.root / record_of(plan, options).path
+    if plan.entry.model or options.checkpoint or (folder / CHECKPOINT).parent.exists():
+        return False
+    return (folder / "run.json").exists() and (folder / "scores.json").exists()
+
+
 def _is_said(folder: Path, options: Options) -> bool:
     """Whether run.json says of a training by other means what the options say."""
     record = read_record(folder)
@@ -203,6 +212,11 @@ def work(plans: Sequence[Plan], options: Options) -> list[str]:
                     lock = stack.enter_context(alone_in(folder))
                 except ArgumentError:
                     print(f"{name} is left out: another call works on it", flush=True)
+                    continue
+                if _is_recorded(plan, options):
+                    print(
+                        f"{name} is left out: it is recorded, and its checkpoint is not here; delete its folder to do it again", flush=True
+                    )
                     continue
                 try:
                     if is_done(plan, options):

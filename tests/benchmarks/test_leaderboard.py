@@ -407,6 +407,7 @@ def test_a_training_that_is_begun_anew_has_all_of_its_time(tmp_path: Path, comma
     (folder / "train-clock.json").write_text(json.dumps({"seconds": 850.0, "since": None}))
     assert seconds(folder) == 850
     shutil.rmtree(folder / "train")
+    (folder / "run.json").unlink()
     assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
     assert commands.left == [840, 840] and read_record(folder).training.seconds < 30
 
@@ -459,6 +460,18 @@ def test_a_run_of_another_call_is_left_out(tmp_path: Path, commands: Commands, c
     out = capsys.readouterr().out
     assert f"1 of 2: {BOARD}/minutes/lam-tiny/seed-0 is left out: another call works on it" in out and "FAILED" not in out
     assert [call[0] for call in commands.calls] == ["train", "bench"]
+
+
+def test_a_recorded_run_is_not_trained_in_its_place(tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a clone, the runs of the repository have no checkpoints: more seeds of a row leave those that are there as they are."""
+    assert done(tmp_path, "lam-tiny", "--seeds", "1") == 0
+    folder = tmp_path / BOARD / "minutes" / "lam-tiny" / "seed-0"
+    shutil.rmtree(folder / "train")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert done(tmp_path, "lam-tiny", "--seeds", "2") == 0
+    assert f"1 of 2: {BOARD}/minutes/lam-tiny/seed-0 is left out: it is recorded" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    assert [call[0] for call in commands.calls] == ["train", "bench"] * 2
 
 
 @pytest.mark.bad_input
