@@ -117,8 +117,9 @@ def test_lerobot(imported: Imported, tmp_path: Path):
     import pyarrow.parquet as pq
 
     with VideoFile(imported("labelled")) as data:
-        (note,) = export(Job(data, "lerobot"), tmp_path / "out")
+        note, padded = export(Job(data, "lerobot"), tmp_path / "out")
     out = tmp_path / "out"
+    assert padded == "padded   33 x 40 to 34 x 40 by repeating the last row or column: H.264 has even sides only"
     assert note == "left out exact pixels, time, rewards, dones, the last frame of each clip: no action follows it"
     for split, clips in clips_of(imported("labelled")).items():
         table = pq.read_table(out / split / "data" / "chunk-000" / "file-000.parquet").to_pydict()
@@ -227,6 +228,17 @@ def test_the_card_says_what_the_clips_come_from(imported: Imported, tmp_path: Pa
     assert facts["exported"]["to"] == to and facts["source"] == "videos" and len(facts["videos"]) == 3
     assert [clip["split"] for clip in facts["clip_of"]] == list(SPLITS) and facts["clip_of"][1]["video"] == 1
     assert not (out / "CREDITS.txt").exists()
+
+
+def test_the_card_of_lerobot_says_which_action_is_at_a_frame(imported: Imported, data_file: Path, tmp_path: Path):
+    """Those of videos were taken at frame t, while the label t of a world says what led to frame t."""
+    of_videos, of_world = (
+        (run(path, "lerobot", tmp_path / name, clips=1) / "README.md").read_text(encoding="utf-8")
+        for name, path in (("videos", imported("labelled")), ("world", data_file))
+    )
+    assert "the labels at index t+1" in of_world and "index t+1" not in of_videos
+    assert "`action` is the entry of `actions` below at index t" in of_videos and "index t, which came" not in of_world
+    assert "Masks" in of_world and "Masks" not in of_videos
 
 
 def test_the_estimate_is_about_right(imported: Imported, tmp_path: Path):
