@@ -113,6 +113,18 @@ def test_the_released_layout_is_imported_again(imported: Imported, tmp_path: Pat
                 np.testing.assert_array_equal(a[name], b[name])
 
 
+def test_actions_of_wsprites_own_layout_are_left_out_of_an_import(data_file: Path, imported: Imported, tmp_path: Path):
+    """They led to their frame, and would be late by a step where they are taken for those that lead from it."""
+    run(data_file, "released", tmp_path / "in", clips=1)
+    shutil.copytree(imported("labelled").parent / "in" / "train", tmp_path / "in" / "train", dirs_exist_ok=True)  # of CADDY's layout
+    cli.main(["import", str(tmp_path / "in"), "--out", str(tmp_path / "v.h5"), "--frames", "4", "--size", "33x40"])
+    with VideoFile(tmp_path / "v.h5") as data:
+        assert "actions" not in data["train"].keys()  # noqa: SIM118 it is no dict
+        reasons = [entry.reason for entry in data.left_out if entry.name.endswith("/actions.pkl")]
+    late = [reason for reason in reasons if reason.startswith("actions of W-Sprites' layout, which led to their frame")]
+    assert len(late) == 3 and {*reasons} - {*late} == {f"labels that only {len(reasons) - 3} of {len(reasons)} videos have"}
+
+
 def test_lerobot(imported: Imported, tmp_path: Path):
     import pyarrow.parquet as pq
 
