@@ -253,6 +253,14 @@ def test_the_card_of_lerobot_says_which_action_is_at_a_frame(imported: Imported,
     assert "Masks" in of_world and "Masks" not in of_videos
 
 
+def test_croissant_names_the_types_of_labels(imported: Imported, tmp_path: Path):
+    out = run(imported("labelled"), "parquet", tmp_path / "out", clips=1)
+    (record, *_) = json.loads((out / "croissant.json").read_text(encoding="utf-8"))["recordSet"]
+    types = {field["name"].rpartition("/")[2]: field["dataType"] for field in record["field"]}
+    expected = {"actions": "sc:Integer", "rewards": "sc:Float", "dones": "sc:Boolean", "time": "sc:Float"}
+    assert {name: types[name] for name in expected} == expected
+
+
 def test_the_estimate_is_about_right(imported: Imported, tmp_path: Path):
     for to in ("released", "webdataset", "parquet"):
         out = run(imported("plain"), to, tmp_path / to)
