@@ -234,6 +234,7 @@ def test_files_of_strangers(imported: Imported, tmp_path: Path):
 def test_the_card_says_what_the_clips_come_from(imported: Imported, tmp_path: Path, to: str):
     out = run(imported("plain"), to, tmp_path / "out", clips=1)
     card = (out / "README.md").read_text(encoding="utf-8")
+    assert "pretty_name: Imported videos\n" in card and "\n# Imported videos\n" in card  # they are not W-Sprites
     assert "They are the first of 6." in card and "license: unknown" in card and "3 (1 train, 1 val, 1 test) of 4 frames, 33 x 40" in card
     assert "`first_frame`" in card and "`global_action`" not in card and "mask" not in card.replace("no masks", "")
     facts = json.loads((out / "wsprites.json").read_text(encoding="utf-8"))
