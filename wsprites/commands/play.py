@@ -2,6 +2,7 @@
 
 import secrets
 import webbrowser
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -64,4 +65,5 @@ def play(
             if not no_browser:
                 webbrowser.open(address)
 
-        make_server(shared, listening, token=token, started=started).run([listening])
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped
+            make_server(shared, listening, token=token, started=started).run([listening])

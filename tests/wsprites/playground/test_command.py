@@ -1,5 +1,6 @@
 """`wsprites play`: what it prints, and what it refuses, with one line each."""
 
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -40,6 +41,19 @@ def test_it_prints_where_the_page_is(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "model    play_models:Brighter" and lines[1].startswith(f"page     http://{host}:") and "Ctrl-C" in lines[2]
     assert ("?token=" in lines[1]) == token and (not token or len(lines[1].partition("?token=")[2]) >= 32)
+
+
+def test_ctrl_c_is_how_it_is_stopped(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """No error, and no line that says that nothing was written: files may have been saved."""
+    started = module._Server.startup
+
+    async def startup(self: module._Server, sockets: list[socket.socket] | None = None) -> None:
+        await started(self, sockets)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(module._Server, "startup", startup)
+    main(command)
+    assert "interrupted" not in capsys.readouterr().err
 
 
 @pytest.mark.bad_input
