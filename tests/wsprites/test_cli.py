@@ -201,6 +201,8 @@ def occupied() -> list[object]:
         (["--shard", "0/3"], r"--shard:? 0/3: shards are numbered from 1"),
         (["--shard", "4/3"], r"--shard:? 4/3: k = 4 is larger than K = 3"),
         (["--shard", "1/11"], r"more shards than clips \(10\)"),
+        (["--shard", ""], "'' is not of the form k/K, such as 3/10"),  # of a job array's variable that is not set
+        (["--dask", ""], "--dask is empty; expected the address of a scheduler, or local"),
         (["--shard", "1/2", "--dask", "local"], "--dask and --shard cannot be combined"),
         (["--n", 10**9], "needed and"),
         (["--n", 10**20], r"--n\b.* 1 to 1,000,000,000"),
