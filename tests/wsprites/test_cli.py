@@ -271,6 +271,16 @@ def test_help_imports_nothing_heavy():
     assert all(f"\n  {name} " in done.stdout for name in cli.COMMANDS)
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["assets"]])
+def test_output_that_nobody_reads_ends_quietly(arguments: list[str]):
+    """As of `wsprites info FILE | head -1`, where `head` has what it wants."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as output:
+        done = subprocess.run([sys.executable, "-m", "wsprites.cli", *arguments], stdout=output, stderr=subprocess.PIPE, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_the_launcher_of_a_checkout_is_the_command_line(tmp_path: Path):
     done = subprocess.run([sys.executable, ROOT / "cli.py", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("wsprites, version ")
