@@ -130,7 +130,7 @@ class ReadMask:
 
 @dataclass(frozen=True)
 class Restart:
-    """Models begin again at the frame that is shown."""
+    """Models begin again at the frame that is shown, or with the picture that they began with."""
 
 
 @dataclass(frozen=True)
