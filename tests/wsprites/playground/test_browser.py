@@ -14,6 +14,7 @@ from wsprites.art import World
 from wsprites.playground.episode import Choice, Episode
 from wsprites.recording import Recording
 from wsprites.render import render
+from wsprites.view.picture import encode_png
 from wsprites.world.script import script
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -150,6 +151,42 @@ def test_buttons_under_the_mouse(opened: Opened):
     before = opened.page.evaluate(STEP)
     opened.page.keyboard.press("Enter")
     opened.until(f"playground.rows.some((row) => row[0] > {before} && row[1] === 2)")  # a slash may still be on its way
+
+
+def test_a_choice_by_mouse_leaves_the_keys_to_the_character(opened: Opened):
+    """A button of a choice that kept the focus would take the arrow keys, and change the view in place of walking."""
+    opened.page.click("#view label:has([value=still])")
+    opened.page.click("#pace label:has([value='20'])")
+    opened.hold("ArrowRight", steps=2)
+    assert opened.page.evaluate("[playground.view, playground.pace]") == ["still", 20]
+    # By keyboard the arrows belong to the choice, and other keys to the page.
+    opened.page.focus("#view [value=still]")
+    opened.page.keyboard.press("ArrowRight")
+    assert opened.page.evaluate("playground.view") == "blank"
+    clip = opened.page.evaluate("playground.clip")
+    opened.page.keyboard.press("r")
+    opened.until(f"playground.clip !== {clip} && playground.clip !== null")
+
+
+def test_a_choice_of_the_view_forgets_the_picture(opened: Opened):
+    buffer = encode_png(np.zeros((96, 128, 3), np.uint8))
+    opened.page.set_input_files("#picture-file", {"name": "black.png", "mimeType": "image/png", "buffer": buffer})
+    opened.until("document.querySelector('#picture-note').textContent.startsWith('The models begin with black.png')")
+    opened.page.keyboard.press("t")  # the server takes the picture back
+    assert opened.page.inner_text("#picture-note").startswith("Or drop a picture")
+
+
+def test_a_page_that_connects_again_is_one_page(browser: "Browser", play_world: World):
+    with running(play_world, {}, idle=0.5) as server:
+        opened = Opened(browser, server)
+        opened.until("!document.body.classList.contains('connected')")
+        server.shared.idle = 900
+        # Pressed again while the first connection is still being made.
+        opened.page.evaluate("[1, 2, 3].forEach(() => document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'r', bubbles: true})))")
+        opened.until("document.body.classList.contains('connected') && playground.rows.length")
+        opened.page.wait_for_timeout(200)
+        assert server.shared.sessions == 1
+        opened.context.close()
 
 
 @pytest.mark.slow
