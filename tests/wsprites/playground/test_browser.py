@@ -182,7 +182,8 @@ def test_a_page_that_connects_again_is_one_page(browser: "Browser", play_world: 
         opened.until("!document.body.classList.contains('connected')")
         server.shared.idle = 900
         # Pressed again while the first connection is still being made.
-        opened.page.evaluate("[1, 2, 3].forEach(() => document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'r', bubbles: true})))")
+        pressed = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'r', bubbles: true}))"
+        opened.page.evaluate(f"[1, 2, 3].forEach(() => {pressed})")
         opened.until("document.body.classList.contains('connected') && playground.rows.length")
         opened.page.wait_for_timeout(200)
         assert server.shared.sessions == 1
