@@ -3,6 +3,7 @@
 import signal
 import socket
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,22 @@ def test_it_prints_where_the_page_is(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "model    play_models:Brighter" and lines[1].startswith(f"page     http://{host}:") and "Ctrl-C" in lines[2]
     assert ("?token=" in lines[1]) == token and (not token or len(lines[1].partition("?token=")[2]) >= 32)
+
+
+def test_the_browser_is_served_while_it_is_opened(command: list[str], monkeypatch: pytest.MonkeyPatch):
+    """`webbrowser.open` of a browser in the terminal returns when it is closed."""
+    shown: list[bytes] = []
+
+    def browse(address: str) -> None:
+        try:
+            with urllib.request.urlopen(address, timeout=60) as page:
+                shown.append(page.read())
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("webbrowser.open", browse)
+    main([argument for argument in command if argument != "--no-browser"])
+    assert len(shown) == 1 and b"W-Sprites" in shown[0]
 
 
 def test_ctrl_c_is_how_it_is_stopped(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
