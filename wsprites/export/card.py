@@ -135,7 +135,8 @@ def _of_labels(job: Job, data: VideoFile) -> str:
     if not job.skip_notes:
         return text
     return f"""{text} **The import skipped frames: between two frames of a clip lie {data.skip + 1} steps.
-Actions and rewards of skipped frames are not there**: an action is the first of the steps to the next frame, a reward that of the last."""
+Actions, rewards and dones of skipped frames are not there**: an action is the first of the steps to the next frame, a reward and a done are
+those of the last."""
 
 
 def _meaning(data: DataFile) -> str:

@@ -192,10 +192,10 @@ def test_skipped_frames_are_named_where_actions_are(imported: Imported, tmp_path
     source = imported("labelled").parent / "in"
     cli.main(["import", str(source), "--out", str(tmp_path / "v.h5"), "--frames", "4" if skip == 0 else "2", "--skip", str(skip)])
     cli.main(["export", str(tmp_path / "v.h5"), "--to", to, "--out", str(tmp_path / "out")])
-    note = "skipped  2 frames after each: 3 steps lie between two frames, and actions and rewards of skipped frames are not there\n"
+    note = "skipped  2 frames after each: 3 steps lie between two frames, and actions, rewards and dones of skipped frames are not there\n"
     assert (note in capsys.readouterr().out) == (skip > 0 and to != "webdataset")
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert ("between two frames of a clip lie 3 steps.\nActions and rewards of skipped frames are not there" in card) == (skip > 0)
+    assert ("between two frames of a clip lie 3 steps.\nActions, rewards and dones of skipped frames are not there" in card) == (skip > 0)
     assert ("- skipped 2 frames after each" in card) == (skip > 0 and to != "webdataset")
 
 
