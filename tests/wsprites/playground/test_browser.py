@@ -176,6 +176,23 @@ def test_a_choice_of_the_view_forgets_the_picture(opened: Opened):
     assert opened.page.inner_text("#picture-note").startswith("Or drop a picture")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_numbers_of_codes_can_be_read(browser: "Browser", server: Running, scheme: str):
+    """The contrast of the text in a bar with the colour of its code, 4.5 : 1 or more (WCAG 2.2, 1.4.3)."""
+    opened = Opened(browser, server, color_scheme=scheme)
+    # A canvas turns any colour into #rrggbb.
+    hexes = """async () => {
+        const { codeColour, colour } = await import("/page/runs.js"), context = document.createElement("canvas").getContext("2d");
+        const fills = [colour("card"), ...Array.from({ length: 360 }, (_, code) => codeColour(code))];
+        return fills.map((fill) => ((context.fillStyle = fill), context.fillStyle));
+    }"""
+    rgb = np.array([[int(text[i : i + 2], 16) for i in (1, 3, 5)] for text in opened.page.evaluate(hexes)]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    card, *codes = linear @ [0.2126, 0.7152, 0.0722]
+    assert min((max(card, code) + 0.05) / (min(card, code) + 0.05) for code in codes) >= 4.5
+    opened.context.close()
+
+
 def test_a_page_that_connects_again_is_one_page(browser: "Browser", play_world: World):
     with running(play_world, {}, idle=0.5) as server:
         opened = Opened(browser, server)

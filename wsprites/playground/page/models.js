@@ -2,7 +2,7 @@
 
 import { element } from "./element.js";
 import { MaskEditor } from "./mask.js";
-import { colour, drawPlot, drawRuns } from "./runs.js";
+import { codeColour, colour, drawPlot, drawRuns } from "./runs.js";
 import { fillOf, words } from "./words.js";
 
 const SPAN = 120, BUTTONS = 64;
@@ -186,7 +186,7 @@ export class Model {
       note.textContent = `${this.about.name} reads no codes${shift ? `; mean shift ${meanLength(shift)} px a step` : ""}.`;
       return [note];
     }
-    rows.push({ name: "Codes", cells: codes.map((code) => ({ text: String(code), fill: `hsl(${(code * 137 + 20) % 360} 45% 52%)` })) });
+    rows.push({ name: "Codes", cells: codes.map((code) => ({ text: String(code), fill: codeColour(code) })) });
     const matched = codes.map((code) => this.matches[code]?.action);
     if (this.matches.length) {
       rows.push({ name: "Match", cells: matched.map((action) => action && { text: words(action), fill: colour(fillOf(action)) }) });
