@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from wsprites.errors import ArgumentError, UserError, nearest
-from wsprites.terminal import install_command, show_help
+from wsprites.terminal import install_command, printable, show_help
 
 GROUPS = {
     "Data": ("generate", "merge", "import", "export", "assets"),
@@ -229,7 +229,7 @@ def _nearest_choice(error: click.UsageError) -> str:
 
 
 def _exit(line: str, code: int) -> None:
-    click.echo(f"wsprites: {' '.join(line.split())}", err=True)
+    click.echo(f"wsprites: {printable(' '.join(line.split()))}", err=True)
     sys.exit(code)
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -269,6 +270,20 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Usage: wsprites ") and done.stdout.endswith("\n[]\n")
     assert all(f"\n  {name} " in done.stdout for name in cli.COMMANDS)
+
+
+def test_files_of_strangers_do_not_speak_to_the_terminal(run, data_file: Path):
+    """Control characters in what a file says of itself are shown, not obeyed: here a title of the window, and a bell."""
+    shutil.copy(data_file, "data.h5")
+    with h5py.File("data.h5", "r+") as h5:
+        h5.attrs["versions"] = json.dumps({"wsprites": "\x1b]0;title\x07"})
+        h5.attrs["attribution"] = "by \x1b]0;title\x07\nand others"
+    for command in ("info", "credits"):
+        code, out, _ = run(command, "data.h5")
+        assert code == 0 and "\\x1b]0;title\\x07" in out and "\x1b" not in out and "\x07" not in out
+    assert "\nand others\n" in out
+    code, _, err = run("info", "\x1b]0;title\x07.h5")
+    assert (code, err) == (2, "wsprites: \\x1b]0;title\\x07.h5: no such file\n")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["assets"]])
