@@ -107,11 +107,11 @@ class Code:
 
 @dataclass(frozen=True)
 class Vary:
-    """A vector that a model gets in every step from now on: its first numbers, the others are 0; None: none, or the one that matches the
-    true action."""
+    """A vector that a model gets in every step from now on; None: none, or the one that matches the true action."""
 
     model: int
     vector: tuple[float, ...] | None = None
+    """Its first numbers; the others are 0."""
 
 
 @dataclass(frozen=True)
