@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from wsprites.errors import ArgumentError, UserError, nearest
-from wsprites.terminal import install_command, show_help
+from wsprites.terminal import install_command, printable, show_help
 
 GROUPS = {
     "Data": ("generate", "merge", "import", "export", "assets"),
@@ -104,8 +104,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (UserError, OSError, MemoryError, KeyboardInterrupt, RuntimeError) as raised:
             error = _memory_error(raised) if isinstance(raised, RuntimeError) else raised
-            if error is None:
-                raise
+            if error is None or (isinstance(error, BrokenPipeError) and _module_of(error) == "click.utils"):
+                raise  # of output that nobody reads any longer, as of `wsprites info FILE | head -1`, click says nothing
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
             kind = BadInput if isinstance(error, UserError) else click.ClickException
             raise kind(message(error, command.params if command else [])) from raised
@@ -153,9 +153,14 @@ def message(error: BaseException, params: Sequence[click.Parameter]) -> str:
 
 def _kind(error: BaseException) -> str:
     """The class of an error that was raised outside of this project, whose message may be no more than the name of a file; else nothing."""
-    frames = list(traceback.walk_tb(error.__traceback__))
-    ours = not frames or frames[-1][0].f_globals.get("__name__", "").partition(".")[0] in ("wsprites", "glass_model")
+    ours = _module_of(error).partition(".")[0] in ("", "wsprites", "glass_model")
     return "" if ours or isinstance(error, UserError) else f"{type(error).__name__}: "
+
+
+def _module_of(error: BaseException) -> str:
+    """The name of the module in which an error was raised; empty if it was not raised."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return str(frames[-1][0].f_globals.get("__name__", "")) if frames else ""
 
 
 def _option(param: click.Parameter) -> str:
@@ -224,7 +229,7 @@ def _nearest_choice(error: click.UsageError) -> str:
 
 
 def _exit(line: str, code: int) -> None:
-    click.echo(f"wsprites: {' '.join(line.split())}", err=True)
+    click.echo(f"wsprites: {printable(' '.join(line.split()))}", err=True)
     sys.exit(code)
 
 

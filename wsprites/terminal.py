@@ -1,6 +1,7 @@
-"""Functions shared by the commands: progress bars, interruption, missing extras."""
+"""Functions shared by the commands: progress bars, interruption, missing extras, texts of strangers."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -35,6 +36,16 @@ def extra(name: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed; run {install_command(name)} in a checkout of wsprites") from None
+
+
+def printable(text: str) -> str:
+    """A text from a file of a stranger without control characters but tabs and ends of lines: a terminal would do what they say.
+
+    Example:
+        >>> printable("by Ada\\n\\x1b]0;title\\x07")
+        'by Ada\\n\\\\x1b]0;title\\\\x07'
+    """
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def show_help(context: click.Context) -> None:

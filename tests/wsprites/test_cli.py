@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -201,6 +202,8 @@ def occupied() -> list[object]:
         (["--shard", "0/3"], r"--shard:? 0/3: shards are numbered from 1"),
         (["--shard", "4/3"], r"--shard:? 4/3: k = 4 is larger than K = 3"),
         (["--shard", "1/11"], r"more shards than clips \(10\)"),
+        (["--shard", ""], "'' is not of the form k/K, such as 3/10"),  # of a job array's variable that is not set
+        (["--dask", ""], "--dask is empty; expected the address of a scheduler, or local"),
         (["--shard", "1/2", "--dask", "local"], "--dask and --shard cannot be combined"),
         (["--n", 10**9], "needed and"),
         (["--n", 10**20], r"--n\b.* 1 to 1,000,000,000"),
@@ -267,6 +270,30 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Usage: wsprites ") and done.stdout.endswith("\n[]\n")
     assert all(f"\n  {name} " in done.stdout for name in cli.COMMANDS)
+
+
+def test_files_of_strangers_do_not_speak_to_the_terminal(run, data_file: Path):
+    """Control characters in what a file says of itself are shown, not obeyed: here a title of the window, and a bell."""
+    shutil.copy(data_file, "data.h5")
+    with h5py.File("data.h5", "r+") as h5:
+        h5.attrs["versions"] = json.dumps({"wsprites": "\x1b]0;title\x07"})
+        h5.attrs["attribution"] = "by \x1b]0;title\x07\nand others"
+    for command in ("info", "credits"):
+        code, out, _ = run(command, "data.h5")
+        assert code == 0 and "\\x1b]0;title\\x07" in out and "\x1b" not in out and "\x07" not in out
+    assert "\nand others\n" in out
+    code, _, err = run("info", "\x1b]0;title\x07.h5")
+    assert (code, err) == (2, "wsprites: \\x1b]0;title\\x07.h5: no such file\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["assets"]])
+def test_output_that_nobody_reads_ends_quietly(arguments: list[str]):
+    """As of `wsprites info FILE | head -1`, where `head` has what it wants."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as output:
+        done = subprocess.run([sys.executable, "-m", "wsprites.cli", *arguments], stdout=output, stderr=subprocess.PIPE, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_the_launcher_of_a_checkout_is_the_command_line(tmp_path: Path):

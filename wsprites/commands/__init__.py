@@ -1,5 +1,7 @@
 """The commands: they parse arguments and print. The libraries that do the work are imported when a command is run."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -21,6 +23,17 @@ def size(_context: click.Context, _option: click.Parameter, value: str | None) -
     if not all(side.isdecimal() and len(side) <= 4 and 0 < int(side) <= 8192 for side in (height, width)):
         raise click.BadParameter(f"'{value:.60}' is not of the form HxW, such as 96x256, of 1 to 8192 pixels")
     return int(height), int(width)
+
+
+@contextmanager
+def kept(written: Collection[Path]) -> Iterator[None]:
+    """Add to whatever is raised inside, Ctrl-C as well, which files were written before it: they are not lost."""
+    try:
+        yield
+    except BaseException as error:
+        if written:
+            error.add_note(f"written before: {', '.join(map(str, written))}")
+        raise
 
 
 ANIMATIONS = click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wsprites.commands import PATH
+from wsprites.commands import PATH, kept
 from wsprites.terminal import bar, extra
 
 if TYPE_CHECKING:
@@ -218,10 +218,13 @@ def _score_by_caddy(job: "Job", outs: list[Path], detections: str | None, genera
     """Score by the protocol of CADDY, write and print."""
     from wsprites.bench import caddy, scores
 
-    for number, file in enumerate(job.run_caddy(detections=detections, generated=generated, bar=partial(bar, unit="sequences"))):
-        if outs:
-            scores.write(outs[number], file)
-        click.echo(caddy.table(file))
+    written = list[Path]()
+    with kept(written):
+        for number, file in enumerate(job.run_caddy(detections=detections, generated=generated, bar=partial(bar, unit="sequences"))):
+            if outs:
+                scores.write(outs[number], file)
+                written.append(outs[number])
+            click.echo(caddy.table(file))
     for path in (*outs, *filter(None, [generated])):
         click.echo(f"done     {path}")
 
@@ -246,11 +249,13 @@ def _score(job: "Job", outs: list[Path], report: Path | None, compare: Path | No
         for name in job.without_rollout:
             click.echo(f"weights  for nothing: {name} has no rollout")
     # A result is written at once: it is not lost if the next model fails.
-    results = []
-    for number, result in enumerate(job.run(bar=partial(bar, unit="clips"))):
-        results.append(result)
-        if outs:
-            scores.write(outs[number], result.scores)
+    results, written = [], list[Path]()
+    with kept(written):
+        for number, result in enumerate(job.run(bar=partial(bar, unit="clips"))):
+            results.append(result)
+            if outs:
+                scores.write(outs[number], result.scores)
+                written.append(outs[number])
     scored = job.opened.scored
     click.echo(f"data     {job.opened.name} ({len(scored)} clips of {scored.name}), sha256 {job.opened.sha256[:16]}")
     files = [result.scores for result in results]

@@ -22,7 +22,7 @@ _MOST_DIGITS = 18  # of a number: Python refuses to read one of thousands
 
 def _shard(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int]:
     """Parse k/K; without it, the data set is one file."""
-    number, slash, shards = (value or "1/1").partition("/")
+    number, slash, shards = ("1/1" if value is None else value).partition("/")
     if not (slash and number.isdecimal() and shards.isdecimal() and max(len(number), len(shards)) <= _MOST_DIGITS):
         raise click.BadParameter(f"'{value:.60}' is not of the form k/K, such as 3/10")
     return int(number), int(shards)
@@ -87,6 +87,8 @@ def generate(
     from wsprites.view.info import order_summary
     from wsprites.world.spec import PRESETS
 
+    if dask == "":
+        raise click.UsageError("--dask is empty; expected the address of a scheduler, or local")
     if dask and shard != (1, 1):
         raise click.UsageError("--dask and --shard cannot be combined: --dask chooses the shards itself")
     if dask and workers:

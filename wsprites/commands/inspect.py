@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from wsprites.commands import FILE, OVERWRITE, PATH, size
-from wsprites.terminal import frames_bar
+from wsprites.terminal import frames_bar, printable
 
 
 @click.command()
@@ -19,7 +19,7 @@ def info(file: Path) -> None:
     from wsprites.view.info import summary
 
     with package.open(file) as data:
-        click.echo(summary(data))
+        click.echo(printable(summary(data)))
 
 
 @click.command()
@@ -155,4 +155,4 @@ def credits(file: Path) -> None:
     from wsprites.file import DataFile
 
     with DataFile(file) as data:
-        click.echo(f"Licence of the art: {data.credits.licence}\n\n{data.credits.attribution}")
+        click.echo(printable(f"Licence of the art: {data.credits.licence}\n\n{data.credits.attribution}"))

@@ -1,7 +1,9 @@
 """`wsprites play`: the playground in a browser."""
 
 import secrets
+import threading
 import webbrowser
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -61,7 +63,8 @@ def play(
                 click.echo(f"model    {player.name}")
             click.echo(f"page     {address}")
             click.echo("Ctrl-C stops the server.")
-            if not no_browser:
-                webbrowser.open(address)
+            if not no_browser:  # a browser of the terminal returns when it is closed, and until then pages are to be served
+                threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-        make_server(shared, listening, token=token, started=started).run([listening])
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped
+            make_server(shared, listening, token=token, started=started).run([listening])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wsprites.commands import kept
 from wsprites.terminal import bar
 
 if TYPE_CHECKING:
@@ -24,13 +25,16 @@ def score_suite(suite: str, models: tuple[str, ...], outs: list[Path], report: P
     from wsprites.bench import suite_page
 
     by_model: dict[str, list[Row]] = {}
+    written: list[Path] = []
     for number, model in enumerate(models):
         rows = by_model[model] = []
         out = outs[number] if outs else None
-        for row in worlds.run(suite, model, clips=clips, seed=seed, out=out, bar=_bar):
-            rows.append(row)
-            data, seconds = row.scores.data, "kept" if row.kept else f"{row.scores.seconds:.0f} s"
-            click.echo(f"data     {row.axis.name}: {data.name}, sha256 {data.sha256[:16]}, {seconds}")
+        with kept(written):
+            for row in worlds.run(suite, model, clips=clips, seed=seed, out=out, bar=_bar):
+                rows.append(row)
+                written += [row.file] if row.file else []
+                data, seconds = row.scores.data, "kept" if row.kept else f"{row.scores.seconds:.0f} s"
+                click.echo(f"data     {row.axis.name}: {data.name}, sha256 {data.sha256[:16]}, {seconds}")
     for model, rows in by_model.items():
         click.echo(f"\n{model}\n{worlds.table(rows)}")
     if report:

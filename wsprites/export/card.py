@@ -30,7 +30,7 @@ def folder_card(job: Job, usage: str, written: Written) -> str:
     licence = " ".join(job.world.credits.licence.split()) if job.world else "unknown"
     identifier = _LICENCES.get(licence, "other")
     named = f"license_name: {json.dumps(licence)}\nlicense_link: CREDITS.txt\n" if identifier == "other" else ""
-    tags = "video, latent-actions, world-models, synthetic" if job.world else "video"
+    title, tags = ("W-Sprites", "video, latent-actions, world-models, synthetic") if job.world else ("Imported videos", "video")
     about = _of_world(job, data, licence) if isinstance(data, DataFile) else _of_videos(job, data)
     notes = "".join(f"- {' '.join(note.split())}\n" for note in written.notes)
     descriptions = DESCRIPTIONS if isinstance(data, DataFile) else VIDEO_DESCRIPTIONS
@@ -39,10 +39,10 @@ def folder_card(job: Job, usage: str, written: Written) -> str:
     labels = "\n".join(f"| `{name}` | {descriptions[name]} |" for name in job.label_names)
     return f"""---
 license: {identifier}
-{named}pretty_name: W-Sprites
+{named}pretty_name: {title}
 tags: [{tags}]
 {written.head}---
-# W-Sprites
+# {title}
 
 {about}
 
@@ -135,7 +135,8 @@ def _of_labels(job: Job, data: VideoFile) -> str:
     if not job.skip_notes:
         return text
     return f"""{text} **The import skipped frames: between two frames of a clip lie {data.skip + 1} steps.
-Actions and rewards of skipped frames are not there**: an action is the first of the steps to the next frame, a reward that of the last."""
+Actions, rewards and dones of skipped frames are not there**: an action is the first of the steps to the next frame, a reward and a done are
+those of the last."""
 
 
 def _meaning(data: DataFile) -> str:

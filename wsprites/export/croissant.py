@@ -91,7 +91,7 @@ def _field(file: str, column: str, depth: int, content: str, text: str) -> dict[
     if content == "image":
         kind, source = "sc:ImageObject", {**source, "transform": {"jsonPath": "bytes"}}
     else:
-        kind = "sc:Float" if content.startswith("float") else "sc:Integer"
+        kind = "sc:Boolean" if content == "bool" else "sc:Float" if content.startswith("float") else "sc:Integer"
     field = {"@type": "cr:Field", "@id": f"{record}/{column}", "name": f"{record}/{column}", "description": text, "dataType": kind}
     return {**field, "source": source, **({"repeated": True} if depth else {})}
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wsprites.errors import ArgumentError
 from wsprites.file import CHUNK_FRAMES, DataFile, VideoFile
-from wsprites.file.videos import VIDEO_DESCRIPTIONS
+from wsprites.file.videos import VIDEO_DESCRIPTIONS, VIDEO_LABELS
 from wsprites.render.resize import check_size, resize_frames, resize_masks
 from wsprites.view.picture import encode_png
 from wsprites.world.script import LABELS
@@ -91,9 +91,10 @@ class Job:
     @property
     def skip_notes(self) -> tuple[str, ...]:
         """A line for imported videos of which frames were skipped: what came with these is in no format; none for other clips."""
-        if isinstance(self.data, DataFile) or not self.data.skip or not (names := {"actions", "rewards"} & set(self.label_names)):
+        names = [name for name in VIDEO_LABELS if name in self.label_names]
+        if isinstance(self.data, DataFile) or not self.data.skip or not names:
             return ()
-        skip, lost = self.data.skip, f"{' and '.join(sorted(names))} of skipped frames"
+        skip, lost = self.data.skip, f"{' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))} of skipped frames"
         return (f"skipped  {skip} frame{'s' * (skip > 1)} after each: {skip + 1} steps lie between two frames, and {lost} are not there",)
 
     def rows(self, split: str) -> range:

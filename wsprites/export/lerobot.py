@@ -30,10 +30,10 @@ One LeRobotDataset (v3.0) for each split, tried with lerobot 0.4.4:
     data[0]["observation.images.front"]     # (3, height, width) float32, 0 to 1
     data[0]["action"]                       # what was done at this frame, and led to the next one
 
-An episode is a clip without its last frame, which no action follows. **`action` at t leads from frame t to frame t+1**, as LeRobot has it:
-it is made of the labels at index t+1 below. The video is H.264, lossy: no pixel is exact. Masks are left out."""
+An episode is a clip without its last frame, which no action follows. **`action` at t leads from frame t to frame t+1**, as LeRobot has it.
+The video is H.264, lossy: no pixel is exact."""
 
-_WORLD_CARD = """
+_WORLD_CARD = """ `action` is made of the labels at index t+1 below. Masks are left out.
 
 | feature | content |
 | --- | --- |
@@ -45,9 +45,10 @@ _WORLD_CARD = """
 `index`, `character`, `parts` and `background` of each episode are columns `clip/NAME` of meta/episodes. The task is the same for all.
 """
 
-_VIDEO_CARD = """ `timestamp` is the number of the frame over a frame rate that is the
-same for all clips, a whole number. `action` is what came with the videos, taken at frame t. `index`, `video`,
-`first_frame`, and `chunk` where there is one, of each episode are columns `clip/NAME` of meta/episodes.
+_VIDEO_CARD = """ `action` is the entry of `actions` below at index t, which came with the videos: what was
+done at frame t. `timestamp` is the number of the frame over a frame rate that is the same for all clips, a whole number: the median of
+their rates, of which those of clips without times count as 10. `index`, `video`, `first_frame`, and `chunk` where there is one, of each
+episode are columns `clip/NAME` of meta/episodes.
 """
 
 _CAMERA = "observation.images.front"
@@ -87,7 +88,7 @@ def write(job: Job, folder: Path) -> Written:
             _write_dataset(job, split, folder / split)
     lost = ("masks",) if job.world else tuple(name for name in job.label_names if name not in ("actions", *_CLIP_NAMES))
     left_out = f"left out {', '.join(('exact pixels', *lost))}, the last frame of each clip: no action follows it"
-    return Written(notes=(left_out, *job.skip_notes))
+    return Written(notes=(left_out, *mp4.padding_notes(job), *job.skip_notes))
 
 
 def _write_dataset(job: Job, split: str, root: Path) -> None:
@@ -279,4 +280,4 @@ def _info(job: Job, split: str, arrays: Mapping[str, NDArray[Any]], fps: int) ->
 
 def frame_bytes(*pixels: NDArray[Any]) -> int:
     """Estimate the size of an (H, W, 3) uint8 frame on disk; its mask is left out."""
-    return pixels[0].nbytes // 8
+    return max(pixels[0].nbytes // 8, 1)

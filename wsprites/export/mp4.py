@@ -41,7 +41,17 @@ def write(job: Job, folder: Path) -> Written:
             path = folder / split / f"clip_{job.index(split, row):09}.mp4"
             write_mp4(path, _pictures(job, split, row), rate(job, split, row))
     arrays = "masks and labels as arrays" if job.world else "labels as arrays"
-    return Written(notes=(f"left out exact pixels, {arrays}: the videos are {'lossy' if job.plain else 'previews'}",))
+    left_out = f"left out exact pixels, {arrays}: the videos are {'lossy' if job.plain else 'previews'}"
+    return Written(notes=(left_out, *(padding_notes(job) if job.plain else ())))
+
+
+def padding_notes(job: Job) -> tuple[str, ...]:
+    """A line for frames with a side of an odd length, of which videos repeat the last row or column; none for others."""
+    height, width = job.frame_size
+    if not (height % 2 or width % 2):
+        return ()
+    padded = f"{height + height % 2} x {width + width % 2}"
+    return (f"padded   {height} x {width} to {padded} by repeating the last row or column: H.264 has even sides only",)
 
 
 def write_mp4(path: Path, pictures: Iterable[NDArray[np.uint8]], rate: Fraction, *, options: Mapping[str, str] = {}) -> None:

@@ -24,7 +24,9 @@ All lists have one entry a frame. **Shifts are pixels.** The released files hold
 (2 dx / 64 and 2 dy / 32 for the sprite, 2 d / 25 for the scene), while the release's evaluation subtracts them from predictions in
 pixels: with these files it compares pixels to pixels. Of the labels below, `global` is `global_action`, `local` is `local_action` and
 `shifts` is `shift`. `bg_shifts` is the change of the crop's offset, as in the release: **`background_shift` with the opposite sign**.
-The release's evaluation inverts the sign of a prediction before it compares. Labels that the release does not have are left out:
+The release's evaluation inverts the sign of a prediction before it compares. **Entry t of every list led to frame t**, as in the release,
+while CADDY takes entry t of actions.pkl for the action at frame t: for its scores of actions, move the list by one. `wsprites import` of
+this folder leaves the actions out. Labels that the release does not have are left out:
 `index`, `parts`, `background`, `background_action`, `animation_frame`, `position` and `background_offset`.
 
 Unlike in the release, masks have no holes, scenes move by whole pixels, and test characters are drawn at random. The numbers of the

@@ -99,9 +99,9 @@ class Lane:
                 raise MessageError(f"code: this model has {takes.codes} codes")
             self.code = message.code
             return
-        if message.vector is not None and len(message.vector) != takes.vectors:
+        if message.vector is not None and not 0 < len(message.vector) <= takes.vectors:
             raise MessageError(f"vary: this model takes vectors of size {takes.vectors}")
-        self.vector = message.vector
+        self.vector = None if message.vector is None else (*message.vector, *[0.0] * (takes.vectors - len(message.vector)))
 
     def check_masks(self) -> None:
         """Raise MessageError for a model that takes no masks."""

@@ -22,6 +22,8 @@ CLIPS, FRAMES = 8, 32
 """Number of clips that a model reads, and how many frames of each."""
 LOOP = 8
 """Steps of the pictures that show what a code does."""
+BUTTONS = 64
+"""Codes that a model may have for pages to have a button with such a picture for each: a batch of all of them is generated at once."""
 SLIDERS = 8
 """Numbers of a vector that can be varied by hand: the first ones."""
 _SEED, _LOOP_MS = 22, 125
@@ -113,8 +115,13 @@ def collect(player: Player, spec: WorldSpec, read: list[tuple[NDArray[Any], NDAr
 
 
 def loops(player: Player, frame_hwc: NDArray[np.uint8]) -> list[str]:
-    """What each code does when it is held on the spot, as animated pictures in data addresses. Frame 0 is the given one."""
+    """What each code does when it is held on the spot, as animated pictures in data addresses. Frame 0 is the given one.
+
+    Of a model with more than BUTTONS codes there are none.
+    """
     codes = player.takes.codes
+    if codes > BUTTONS:
+        return []
     frame_khwc = np.repeat(frame_hwc[None], codes, 0)
     state, frames = player.start(frame_khwc), [frame_khwc]
     parts = standing(player, codes) | {"codes": np.arange(codes)}

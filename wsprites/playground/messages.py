@@ -111,6 +111,7 @@ class Vary:
 
     model: int
     vector: tuple[float, ...] | None = None
+    """Its first numbers; the others are 0."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class ReadMask:
 
 @dataclass(frozen=True)
 class Restart:
-    """Models begin again at the frame that is shown."""
+    """Models begin again at the frame that is shown, or with the picture that they began with."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ SPLIT_NAMES = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 """The split that a folder's name stands for, in lower case."""
+_INNER = "folders named like a split that divide nothing, because they lie in other folders"
 _SYSTEM = ("__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found")
 
 
@@ -45,7 +46,11 @@ def find(folder: Path) -> Found:
     named = [path for path in _listed(folder, folder, left_out) if path.is_dir() and path.name.lower() in SPLIT_NAMES]
     if not named:
         left_out.clear()  # the same folder is listed again
-        return Found({"": list(_walk(folder, folder, left_out, ()))}, (), left_out)
+        found = list(_walk(folder, folder, left_out, ()))
+        parents = {parent for path in found for parent in path.relative_to(folder).parents}
+        inner = sorted(folder / parent for parent in parents if parent.name.lower() in SPLIT_NAMES)
+        left_out += [LeftOut(name_of(path, folder), _INNER) for path in inner]
+        return Found({"": found}, (), left_out)
     paths: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
     for path in named:
         paths[SPLIT_NAMES[path.name.lower()]] += _walk(path, folder, left_out, ())

@@ -24,6 +24,10 @@ from wsprites.videos.plan import Plan
 from wsprites.videos.video import Video
 from wsprites.world.spec import SPLITS
 
+_OF_WSPRITES = "glactions.pkl"
+"""The labels of W-Sprites' released layout: where it is, an entry of actions.pkl says what led to its frame."""
+_LATE = "actions of W-Sprites' layout, which led to their frame: an action of a file of videos leads from its frame"
+
 
 def import_videos(
     plan: Plan, out: Path, *, compression: str = "zstd", overwrite: bool = False, progress: Callable[[int], object] = lambda frames: None
@@ -49,12 +53,12 @@ def import_videos(
     if compression not in CODECS:
         raise ArgumentError("compression", f"{compression!r} is not one of {', '.join(CODECS)}")
     videos = [video for of_split in plan.videos.values() for video in of_split]
-    labels, incomplete = _common_labels(videos)
+    labels, left_out = _common_labels(videos)
     facts = VideoFacts(plan.splits, plan.skip, compression, plan.fps, versions() | {"av": av.__version__}, plan.rules)
     with unfinished_file(out, facts, range(1), overwrite=overwrite, hint="choose another name") as file:
         create_groups(file.h5, facts.attributes(), SPLITS)
         file.h5.create_dataset("videos", data=np.array([video.name for video in videos], h5py.string_dtype()))
-        write_left_out(file.h5, [*plan.left_out, *incomplete])
+        write_left_out(file.h5, [*plan.left_out, *left_out])
         if plan.rules:
             write_chunks(file.h5, plan.chunks)
         first_clip = 0
@@ -73,19 +77,20 @@ def import_videos(
 
 
 def _common_labels(videos: list[Video]) -> tuple[dict[str, list[NDArray[Any]]], list[LeftOut]]:
-    """The labels that all videos have, a list of entries for each video, and those that are left out because some lack them."""
-    labels, incomplete = {}, []
+    """The labels that all videos have, a list of entries for each video, and those that are left out."""
+    labels, left_out = {}, []
     for name, dtype in VIDEO_LABELS.items():
         lists = [load_list(video.path / f"{name}.pkl", video.source_frames, dtype) if video.path.is_dir() else None for video in videos]
-        present = [values for values in lists if values is not None]
+        present = {video: values for video, values in zip(videos, lists, strict=True) if values is not None}
+        for video in [video for video in present if name == "actions" and (video.path / _OF_WSPRITES).exists()]:
+            del present[video]  # read as those of CADDY, they would be late by a step
+            left_out.append(LeftOut(f"{video.name}/{name}.pkl", _LATE))
         if len(present) == len(videos):
-            labels[name] = present
+            labels[name] = [*present.values()]
         elif present:
             lacks = f"labels that only {len(present)} of {len(videos)} videos have"
-            incomplete += [
-                LeftOut(f"{video.name}/{name}.pkl", lacks) for video, values in zip(videos, lists, strict=True) if values is not None
-            ]
-    return labels, incomplete
+            left_out += [LeftOut(f"{video.name}/{name}.pkl", lacks) for video in present]
+    return labels, left_out
 
 
 def _write_labels(

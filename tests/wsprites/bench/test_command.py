@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bench_models import CLIPS, predictions
 from samples import ROOT
 
-from wsprites.bench import data, scores
+from wsprites.bench import caddy, data, scores, suite
+from wsprites.bench.run import Job
 from wsprites.bench.table import markdown
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -97,6 +99,24 @@ def test_the_command(bench, few: data.Data, data_file: Path, tmp_path: Path):
     assert code == 2 and "values that are not finite" in err and Path("two-1.json").exists() and not Path("two-2.json").exists()
     code, _, err = bench("--clips", 5, "--model", "good.npz")
     assert code == 2 and "expected 'wsprites-paper-v1-first-5@" in err
+
+
+@pytest.mark.parametrize("options", [[], ["--protocol", "caddy"], ["--suite", "axes"]])
+def test_an_interruption_says_which_scores_were_written(bench, monkeypatch: pytest.MonkeyPatch, options: list[str]):
+    """Not that nothing was: those of the models, or of the worlds, before it are kept."""
+
+    def interrupted(*_: object, **__: object) -> Iterator[object]:
+        of_world = SimpleNamespace(name="paper", sha256="0" * 64)
+        yield SimpleNamespace(scores=SimpleNamespace(data=of_world, seconds=1.0), axis=of_world, kept=False, file=Path("x/paper.json"))
+        raise KeyboardInterrupt
+
+    for module, name in ((Job, "run"), (Job, "run_caddy"), (suite, "run")):
+        monkeypatch.setattr(module, name, interrupted)
+    for module, name in ((scores, "write"), (caddy, "table")):
+        monkeypatch.setattr(module, name, lambda *_: "")
+    code, _, err = bench("--models", "a:b,c:d", "--out", "x.json", *options)
+    first = "x/paper.json" if "--suite" in options else "x-1.json"
+    assert (code, err) == (1, f"wsprites: interrupted; written before: {first}\n")
 
 
 def test_a_data_file(bench, data_file: Path, tmp_path: Path):

@@ -113,12 +113,25 @@ def test_the_released_layout_is_imported_again(imported: Imported, tmp_path: Pat
                 np.testing.assert_array_equal(a[name], b[name])
 
 
+def test_actions_of_wsprites_own_layout_are_left_out_of_an_import(data_file: Path, imported: Imported, tmp_path: Path):
+    """They led to their frame, and would be late by a step where they are taken for those that lead from it."""
+    run(data_file, "released", tmp_path / "in", clips=1)
+    shutil.copytree(imported("labelled").parent / "in" / "train", tmp_path / "in" / "train", dirs_exist_ok=True)  # of CADDY's layout
+    cli.main(["import", str(tmp_path / "in"), "--out", str(tmp_path / "v.h5"), "--frames", "4", "--size", "33x40"])
+    with VideoFile(tmp_path / "v.h5") as data:
+        assert "actions" not in data["train"].keys()  # noqa: SIM118 it is no dict
+        reasons = [entry.reason for entry in data.left_out if entry.name.endswith("/actions.pkl")]
+    late = [reason for reason in reasons if reason.startswith("actions of W-Sprites' layout, which led to their frame")]
+    assert len(late) == 3 and {*reasons} - {*late} == {f"labels that only {len(reasons) - 3} of {len(reasons)} videos have"}
+
+
 def test_lerobot(imported: Imported, tmp_path: Path):
     import pyarrow.parquet as pq
 
     with VideoFile(imported("labelled")) as data:
-        (note,) = export(Job(data, "lerobot"), tmp_path / "out")
+        note, padded = export(Job(data, "lerobot"), tmp_path / "out")
     out = tmp_path / "out"
+    assert padded == "padded   33 x 40 to 34 x 40 by repeating the last row or column: H.264 has even sides only"
     assert note == "left out exact pixels, time, rewards, dones, the last frame of each clip: no action follows it"
     for split, clips in clips_of(imported("labelled")).items():
         table = pq.read_table(out / split / "data" / "chunk-000" / "file-000.parquet").to_pydict()
@@ -179,10 +192,10 @@ def test_skipped_frames_are_named_where_actions_are(imported: Imported, tmp_path
     source = imported("labelled").parent / "in"
     cli.main(["import", str(source), "--out", str(tmp_path / "v.h5"), "--frames", "4" if skip == 0 else "2", "--skip", str(skip)])
     cli.main(["export", str(tmp_path / "v.h5"), "--to", to, "--out", str(tmp_path / "out")])
-    note = "skipped  2 frames after each: 3 steps lie between two frames, and actions and rewards of skipped frames are not there\n"
+    note = "skipped  2 frames after each: 3 steps lie between two frames, and actions, rewards and dones of skipped frames are not there\n"
     assert (note in capsys.readouterr().out) == (skip > 0 and to != "webdataset")
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert ("between two frames of a clip lie 3 steps.\nActions and rewards of skipped frames are not there" in card) == (skip > 0)
+    assert ("between two frames of a clip lie 3 steps.\nActions, rewards and dones of skipped frames are not there" in card) == (skip > 0)
     assert ("- skipped 2 frames after each" in card) == (skip > 0 and to != "webdataset")
 
 
@@ -221,12 +234,32 @@ def test_files_of_strangers(imported: Imported, tmp_path: Path):
 def test_the_card_says_what_the_clips_come_from(imported: Imported, tmp_path: Path, to: str):
     out = run(imported("plain"), to, tmp_path / "out", clips=1)
     card = (out / "README.md").read_text(encoding="utf-8")
+    assert "pretty_name: Imported videos\n" in card and "\n# Imported videos\n" in card  # they are not W-Sprites
     assert "They are the first of 6." in card and "license: unknown" in card and "3 (1 train, 1 val, 1 test) of 4 frames, 33 x 40" in card
     assert "`first_frame`" in card and "`global_action`" not in card and "mask" not in card.replace("no masks", "")
     facts = json.loads((out / "wsprites.json").read_text(encoding="utf-8"))
     assert facts["exported"]["to"] == to and facts["source"] == "videos" and len(facts["videos"]) == 3
     assert [clip["split"] for clip in facts["clip_of"]] == list(SPLITS) and facts["clip_of"][1]["video"] == 1
     assert not (out / "CREDITS.txt").exists()
+
+
+def test_the_card_of_lerobot_says_which_action_is_at_a_frame(imported: Imported, data_file: Path, tmp_path: Path):
+    """Those of videos were taken at frame t, while the label t of a world says what led to frame t."""
+    of_videos, of_world = (
+        (run(path, "lerobot", tmp_path / name, clips=1) / "README.md").read_text(encoding="utf-8")
+        for name, path in (("videos", imported("labelled")), ("world", data_file))
+    )
+    assert "the labels at index t+1" in of_world and "index t+1" not in of_videos
+    assert "`action` is the entry of `actions` below at index t" in of_videos and "index t, which came" not in of_world
+    assert "Masks" in of_world and "Masks" not in of_videos
+
+
+def test_croissant_names_the_types_of_labels(imported: Imported, tmp_path: Path):
+    out = run(imported("labelled"), "parquet", tmp_path / "out", clips=1)
+    (record, *_) = json.loads((out / "croissant.json").read_text(encoding="utf-8"))["recordSet"]
+    types = {field["name"].rpartition("/")[2]: field["dataType"] for field in record["field"]}
+    expected = {"actions": "sc:Integer", "rewards": "sc:Float", "dones": "sc:Boolean", "time": "sc:Float"}
+    assert {name: types[name] for name in expected} == expected
 
 
 def test_the_estimate_is_about_right(imported: Imported, tmp_path: Path):

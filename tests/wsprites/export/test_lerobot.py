@@ -126,7 +126,8 @@ def test_several_files(spec: WorldSpec, art: Art, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(lerobot, "_CHUNK_FILES", 2)
     monkeypatch.setattr(lerobot, "_VIDEO_BYTES", 2 * 3 * (95 * 128 * 3 // 8))
     with wsprites.open(tmp_path / "data.h5") as data:
-        export(Job(data, "lerobot", 5, resize=(95, 128)), tmp_path / "out")
+        notes = export(Job(data, "lerobot", 5, resize=(95, 128)), tmp_path / "out")
+    assert "padded   95 x 128 to 96 x 128 by repeating the last row or column: H.264 has even sides only" in notes
     train = tmp_path / "out" / "train"
     episodes = pq.read_table(train / "meta/episodes/chunk-000/file-000.parquet").to_pylist()
     places = [(one["data/chunk_index"], one["data/file_index"], one[f"videos/{CAMERA}/from_timestamp"]) for one in episodes]
@@ -135,6 +136,13 @@ def test_several_files(spec: WorldSpec, art: Art, tmp_path: Path, monkeypatch: p
     times, pictures = decoded(train / "videos" / CAMERA / "chunk-001" / "file-000.mp4")
     assert len(times) == 3 and pictures.shape == (3, 96, 128, 3)
     assert json.loads((train / "meta/info.json").read_text())["features"][CAMERA]["shape"] == [96, 128, 3]
+
+
+def test_frames_of_a_pixel(data_file: Path, tmp_path: Path):
+    """Of which an eighth, the estimate of their size in a video, is no byte."""
+    with wsprites.open(data_file) as data:
+        export(Job(data, "lerobot", 1, resize=(1, 1)), tmp_path / "out")
+    assert decoded(tmp_path / "out" / "val" / "videos" / CAMERA / "chunk-000" / "file-000.mp4")[1].shape == (T - 1, 2, 2, 3)
 
 
 @pytest.mark.parametrize("values", [[7], [3, 200], [0, 0, 0, 1], list(range(256)), [5] * 99 + [250]])

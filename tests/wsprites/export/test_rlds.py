@@ -191,7 +191,7 @@ def test_skipped_frames_of_videos_are_named(imported: Callable[[bool], Path], tm
     cli.main(["import", str(source), "--out", str(tmp_path / "v.h5"), "--frames", "2", "--skip", "1"])
     with wsprites.open(tmp_path / "v.h5") as data:
         notes = export(Job(data, "rlds"), tmp_path / "out")
-    words = "skipped  1 frame after each: 2 steps lie between two frames, and actions and rewards of skipped frames are not there"
+    words = "skipped  1 frame after each: 2 steps lie between two frames, and actions, rewards and dones of skipped frames are not there"
     assert words in notes
 
 

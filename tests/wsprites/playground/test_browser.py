@@ -14,6 +14,7 @@ from wsprites.art import World
 from wsprites.playground.episode import Choice, Episode
 from wsprites.recording import Recording
 from wsprites.render import render
+from wsprites.view.picture import encode_png
 from wsprites.world.script import script
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -150,6 +151,60 @@ def test_buttons_under_the_mouse(opened: Opened):
     before = opened.page.evaluate(STEP)
     opened.page.keyboard.press("Enter")
     opened.until(f"playground.rows.some((row) => row[0] > {before} && row[1] === 2)")  # a slash may still be on its way
+
+
+def test_a_choice_by_mouse_leaves_the_keys_to_the_character(opened: Opened):
+    """A button of a choice that kept the focus would take the arrow keys, and change the view in place of walking."""
+    opened.page.click("#view label:has([value=still])")
+    opened.page.click("#pace label:has([value='20'])")
+    opened.hold("ArrowRight", steps=2)
+    assert opened.page.evaluate("[playground.view, playground.pace]") == ["still", 20]
+    # By keyboard the arrows belong to the choice, and other keys to the page.
+    opened.page.focus("#view [value=still]")
+    opened.page.keyboard.press("ArrowRight")
+    assert opened.page.evaluate("playground.view") == "blank"
+    clip = opened.page.evaluate("playground.clip")
+    opened.page.keyboard.press("r")
+    opened.until(f"playground.clip !== {clip} && playground.clip !== null")
+
+
+def test_a_choice_of_the_view_forgets_the_picture(opened: Opened):
+    buffer = encode_png(np.zeros((96, 128, 3), np.uint8))
+    opened.page.set_input_files("#picture-file", {"name": "black.png", "mimeType": "image/png", "buffer": buffer})
+    opened.until("document.querySelector('#picture-note').textContent.startsWith('The models begin with black.png')")
+    opened.page.keyboard.press("t")  # the server takes the picture back
+    assert opened.page.inner_text("#picture-note").startswith("Or drop a picture")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_numbers_of_codes_can_be_read(browser: "Browser", server: Running, scheme: str):
+    """The contrast of the text in a bar with the colour of its code, 4.5 : 1 or more (WCAG 2.2, 1.4.3)."""
+    opened = Opened(browser, server, color_scheme=scheme)
+    # A canvas turns any colour into #rrggbb.
+    hexes = """async () => {
+        const { codeColour, colour } = await import("/page/runs.js"), context = document.createElement("canvas").getContext("2d");
+        const fills = [colour("card"), ...Array.from({ length: 360 }, (_, code) => codeColour(code))];
+        return fills.map((fill) => ((context.fillStyle = fill), context.fillStyle));
+    }"""
+    rgb = np.array([[int(text[i : i + 2], 16) for i in (1, 3, 5)] for text in opened.page.evaluate(hexes)]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    card, *codes = linear @ [0.2126, 0.7152, 0.0722]
+    assert min((max(card, code) + 0.05) / (min(card, code) + 0.05) for code in codes) >= 4.5
+    opened.context.close()
+
+
+def test_a_page_that_connects_again_is_one_page(browser: "Browser", play_world: World):
+    with running(play_world, {}, idle=0.5) as server:
+        opened = Opened(browser, server)
+        opened.until("!document.body.classList.contains('connected')")
+        server.shared.idle = 900
+        # Pressed again while the first connection is still being made.
+        pressed = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'r', bubbles: true}))"
+        opened.page.evaluate(f"[1, 2, 3].forEach(() => {pressed})")
+        opened.until("document.body.classList.contains('connected') && playground.rows.length")
+        opened.page.wait_for_timeout(200)
+        assert server.shared.sessions == 1
+        opened.context.close()
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 """`wsprites play`: what it prints, and what it refuses, with one line each."""
 
+import signal
 import socket
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,35 @@ def test_it_prints_where_the_page_is(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "model    play_models:Brighter" and lines[1].startswith(f"page     http://{host}:") and "Ctrl-C" in lines[2]
     assert ("?token=" in lines[1]) == token and (not token or len(lines[1].partition("?token=")[2]) >= 32)
+
+
+def test_the_browser_is_served_while_it_is_opened(command: list[str], monkeypatch: pytest.MonkeyPatch):
+    """`webbrowser.open` of a browser in the terminal returns when it is closed."""
+    shown: list[bytes] = []
+
+    def browse(address: str) -> None:
+        try:
+            with urllib.request.urlopen(address, timeout=60) as page:
+                shown.append(page.read())
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("webbrowser.open", browse)
+    main([argument for argument in command if argument != "--no-browser"])
+    assert len(shown) == 1 and b"W-Sprites" in shown[0]
+
+
+def test_ctrl_c_is_how_it_is_stopped(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """No error, and no line that says that nothing was written: files may have been saved."""
+    started = module._Server.startup
+
+    async def startup(self: module._Server, sockets: list[socket.socket] | None = None) -> None:
+        await started(self, sockets)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(module._Server, "startup", startup)
+    main(command)
+    assert "interrupted" not in capsys.readouterr().err
 
 
 @pytest.mark.bad_input

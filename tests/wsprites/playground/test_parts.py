@@ -18,7 +18,7 @@ from wsprites.errors import ArgumentError, UserError
 from wsprites.playground import messages, saving
 from wsprites.playground.episode import Choice, Episode, Held, Moment, View, chosen, other_character
 from wsprites.playground.lane import Lane, Order, compared
-from wsprites.playground.meanings import collect
+from wsprites.playground.meanings import collect, loops
 from wsprites.playground.messages import MessageError, read_binary, read_text
 from wsprites.playground.models import Player, Takes, load_players
 from wsprites.playground.outbox import TEXTS, WINDOW, Outbox, OutboxFullError
@@ -331,6 +331,36 @@ def test_meanings_of_codes_and_vectors():
     for local, expected in ((L.walk_left, 2), (L.slash_front, 15), (L.slash_left, 8.5)):
         parts = code(G.stay, local, of_vectors)
         assert isinstance(parts, dict) and parts["vectors"].tolist() == [[expected]]
+
+
+def test_a_model_with_many_codes_is_not_asked_for_all_of_them_at_once():
+    """A batch of 65,536 videos would not fit into memory, and a page has no buttons for them."""
+
+    class Many(Brighter):
+        controls = Takes(codes=65_536)
+
+        def start(self, frame_bchw: np.ndarray) -> np.ndarray:
+            raise AssertionError(f"{len(frame_bchw)} videos")
+
+    assert loops(Player("a", Many(), SIZE), np.zeros((*SIZE, 3), np.uint8)) == []
+    assert len(loops(Player("a", Brighter(), SIZE), np.zeros((*SIZE, 3), np.uint8))) == 3
+
+
+def test_the_first_numbers_of_a_vector_may_be_given():
+    """A page has eight sliders, and a text of 4,096 characters has no room for all numbers of a long vector."""
+
+    class Long(Brighter):
+        controls = Takes(vectors=1536)
+
+    lane = Lane(Player("a", Long(), SIZE), lambda *_: None, lambda _: None)
+    lane.choose(messages.Vary(0, (0.5, -1.0)))
+    assert lane.vector is not None and len(lane.vector) == 1536 and lane.vector[:2] == (0.5, -1.0) and not any(lane.vector[2:])
+    lane.choose(messages.Vary(0))
+    assert lane.vector is None
+    with pytest.raises(MessageError, match="vary: this model takes vectors of size 1536"):
+        lane.choose(messages.Vary(0, ()))
+    with pytest.raises(MessageError, match="vary: this model takes vectors of size 0"):
+        Lane(Player("a", Brighter(), SIZE), lambda *_: None, lambda _: None).choose(messages.Vary(0, (1.0,)))
 
 
 def test_what_models_take():

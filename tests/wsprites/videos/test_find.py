@@ -75,6 +75,16 @@ def test_what_lies_beside_the_folders_of_splits_is_named(tmp_path: Path):
     )
 
 
+def test_folders_of_splits_below_others_are_named(tmp_path: Path):
+    """They divide nothing: what was the test set may be in train."""
+    for name in ("walk/train/a.mp4", "walk/test/b.mp4", "run/train/group/c.mp4"):
+        video(tmp_path / "train" / "in" / name)  # the name of the imported folder, or of one above it, is no matter
+    videos, left_out = summary(tmp_path / "train" / "in")
+    assert videos["train"] == ["run/train/group/c.mp4"]
+    reason = "folders named like a split that divide nothing, because they lie in other folders"
+    assert left_out == [(name, reason) for name in ("run/train", "walk/test", "walk/train")]
+
+
 def test_folders_of_classes_of_any_depth(tmp_path: Path):
     for name in ("train/run/a.mp4", "train/walk/fast/b.mp4", "test/run/c.mp4"):
         video(tmp_path / name)

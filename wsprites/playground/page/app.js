@@ -89,7 +89,7 @@ function begun({ clip, character }) {
   if (numbers.length) link.send("shown", { frame: Math.max(...numbers) }); // or the server waits for them to be drawn
   $("clip").value = clip;
   $("world-clip").textContent = `clip ${clip}, character ${character}`;
-  $("picture-note").textContent = "Or drop a picture, a GIF or a video on the page.";
+  forgetPicture();
   state.models.forEach((model) => model.begin());
 }
 
@@ -214,8 +214,14 @@ function choices(id, values, chosen) {
   document.querySelector(`#${id} .choices`).append(...made);
 }
 
+// The models begin with the world again.
+function forgetPicture() {
+  $("picture-note").textContent = "Or drop a picture, a GIF or a video on the page.";
+}
+
 function setView(view) {
   state.view = view;
+  forgetPicture();
   document.querySelector(`#view [value="${view}"]`).checked = true;
   state.models.forEach((model) => model.begin());
   link.send("view", { view });
@@ -292,7 +298,7 @@ const HELP = [
   [["Space"], "play the clip's own actions, or stop"],
   [["T"], "the world, then its twins: still scene, black, other character"],
   [["1", "…", "9"], "hold code 0 to 8 of the first model; 0: match the true action"],
-  [["M"], "models begin at the frame that the world shows"],
+  [["M"], "models begin again: at the frame that the world shows, or with the picture"],
   [["I"], "models read the last steps"],
   [["B"], "models read the last steps of the clip before"],
   [["?"], "this list"],

@@ -109,7 +109,14 @@ export class Input {
   }
 }
 
+// Keys that some elements use; all of them, if they are not listed.
+const OWN = { radio: /^(Arrow.*| )$/, range: /^(Arrow.*|Home|End|Page.*)$/, file: /^(Enter| )$/ };
+
 // Whether a key belongs to the element that has the focus.
-export function typing(event) {
-  return event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement || event.target instanceof HTMLTextAreaElement;
+export function typing({ target, key }) {
+  if (target instanceof HTMLInputElement) return OWN[target.type]?.test(key) ?? true;
+  return target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement;
 }
+
+// A choice made by mouse or touch does not keep the focus: the arrow keys that follow are for the character.
+document.addEventListener("click", ({ target }) => target instanceof HTMLInputElement && target.type === "radio" && !target.matches(":focus-visible") && target.blur());

@@ -13,6 +13,7 @@ export class Link {
 
   open() {
     clearTimeout(this.timer);
+    this.socket?.close(); // one that is still being opened would stay beside the new one
     const address = new URL("/ws", location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = this.socket = new WebSocket(address);

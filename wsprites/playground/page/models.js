@@ -2,10 +2,10 @@
 
 import { element } from "./element.js";
 import { MaskEditor } from "./mask.js";
-import { colour, drawPlot, drawRuns } from "./runs.js";
+import { codeColour, colour, drawPlot, drawRuns } from "./runs.js";
 import { fillOf, words } from "./words.js";
 
-const SPAN = 120;
+const SPAN = 120, BUTTONS = 64;
 
 // Steps that the page has room for.
 export function span() {
@@ -56,10 +56,11 @@ export class Model {
   buildCodes() {
     const { codes } = this.about;
     const still = this.ready ? "" : " It is being read from clips what they stand for.";
-    this.caption.textContent = codes
-      ? `${codes} codes, each held on the spot for 8 steps, and the animation that it occurs with most often.${still}`
+    this.caption.textContent = codes > BUTTONS
+      ? `${codes} codes, of which the keys 1 to 9 hold the first; more than ${BUTTONS} have no buttons.${still}`
+      : codes ? `${codes} codes, each held on the spot for 8 steps, and the animation that it occurs with most often.${still}`
       : this.generates ? `Takes ${this.takes()}.${still}` : "Generates no frames: it reads videos.";
-    if (!codes || codes > 64) return;
+    if (!codes || codes > BUTTONS) return;
     const auto = this.codeButton(null, element("span", { className: "blank", textContent: "match" }), "Automatic", "by the true action");
     const each = Array.from({ length: codes }, (_, code) => {
       const match = this.matches[code], loop = this.loops[code];
@@ -107,12 +108,12 @@ export class Model {
   }
 
   buildSliders(ranges) {
-    const size = this.about.vectors, hint = this.about.codes ? "Variation of the code" : "Latent vector";
+    const hint = this.about.codes ? "Variation of the code" : "Latent vector";
     const inputs = ranges.map(([low, high]) => {
       const reach = Math.max(Math.abs(low), Math.abs(high), 1e-3);
       return element("input", { type: "range", min: -1.5 * reach, max: 1.5 * reach, step: reach / 100, value: 0 });
     });
-    const tell = () => this.send("vary", { model: this.number, vector: [...inputs.map((input) => Number(input.value)), ...Array(size - inputs.length).fill(0)] });
+    const tell = () => this.send("vary", { model: this.number, vector: inputs.map((input) => Number(input.value)) });
     const rows = inputs.map((input, number) => {
       const value = element("span", { textContent: "–" });
       input.setAttribute("aria-label", `${hint}, number ${number + 1}`);
@@ -131,7 +132,8 @@ export class Model {
       });
       this.send("vary", { model: this.number, vector: null });
     });
-    const rest = size > inputs.length ? element("p", { className: "note", textContent: `${size - inputs.length} more numbers are 0 while you vary these.` }) : "";
+    const more = this.about.vectors - inputs.length;
+    const rest = more > 0 ? element("p", { className: "note", textContent: `${more} more numbers are 0 while you vary these.` }) : "";
     this.sliders.replaceChildren(...rows, reset, rest);
     this.sliders.hidden = false;
   }
@@ -184,7 +186,7 @@ export class Model {
       note.textContent = `${this.about.name} reads no codes${shift ? `; mean shift ${meanLength(shift)} px a step` : ""}.`;
       return [note];
     }
-    rows.push({ name: "Codes", cells: codes.map((code) => ({ text: String(code), fill: `hsl(${(code * 137 + 20) % 360} 45% 52%)` })) });
+    rows.push({ name: "Codes", cells: codes.map((code) => ({ text: String(code), fill: codeColour(code) })) });
     const matched = codes.map((code) => this.matches[code]?.action);
     if (this.matches.length) {
       rows.push({ name: "Match", cells: matched.map((action) => action && { text: words(action), fill: colour(fillOf(action)) }) });

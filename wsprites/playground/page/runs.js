@@ -6,6 +6,12 @@ export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
+// The colour of a code. Text on it, in the colour of cards, can be read in both schemes, whatever the hue.
+export function codeColour(code) {
+  const lightness = matchMedia("(prefers-color-scheme: dark)").matches ? 68 : 32;
+  return `hsl(${(code * 137 + 20) % 360} 45% ${lightness}%)`;
+}
+
 // A canvas with one unit for each pixel of the page, sharp on every screen.
 export function prepared(canvas) {
   const { clientWidth: width, clientHeight: height } = canvas, ratio = devicePixelRatio || 1;
