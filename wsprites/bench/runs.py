@@ -13,7 +13,6 @@ V^2 / (V_clips^2 / f + (V_seeds / S)^2 / (S - 1)) degrees of freedom (Satterthwa
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
 
 import numpy as np
 
@@ -69,7 +68,7 @@ def _as_one(runs: Sequence[ScoreFile]) -> ScoreFile:
 def _entry(name: str, entries: Sequence[Entry]) -> Entry:
     """One score of several runs."""
     values = np.array([entry.value for entry in entries])
-    baselines = {who: median(entry.baselines.get(who, math.nan) for entry in entries) for who in entries[0].baselines}
+    baselines = {who: float(np.median([entry.baselines.get(who, math.nan) for entry in entries])) for who in entries[0].baselines}
     low, high = _interval(entries, range_of(name))
     runs = tuple(values.tolist()) if np.isfinite(values).all() else ()
     return replace(entries[0], value=float(np.median(values)), low=low, high=high, baselines=baselines, replicates=None, runs=runs)

@@ -25,7 +25,7 @@ from wsprites.playground.worker import problem_line
 
 INFERRED = 128
 """The last steps of an episode that models read."""
-BAD_MESSAGE, OTHER_VERSION, TOO_SLOW, IDLE_CLOSED, FULL = 4400, 4406, 4408, 4410, 4429
+BAD_MESSAGE, TOO_SLOW, IDLE_CLOSED, FULL = 4400, 4408, 4410, 4429
 """Codes that a connection is closed with."""
 _FASTEST = 1 / 30
 """Seconds between two steps, when what is held down changes."""

@@ -47,6 +47,20 @@ def test_runs_of_one_system_become_one():
     assert np.isnan(one.scores["masks.soft_iou"].low) and one.scores["masks.soft_iou"].runs == (0.5,) * 4
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_a_floor_that_one_run_lacks_or_leaves_undefined_is_unknown(order: tuple[int, ...]):
+    """Whatever the order of the runs; that of the others is their median."""
+    clusters, easy, _ = clips(0)
+    files = runs_of([easy] * 3, clusters)
+    of_run = ({"random": 0.1, "copy": 0.3}, {"random": float("nan"), "copy": 0.1}, {"random": 0.3, "copy": 0.5})
+    known = [
+        replace(file, scores={name: replace(entry, baselines=baselines) for name, entry in file.scores.items()})
+        for file, baselines in zip(files, of_run, strict=True)
+    ]
+    (one,) = joined([known[n] for n in order])
+    assert np.isnan(one.scores["local.ami"].baselines["random"]) and one.scores["local.ami"].baselines["copy"] == 0.3
+
+
 def test_intervals_are_cut_to_the_range_of_the_score_alone():
     """Two runs far apart, of which both have intervals between 0 and 1."""
     clusters, easy, _ = clips(3)

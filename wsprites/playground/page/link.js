@@ -2,7 +2,7 @@
 
 export const VERSION = 1;
 const FIRST_WAIT = 300, LAST_WAIT = 5000; // milliseconds before the next attempt
-const FINAL = new Set([4400, 4406, 4429, 4410]); // codes after which a new attempt would fail in the same way, or nobody is there
+const FINAL = new Set([4400, 4429, 4410]); // codes after which a new attempt would fail in the same way, or nobody is there
 
 export class Link {
   constructor(handlers) {
