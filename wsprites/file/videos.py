@@ -33,6 +33,8 @@ from wsprites.world.spec import SPLITS
 _LEFT_OUT = np.dtype([("name", h5py.string_dtype()), ("reason", h5py.string_dtype()), ("frames", "i8"), ("detail", h5py.string_dtype())])
 VIDEO_LABELS: dict[str, type] = {"actions": np.int64, "rewards": np.float64, "dones": np.bool_}
 """Labels that may accompany videos, and their types in the file."""
+_KINDS = {"time": "f", "rewards": "f", "dones": "b"}
+"""Kinds of numpy's types of the labels that are not whole numbers."""
 # These texts are stored in files: changing one changes the bytes of every file.
 VIDEO_DESCRIPTIONS = {
     "frames": "RGB frames",
@@ -83,9 +85,12 @@ class VideoSplit:
             raise ValueError(f"{frames.name} is {frames.dtype} {frames.shape}")
         for name in ("index", "video", "first_frame", *self.keys()):
             shape = frames.shape[: 2 if name in ("time", *VIDEO_LABELS) else 1]
-            if name != "frames" and (self._datasets[name].shape != shape or self._datasets[name].dtype.kind not in "iufb"):
+            if name == "frames":
+                continue
+            if self._datasets[name].shape != shape:
                 raise ValueError(f"{group.name}/{name} does not have one row per clip")
-
+            if self._datasets[name].dtype.kind not in _KINDS.get(name, "iu"):
+                raise ValueError(f"{group.name}/{name} is of type {self._datasets[name].dtype}")
         self._len, self._name = int(frames.shape[0]), str(group.name)
 
     def __len__(self) -> int:

@@ -383,9 +383,14 @@ def no_chunks(h5: h5py.File) -> None:
     h5["chunks"] = np.zeros(0, CHUNK_DTYPE)
 
 
+def fractions(h5: h5py.File) -> None:
+    """Actions that are no whole numbers, of which exports would have to make some."""
+    h5["val"]["actions"] = np.full(h5["val"]["frames"].shape[:2], np.nan)
+
+
 DAMAGE = [
     *(virtual, away, no_split, wrong_rows, other_source, wrong_times, wrong_fps, wrong_list, endless, no_version),
-    *(no_clips, no_frames, no_chunks),
+    *(no_clips, no_frames, no_chunks, fractions),
 ]
 
 
