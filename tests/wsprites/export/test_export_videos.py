@@ -119,7 +119,7 @@ def test_actions_of_wsprites_own_layout_are_left_out_of_an_import(data_file: Pat
     shutil.copytree(imported("labelled").parent / "in" / "train", tmp_path / "in" / "train", dirs_exist_ok=True)  # of CADDY's layout
     cli.main(["import", str(tmp_path / "in"), "--out", str(tmp_path / "v.h5"), "--frames", "4", "--size", "33x40"])
     with VideoFile(tmp_path / "v.h5") as data:
-        assert "actions" not in data["train"].keys()  # noqa: SIM118 it is no dict
+        assert "actions" not in data["train"]
         reasons = [entry.reason for entry in data.left_out if entry.name.endswith("/actions.pkl")]
     late = [reason for reason in reasons if reason.startswith("actions of W-Sprites' layout, which led to their frame")]
     assert len(late) == 3 and {*reasons} - {*late} == {f"labels that only {len(reasons) - 3} of {len(reasons)} videos have"}

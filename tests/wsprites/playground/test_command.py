@@ -50,7 +50,7 @@ def test_the_browser_is_served_while_it_is_opened(command: list[str], monkeypatc
 
     def browse(address: str) -> None:
         try:
-            with urllib.request.urlopen(address, timeout=60) as page:
+            with urllib.request.urlopen(address, timeout=600) as page:  # a server that is blocked fails, and does not hang
                 shown.append(page.read())
         finally:
             signal.raise_signal(signal.SIGINT)

@@ -155,7 +155,7 @@ def test_chunks_of_a_film(folder: Path, tmp_path: Path):
             ("frames without a person", 10, ""),
             ("frames at the end of chunks, too few for another clip of 16", 12 + 8, ""),
         }
-        assert not whole.chunks and "chunk" not in whole["train"].keys()  # noqa: SIM118 it is no dict
+        assert not whole.chunks and "chunk" not in whole["train"]
 
 
 def test_cuts_of_single_frames_at_both_ends(tmp_path: Path):
